@@ -1,0 +1,3 @@
+"""seqarena: which sequence architecture to use, settled by measurement."""
+
+__version__ = "0.1.0"

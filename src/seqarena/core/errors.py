@@ -1,0 +1,27 @@
+"""What a user is told when something is wrong: one clear line, exit code 2, no traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The message says what was wrong and what would be right."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a misspelt name, with the nearest known ones.
+
+    >>> str(unknown_name("architecture", "lstn", ["lstm", "gru"]))
+    "unknown architecture 'lstn': did you mean lstm?"
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    return UserError(f"unknown {kind} {name!r}: {hint}")
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> UserError:
+    """The error for an optional package that is not installed, with the command that installs it."""
+    return UserError(
+        f"{purpose} needs the package {package!r}: install it with  pip install 'seqarena[{extra}]'"
+    )

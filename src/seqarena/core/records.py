@@ -1,0 +1,211 @@
+"""The result schema: what a trial writes, what ranking reads, what the report draws. Units in names.
+
+A trial's `records.jsonl` holds one record a line, append-only. Everything a number needs in order
+to be believed stands beside it: configuration, seed, code, hardware, dtype, algorithm.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+
+
+class Provenance(Config):
+    """Where and how a trial ran."""
+
+    kind: Literal["provenance"] = "provenance"
+    seqarena_version: str
+    code_digest: str
+    torch_version: str
+    python_version: str
+    platform: str
+    processor: str
+    device: str
+    dtype: str
+    threads: int
+    algorithms: tuple[str, ...]  # one a layer, as resolved from `auto`
+    started_at: str  # ISO 8601, UTC
+
+
+class StepRecord(Config):
+    """One optimizer step (the loss is the mean over the batch before the step)."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    tokens: int  # seen so far, this step included
+    loss_nats: float
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    training_seconds: float  # spent in training so far, evaluation and checkpoints not counted
+
+
+class EvaluationRecord(Config):
+    """The task's metric on one split. `chunk_values` are paired between trials of one comparison."""
+
+    kind: Literal["evaluation"] = "evaluation"
+    step: int
+    tokens: int
+    split: Literal["validation", "test"]
+    metric: str
+    value: float
+    chunk_values: tuple[float, ...] = ()
+    slices: dict[str, float] = {}
+
+
+class ResultRecord(Config):
+    """The last line of a finished trial."""
+
+    kind: Literal["result"] = "result"
+    status: Literal["finished", "diverged"]
+    steps: int
+    tokens: int
+    training_seconds: float
+    training_flops: float
+    parameters: int
+    state_bytes: int  # of one sequence, after the context length
+    validation_value: float | None
+    test_value: float | None
+
+
+class MeasureRecord(Config):
+    """One cost of one architecture, measured alone on the machine after training."""
+
+    kind: Literal["measure"] = "measure"
+    architecture: str
+    name: Literal[
+        "training_tokens_per_second",
+        "decode_seconds_per_token",
+        "peak_training_bytes",
+        "state_bytes",
+    ]
+    value: float
+    repeats: tuple[float, ...] = ()  # each repeat, so that the spread can be shown
+    context: dict[str, Any] = {}  # batch, sequence length, algorithm, device, dtype, threads
+
+
+Record = Annotated[
+    Provenance | StepRecord | EvaluationRecord | ResultRecord | MeasureRecord,
+    Field(discriminator="kind"),
+]
+_RECORD: TypeAdapter[Any] = TypeAdapter(Record)
+
+
+class TrialSummary(Config):
+    """What ranking and the report know of one trial."""
+
+    trial: str  # the hash that names its folder
+    architecture: str
+    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed once more
+    learning_rate: float
+    seed: int
+    status: Literal["planned", "running", "finished", "diverged"]
+    parameters: int
+    width: int
+    tokens: int
+    training_seconds: float
+    training_flops: float
+    state_bytes: int
+    validation_value: float | None = None
+    test_value: float | None = None
+    test_chunk_values: tuple[float, ...] = ()
+    test_slices: dict[str, float] = {}
+    # (tokens, value) of every evaluation on validation, and (tokens, loss_nats) of training
+    validation_curve: tuple[tuple[int, float], ...] = ()
+    training_curve: tuple[tuple[int, float], ...] = ()
+    algorithms: tuple[str, ...] = ()
+
+
+class Measures(Config):
+    """The costs of one architecture at the user's length (None where not measured)."""
+
+    architecture: str
+    training_tokens_per_second: float | None = None
+    decode_seconds_per_token: float | None = None
+    peak_training_bytes: float | None = None
+    state_bytes: float | None = None
+    spread: dict[str, tuple[float, float]] = {}  # name -> (lowest, highest) of the repeats
+
+
+class RankRow(Config):
+    """One architecture in the ranking. Seeds are those run at the chosen learning rate."""
+
+    place: int
+    architecture: str
+    mean: float
+    low: float  # 95 % interval of the mean: hierarchical bootstrap over seeds and chunks
+    high: float
+    seed_values: tuple[float, ...]
+    learning_rate: float
+    learning_rate_at_edge: bool  # the best rate is the lowest or highest that was tried
+    parameters: int
+    gap_to_leader: float  # in the metric's unit, positive is worse
+    gap_low: float  # paired 95 % interval of the gap
+    gap_high: float
+    p_value: float | None  # paired test against the leader, Holm-corrected; None for the leader
+    ties_leader: bool  # the gap is inside the noise floor or its interval contains zero
+    on_front: bool  # on the Pareto front of quality and costs
+
+
+class Ranking(Config):
+    """The answer, with its doubt."""
+
+    metric: str
+    lower_is_better: bool
+    rows: tuple[RankRow, ...]
+    excluded: dict[str, str]  # architecture -> why it has no place (cannot do the task, diverged)
+    noise_floor: float  # gap that two identical entries show in 95 % of cases, same seeds count
+    noise_floor_origin: str  # how it was measured, in words
+    repeat_difference: float | None  # the same trial run twice: largest absolute difference
+    winner: str | None
+    leaders: tuple[str, ...]  # all that tie with the best, best first
+    verdict: str  # one sentence
+    recommendation: tuple[str, ...]  # sentences, each one reason
+    confidence: float = 0.95
+
+
+class RunView(Config):
+    """Everything the report draws: one run folder, read and ranked."""
+
+    name: str
+    command: str  # runs it again
+    task: str
+    metric: str
+    lower_is_better: bool
+    data: dict[str, Any]  # name, bytes, tokens, tokenizer, splits
+    plan: dict[str, Any]  # the whole plan, as stored
+    provenance: Provenance | None
+    ranking: Ranking | None  # None while nothing can be ranked yet
+    trials: tuple[TrialSummary, ...]
+    measures: tuple[Measures, ...]
+    # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
+    catalog: dict[str, dict[str, Any]]
+
+
+def parse_record(line: str) -> Any:
+    """One line of records.jsonl as its record."""
+    return _RECORD.validate_json(line)
+
+
+def read_records(path: Path) -> Iterator[Any]:
+    """The records of a file. A torn last line (killed while writing) is left out.
+
+    Raises UserError when a line before the last is not a record.
+    """
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield parse_record(line)
+        except ValidationError as error:
+            if number == len(lines) and not line.endswith("\n"):
+                return
+            raise UserError(
+                f"{path}, line {number}: not a record of this version of seqarena: "
+                f"{json.dumps(line[:80])}"
+            ) from error
