@@ -1,1 +1,1 @@
-"""Ground floor: errors, configuration, records, run-time facts and the legend of dimension letters."""
+"""Ground floor: errors, configuration, records and the legend of dimension letters."""

@@ -21,7 +21,5 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
-    """The error for an optional package that is not installed, with the command that installs it."""
-    return UserError(
-        f"{purpose} needs the package {package!r}: install it with  pip install 'seqarena[{extra}]'"
-    )
+    """The error for an optional package that is missing, with the command that installs it."""
+    return UserError(f"{purpose} needs the package {package!r}: pip install 'seqarena[{extra}]'")

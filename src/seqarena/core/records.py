@@ -1,4 +1,4 @@
-"""The result schema: what a trial writes, what ranking reads, what the report draws. Units in names.
+"""The result schema: what a trial writes, ranking reads and the report draws. Units in names.
 
 A trial's `records.jsonl` holds one record a line, append-only. Everything a number needs in order
 to be believed stands beside it: configuration, seed, code, hardware, dtype, algorithm.
@@ -45,7 +45,7 @@ class StepRecord(Config):
 
 
 class EvaluationRecord(Config):
-    """The task's metric on one split. `chunk_values` are paired between trials of one comparison."""
+    """The task's metric on one split. `chunk_values` are paired between trials."""
 
     kind: Literal["evaluation"] = "evaluation"
     step: int

@@ -1,0 +1,118 @@
+"""The contract of every sequence mixer.
+
+    y_BTD, state = mixer(x_BTD, state, mask_BT=mask_BT)
+
+for any T; T = 1 is decoding. A returned state continues exactly where the call stopped: splitting
+a sequence anywhere equals the whole. `state=None` starts from nothing. `mask_BT` is True at real
+positions; padding on the left, on the right or in between changes nothing, its outputs are zero
+and the state does not move over it.
+
+A state is a NamedTuple of tensors (and plain integers). Recurrent parts stay float32 under
+autocast. A state passed in is consumed: with gradients off, a growing one is updated in place.
+
+The algorithm is an explicit choice. `auto` resolves once, when the mixer is built, to
+`mixer.algorithm`, a name that is printed and stored; the first of `algorithms` is the slow truth.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, final
+
+from torch import Tensor, nn
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+from seqarena.ops.padding import left_align, restore
+
+
+class MixerConfig(Config):
+    """Base of every mixer's configuration. Subclasses narrow `algorithm` to a Literal."""
+
+    algorithm: str = "auto"
+
+
+class Complexity(NamedTuple):
+    """A row of Table 1 of Vaswani et al. 2017, extended: the orders for one layer.
+
+    T is the sequence length, D the width, and the file's own letters are named in it.
+    """
+
+    work: str
+    serial_steps: str
+    path_length: str
+    state: str
+
+
+class Mixer(nn.Module, ABC):
+    """Abstract: subclasses fill in `mix`, `initial_state` and the costs; `forward` is final."""
+
+    Config: ClassVar[type[MixerConfig]]
+    algorithms: ClassVar[tuple[str, ...]]  # the first is the slow truth
+    complexity: ClassVar[Complexity]
+    causal: bool = True  # False: position t may depend on later positions (then there is no state)
+
+    def __init__(self, width: int, config: MixerConfig) -> None:
+        """`width` is D, features in and out. Raises UserError for a width the mixer cannot have."""
+        super().__init__()
+        self.width = width
+        self.config = config
+        self.algorithm = self.resolve_algorithm(config)
+
+    @classmethod
+    def resolve_algorithm(cls, config: MixerConfig) -> str:
+        """What `auto` stands for: the last of `algorithms`, unless a subclass knows better."""
+        return cls.algorithms[-1] if config.algorithm == "auto" else config.algorithm
+
+    @final
+    def forward(
+        self, x_BTD: Tensor, state: Any = None, *, mask_BT: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Mixes along time. x_BTD [B, T, D] -> (y_BTD [B, T, D], state). T >= 1."""
+        if state is not None and not self.causal:
+            raise UserError(f"{type(self).__name__} sees the future: it has no state to continue")
+        if mask_BT is None:
+            return self.mix(x_BTD, state, None)
+        aligned = left_align(x_BTD, mask_BT)
+        y_BTD, state = self.mix(aligned.x_BTD, state, aligned.lengths_B)
+        return restore(y_BTD, aligned), state
+
+    @abstractmethod
+    def mix(self, x_BTD: Tensor, state: Any, lengths_B: Tensor | None) -> tuple[Tensor, Any]:
+        """The mixer itself, on right-padded rows: row b has `lengths_B[b]` real positions first
+        (None: all are real; a row may have none). Outputs beyond a row's length are free; the
+        returned state is that after the row's last real position. Non-causal mixers return None.
+        """
+
+    @abstractmethod
+    def initial_state(self, batch_size: int, max_length: int = 0) -> Any:
+        """The state before the first position, on the parameters' device and in its dtypes.
+
+        `max_length` preallocates states that grow; others ignore it. Non-causal mixers return None.
+        """
+
+    @abstractmethod
+    def flops(self, length: int) -> int:
+        """Floating-point operations of the forward pass over one sequence of `length` from nothing.
+
+        The arithmetic that the definition needs: a multiply-add counts two, matrix products,
+        convolutions and recurrences are counted, activations and normalisations are not; causal
+        attention counts the pairs that may see each other.
+        """
+
+    @abstractmethod
+    def state_bytes(self, length: int) -> int:
+        """Bytes of one sequence's state after `length` positions: exactly what is measured on a
+        state preallocated for `length` (0 for non-causal mixers)."""
+
+    @abstractmethod
+    def serial_steps(self, length: int) -> int:
+        """The longest chain of dependent steps over `length` positions in training, with the
+        chosen algorithm (a matrix product or an elementwise operation is one step)."""
+
+    @abstractmethod
+    def path_length(self, distance: int) -> int:
+        """Operations on the shortest path between positions `distance` apart, in layers or steps
+        of this mixer (Vaswani et al. 2017, Table 1). `distance` >= 1."""
+
+    @abstractmethod
+    def reach(self) -> float:
+        """How many positions back one layer can see (itself not counted); math.inf: all of them."""

@@ -1,0 +1,1 @@
+"""Pure tensor functions: each fast form stands beside its slow truth under one name."""
