@@ -1,0 +1,111 @@
+"""Run-time facts: device, dtype, threads, seeds, provenance. Every choice has words for it."""
+
+import datetime
+import functools
+import hashlib
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+import seqarena
+from seqarena.core.errors import UserError
+from seqarena.core.records import Provenance
+
+# What a trial's numbers depend on; the report or the command line may change without a new run.
+_NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
+
+
+class Choice(NamedTuple):
+    """A device or dtype, and the sentence that says why."""
+
+    name: str
+    reason: str
+
+
+def resolve_device(wanted: str = "auto") -> Choice:
+    """`auto` is CUDA where there is one, else the CPU. Raises UserError for one that is absent."""
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return Choice("cuda", f"CUDA device {torch.cuda.get_device_name()}")
+        return Choice("cpu", "no CUDA device was found")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"device {wanted!r} was asked for, but torch sees no CUDA device: use cpu")
+    if wanted.split(":")[0] not in ("cpu", "cuda"):
+        raise UserError(f"unknown device {wanted!r}: use auto, cpu, cuda or cuda:N")
+    return Choice(wanted, "asked for")
+
+
+def resolve_dtype(wanted: str, device: str) -> Choice:
+    """`auto` is bfloat16 autocast where the hardware computes in it, else float32."""
+    if wanted == "auto":
+        if device.startswith("cuda"):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        if native:
+            return Choice("bfloat16", "autocast: the hardware computes in bfloat16")
+        return Choice("float32", "this hardware has no bfloat16 arithmetic")
+    if wanted not in ("float32", "bfloat16", "float64"):
+        raise UserError(f"unknown dtype {wanted!r}: use auto, float32, bfloat16 or float64")
+    return Choice(wanted, "asked for")
+
+
+def autocast(device: str, dtype: str) -> torch.autocast:
+    """The autocast context for a resolved dtype (switched off unless it is bfloat16)."""
+    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def parameter_dtype(dtype: str) -> torch.dtype:
+    """Parameters stay float32 under bfloat16 autocast."""
+    return torch.float64 if dtype == "float64" else torch.float32
+
+
+@functools.cache
+def code_digest() -> str:
+    """Eight hexadecimal digits over the sources that a trial's numbers depend on."""
+    root = Path(seqarena.__file__).parent
+    hasher = hashlib.sha256()
+    for package in _NUMERIC_PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            hasher.update(path.relative_to(root).as_posix().encode())
+            hasher.update(path.read_bytes())
+    return hasher.hexdigest()[:8]
+
+
+def processor_name() -> str:
+    """The processor's own name where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def provenance(device: str, dtype: str, algorithms: tuple[str, ...]) -> Provenance:
+    """The record of where and how numbers come to be."""
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
+    return Provenance(
+        seqarena_version=seqarena.__version__,
+        code_digest=code_digest(),
+        torch_version=torch.__version__,
+        python_version=platform.python_version(),
+        platform=platform.platform(),
+        processor=name,
+        device=device,
+        dtype=dtype,
+        threads=torch.get_num_threads(),
+        algorithms=algorithms,
+        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )

@@ -1,0 +1,1 @@
+"""Models: blocks stacked into language models and encoders; the catalog is the only registry."""

@@ -1,0 +1,1 @@
+"""Training: a budget, an optimizer, a loop that yields step records, checkpoints."""

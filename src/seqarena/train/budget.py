@@ -1,0 +1,53 @@
+"""How long to train: exactly one of steps, tokens, floating-point operations or seconds."""
+
+import math
+from typing import Self
+
+from pydantic import model_validator
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+
+_FIELDS = ("steps", "tokens", "flops", "seconds")
+
+
+class Budget(Config):
+    """One limit. Steps are optimizer steps; seconds are spent in training alone."""
+
+    steps: int | None = None
+    tokens: int | None = None
+    flops: float | None = None  # forward and backward, by the models' own formulas
+    seconds: float | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one_positive(self) -> Self:
+        given = {name: getattr(self, name) for name in _FIELDS if getattr(self, name) is not None}
+        if len(given) != 1:
+            named = ", ".join(given) or "none"
+            raise UserError(f"give exactly one budget of {', '.join(_FIELDS)} (given: {named})")
+        ((name, value),) = given.items()
+        if value <= 0:
+            raise UserError(f"the budget of {value} {name} must be positive")
+        return self
+
+    def total_steps(self, tokens_per_step: int, flops_per_step: float) -> int | None:
+        """Optimizer steps that the budget pays for; None for seconds (the clock decides).
+
+        Raises UserError when it does not pay for a single step.
+        """
+        if self.seconds is not None:
+            return None
+        if self.flops is not None:
+            steps = int(self.flops // flops_per_step)
+            if steps < 1:
+                raise UserError(
+                    f"a budget of {self.flops:.3g} operations buys no step: one costs "
+                    f"{flops_per_step:.3g}"
+                )
+            return steps
+        return self.steps or math.ceil((self.tokens or 0) / tokens_per_step)
+
+    def describe(self) -> str:
+        """In words, for tables: `2,000,000 tokens`."""
+        ((name, value),) = ((n, getattr(self, n)) for n in _FIELDS if getattr(self, n) is not None)
+        return f"{value:,.4g} {name}" if isinstance(value, float) else f"{value:,} {name}"

@@ -1,0 +1,179 @@
+"""Checkpoints: safetensors and JSON under a manifest of SHA-256 sums, replaced in one rename.
+
+    checkpoint/model.safetensors      every parameter and buffer (tied weights once)
+    checkpoint/optimizer.safetensors  the two moments of AdamW and its step, by parameter name
+    checkpoint/about.json             configurations, progress, and what the task needs to be used
+    checkpoint/manifest.json          file -> SHA-256
+
+A checkpoint is written beside the old one, synced, and renamed into its place. Killed at any
+moment, either the old or the new one stands whole.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from seqarena.core.config import canonical_json
+from seqarena.core.errors import UserError
+from seqarena.models.language_model import ModelConfig, TokenModel, build_model
+from seqarena.train.loop import Progress, Trainer
+
+FORMAT = 1
+_FILES = ("model.safetensors", "optimizer.safetensors", "about.json")
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint as read: `about` holds model, task, architecture, training and progress."""
+
+    path: Path
+    about: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def model(self) -> TokenModel:
+        """The model with its weights, in evaluation mode. Raises UserError where they misfit."""
+        model = build_model(ModelConfig(**self.about["model"]))
+        load_weights(model, self.tensors, self.path)
+        return model.eval()
+
+
+def save(directory: Path, trainer: Trainer, about: dict[str, Any]) -> None:
+    """Writes the trainer's whole state to `directory`, replacing what stands there."""
+    fresh, old = directory.with_name("checkpoint.new"), directory.with_name("checkpoint.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    save_file(_model_tensors(trainer.model), fresh / "model.safetensors")
+    save_file(_optimizer_tensors(trainer), fresh / "optimizer.safetensors")
+    about = {
+        "format": FORMAT,
+        "model": trainer.model.config.model_dump(mode="json"),
+        "training": trainer.config.model_dump(mode="json"),
+        "progress": asdict(trainer.progress),
+        **about,
+    }
+    (fresh / "about.json").write_text(canonical_json(about), encoding="utf-8")
+    manifest = {name: _sha256(fresh / name) for name in _FILES}
+    (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for file in fresh.iterdir():
+        _sync(file)
+    _sync(fresh)
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        directory.rename(old)
+    fresh.rename(directory)
+    _sync(directory.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find(directory: Path) -> Path | None:
+    """The newest whole checkpoint at `directory`, also after a kill between two renames."""
+    for place in (directory, directory.with_name("checkpoint.old")):
+        if (place / "manifest.json").exists():
+            return place
+    return None
+
+
+def load(directory: Path) -> Checkpoint:
+    """Reads and verifies a checkpoint. Raises UserError for a missing or damaged one."""
+    place = find(directory)
+    if place is None:
+        raise UserError(f"no checkpoint at {directory}")
+    _verify(place)
+    about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+    if about["format"] != FORMAT:
+        raise UserError(
+            f"{place} has checkpoint format {about['format']}, this version reads {FORMAT}: "
+            "use the version of seqarena that wrote it"
+        )
+    return Checkpoint(place, about, load_file(place / "model.safetensors"))
+
+
+def resume(trainer: Trainer, directory: Path) -> bool:
+    """Puts the trainer where its checkpoint stood; False where there is none.
+
+    Raises UserError when the checkpoint is damaged or belongs to another configuration.
+    """
+    if find(directory) is None:
+        return False
+    checkpoint = load(directory)
+    expected = trainer.model.config.model_dump(mode="json")
+    if canonical_json(checkpoint.about["model"]) != canonical_json(expected):
+        raise UserError(f"{directory} holds another model than the one that is trained here")
+    load_weights(trainer.model, checkpoint.tensors, checkpoint.path)
+    _load_optimizer(trainer, load_file(checkpoint.path / "optimizer.safetensors"))
+    trainer.progress = Progress(**checkpoint.about["progress"])
+    return True
+
+
+def load_weights(model: TokenModel, tensors: dict[str, Tensor], path: Path) -> None:
+    """Copies the tensors into the model; names and shapes must all agree."""
+    expected = _model_tensors(model)
+    if set(expected) != set(tensors):
+        odd = sorted(set(expected) ^ set(tensors))[0]
+        raise UserError(f"{path} does not fit its model: tensor {odd!r} is on one side alone")
+    with torch.no_grad():
+        for name, target in expected.items():
+            if target.shape != tensors[name].shape:
+                raise UserError(f"{path} does not fit its model: {name!r} has another shape")
+            target.copy_(tensors[name])
+
+
+def _model_tensors(model: TokenModel) -> dict[str, Tensor]:
+    """Parameters (tied ones once, by their first name) and the buffers that are saved."""
+    saved = model.state_dict(keep_vars=True)
+    unique: dict[int, tuple[str, Tensor]] = {}
+    for name, tensor in saved.items():
+        unique.setdefault(id(tensor), (name, tensor))
+    return {name: tensor.detach().contiguous() for name, tensor in unique.values()}
+
+
+def _optimizer_tensors(trainer: Trainer) -> dict[str, Tensor]:
+    names = {id(p): name for name, p in trainer.model.named_parameters()}
+    return {
+        f"{names[id(parameter)]}|{key}": value.detach().contiguous()
+        for parameter, state in trainer.optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def _load_optimizer(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
+    parameters = dict(trainer.model.named_parameters())
+    for name_and_key, value in tensors.items():
+        name, key = name_and_key.split("|")
+        parameter = parameters[name]
+        place = value if key == "step" else value.to(parameter.device)
+        trainer.optimizer.state[parameter][key] = place
+
+
+def _verify(place: Path) -> None:
+    """Recomputes every sum of the manifest; one flipped bit is found."""
+    try:
+        manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
+        for name in _FILES:
+            if _sha256(place / name) != manifest[name]:
+                raise UserError(
+                    f"{place / name} is damaged: its SHA-256 is not the one in the manifest; "
+                    "delete the checkpoint to train it anew"
+                )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{place} is damaged: {error}") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,132 @@
+"""The training loop: a generator of step records. It logs nothing and saves nothing itself.
+
+A step is a function of (seed, step): the batch, the dropout masks and the learning rate follow
+from them, so that a run resumed from a checkpoint goes on exactly as if it had never stopped.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqarena.core.config import Config
+from seqarena.core.records import StepRecord
+from seqarena.core.runtime import autocast
+from seqarena.models.language_model import TokenModel
+from seqarena.tasks.base import Batch, Task
+from seqarena.train.budget import Budget
+from seqarena.train.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
+
+
+class TrainConfig(Config):
+    """How a model is trained. Device and dtype are resolved names, not `auto`."""
+
+    budget: Budget
+    optimizer: OptimizerConfig = OptimizerConfig()
+    batch_size: int = 16  # sequences of one optimizer step
+    accumulation: int = 1  # pieces that a step's batch is computed in
+    seed: int = 0
+    device: str = "cpu"
+    dtype: str = "float32"
+
+
+@dataclass
+class Progress:
+    """Where training stands; with the weights and the optimizer it is all of the state."""
+
+    step: int = 0
+    tokens: int = 0
+    training_seconds: float = 0.0
+
+
+class Trainer:
+    """A model, its optimizer and its progress."""
+
+    def __init__(self, model: TokenModel, task: Task, config: TrainConfig) -> None:
+        self.model = model
+        self.task = task
+        self.config = config
+        self.optimizer = build_optimizer(model, config.optimizer)
+        self.progress = Progress()
+        self.tokens_per_step = config.batch_size * task.sequence_length
+        self.flops_per_step = config.batch_size * model.training_flops(task.sequence_length)
+        self.total_steps = config.budget.total_steps(self.tokens_per_step, self.flops_per_step)
+
+    @property
+    def share_done(self) -> float:
+        """How much of the budget is spent, from 0 to 1."""
+        if self.total_steps is not None:
+            return min(1.0, self.progress.step / self.total_steps)
+        assert self.config.budget.seconds is not None
+        return min(1.0, self.progress.training_seconds / self.config.budget.seconds)
+
+    def steps(self) -> Iterator[StepRecord]:
+        """One record a step until the budget is spent. A loss that is not finite ends it."""
+        while self.share_done < 1.0:
+            start = time.perf_counter()
+            record = self._step()
+            self.progress.training_seconds += time.perf_counter() - start
+            yield record.model_copy(update={"training_seconds": self.progress.training_seconds})
+            if not math.isfinite(record.loss_nats):
+                return
+
+    def predict(self, batch: Batch) -> Tensor:
+        """Logits for a batch, in evaluation mode and without gradients (see Task.evaluate)."""
+        self.model.eval()
+        batch = to_device(batch, self.config.device)
+        with torch.inference_mode(), autocast(self.config.device, self.config.dtype):
+            return self.model(batch.inputs_BT, mask_BT=batch.mask_BT)[0].cpu()
+
+    def _step(self) -> StepRecord:
+        progress, config = self.progress, self.config
+        torch.manual_seed(config.seed * 1_000_003 + progress.step)
+        rate = learning_rate_at(self._share_at_step_end(), config.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
+        loss = self._accumulate(to_device(batch, config.device))
+        limit = config.optimizer.clip_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        if math.isfinite(loss):
+            self.optimizer.step()
+        progress.step += 1
+        progress.tokens += self.tokens_per_step
+        return StepRecord(
+            step=progress.step,
+            tokens=progress.tokens,
+            loss_nats=loss,
+            gradient_norm=float(norm),
+            learning_rate=rate,
+            training_seconds=progress.training_seconds,
+        )
+
+    def _accumulate(self, batch: Batch) -> float:
+        """Backward over the batch in pieces; returns the mean loss, weighted by piece."""
+        size = math.ceil(batch.inputs_BT.shape[0] / self.config.accumulation)
+        total = 0.0
+        for first in range(0, batch.inputs_BT.shape[0], size):
+            piece = Batch(*(None if x is None else x[first : first + size] for x in batch))
+            weight = piece.inputs_BT.shape[0] / batch.inputs_BT.shape[0]
+            with autocast(self.config.device, self.config.dtype):
+                logits_BTV, _ = self.model(piece.inputs_BT, mask_BT=piece.mask_BT)
+            loss = self.task.loss(logits_BTV, piece) * weight
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    def _share_at_step_end(self) -> float:
+        if self.total_steps is not None:
+            return (self.progress.step + 1) / self.total_steps
+        return self.share_done
+
+
+def to_device(batch: Batch, device: str) -> Batch:
+    """The batch on a device; a batch on the CPU is returned as it is."""
+    if device == "cpu":
+        return batch
+    return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in batch))

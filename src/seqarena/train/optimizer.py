@@ -1,0 +1,57 @@
+"""AdamW (Loshchilov and Hutter 2019) and two learning-rate schedules.
+
+    cosine    linear warm-up, then half a cosine down to `final_ratio` of the peak
+    constant  linear warm-up, the peak, then a linear fall over the last `decay_fraction`
+
+Progress runs from 0 to 1 over the budget, so that a budget in seconds has a schedule as well.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import nn
+
+from seqarena.core.config import Config
+
+
+class OptimizerConfig(Config):
+    """The optimizer and its schedule; the defaults are those of small GPT-2 style recipes."""
+
+    learning_rate: float = 3e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_fraction: float = 0.05
+    final_ratio: float = 0.1
+    decay_fraction: float = 0.2
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.99
+    clip_norm: float = 1.0  # of the whole gradient; 0 switches clipping off
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices alone: biases, norms and other vectors are left as they are."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        fused=True,
+    )
+
+
+def learning_rate_at(progress: float, config: OptimizerConfig) -> float:
+    """The rate when a share `progress` in [0, 1] of the budget is spent."""
+    peak, warmup = config.learning_rate, config.warmup_fraction
+    if progress < warmup:
+        return peak * progress / warmup
+    if config.schedule == "cosine":
+        done = min(1.0, (progress - warmup) / max(1e-12, 1.0 - warmup))
+        share = 0.5 * (1.0 + math.cos(math.pi * done))
+    else:
+        share = min(1.0, (1.0 - progress) / max(1e-12, config.decay_fraction))
+    return peak * (config.final_ratio + (1.0 - config.final_ratio) * share)
