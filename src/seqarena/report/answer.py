@@ -1,0 +1,242 @@
+"""The first half of the page: the answer with its doubt, the ranking, the costs."""
+
+from collections.abc import Callable
+
+from seqarena.core.records import Measures, Ranking, RankRow, RunView
+from seqarena.report import units
+from seqarena.report.figures import COSTS, Cost, cost_figure, ranking_figure
+from seqarena.report.markup import Cell, Markup, element, join, table
+from seqarena.report.reading import architectures, measures_of
+from seqarena.report.sections import (
+    Figure,
+    Section,
+    family_key,
+    figure_html,
+    lead,
+    named,
+    section_html,
+)
+
+_LONGEST_HEADLINE = 48  # characters before a colon that still read as a headline
+
+
+def answer_section(view: RunView) -> Section:
+    """Name, verdict in large words, its doubt, and the recommendation as cards."""
+    name = element("h1", f"{view.name}: {units.words(view.task)}")
+    if view.ranking is None:
+        return Section("answer", "Answer", _landmark(name, *_not_yet(view)))
+    ranking = view.ranking
+    cards = [element("li", *_card(sentence)) for sentence in ranking.recommendation]
+    return Section(
+        "answer",
+        "Answer",
+        _landmark(
+            name,
+            _headline(ranking.verdict),
+            element("p", _doubt(ranking), class_="doubt"),
+            element("ul", *cards, class_="cards", aria_label="Recommendation") if cards else None,
+        ),
+    )
+
+
+def _landmark(*parts: Markup | None) -> Markup:
+    return element("section", *parts, id="answer", aria_label="The answer")
+
+
+def _headline(verdict: str) -> Markup:
+    head, colon, rest = verdict.partition(": ")
+    if not colon or len(head) > _LONGEST_HEADLINE:
+        return element("p", element("b", verdict), class_="verdict")
+    rest = rest[:1].upper() + rest[1:] if rest[:1].isspace() else rest
+    return element("p", element("b", head), " ", element("span", rest), class_="verdict")
+
+
+def _card(sentence: str) -> tuple[str, ...]:
+    head, colon, rest = sentence.partition(": ")
+    if not colon or len(head) > _LONGEST_HEADLINE:
+        return (sentence,)
+    return (element("b", head), " ", rest)
+
+
+def _doubt(ranking: Ranking) -> str:
+    metric, decimals = units.words(ranking.metric), units.metric_decimals(ranking)
+    counts = {len(row.seed_values) for row in ranking.rows}
+    said = []
+    if counts:
+        low, high = min(counts), max(counts)
+        seeds = units.plural(high, "seed") if low == high else f"{low} to {high} seeds"
+        said.append(f"Each mean is over {seeds}, with its {ranking.confidence:.0%} interval.")
+    if ranking.noise_floor > 0:
+        said.append(f"A gap below {ranking.noise_floor:.{decimals}f} {metric} is noise.")
+    if ranking.repeat_difference is not None:
+        same = ranking.repeat_difference == 0
+        by = "exactly" if same else f"to within {units.significant(ranking.repeat_difference)}"
+        said.append(f"The same trial run twice agreed {by}.")
+    return " ".join(said)
+
+
+def _not_yet(view: RunView) -> list[Markup]:
+    done = sum(trial.status == "finished" for trial in view.trials)
+    trials = units.plural(len(view.trials), "trial")
+    states = ("finished", "running", "planned", "diverged")
+    rows = []
+    for name in architectures(view):
+        own = [trial for trial in view.trials if trial.architecture == name]
+        values = [t.validation_value for t in own if t.validation_value is not None]
+        best = (min if view.lower_is_better else max)(values) if values else None
+        counts = [sum(trial.status == state for trial in own) for state in states]
+        rows.append(
+            [
+                named(view, name),
+                *(Cell(str(count), count) for count in counts),
+                Cell(units.ABSENT if best is None else f"{best:.4g}", best),
+            ]
+        )
+    return [
+        element("p", element("b", "Nothing is ranked yet"), class_="verdict"),
+        element("p", f"{done} of {trials} have finished. What there is follows.", class_="doubt"),
+        table(
+            "Trials by state",
+            ["architecture", *states, f"best validation {units.words(view.metric)}"],
+            rows,
+        ),
+    ]
+
+
+def ranking_section(view: RunView) -> Section | None:
+    """The dots and intervals, then every number in a sortable table."""
+    ranking = view.ranking
+    if ranking is None or not ranking.rows:
+        return None
+    figure = Figure("ranking", ranking_figure(view))
+    leader, metric = ranking.rows[0], units.words(view.metric)
+    label = (
+        f"Means and intervals of {metric} for {len(ranking.rows)} architectures; best is "
+        f"{leader.architecture}. The table below holds the same numbers."
+    )
+    caption = (
+        f"Large dot: mean on the test split. Line: its {ranking.confidence:.0%} interval. Small "
+        "dots: single seeds. Grey band: the noise floor, counted from the leader; an entry inside "
+        "it cannot be told from the leader."
+    )
+    return Section(
+        "ranking",
+        "Ranking",
+        section_html(
+            "ranking",
+            "Ranking",
+            family_key(view),
+            figure_html(figure, label, caption),
+            _ranking_table(view, ranking),
+        ),
+        (figure,),
+    )
+
+
+def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
+    decimals = units.metric_decimals(ranking)
+    size = units.scale_for("count", [row.parameters for row in ranking.rows])
+    costs = [_cost_column(view, ranking, cost) for cost in COSTS]
+    headings: list[str | Markup] = [
+        "architecture",
+        "place",
+        units.words(view.metric),
+        f"{ranking.confidence:.0%} interval",
+        "gap to leader",
+        "interval of the gap",
+        "p",
+        f"parameters, {size.unit}".rstrip(", "),
+        *(heading for heading, _ in costs),
+        "learning rate",
+    ]
+    rows = []
+    for row in ranking.rows:
+        entry = measures_of(view, row.architecture)
+        rows.append(
+            [
+                Cell(named(view, row.architecture), row.architecture),
+                Cell(str(row.place), row.place),
+                Cell(f"{row.mean:.{decimals}f}", row.mean),
+                Cell(f"{row.low:.{decimals}f} – {row.high:.{decimals}f}", row.low),
+                *_gap_cells(row, row is ranking.rows[0], decimals),
+                Cell(units.scaled(row.parameters, size), row.parameters),
+                *(cell(entry) for _, cell in costs),
+                Cell(
+                    units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else ""),
+                    row.learning_rate,
+                ),
+            ]
+        )
+    tied = ["tied" if row.architecture in ranking.leaders else "" for row in ranking.rows]
+    caption = "All numbers. Shaded: leaders that tie. Bold: best of the column. A heading sorts."
+    if any(row.learning_rate_at_edge for row in ranking.rows):
+        caption += " *: the best learning rate is at the edge of those tried."
+    return table(caption, headings, rows, sortable=True, row_classes=tied)
+
+
+def _gap_cells(row: RankRow, leads: bool, decimals: int) -> list[Cell]:
+    if leads:
+        return [Cell(units.ABSENT, 0), Cell(units.ABSENT), Cell(units.ABSENT)]
+    p_value = units.ABSENT if row.p_value is None else _probability(row.p_value)
+    return [
+        Cell(f"{row.gap_to_leader:+.{decimals}f}", row.gap_to_leader),
+        Cell(f"{row.gap_low:+.{decimals}f} – {row.gap_high:+.{decimals}f}", row.gap_low),
+        Cell(p_value, row.p_value),
+    ]
+
+
+def _probability(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _cost_column(
+    view: RunView, ranking: Ranking, cost: Cost
+) -> tuple[Markup, Callable[[Measures], Cell]]:
+    """A heading with the unit, and what makes a cell of it; the best value is set in bold."""
+    entries = [measures_of(view, row.architecture) for row in ranking.rows]
+    values = [getattr(entry, cost.field) for entry in entries]
+    present = [value for value in values if value is not None]
+    scale = units.scale_for(cost.quantity, present)
+    best = (min if cost.lower_is_better else max)(present, default=None)
+
+    def cell(entry: Measures) -> Cell:
+        value = getattr(entry, cost.field)
+        return Cell(units.scaled(value, scale), value, best=value is not None and value == best)
+
+    unit = f"{scale.unit}{cost.suffix}".strip()
+    return join([cost.title.lower() + ", ", unit]), cell
+
+
+def costs_section(view: RunView) -> Section | None:
+    """Quality against each measured cost."""
+    if view.ranking is None or not view.ranking.rows:
+        return None
+    drawn = [(cost, figure) for cost in COSTS if (figure := cost_figure(view, cost)) is not None]
+    if not drawn:
+        return None
+    blocks, figures = [], []
+    for cost, plot in drawn:
+        figure = Figure(cost.field, plot)
+        direction = "left" if cost.lower_is_better else "right"
+        vertical = "lower" if view.lower_is_better else "upper"
+        label = f"{units.words(view.metric)} against {cost.title.lower()}, one point each."
+        block = figure_html(figure, label, f"Better is to the {vertical} {direction}.")
+        blocks.append(element("div", element("h3", cost.title), block))
+        figures.append(figure)
+    return Section(
+        "costs",
+        "Costs",
+        section_html(
+            "costs",
+            "What quality costs",
+            lead(
+                "The dotted line is the front of the two axes: nothing lies beyond it. A filled "
+                "point is on the front of all costs together; a hollow one is matched or beaten "
+                "on every axis by another. Thin bars: interval of the mean, and spread of the "
+                "repeated measurements."
+            ),
+            family_key(view),
+            element("div", *blocks, class_="pair"),
+        ),
+        tuple(figures),
+    )

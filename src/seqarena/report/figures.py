@@ -1,0 +1,283 @@
+"""Figures of the answer: the ranking with its doubt, and quality against each cost.
+
+Every figure is drawn in the light theme; the page swaps the colours for the dark one. Names pass
+through `escape`, for plotly reads its text as a kind of HTML.
+"""
+
+import math
+from collections.abc import Iterable
+from html import escape
+from typing import Any, Literal, NamedTuple
+
+import plotly.graph_objects as go
+
+from seqarena.core.records import Measures, Ranking, RankRow, RunView
+from seqarena.report import units
+from seqarena.report.reading import measures_of
+from seqarena.report.style import FONT, ROLES, looks
+
+INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
+FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light
+
+
+class Cost(NamedTuple):
+    """A cost axis: a field of Measures, how to read it and which way is better."""
+
+    field: Literal[
+        "decode_seconds_per_token",
+        "peak_training_bytes",
+        "training_tokens_per_second",
+        "state_bytes",
+    ]
+    title: str
+    quantity: str  # as in units.scale_for
+    suffix: str  # after the unit
+    lower_is_better: bool
+
+
+COSTS: tuple[Cost, ...] = (
+    Cost("decode_seconds_per_token", "Decode latency", "seconds", " per token", True),
+    Cost("peak_training_bytes", "Peak memory while training", "bytes", "", True),
+    Cost("training_tokens_per_second", "Training speed", "count", " tokens per second", False),
+    Cost("state_bytes", "State carried between tokens", "bytes", "", True),
+)
+
+
+def blank(height: int, x_title: str = "", y_title: str = "") -> go.Figure:
+    """An empty figure in the house's style, `height` pixels tall and as wide as its place."""
+    axis: dict[str, Any] = {
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zeroline": False,
+        "automargin": True,
+        "ticks": "outside",
+        "tickcolor": LINE,
+        "ticklen": 4,
+        "tickfont": {"color": MUTED, "size": 12},
+    }
+    return go.Figure(
+        layout={
+            "template": go.layout.Template(),
+            "height": height,
+            "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 13, "color": INK},
+            "hovermode": "closest",
+            "hoverlabel": {
+                "bgcolor": PANEL,
+                "bordercolor": LINE,
+                "font": {"color": INK, "family": FONT, "size": 13},
+                "align": "left",
+            },
+            "xaxis": {**axis, "title": _title(x_title)},
+            "yaxis": {**axis, "title": _title(y_title)},
+        }
+    )
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"text": escape(text), "font": {"color": MUTED, "size": 12.5}, "standoff": 10}
+
+
+def metric_title(view: RunView) -> str:
+    """The metric in words with its direction, for an axis."""
+    direction = "lower" if view.lower_is_better else "higher"
+    return f"{units.words(view.metric)} ({direction} is better)"
+
+
+def ranking_figure(view: RunView) -> go.Figure:
+    """Mean with its interval, the seeds as small dots, the noise floor as a band from the leader.
+
+    The view must have a ranking with at least one row.
+    """
+    ranking = _ranking_of(view)
+    rows, look = ranking.rows, looks(view)
+    decimals = units.metric_decimals(ranking)
+    figure = blank(96 + 34 * len(rows), x_title=metric_title(view))
+    figure.add_trace(_seed_dots(rows, look, decimals))
+    for row in rows:
+        figure.add_trace(_interval(row, look[row.architecture].colour.light, decimals))
+    leader = rows[0].mean
+    worse = leader + ranking.noise_floor * (1 if view.lower_is_better else -1)
+    band = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+    figure.add_shape(
+        type="rect", x0=leader, x1=worse, fillcolor=FLOOR, opacity=0.22, line_width=0, **band
+    )
+    figure.add_shape(
+        type="line", x0=leader, x1=leader, line={"color": FLOOR, "width": 1, "dash": "dot"}, **band
+    )
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=[_label(row) for row in rows],
+        range=[len(rows) - 0.4, -0.6],
+        showgrid=False,
+        ticks="",
+        tickfont={"color": INK, "size": 13},
+    )
+    figure.update_xaxes(tickformat=f".{max(1, decimals - 1)}f", nticks=8)
+    figure.update_layout(showlegend=False)
+    return figure
+
+
+def _ranking_of(view: RunView) -> Ranking:
+    assert view.ranking is not None
+    return view.ranking
+
+
+def _label(row: RankRow) -> str:
+    return f"{escape(row.architecture)}  <b>{row.place}</b>"
+
+
+def _seed_dots(rows: Iterable[RankRow], look: dict[str, Any], decimals: int) -> go.Scatter:
+    dots = [(row, value) for row in rows for value in row.seed_values]
+    return go.Scatter(
+        x=[value for _, value in dots],
+        y=[_label(row) for row, _ in dots],
+        mode="markers",
+        marker={
+            "size": 6,
+            "opacity": 0.5,
+            "color": [look[row.architecture].colour.light for row, _ in dots],
+        },
+        hovertemplate=f"one seed: %{{x:.{decimals}f}}<extra></extra>",
+        name="seeds",
+    )
+
+
+def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
+    ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
+    seeds = units.plural(len(row.seed_values), "seed")
+    return go.Scatter(
+        x=[row.mean],
+        y=[_label(row)],
+        mode="markers",
+        marker={"size": 13, "color": colour, "line": {"color": PAPER, "width": 2}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [row.high - row.mean],
+            "arrayminus": [row.mean - row.low],
+            "color": colour,
+            "thickness": 2.5,
+            "width": 0,
+        },
+        hovertemplate=(
+            f"<b>{escape(row.architecture)}</b><br>{row.mean:.{decimals}f}, interval {ends}"
+            f"<br>{seeds}<extra></extra>"
+        ),
+        name=escape(row.architecture),
+    )
+
+
+def cost_figure(view: RunView, cost: Cost) -> go.Figure | None:
+    """Quality against one cost, with the Pareto front of the two. None where nothing was measured.
+
+    Filled points are on the ranking's front over all costs, hollow ones are beaten on every axis.
+    """
+    ranking = _ranking_of(view)
+    measured = [
+        (row, entry, value)
+        for row in ranking.rows
+        if (value := getattr(entry := measures_of(view, row.architecture), cost.field))
+    ]
+    if not measured:
+        return None
+    scale = units.scale_for(cost.quantity, [value for _, _, value in measured])
+    unit = f"{scale.unit}{cost.suffix}".strip()
+    direction = "lower" if cost.lower_is_better else "higher"
+    figure = blank(360, f"{cost.title}, {unit} ({direction} is better)", metric_title(view))
+    points = [(value / scale.factor, row.mean) for row, _, value in measured]
+    front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
+    figure.add_scatter(
+        x=[x for x, _ in front],
+        y=[y for _, y in front],
+        mode="lines",
+        line={"color": FLOOR, "width": 1.5, "dash": "dot", "shape": "hv"},
+        hoverinfo="skip",
+        name="Pareto front",
+    )
+    look, decimals = looks(view), units.metric_decimals(ranking)
+    for row, entry, value in measured:
+        spread = _spread(entry, cost, scale.factor)
+        colour = look[row.architecture].colour.light
+        figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
+    figure.update_xaxes(type="log", dtick="D2", **_log_range([x for x, _ in points]))
+    figure.update_layout(showlegend=False, meta={"named_points": True})
+    return figure
+
+
+def _spread(entry: Measures, cost: Cost, factor: float) -> tuple[float, float] | None:
+    ends = entry.spread.get(cost.field)
+    return (ends[0] / factor, ends[1] / factor) if ends else None
+
+
+def _cost_point(
+    row: RankRow,
+    x: float,
+    spread: tuple[float, float] | None,
+    colour: str,
+    unit: str,
+    decimals: int,
+) -> go.Scatter:
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": [max(0.0, spread[1] - x)] if spread else [0.0],
+        "arrayminus": [max(0.0, x - spread[0])] if spread else [0.0],
+        "color": colour,
+        "thickness": 1,
+        "width": 0,
+    }
+    repeats = (
+        f" (repeats {units.significant(spread[0])} to {units.significant(spread[1])})"
+        if spread
+        else ""
+    )
+    name = escape(row.architecture)
+    return go.Scatter(
+        x=[x],
+        y=[row.mean],
+        mode="markers+text",
+        text=[name],
+        textposition="top center",
+        marker={
+            "size": 11,
+            "color": colour if row.on_front else PAPER,
+            "line": {"color": colour, "width": 2},
+        },
+        error_x=error,
+        error_y={
+            **error,
+            "array": [row.high - row.mean],
+            "arrayminus": [row.mean - row.low],
+        },
+        hovertemplate=(
+            f"<b>{name}</b><br>{units.significant(x)} {escape(unit)}{repeats}"
+            f"<br>{row.mean:.{decimals}f}<extra></extra>"
+        ),
+        name=name,
+    )
+
+
+def pareto_front(
+    points: Iterable[tuple[float, float]], lower_x: bool, lower_y: bool
+) -> list[tuple[float, float]]:
+    """The points that no other beats on both axes, from the best x to the best y.
+
+    >>> pareto_front([(1, 3), (2, 2), (3, 2.5), (4, 1)], True, True)
+    [(1, 3), (2, 2), (4, 1)]
+    """
+    x_sign, y_sign = (1 if lower_x else -1), (1 if lower_y else -1)
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(set(points), key=lambda point: (x_sign * point[0], y_sign * point[1])):
+        if not front or y_sign * y < y_sign * front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+def _log_range(values: list[float]) -> dict[str, Any]:
+    """Room for the names beside the outermost points, at least half a decade in all."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    margin = max(0.12 * (high - low), (0.5 - (high - low)) / 2, 0.08)
+    return {"range": [low - margin, high + margin]}

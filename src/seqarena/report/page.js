@@ -1,0 +1,176 @@
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const darkOf = JSON.parse(document.getElementById("dark-of-light").textContent);
+  const systemDark = matchMedia("(prefers-color-scheme: dark)");
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const config = {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: coarse ? false : "hover",
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  };
+  const plots = [...document.querySelectorAll(".plot")].map((place) => ({
+    place,
+    source: document.getElementById(place.dataset.figure).textContent,
+  }));
+  const hidden = new Set();
+  let printing = false;
+
+  const isDark = () =>
+    !printing && (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
+
+  function figureOf(source) {
+    const dark = isDark();
+    const figure = JSON.parse(source, (_, value) =>
+      dark && typeof value === "string" && Object.hasOwn(darkOf, value) ? darkOf[value] : value);
+    Object.assign(figure.layout, { showlegend: false, uirevision: "kept", dragmode: coarse ? false : "zoom" });
+    for (const trace of figure.data) {
+      if (figure.layout.meta?.toggled) trace.visible = !hidden.has(trace.legendgroup);
+      if (figure.layout.meta?.named_points && trace.text) trace.mode = "markers";
+    }
+    return figure;
+  }
+
+  async function draw({ place, source }) {
+    const { data, layout } = figureOf(source);
+    await Plotly.react(place, data, layout, config);
+    if (layout.meta?.named_points) await placeNames(place);
+  }
+  const drawAll = () => Promise.all(plots.map(draw));
+
+  // Names beside the points of a chart: each takes the nearest free place round its point.
+  const overlap = (a, b) =>
+    Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
+    Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+  const box = (x, y, width, height) => ({
+    left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2,
+  });
+
+  function places(point, width) {
+    const found = [];
+    for (const reach of [4, 16, 30, 46, 64]) {
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, -1], [0, 1], [1, -1], [-1, -1], [1, 1], [-1, 1]]) {
+        const across = dx * (width / 2 + 7 + (dy ? reach * 0.5 - 8 : reach));
+        found.push([point.x + across, point.y + dy * (14 + reach)]);
+      }
+    }
+    return found;
+  }
+
+  async function placeNames(place) {
+    const { xaxis, yaxis, font } = place._fullLayout;
+    const width = xaxis._length;
+    const height = yaxis._length;
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `12px ${font.family}`;
+    const points = place.data
+      .filter((trace) => trace.text)
+      .map((trace) => ({ x: xaxis.d2p(trace.x[0]), y: yaxis.d2p(trace.y[0]), text: trace.text[0] }))
+      .filter(({ x, y }) => x >= 0 && x <= width && y >= 0 && y <= height);
+    const taken = points.map(({ x, y }) => box(x, y, 14, 14));
+    const plain = document.createElement("textarea");
+    const annotations = points.map((point) => {
+      plain.innerHTML = point.text;
+      const wide = pen.measureText(plain.value).width + 6;
+      let best = null;
+      for (const [x, y] of places(point, wide)) {
+        const own = box(x, y, wide, 16);
+        const outside = own.left < 0 || own.right > width || own.top < 0 || own.bottom > height;
+        const cost = (outside ? 1e6 : 0) + taken.reduce((sum, other) => sum + overlap(own, other), 0);
+        if (best === null || cost < best.cost) best = { x, y, own, cost };
+        if (cost === 0) break;
+      }
+      taken.push(best.own);
+      const far = Math.hypot(Math.max(0, Math.abs(best.x - point.x) - wide / 2), best.y - point.y) > 24;
+      return {
+        xref: "paper", yref: "paper", x: point.x / width, y: 1 - point.y / height,
+        ax: best.x - point.x, ay: best.y - point.y, text: point.text,
+        showarrow: true, arrowhead: 0, arrowwidth: 1, standoff: 7,
+        arrowcolor: far ? getComputedStyle(place).color : "rgba(0,0,0,0)", opacity: 0.95,
+        font: { size: 12, color: getComputedStyle(root).getPropertyValue("color") },
+        borderpad: 0, captureevents: false,
+      };
+    });
+    await Plotly.relayout(place, { annotations });
+  }
+
+  function followSize({ place, source }) {
+    if (!JSON.parse(source).layout.meta?.named_points) return;
+    let waiting = 0;
+    const later = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => placeNames(place), 120);
+    };
+    new ResizeObserver(later).observe(place);
+    place.on("plotly_relayout", (change) => "annotations" in change || later());
+  }
+
+  function applyHidden() {
+    for (const chip of document.querySelectorAll(".chip")) {
+      chip.setAttribute("aria-pressed", String(!hidden.has(chip.dataset.architecture)));
+    }
+    plots.filter(({ place }) => place.layout.meta?.toggled).forEach(draw);
+  }
+
+  for (const chip of document.querySelectorAll(".chip")) {
+    const name = chip.dataset.architecture;
+    chip.addEventListener("click", () => {
+      if (!hidden.delete(name)) hidden.add(name);
+      applyHidden();
+    });
+  }
+  for (const button of document.querySelectorAll("[data-show]")) {
+    button.addEventListener("click", () => {
+      hidden.clear();
+      for (const chip of document.querySelectorAll(".chip")) {
+        if (button.dataset.show === "leaders" && !("leader" in chip.dataset)) {
+          hidden.add(chip.dataset.architecture);
+        }
+      }
+      applyHidden();
+    });
+  }
+
+  function sortBy(table, column, heading) {
+    const upwards = heading.getAttribute("aria-sort") !== "ascending";
+    const value = (row) => row.cells[column].dataset.sort ?? "";
+    const body = table.tBodies[0];
+    const compare = (a, b) => {
+      if (a === "" || b === "") return (a === "") - (b === "");
+      const order = isNaN(a) || isNaN(b) ? a.localeCompare(b) : a - b;
+      return upwards ? order : -order;
+    };
+    body.append(...[...body.rows].sort((a, b) => compare(value(a), value(b))));
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", upwards ? "ascending" : "descending");
+  }
+  for (const table of document.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((heading, column) =>
+      heading.querySelector("button").addEventListener("click", () => sortBy(table, column, heading)));
+  }
+
+  const toggle = document.getElementById("theme");
+  function showTheme() {
+    toggle.textContent = isDark() ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", isDark() ? "Switch to the light theme" : "Switch to the dark theme");
+  }
+  toggle.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    try {
+      localStorage.setItem("seqarena-theme", root.dataset.theme);
+    } catch { /* storage is closed to this page: the choice lasts until it is closed */ }
+    showTheme();
+    drawAll();
+  });
+  systemDark.addEventListener("change", () => { showTheme(); drawAll(); });
+  for (const [event, value] of [["beforeprint", true], ["afterprint", false]]) {
+    addEventListener(event, () => { printing = value; drawAll(); });
+  }
+
+  showTheme();
+  drawAll().then(() => {
+    plots.forEach(followSize);
+    root.dataset.drawn = "true";
+  });
+})();

@@ -1,0 +1,309 @@
+"""The second half of the page: the curves, the complexity table, what was run and how."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from seqarena.core.records import RunView
+from seqarena.report import units
+from seqarena.report.curves import (
+    search_figure,
+    slices_figure,
+    training_figure,
+    validation_figure,
+)
+from seqarena.report.markup import Cell, Markup, definitions, element, join, table
+from seqarena.report.reading import (
+    SliceGroup,
+    architectures,
+    chosen_rate,
+    chosen_trials,
+    slice_groups,
+)
+from seqarena.report.sections import Figure, Section, figure_html, lead, named, section_html
+from seqarena.report.style import css, looks
+
+_SVG_DASHES = {
+    "solid": None,
+    "dash": "6 4",
+    "dot": "2 3",
+    "dashdot": "6 3 2 3",
+    "longdash": "10 4",
+    "longdashdot": "10 3 2 3",
+}
+
+
+def curves_section(view: RunView) -> Section | None:
+    """Validation, training loss, learning-rate search and slices, with one legend for all."""
+    wanted = [
+        (
+            "validation",
+            "Validation",
+            validation_figure(view),
+            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest.",
+        ),
+        (
+            "training",
+            "Training loss",
+            training_figure(view),
+            "The same trials; neighbouring steps are averaged where they are dense.",
+        ),
+        (
+            "search",
+            "Learning-rate search",
+            search_figure(view),
+            "The same number of tries for each. Ring: the rate chosen, on validation. "
+            "Cross at the top: diverged.",
+        ),
+    ]
+    figures, blocks = [], []
+    for name, title, drawn, caption in wanted:
+        if drawn is not None:
+            figures.append(Figure(name, drawn))
+            block = figure_html(figures[-1], f"{title} for each architecture.", caption)
+            blocks.append(element("div", element("h3", title), block))
+    legend = _legend(view) if figures else None
+    rest = []
+    for group in slice_groups(view):
+        if len(group.slices) > 1:
+            figures.append(Figure(f"slices-{len(figures)}", slices_figure(view, group)))
+            rest.append(_slices_block(view, group, figures[-1]))
+    single = [group for group in slice_groups(view) if len(group.slices) == 1]
+    if single:
+        rest.append(_singles_table(view, single))
+    if not figures and not rest:
+        return None
+    html = section_html(
+        "curves",
+        "How they learned",
+        legend,
+        element("div", *blocks, class_="pair") if blocks else None,
+        *rest,
+    )
+    return Section("curves", "Curves", html, tuple(figures))
+
+
+def _legend(view: RunView) -> Markup:
+    leaders = view.ranking.leaders if view.ranking else ()
+    chips = [
+        element(
+            "button",
+            _line_sample(css(look.colour), _SVG_DASHES[look.dash]),
+            name,
+            type="button",
+            class_="chip",
+            aria_pressed="true",
+            data_architecture=name,
+            data_leader=name in leaders,
+        )
+        for name, look in looks(view).items()
+        if chosen_trials(view, name)
+    ]
+    shows = [element("button", "all", type="button", class_="all", data_show="all")]
+    if leaders:
+        shows.append(
+            element("button", "leaders only", type="button", class_="all", data_show="leaders")
+        )
+    return element(
+        "div", *chips, *shows, class_="chips", role="group", aria_label="Show or hide architectures"
+    )
+
+
+def _line_sample(colour: str, dashes: str | None) -> Markup:
+    line = element("line", x1="0", y1="4", x2="26", y2="4", stroke_dasharray=dashes)
+    return element("svg", line, viewBox="0 0 26 8", aria_hidden="true", style=f"--own:{colour}")
+
+
+def _slices_block(view: RunView, group: SliceGroup, figure: Figure) -> Markup:
+    metric = units.words(view.metric)
+    return join(
+        [
+            element("h3", f"{metric} by {units.words(group.name)}"),
+            figure_html(
+                figure,
+                f"{metric} of each architecture by {units.words(group.name)}.",
+                f"Test split, mean over seeds. Number: {metric}. Shade: how far from the best of "
+                "its column.",
+            ),
+        ]
+    )
+
+
+def _singles_table(view: RunView, groups: list[SliceGroup]) -> Markup:
+    rows = [
+        [
+            named(view, name),
+            *(
+                Cell(units.significant(group.values[name][0], 4), group.values[name][0])
+                for group in groups
+            ),
+        ]
+        for name in groups[0].values
+    ]
+    headings = ["architecture", *(units.words(group.slices[0]) for group in groups)]
+    return table("Further values on the test split, mean over seeds", headings, rows)
+
+
+def complexity_section(view: RunView) -> Section | None:
+    """What each architecture costs on paper, and where it comes from."""
+    entries = [(name, view.catalog[name]) for name in architectures(view) if name in view.catalog]
+    if not entries:
+        return None
+    headings = [
+        "architecture",
+        "title",
+        "work per layer",
+        "serial steps",
+        "longest path",
+        "state",
+        "year",
+        "paper",
+        "idea",
+    ]
+    keys = ("work", "serial_steps", "path_length", "state", "year")
+    rows = [
+        [
+            Cell(named(view, name), name),
+            _said(entry, "title"),
+            *(Cell(_said(entry, key), _said(entry, key)) for key in keys),
+            element("span", _said(entry, "paper"), class_="paper"),
+            element("span", _said(entry, "idea")),
+        ]
+        for name, entry in entries
+    ]
+    return Section(
+        "complexity",
+        "Complexity",
+        section_html(
+            "complexity",
+            "On paper",
+            lead(
+                "Work is what one layer computes over a whole sequence; serial steps are those "
+                "that must wait for one another; the longest path is how many steps a signal "
+                "takes between two positions; state is what decoding carries along."
+            ),
+            table("Complexity and origin of each architecture", headings, rows),
+        ),
+    )
+
+
+def _said(entry: dict[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return units.ABSENT if value is None else str(value)
+
+
+def run_section(view: RunView) -> Section:
+    """How to run it again, on what, who is missing and why, and how the numbers were made."""
+    excluded = view.ranking.excluded if view.ranking else {}
+    provenance = view.provenance.model_dump(exclude={"kind"}) if view.provenance else {}
+    parts = [
+        element("h3", "Run it again"),
+        element("pre", element("code", view.command), tabindex="0"),
+        *_facts("Data", view.data),
+        *_facts("Machine and versions", provenance),
+        *([element("h3", "Not ranked"), definitions(excluded.items())] if excluded else []),
+        element("h3", "What was trained"),
+        _trained_table(view),
+        element("h3", "How the numbers were made"),
+        element("ul", *(element("li", note) for note in _method(view)), class_="method"),
+        element(
+            "details",
+            element("summary", "The whole plan"),
+            definitions(_flat(view.plan)),
+        ),
+    ]
+    return Section("run", "What was run", section_html("run", "What was run", *parts))
+
+
+def _facts(title: str, facts: dict[str, Any]) -> list[Markup]:
+    return [element("h3", title), definitions(_flat(facts))] if facts else []
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested facts as pairs of words: {"budget": {"tokens": 1}} gives ("budget, tokens", "1")."""
+    for key, value in facts.items():
+        name = f"{prefix}{units.words(str(key))}"
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{name}, ")
+        else:
+            yield name, _value(str(key), value)
+
+
+def _value(key: str, value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return _repeats([_value(key, item) for item in value]) or units.ABSENT
+    if value is None or value == {}:
+        return units.ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and key.endswith("bytes"):
+        return f"{units.with_unit(value, 'bytes')} ({value:,} bytes)"
+    if isinstance(value, int) and key not in ("year", "seed", "seeds"):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _repeats(items: list[str]) -> str:
+    """Neighbours that are equal are counted: "loop × 2, scan"."""
+    runs = [(item, len(list(group))) for item, group in groupby(items)]
+    return ", ".join(item if count == 1 else f"{item} × {count}" for item, count in runs)
+
+
+def _trained_table(view: RunView) -> Markup:
+    rows = []
+    for name in architectures(view):
+        own = [trial for trial in view.trials if trial.architecture == name]
+        trial = next(iter(chosen_trials(view, name)), own[0])
+        counts = {state: sum(t.status == state for t in own) for state in ("finished", "diverged")}
+        rows.append(
+            [
+                named(view, name),
+                Cell(f"{trial.parameters:,}", trial.parameters),
+                Cell(f"{trial.width:,}", trial.width),
+                Cell(units.rate(chosen_rate(view, name)), chosen_rate(view, name)),
+                Cell(units.with_unit(trial.tokens, "count"), trial.tokens),
+                Cell(units.significant(trial.training_seconds), trial.training_seconds),
+                Cell(units.significant(trial.training_flops), trial.training_flops),
+                Cell(f"{counts['finished']} of {len(own)}", counts["finished"]),
+                Cell(str(counts["diverged"]), counts["diverged"]),
+                _repeats(list(trial.algorithms)) or units.ABSENT,
+            ]
+        )
+    headings = [
+        "architecture",
+        "parameters",
+        "width",
+        "learning rate",
+        "tokens",
+        "training, s",
+        "training, FLOPs",
+        "trials finished",
+        "diverged",
+        "algorithm of each layer",
+    ]
+    return table("One trial at the chosen rate, and how many there were", headings, rows)
+
+
+def _method(view: RunView) -> list[str]:
+    metric = units.words(view.metric)
+    notes = [
+        "The learning rate is chosen on the validation split. The test split is read once, by the "
+        "trials at the chosen rate; it chooses nothing."
+    ]
+    ranking = view.ranking
+    if ranking is None:
+        return notes
+    confidence = f"{ranking.confidence:.0%}"
+    notes += [
+        f"The {confidence} interval of a mean comes from a hierarchical bootstrap over seeds and "
+        "chunks of the test split. The gap to the leader is paired: the same seeds, the same "
+        "chunks.",
+        "p is the paired test against the leader, corrected for the number of comparisons (Holm).",
+        f"The noise floor is the gap in {metric} that two identical entries stay under in 95 % of "
+        f"cases: {units.significant(ranking.noise_floor)}. Origin: {ranking.noise_floor_origin}.",
+        "Two architectures tie when their gap is inside the noise floor or its interval holds "
+        "zero. Where leaders tie there is no winner.",
+        "Costs are measured alone on the machine, after training; the spread is that of the "
+        "repeats.",
+    ]
+    return notes

@@ -1,0 +1,84 @@
+"""The one home of colour: a light and a dark value for each role, one hue for each family.
+
+The hues follow the colour-blind-safe palette of Okabe and Ito (2008), darkened or lightened until
+each keeps a contrast of 3:1 with its background (WCAG 2.2, 1.4.11). Colour is never the only mark:
+lines of one family differ in their dashes, and points carry their names.
+"""
+
+from typing import NamedTuple
+
+from seqarena.core.records import RunView
+from seqarena.report.reading import architectures, family
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif"
+
+
+class Colour(NamedTuple):
+    """One role in both themes."""
+
+    light: str
+    dark: str
+
+
+ROLES: dict[str, Colour] = {
+    "paper": Colour("#fcfcfb", "#101418"),
+    "panel": Colour("#f3f4f2", "#191f25"),
+    "ink": Colour("#1a1f24", "#e8ebee"),
+    "muted": Colour("#59626c", "#a0abb6"),
+    "line": Colour("#dcdfdc", "#2d353d"),
+    "floor": Colour("#8a939c", "#7d8894"),
+    "accent": Colour("#0a5c99", "#7cc0f2"),
+}
+FAMILY_COLOURS: tuple[Colour, ...] = (
+    Colour("#0072b2", "#4fa3dd"),  # blue
+    Colour("#d55e00", "#f2833b"),  # vermillion
+    Colour("#00875f", "#2fc296"),  # bluish green
+    Colour("#b3548b", "#e093bd"),  # reddish purple
+    Colour("#a87400", "#e9a91c"),  # orange
+    Colour("#3d8bb3", "#8fd3f7"),  # sky blue
+    Colour("#857a00", "#eee24a"),  # yellow
+    Colour("#4b5561", "#b4bec9"),  # grey, for black
+)
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+# shade of a heatmap from the best (0) to the worst (1) of a column
+HEAT: tuple[tuple[float, Colour], ...] = (
+    (0.0, Colour("#eef4f8", "#1b2730")),
+    (0.5, Colour("#8dbbd9", "#2f6488")),
+    (1.0, Colour("#1f6699", "#6bb5ea")),
+)
+
+
+class Look(NamedTuple):
+    """How one architecture is drawn wherever it appears."""
+
+    colour: Colour
+    dash: str
+
+
+def family_colours(view: RunView) -> dict[str, Colour]:
+    """A colour for each family of the run; families take them in turn, in alphabetical order."""
+    names = sorted({family(view, architecture) for architecture in architectures(view)})
+    return {name: FAMILY_COLOURS[i % len(FAMILY_COLOURS)] for i, name in enumerate(names)}
+
+
+def looks(view: RunView) -> dict[str, Look]:
+    """Colour by family, dashes by place inside the family."""
+    colours = family_colours(view)
+    seen: dict[str, int] = {}
+    result = {}
+    for architecture in architectures(view):
+        kind = family(view, architecture)
+        result[architecture] = Look(colours[kind], DASHES[seen.get(kind, 0) % len(DASHES)])
+        seen[kind] = seen.get(kind, 0) + 1
+    return result
+
+
+def dark_of_light() -> dict[str, str]:
+    """The dark value of every light one, by which the page turns a figure's theme."""
+    heat = [colour for _, colour in HEAT]
+    return {colour.light: colour.dark for colour in [*ROLES.values(), *FAMILY_COLOURS, *heat]}
+
+
+def css(colour: Colour) -> str:
+    """The colour as CSS that follows the page's theme."""
+    return f"light-dark({colour.light}, {colour.dark})"
