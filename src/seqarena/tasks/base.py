@@ -1,0 +1,140 @@
+"""The contract of a task: batches that are pure functions of their index, and one honest metric.
+
+Every metric here is a ratio of sums over all that was asked (bits over bytes, right answers over
+questions), so that its value does not depend on the batch size. The same ratio over contiguous
+groups of evaluation examples gives `chunk_values`, which pair one model with another.
+
+    B  examples      T  sequence length      V  vocabulary
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+
+IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
+NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
+
+Split = Literal["validation", "test"]
+
+
+class Batch(NamedTuple):
+    """What a model sees and what it is asked."""
+
+    inputs_BT: Tensor  # int64
+    targets_BT: Tensor  # int64, IGNORE where nothing is asked
+    mask_BT: Tensor | None = None  # True at real positions; None: all are real
+
+
+class Scores(Config):
+    """The result of one evaluation."""
+
+    value: float
+    chunk_values: tuple[float, ...]
+    slices: dict[str, float]
+    num_scored: int  # targets
+
+
+class Ratios(NamedTuple):
+    """The metric of one batch as numerators and denominators, per example and per slice."""
+
+    numerators_B: np.ndarray
+    denominators_B: np.ndarray
+    slices: dict[str, tuple[float, float]]
+
+
+class Task(ABC):
+    """One task. Models, mixers and training loops know it through this class only."""
+
+    name: str
+    metric: str
+    lower_is_better: bool
+    causal: bool  # True: a model that sees the future may not enter
+    vocab_size: int
+    sequence_length: int  # of the longest example
+
+    @abstractmethod
+    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
+        """Batch number `index` of the training that `seed` names: a pure function."""
+
+    @abstractmethod
+    def num_evaluation_examples(self, split: Split) -> int:
+        """How many examples the split holds."""
+
+    @abstractmethod
+    def evaluation_batches(
+        self, split: Split, batch_size: int, max_batches: int | None = None
+    ) -> Iterator[Batch]:
+        """The split in its fixed order, the same for every model; the last batch may be smaller.
+
+        With `max_batches` the examples are max_batches * batch_size, evenly spread over the split.
+        """
+
+    @abstractmethod
+    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
+        """The metric's sums over one batch."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Facts for the record, fit for JSON."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Of everything that determines the task's numbers: settings, data, tokenizer."""
+
+    def loss(self, logits_BTV: Tensor, batch: Batch) -> Tensor:
+        """Mean nats over the targets that are asked, float32, a scalar."""
+        targets_BT = batch.targets_BT.to(logits_BTV.device)
+        return F.cross_entropy(
+            logits_BTV.float().flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORE
+        )
+
+    def evaluate(
+        self,
+        predict: Callable[[Batch], Tensor],
+        split: Split,
+        batch_size: int,
+        max_batches: int | None = None,
+    ) -> Scores:
+        """The metric over a split, without gradients. `predict` gives logits [B, T, V].
+
+        Chunk `c` of C holds the examples `i` of n with i * C // n == c, whatever the batch size.
+        """
+        total = self._num_selected(split, batch_size, max_batches)
+        num_chunks = min(NUM_CHUNKS, total)
+        chunks = np.zeros((2, num_chunks))
+        slices: dict[str, np.ndarray] = {}
+        seen = num_scored = 0
+        with torch.no_grad():
+            for batch in self.evaluation_batches(split, batch_size, max_batches):
+                found = self.ratios(predict(batch), batch)
+                size = len(found.numerators_B)
+                chunk_B = np.arange(seen, seen + size) * num_chunks // total
+                np.add.at(chunks[0], chunk_B, found.numerators_B)
+                np.add.at(chunks[1], chunk_B, found.denominators_B)
+                for name, sums in found.slices.items():
+                    slices[name] = slices.get(name, np.zeros(2)) + np.array(sums)
+                seen += size
+                num_scored += int((batch.targets_BT != IGNORE).sum())
+        assert seen == total
+        return Scores(
+            value=float(chunks[0].sum() / chunks[1].sum()),
+            chunk_values=tuple((chunks[0] / chunks[1]).tolist()),
+            slices={name: float(sums[0] / sums[1]) for name, sums in slices.items()},
+            num_scored=num_scored,
+        )
+
+    def _num_selected(self, split: Split, batch_size: int, max_batches: int | None) -> int:
+        if batch_size < 1 or (max_batches is not None and max_batches < 1):
+            raise UserError(
+                f"batch_size {batch_size} and max_batches {max_batches} must be at least 1"
+            )
+        total = self.num_evaluation_examples(split)
+        return total if max_batches is None else min(total, max_batches * batch_size)

@@ -1,0 +1,84 @@
+"""The configuration of every task. No torch in here: a plan is read and checked without it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+from seqarena.data.splits import check_fractions
+from seqarena.data.tokenizers import parse_tokenizer_name
+
+
+class LanguageConfig(Config):
+    """Predict the next token of a text. `data` is a path; None is the embedded text."""
+
+    kind: Literal["language"] = "language"
+    data: str | None = None
+    text_field: str = "text"  # of JSON lines and Parquet
+    tokenizer: str = "byte"  # byte, char or bpe:N
+    sequence_length: int = Field(128, ge=1)
+    validation_fraction: float = 0.05
+    test_fraction: float | Literal["validation"] = 0.05  # "validation": test on the same text
+
+    @model_validator(mode="after")
+    def _check(self) -> "LanguageConfig":
+        parse_tokenizer_name(self.tokenizer)
+        check_fractions(self.validation_fraction, self.test_fraction)
+        return self
+
+
+class CopyingConfig(Config):
+    """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""
+
+    kind: Literal["copying"] = "copying"
+    num_symbols: int = Field(10, ge=1)
+    alphabet: int = Field(8, ge=2)
+    min_distance: int = Field(1, ge=0)  # in blanks
+    max_distance: int = Field(100, ge=0)
+    evaluation_examples: int = Field(1000, ge=1)  # of each split
+
+    @model_validator(mode="after")
+    def _check(self) -> "CopyingConfig":
+        if self.max_distance < self.min_distance:
+            raise UserError(
+                f"copying: max_distance {self.max_distance} is below "
+                f"min_distance {self.min_distance}"
+            )
+        return self
+
+
+class MQARConfig(Config):
+    """Multi-query associative recall. Zoology's own setting has a vocabulary of 8192."""
+
+    kind: Literal["mqar"] = "mqar"
+    vocab_size: int = Field(1024, ge=4)
+    grid: tuple[tuple[int, int], ...] = ((64, 4), (64, 8), (64, 16))  # (sequence length, pairs)
+    power_a: float = Field(0.01, gt=0)  # 1: every gap equally likely; small: mostly short gaps
+    random_non_queries: bool = True  # fill the free positions with random tokens, not with 0
+    evaluation_examples: int = Field(1000, ge=1)  # of each cell of the grid and each split
+
+    @model_validator(mode="after")
+    def _check(self) -> "MQARConfig":
+        if not self.grid:
+            raise UserError("mqar: the grid is empty: give at least one (sequence length, pairs)")
+        if len(set(self.grid)) != len(self.grid):
+            raise UserError("mqar: the grid names a (sequence length, pairs) twice")
+        most_pairs = self.vocab_size // 2 - 1  # keys are 1 .. vocab_size // 2 - 1
+        for length, pairs in self.grid:
+            if pairs < 1:
+                raise UserError(f"mqar: {pairs} pairs in the grid: at least 1 is needed")
+            if length % 2 or length < 4 * pairs:
+                raise UserError(
+                    f"mqar: {pairs} pairs do not fit into a length of {length}: "
+                    f"it must be even and at least {4 * pairs}"
+                )
+            if pairs > most_pairs:
+                raise UserError(
+                    f"mqar: a vocabulary of {self.vocab_size} has {most_pairs} keys, "
+                    f"too few for {pairs} pairs"
+                )
+        return self
+
+
+TaskConfig = Annotated[LanguageConfig | CopyingConfig | MQARConfig, Field(discriminator="kind")]

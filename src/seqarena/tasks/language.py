@@ -1,0 +1,170 @@
+"""Language modelling: predict each token of a text from the tokens before it.
+
+The text is cut into train, validation and test by position, before any tokenizer sees it. The
+metric is bits per byte,
+
+    total nats of the target tokens / ln 2 / total bytes of the target tokens,
+
+which means the same under every tokenizer (bits per character counts characters, perplexity
+counts tokens: both change when the tokenizer does).
+
+Evaluation windows `k T .. k T + T` do not overlap, and each starts without context: a model that
+needs context is charged for it, and the slices by position show how much. The first token of a
+split is never a target, nor are the fewer than T tokens behind the last whole window.
+
+Slices: `position a-b` in bits per byte, and `nats_per_token` for comparison with recipes that
+report the mean cross-entropy.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqarena.core.config import digest
+from seqarena.core.errors import UserError
+from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
+from seqarena.data.corpora import Corpus, load_corpus
+from seqarena.data.splits import Splits, split_text
+from seqarena.data.tokenizers import Tokenizer, train_tokenizer
+from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
+from seqarena.tasks.configs import LanguageConfig
+
+
+class LanguageTask(Task):
+    """Next-token prediction over one corpus. Its tokenizer is `task.tokenizer`."""
+
+    name = "language"
+    metric = "bits_per_byte"
+    lower_is_better = True
+    causal = True
+
+    def __init__(self, config: LanguageConfig, corpus: Corpus | None = None) -> None:
+        """Loads `config.data` unless a corpus is handed in.
+
+        Raises UserError when a split is too short for one window, with the longest length that
+        would do.
+        """
+        self.config = config
+        self.corpus = corpus or load_corpus(config.data, text_field=config.text_field)
+        splits = split_text(self.corpus.text, config.validation_fraction, config.test_fraction)
+        self.tokenizer: Tokenizer = train_tokenizer(
+            config.tokenizer, splits.train, splits.validation + splits.test
+        )
+        self.vocab_size = self.tokenizer.vocab_size
+        self.sequence_length = config.sequence_length
+        self._tokens = _encode_splits(splits, self.tokenizer)
+        self._check_lengths()
+        self._sampler = WindowSampler(self._tokens["train"], self.sequence_length)
+        self._token_bytes_V = torch.from_numpy(
+            self.tokenizer.bytes_per_token(np.arange(self.vocab_size))
+        )
+        self._split_facts = {
+            name: {
+                "characters": len(part),
+                "bytes": len(part.encode()),
+                "tokens": len(self._tokens[name]),
+            }
+            for name, part in zip(Splits._fields, splits)
+        }
+
+    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
+        return _as_batch(self._sampler.batch(index, batch_size, seed=seed))
+
+    def num_evaluation_examples(self, split: Split) -> int:
+        return count_evaluation_windows(len(self._tokens[split]), self.sequence_length)
+
+    def evaluation_batches(
+        self, split: Split, batch_size: int, max_batches: int | None = None
+    ) -> Iterator[Batch]:
+        selected = self._num_selected(split, batch_size, max_batches)
+        starts = self.sequence_length * spread(self.num_evaluation_examples(split), selected)
+        for first in range(0, selected, batch_size):
+            here = starts[first : first + batch_size]
+            yield _as_batch(windows_at(self._tokens[split], here, self.sequence_length))
+
+    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
+        targets_BT = batch.targets_BT.to(logits_BTV.device)
+        nats_BT = F.cross_entropy(
+            logits_BTV.float().transpose(1, 2), targets_BT, ignore_index=IGNORE, reduction="none"
+        )
+        bits_BT = nats_BT.double().cpu().numpy() / math.log(2)
+        bytes_BT = self._token_bytes_V[batch.targets_BT.cpu()].numpy()
+        slices = {
+            f"position {first}-{last}": (
+                float(bits_BT[:, first : last + 1].sum()),
+                float(bytes_BT[:, first : last + 1].sum()),
+            )
+            for first, last in position_ranges(bits_BT.shape[1])
+        }
+        slices["nats_per_token"] = (float(bits_BT.sum() * math.log(2)), float(bits_BT.size))
+        return Ratios(bits_BT.sum(axis=1), bytes_BT.sum(axis=1), slices)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.corpus.name,
+            "origin": self.corpus.origin,
+            "sha256": self.corpus.sha256,
+            "documents": self.corpus.num_documents,
+            "bytes": self.corpus.num_bytes,
+            "tokens": sum(len(tokens) for tokens in self._distinct_splits().values()),
+            "tokenizer": self.tokenizer.name,
+            "vocab_size": self.vocab_size,
+            "sequence_length": self.sequence_length,
+            "splits": self._split_facts,
+            "test_is_validation": self.config.test_fraction == "validation",
+        }
+
+    def digest(self) -> str:
+        settings = self.config.model_dump(mode="json", exclude={"data", "text_field"})
+        tokenizer = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
+        return digest({**settings, "sha256": self.corpus.sha256, "vocabulary": tokenizer})
+
+    def _distinct_splits(self) -> dict[str, np.ndarray]:
+        if self.config.test_fraction != "validation":
+            return self._tokens
+        return {name: tokens for name, tokens in self._tokens.items() if name != "test"}
+
+    def _check_lengths(self) -> None:
+        longest = min(len(tokens) for tokens in self._tokens.values()) - 1
+        if self.sequence_length <= longest:
+            return
+        name = min(self._tokens, key=lambda split: len(self._tokens[split]))
+        remedy = (
+            f"the longest possible is {longest}" if longest > 0 else "no length would do, add text"
+        )
+        raise UserError(
+            f"sequence_length {self.sequence_length} is too long for this text "
+            f"({len(self._tokens[name])} tokens in the {name} split): {remedy}"
+        )
+
+
+def position_ranges(length: int) -> list[tuple[int, int]]:
+    """First and last position of each slice: 0-7, 8-31, 32-127, each end four times the last.
+
+    >>> position_ranges(100)
+    [(0, 7), (8, 31), (32, 99)]
+    """
+    ranges, first, end = [], 0, 8
+    while first < length:
+        ranges.append((first, min(end, length) - 1))
+        first, end = end, end * 4
+    return ranges
+
+
+def _encode_splits(splits: Splits, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """Each split as tokens of the smallest sufficient integer type."""
+    smallest = np.min_scalar_type(tokenizer.vocab_size - 1)
+    return {
+        name: tokenizer.encode(part).astype(smallest) for name, part in splits._asdict().items()
+    }
+
+
+def _as_batch(windows: np.ndarray) -> Batch:
+    windows_BT = torch.from_numpy(windows)
+    return Batch(windows_BT[:, :-1].contiguous(), windows_BT[:, 1:].contiguous())
