@@ -149,6 +149,8 @@ class RankRow(Config):
     p_value: float | None  # paired test against the leader, Holm-corrected; None for the leader
     ties_leader: bool  # the gap is inside the noise floor or its interval contains zero
     on_front: bool  # on the Pareto front of quality and costs
+    seeds: tuple[int, ...] = ()  # the seed of each of `seed_values`
+    diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean
 
 
 class Ranking(Config):

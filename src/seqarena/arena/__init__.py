@@ -1,0 +1,1 @@
+"""The arena: plan the trials, run them, rank them with honest statistics, say which to use."""

@@ -1,0 +1,341 @@
+"""Ranking: from finished trials to places, intervals, ties and a verdict.
+
+    learning rate   the best on validation among the search trials; test is never looked at
+    scores          test values of every finished trial (roles search and seed) at that rate
+    order           by the mean over seeds
+    tie             the gap to the leader is inside the noise floor, or its interval contains zero
+    winner          the leader, where nothing ties with it and seed noise has been measured
+
+A winner needs no correction for the number of rivals: it must be ahead of every one of them, so
+the chance of a false one is at most that of its closest rival alone. The p values, which are read
+one by one, are Holm-corrected. The search trial's seed stays in the ranking; it was chosen on
+validation, so its test value is only as optimistic as the two splits are alike.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqarena.arena.recommend import amount, pareto_front, recommend, verdict
+from seqarena.arena.statistics import (
+    Draws,
+    Estimate,
+    Sample,
+    SeedNoise,
+    Spread,
+    gap_estimate,
+    holm,
+    make_draws,
+    mean_estimate,
+    pooled_spread,
+    seed_noise,
+)
+from seqarena.core.errors import UserError
+from seqarena.core.records import Measures, Ranking, RankRow, TrialSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRate:
+    """The rate chosen for one architecture."""
+
+    value: float
+    at_edge: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One architecture that takes part, with its test scores at its learning rate."""
+
+    architecture: str
+    learning_rate: LearningRate
+    sample: Sample
+    parameters: int
+    diverged_seeds: tuple[int, ...]
+
+
+def rank(
+    trials: Sequence[TrialSummary],
+    measures: Sequence[Measures],
+    *,
+    metric: str,
+    lower_is_better: bool,
+    excluded: dict[str, str],
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Ranking:
+    """The ranking of all architectures that have a test score.
+
+    `excluded` names architectures that are not to be ranked, with the reason; those whose trials
+    diverged or have not finished are added to it. The order of `trials` changes nothing.
+    Raises UserError when nothing can be ranked or the trials do not belong to one comparison.
+    """
+    if not 0 < confidence < 1:
+        raise UserError(f"confidence is {confidence}: it must lie between 0 and 1, such as 0.95")
+    trials = sorted(trials, key=lambda trial: (trial.architecture, trial.seed, trial.trial))
+    entries, reasons = _enter(trials, excluded, lower_is_better)
+    if not entries:
+        why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise UserError(f"nothing to rank: {why or 'no trial was given'}")
+    sign = 1 if lower_is_better else -1
+    entries.sort(key=lambda entry: (sign * entry.sample.mean, entry.architecture))
+    noise = seed_noise([entry.sample for entry in entries])
+    repeat = repeat_difference(trials)
+    floors = [_floor(entry, entries[0], noise, repeat, confidence, seed) for entry in entries]
+    rows = _rows(entries, floors, sign, confidence, seed)
+    front = pareto_front(rows, measures, floors[0])
+    rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
+    leaders = tuple(row.architecture for row in rows if row.ties_leader)
+    has_winner = len(rows) > 1 and len(leaders) == 1 and noise is not None
+    ranking = Ranking(
+        metric=metric,
+        lower_is_better=lower_is_better,
+        rows=tuple(rows),
+        excluded=reasons,
+        noise_floor=floors[0],
+        noise_floor_origin=_origin(noise, repeat, len(entries[0].sample.seeds), confidence),
+        repeat_difference=repeat,
+        winner=leaders[0] if has_winner else None,
+        leaders=leaders,
+        verdict="",
+        recommendation=(),
+        confidence=confidence,
+    )
+    unfinished = sum(
+        trial.status in ("planned", "running") and trial.architecture not in excluded
+        for trial in trials
+    )
+    return ranking.model_copy(
+        update={
+            "verdict": verdict(
+                ranking, measures, seeds_measured=noise is not None, unfinished=unfinished
+            ),
+            "recommendation": recommend(ranking, measures),
+        }
+    )
+
+
+def choose_learning_rate(
+    trials: Sequence[TrialSummary], *, lower_is_better: bool
+) -> LearningRate | str:
+    """The rate of one architecture, or in words why there is none.
+
+    Validation alone decides, among the search trials (the seed trials where nothing was searched).
+    A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
+    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
+    """
+    done = [trial for trial in trials if trial.status in ("finished", "diverged")]
+    done = [trial for trial in done if trial.role != "repeat"]
+    done = [trial for trial in done if trial.role == "search"] or done
+    if not done:
+        return "no trial has finished yet"
+    tried = sorted({trial.learning_rate for trial in done})
+    listed = ", ".join(f"{rate:g}" for rate in tried)
+    if all(_diverged(trial) for trial in done):
+        return f"diverged at every learning rate tried ({listed})"
+    if len(tried) == 1:
+        return LearningRate(value=tried[0], at_edge=True)
+    sign = 1 if lower_is_better else -1
+    candidates = []
+    for rate in tried:
+        here = [trial for trial in done if trial.learning_rate == rate]
+        scores = [
+            trial.validation_value
+            for trial in here
+            if not _diverged(trial) and trial.validation_value is not None
+        ]
+        if scores:
+            unstable = any(_diverged(trial) for trial in here)
+            candidates.append((unstable, sign * sum(scores) / len(scores), rate))
+    if not candidates:
+        return f"no validation value to choose a learning rate by ({listed} were tried)"
+    best = min(candidates)[2]
+    return LearningRate(value=best, at_edge=best in (tried[0], tried[-1]))
+
+
+def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:
+    """The largest difference on test between a trial and its repetition with the same seed."""
+    original = {_identity(trial): trial for trial in trials if trial.role != "repeat"}
+    differences = []
+    for trial in trials:
+        other = original.get(_identity(trial))
+        if trial.role == "repeat" and _scored(trial) and other is not None and _scored(other):
+            differences.append(abs(_test_value(trial) - _test_value(other)))
+    return max(differences, default=None)
+
+
+def _enter(
+    trials: Sequence[TrialSummary], excluded: dict[str, str], lower_is_better: bool
+) -> tuple[list[Entry], dict[str, str]]:
+    entries, reasons = [], dict(excluded)
+    by_architecture: dict[str, list[TrialSummary]] = {}
+    for trial in trials:
+        by_architecture.setdefault(trial.architecture, []).append(trial)
+    for architecture, own in by_architecture.items():
+        if architecture in excluded:
+            continue
+        rate = choose_learning_rate(own, lower_is_better=lower_is_better)
+        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate)
+        if isinstance(entry, str):
+            reasons[architecture] = entry
+        else:
+            entries.append(entry)
+    _check_paired(entries)
+    return entries, reasons
+
+
+def _entry(architecture: str, trials: Sequence[TrialSummary], rate: LearningRate) -> Entry | str:
+    here = [t for t in trials if t.role != "repeat" and t.learning_rate == rate.value]
+    seeds = [trial.seed for trial in here]
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    if twice:
+        raise UserError(
+            f"{architecture} has two trials at learning rate {rate.value:g} and seed {twice[0]}: "
+            "the second is a repetition and must have the role 'repeat'"
+        )
+    scored = [trial for trial in here if _scored(trial)]
+    if not scored:
+        return f"no test value at its learning rate {rate.value:g}"
+    widths = {len(trial.test_chunk_values) for trial in scored}
+    if len(widths) > 1:
+        raise UserError(_unpaired(f"the trials of {architecture}", widths))
+    return Entry(
+        architecture=architecture,
+        learning_rate=rate,
+        sample=Sample(
+            seeds=tuple(trial.seed for trial in scored),
+            values_S=np.array([_test_value(trial) for trial in scored]),
+            chunks_SC=np.array([trial.test_chunk_values for trial in scored], dtype=float),
+        ),
+        parameters=scored[0].parameters,
+        diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
+    )
+
+
+def _check_paired(entries: Sequence[Entry]) -> None:
+    widths = {entry.sample.chunks_SC.shape[1] for entry in entries}
+    if len(widths) > 1:
+        raise UserError(_unpaired("the architectures", widths))
+    for entry in entries:
+        if not np.isfinite(entry.sample.chunks_SC).all():
+            raise UserError(f"{entry.architecture} has a test chunk whose value is not a number")
+
+
+def _unpaired(who: str, widths: set[int]) -> str:
+    counts = " and ".join(str(width) for width in sorted(widths))
+    return f"{who} were tested on {counts} chunks: one comparison needs the same test split for all"
+
+
+def _rows(
+    entries: Sequence[Entry],
+    floors: Sequence[float],
+    sign: int,
+    confidence: float,
+    seed: int,
+) -> list[RankRow]:
+    samples = [entry.sample for entry in entries]
+    pooled = pooled_spread(samples)
+    draws = make_draws(samples[0].chunks_SC.shape[1], seed)
+    gaps = [
+        _gap(entry.sample, samples[0], draws, pooled, sign, confidence) for entry in entries[1:]
+    ]
+    # without any seed noise there is no unit to test with
+    corrected = [None] * len(gaps) if pooled is None else holm([gap.p_value for gap in gaps])
+    rows = []
+    for index, (entry, floor) in enumerate(zip(entries, floors, strict=True)):
+        mean = mean_estimate(entry.sample, draws, pooled=pooled, confidence=confidence)
+        gap = gaps[index - 1] if index else Estimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+        rows.append(
+            RankRow(
+                place=index + 1,
+                architecture=entry.architecture,
+                mean=mean.value,
+                low=mean.low,
+                high=mean.high,
+                seed_values=tuple(entry.sample.values_S.tolist()),
+                seeds=entry.sample.seeds,
+                diverged_seeds=entry.diverged_seeds,
+                learning_rate=entry.learning_rate.value,
+                learning_rate_at_edge=entry.learning_rate.at_edge,
+                parameters=entry.parameters,
+                gap_to_leader=gap.value,
+                gap_low=gap.low,
+                gap_high=gap.high,
+                p_value=corrected[index - 1] if index else None,
+                ties_leader=gap.value <= floor or gap.low <= 0,
+                on_front=False,
+            )
+        )
+    return rows
+
+
+def _gap(
+    sample: Sample,
+    leader: Sample,
+    draws: Draws,
+    pooled: Spread | None,
+    sign: int,
+    confidence: float,
+) -> Estimate:
+    """The gap with positive for worse, whichever way the metric points."""
+    gap = gap_estimate(sample, leader, draws, pooled=pooled, confidence=confidence)
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    return Estimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
+
+
+def _floor(
+    entry: Entry,
+    leader: Entry,
+    noise: SeedNoise | None,
+    repeat: float | None,
+    confidence: float,
+    seed: int,
+) -> float:
+    """The noise floor for these two numbers of seeds; of single runs, the repeats' difference."""
+    if noise is None:
+        return repeat or 0.0
+    first, second = len(entry.sample.seeds), len(leader.sample.seeds)
+    return noise.floor(first, second, confidence=confidence, seed=seed)
+
+
+def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidence: float) -> str:
+    if noise is None and repeat is None:
+        return "not measured: every architecture ran with one seed only"
+    if noise is None:
+        return (
+            "the difference between a trial and its repetition with the same seed; the noise of "
+            "other seeds is not measured, since every architecture ran with one seed only"
+        )
+    scaled = (
+        "; seed noise differs between architectures, so it is scaled to the median one"
+        if noise.robust
+        else ""
+    )
+    repeated = "" if repeat is None else f"; a trial run twice differs by at most {amount(repeat)}"
+    plural = "s" if noise.architectures > 1 else ""
+    return (
+        f"two entries of one architecture with {seeds} seed{'s' if seeds > 1 else ''} each differ "
+        f"by less in {100 * confidence:g} % of cases, resampled from the seed residuals of "
+        f"{noise.architectures} architecture{plural} ({noise.degrees} degrees of freedom)"
+        f"{scaled}{repeated}"
+    )
+
+
+def _identity(trial: TrialSummary) -> tuple[str, float, int]:
+    return trial.architecture, trial.learning_rate, trial.seed
+
+
+def _diverged(trial: TrialSummary) -> bool:
+    values = (trial.validation_value, trial.test_value)
+    not_finite = any(value is not None and not math.isfinite(value) for value in values)
+    return trial.status == "diverged" or (trial.status == "finished" and not_finite)
+
+
+def _scored(trial: TrialSummary) -> bool:
+    return trial.status == "finished" and trial.test_value is not None and not _diverged(trial)
+
+
+def _test_value(trial: TrialSummary) -> float:
+    assert trial.test_value is not None
+    return trial.test_value
