@@ -6,7 +6,7 @@ from them, so that a run resumed from a checkpoint goes on exactly as if it had 
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -110,7 +110,7 @@ class Trainer:
         size = math.ceil(batch.inputs_BT.shape[0] / self.config.accumulation)
         total = 0.0
         for first in range(0, batch.inputs_BT.shape[0], size):
-            piece = Batch(*(None if x is None else x[first : first + size] for x in batch))
+            piece = map_batch(lambda x, first=first: x[first : first + size], batch)
             weight = piece.inputs_BT.shape[0] / batch.inputs_BT.shape[0]
             with autocast(self.config.device, self.config.dtype):
                 logits_BTV, _ = self.model(piece.inputs_BT, mask_BT=piece.mask_BT)
@@ -129,4 +129,10 @@ def to_device(batch: Batch, device: str) -> Batch:
     """The batch on a device; a batch on the CPU is returned as it is."""
     if device == "cpu":
         return batch
-    return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in batch))
+    return map_batch(lambda x: x.to(device, non_blocking=True), batch)
+
+
+def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """The batch with `function` applied to each of its tensors."""
+    mask_BT = None if batch.mask_BT is None else function(batch.mask_BT)
+    return Batch(function(batch.inputs_BT), function(batch.targets_BT), mask_BT)

@@ -1,0 +1,45 @@
+"""The measuring phase: each architecture's costs, alone on the machine, once per plan."""
+
+from collections.abc import Iterator
+
+from seqarena.arena.folder import RunFolder, append_line
+from seqarena.arena.plan import Entry, Plan
+from seqarena.core.config import digest
+from seqarena.core.records import MeasureRecord
+from seqarena.core.runtime import available_cores
+from seqarena.measure.costs import measure_costs
+
+
+def missing_costs(plan: Plan, folder: RunFolder) -> list[Entry]:
+    """Entries whose costs have not been measured yet with this model and code."""
+    have = {record.context.get("key") for record in folder.measures()}
+    return [entry for entry in plan.entries if _key(plan, entry) not in have]
+
+
+def measure_missing(
+    plan: Plan, folder: RunFolder, sequence_length: int
+) -> Iterator[tuple[Entry, list[MeasureRecord]]]:
+    """Measures and records one entry after the other, on all cores."""
+    for entry in missing_costs(plan, folder):
+        found = measure_costs(
+            entry.architecture,
+            entry.model,
+            batch_size=plan.batch_size,
+            sequence_length=sequence_length,
+            device=plan.device,
+            dtype=plan.dtype,
+            threads=available_cores(),
+            optimizer=plan.optimizer,
+        )
+        key = _key(plan, entry)
+        records = [
+            record.model_copy(update={"context": {**record.context, "key": key}})
+            for record in found
+        ]
+        for record in records:
+            append_line(folder.measures_path, record.model_dump_json())
+        yield entry, records
+
+
+def _key(plan: Plan, entry: Entry) -> str:
+    return digest([entry.model_dump(mode="json"), plan.batch_size, plan.dtype, plan.code])

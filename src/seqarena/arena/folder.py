@@ -1,0 +1,142 @@
+"""The run folder: the only hand-off between training, measuring, ranking, the report and use.
+
+runs/NAME/plan.json                  the plan
+runs/NAME/trials/HASH/trial.json     a trial's whole configuration
+runs/NAME/trials/HASH/records.jsonl  its records, append-only
+runs/NAME/trials/HASH/checkpoint/    its weights
+runs/NAME/measures.jsonl             costs, measured alone on the machine
+runs/NAME/results.sqlite             the same records, for queries
+runs/NAME/report.html                the page
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from seqarena.arena.plan import Plan, Trial
+from seqarena.core.config import canonical_json
+from seqarena.core.errors import UserError
+from seqarena.core.records import MeasureRecord, ResultRecord, read_records
+
+# A plan may be called again with more or fewer of these; finished trials are kept.
+_MAY_CHANGE = {"command", "entries", "excluded", "learning_rates", "seeds", "repeats", "name"}
+
+
+class RunFolder:
+    """Paths and atomic writes of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def measures_path(self) -> Path:
+        return self.path / "measures.jsonl"
+
+    def trial_path(self, trial: Trial) -> Path:
+        return self.path / "trials" / trial.hash
+
+    def load_plan(self) -> Plan:
+        """Raises UserError where there is no plan, or one of another version."""
+        if not self.plan_path.exists():
+            raise UserError(f"{self.path} is not a run folder: it has no plan.json")
+        try:
+            return Plan.model_validate_json(self.plan_path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            raise UserError(
+                f"{self.plan_path} was not written by this version of seqarena: "
+                f"{error.errors()[0]['msg']}"
+            ) from error
+
+    def adopt(self, plan: Plan) -> None:
+        """Makes the folder this plan's. Raises UserError when it holds another comparison."""
+        if self.plan_path.exists():
+            old = self.load_plan().model_dump(mode="json")
+            for key, value in plan.model_dump(mode="json").items():
+                if key not in _MAY_CHANGE and canonical_json(_place_free(old[key])) != (
+                    canonical_json(_place_free(value))
+                ):
+                    raise UserError(
+                        f"{self.path} holds a comparison with another {_WORDS.get(key, key)}: "
+                        "choose another --name, or delete the folder"
+                    )
+        write_atomically(self.plan_path, plan.model_dump_json(indent=1))
+
+    def result(self, trial: Trial) -> ResultRecord | None:
+        """The trial's result, None while it is not finished."""
+        last = None
+        for record in read_records(self.trial_path(trial) / "records.jsonl"):
+            last = record
+        return last if isinstance(last, ResultRecord) else None
+
+    def measures(self) -> list[MeasureRecord]:
+        return [r for r in read_records(self.measures_path) if isinstance(r, MeasureRecord)]
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One comparison at a time in a folder; released by the system when the process ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise UserError(f"{self.path} is in use by another seqarena") from error
+            yield
+
+
+_WORDS = {
+    "task": "task",
+    "task_digest": "data set",
+    "code": "version of seqarena",
+    "params": "parameter target",
+    "budget": "budget",
+}
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Written beside, synced and renamed: a reader sees the old or the new text, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def append_line(path: Path, line: str) -> None:
+    """One record more, after whole records alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drop_torn_line(path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off what a kill left of a last line that was being written."""
+    if not path.exists():
+        return
+    whole = path.read_bytes()
+    end = whole.rfind(b"\n") + 1
+    if end < len(whole):
+        os.truncate(path, end)
+
+
+def _place_free(value: Any) -> Any:
+    """A task without the place of its data file: its content is compared by digest."""
+    if isinstance(value, dict):
+        return {key: inner for key, inner in value.items() if key != "data"}
+    return json.loads(json.dumps(value))

@@ -1,0 +1,169 @@
+"""The plan: architectures x learning rates x seeds under one equal budget, as data.
+
+A trial is its whole configuration. Its hash, over that, the data and the code, names its folder:
+a finished trial is never run twice, and a changed one is never mistaken for it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from seqarena.core.config import Config, digest
+from seqarena.core.errors import UserError
+from seqarena.models.language_model import ModelConfig
+from seqarena.train.budget import Budget
+from seqarena.train.loop import TrainConfig
+from seqarena.train.optimizer import OptimizerConfig
+
+Role = Literal["search", "seed", "repeat"]
+
+DEFAULT_LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+
+
+class Entry(Config):
+    """One architecture of the comparison: its catalog row's facts and its solved model."""
+
+    architecture: str
+    model: ModelConfig
+    parameters: int
+
+
+class Plan(Config):
+    """A whole comparison. `task_digest` stands for the data; `code` for the sources."""
+
+    name: str
+    command: str  # runs it again
+    task: dict[str, Any]
+    task_digest: str
+    entries: tuple[Entry, ...]
+    excluded: dict[str, str]  # architecture -> why it cannot enter
+    params: int
+    budget: Budget
+    learning_rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    repeats: int  # trials run once more, unchanged, in order to see whether runs repeat
+    batch_size: int
+    optimizer: OptimizerConfig
+    evaluations: int  # on validation, spread evenly over training
+    device: str
+    dtype: str
+    threads: int  # of each trial
+    code: str
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> Self:
+        if not self.entries:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.excluded.items())
+            raise UserError(f"no architecture can enter: {reasons or 'none was named'}")
+        if not self.learning_rates or not self.seeds:
+            raise UserError("give at least one learning rate and one seed")
+        return self
+
+
+class Trial(Config):
+    """One training run."""
+
+    architecture: str
+    model: ModelConfig
+    parameters: int
+    task: dict[str, Any]
+    task_digest: str
+    training: TrainConfig
+    evaluations: int
+    threads: int
+    code: str
+    repetition: int = 0
+
+    @property
+    def hash(self) -> str:
+        """Names the trial's folder. Where the data file lies does not matter, its content does."""
+        fields = self.model_dump(mode="json")
+        fields["task"].pop("data", None)
+        return digest(fields)
+
+
+def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition: int = 0) -> Trial:
+    """The plan's trial of one architecture at one learning rate and seed."""
+    return Trial(
+        architecture=entry.architecture,
+        model=entry.model,
+        parameters=entry.parameters,
+        task=plan.task,
+        task_digest=plan.task_digest,
+        training=TrainConfig(
+            budget=plan.budget,
+            optimizer=plan.optimizer.model_copy(update={"learning_rate": learning_rate}),
+            batch_size=plan.batch_size,
+            seed=seed,
+            device=plan.device,
+            dtype=plan.dtype,
+        ),
+        evaluations=plan.evaluations,
+        threads=plan.threads,
+        code=plan.code,
+        repetition=repetition,
+    )
+
+
+def search_trials(plan: Plan, entry: Entry) -> tuple[Trial, ...]:
+    """Every learning rate once, with the first seed."""
+    return tuple(trial(plan, entry, rate, plan.seeds[0]) for rate in plan.learning_rates)
+
+
+def seed_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
+    """The other seeds at the chosen rate."""
+    return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.seeds[1:])
+
+
+def repeat_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
+    """The first seed at the chosen rate once more, nothing changed: do runs repeat exactly?"""
+    return tuple(
+        trial(plan, entry, learning_rate, plan.seeds[0], repetition)
+        for repetition in range(1, plan.repeats + 1)
+    )
+
+
+def chosen_rate(
+    plan: Plan, entry: Entry, validation: Mapping[str, float | None], lower_is_better: bool
+) -> float | None:
+    """The rate with the best validation value; None where all diverged.
+
+    `validation` maps a finished trial's hash to its value (None: diverged). Raises KeyError while
+    a search trial is missing.
+    """
+    values = [(validation[t.hash], t) for t in search_trials(plan, entry)]
+    finite = [(value, t) for value, t in values if value is not None]
+    if not finite:
+        return None
+    best = (min if lower_is_better else max)(finite, key=lambda pair: pair[0])
+    return best[1].training.optimizer.learning_rate
+
+
+def ready_trials(
+    plan: Plan, validation: Mapping[str, float | None], lower_is_better: bool
+) -> list[tuple[Role, Trial]]:
+    """What can be run now and is not finished, searches first."""
+    searches: list[tuple[Role, Trial]] = []
+    others: list[tuple[Role, Trial]] = []
+    repeated = False
+    for entry in plan.entries:
+        search = search_trials(plan, entry)
+        searches += [("search", t) for t in search if t.hash not in validation]
+        if any(t.hash not in validation for t in search):
+            repeated = True  # decided in plan order, whatever finishes first
+            continue
+        rate = chosen_rate(plan, entry, validation, lower_is_better)
+        if rate is None:
+            continue
+        others += [("seed", t) for t in seed_trials(plan, entry, rate)]
+        if not repeated:
+            repeated = True
+            others += [("repeat", t) for t in repeat_trials(plan, entry, rate)]
+    return searches + [(role, t) for role, t in others if t.hash not in validation]
+
+
+def total_trials(plan: Plan) -> int:
+    """How many trials the plan comes to when none diverges."""
+    each = len(plan.learning_rates) + len(plan.seeds) - 1
+    return each * len(plan.entries) + plan.repeats

@@ -1,0 +1,158 @@
+"""From what a user asks for to a plan: who can enter, at which width, in which run folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from seqarena.arena.folder import RunFolder, write_atomically
+from seqarena.arena.plan import Entry, Plan
+from seqarena.core import runtime
+from seqarena.core.config import Config, digest
+from seqarena.core.errors import UserError
+from seqarena.measure.complexity import complexity_row
+from seqarena.models.build import model_config
+from seqarena.models.catalog import Architecture
+from seqarena.models.language_model import ModelConfig
+from seqarena.models.size import count_parameters
+from seqarena.tasks import TaskConfig, build_task
+from seqarena.tasks.base import Task
+from seqarena.train.budget import Budget
+from seqarena.train.optimizer import OptimizerConfig
+
+
+class Wish(Config):
+    """What the user asked for, names not yet resolved."""
+
+    command: str
+    budget: Budget
+    params: int | None = 100_000
+    width: int | None = None  # instead of params: equal width, sizes then differ
+    depth: int | None = None
+    learning_rates: tuple[float, ...]
+    seeds: int
+    repeats: int = 1
+    batch_size: int = 16
+    optimizer: OptimizerConfig = OptimizerConfig()
+    dropout: float = 0.0
+    evaluations: int = 10
+    device: str = "auto"
+    dtype: str = "auto"
+    jobs: int | None = None
+    name: str | None = None
+    runs: Path = Path("runs")
+
+
+class Prepared(Config):
+    """A plan, its folder, and the sentences that say what was chosen."""
+
+    model_config = {**Config.model_config, "arbitrary_types_allowed": True}
+    plan: Plan
+    folder: RunFolder
+    jobs: int
+    task: Task
+    choices: tuple[str, ...]
+
+
+def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architecture]) -> Prepared:
+    """Builds the task, solves every model, and makes the folder this plan's.
+
+    Raises UserError for bad data, an impossible size, or a folder with another comparison in it.
+    """
+    task = build_task(task_config)
+    device = runtime.resolve_device(wish.device)
+    dtype = runtime.resolve_dtype(wish.dtype, device.name)
+    cores = runtime.available_cores()
+    jobs = wish.jobs or (1 if device.name.startswith("cuda") else cores)
+    entries, excluded = _enter(wish, task, architectures)
+    facts = task.describe()
+    fields: dict[str, Any] = {
+        "command": wish.command,
+        "task": task_config.model_dump(mode="json"),
+        "task_digest": task.digest(),
+        "entries": entries,
+        "excluded": excluded,
+        "params": wish.params or 0,
+        "budget": wish.budget,
+        "learning_rates": tuple(sorted(set(wish.learning_rates))),
+        "seeds": tuple(range(wish.seeds)),
+        "repeats": wish.repeats,
+        "batch_size": wish.batch_size,
+        "optimizer": wish.optimizer,
+        "evaluations": wish.evaluations,
+        "device": device.name,
+        "dtype": dtype.name,
+        "threads": max(1, cores // jobs),
+        "code": runtime.code_digest(),
+    }
+    name = wish.name or _default_name(task, fields, facts)
+    plan = Plan(name=name, **fields)
+    folder = RunFolder(wish.runs / name)
+    choices = (
+        f"device: {device.name} ({device.reason})",
+        f"dtype: {dtype.name} ({dtype.reason})",
+        f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
+    )
+    return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
+
+
+def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
+    """The plan and, beside it, what reading the folder needs without the data at hand."""
+    folder, task = prepared.folder, prepared.task
+    folder.adopt(prepared.plan)
+    facts = {
+        "name": task.name,
+        "metric": task.metric,
+        "lower_is_better": task.lower_is_better,
+        "facts": task.describe(),
+    }
+    write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
+    catalog = {row.name: complexity_row(row) for row in architectures}
+    write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+
+
+def _enter(
+    wish: Wish, task: Task, architectures: list[Architecture]
+) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    entries: list[Entry] = []
+    excluded: dict[str, str] = {}
+    for row in architectures:
+        if task.causal and not row.causal:
+            excluded[row.name] = f"it sees the future, which {task.name} forbids"
+            continue
+        config = model_config(
+            row,
+            vocab_size=task.vocab_size,
+            params=wish.params,
+            width=wish.width,
+            depth=wish.depth,
+            max_length=task.sequence_length,
+        )
+        config = _with_dropout(config, wish.dropout)
+        entries.append(
+            Entry(architecture=row.name, model=config, parameters=count_parameters(config))
+        )
+    names = [entry.architecture for entry in entries]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"architecture {twice!r} is named twice")
+    return tuple(entries), excluded
+
+
+def _with_dropout(config: ModelConfig, dropout: float) -> ModelConfig:
+    if not dropout:
+        return config
+    return config.model_copy(update={"stack": config.stack.model_copy(update={"dropout": dropout})})
+
+
+def _default_name(task: Task, fields: dict[str, Any], facts: dict[str, Any]) -> str:
+    """From the data and the settings that make comparisons comparable: found again when the same
+    command, or one with more seeds or architectures, is called."""
+    core = {
+        key: value.model_dump(mode="json") if isinstance(value, Config) else value
+        for key, value in fields.items()
+        if key in ("task_digest", "params", "budget", "batch_size", "optimizer", "code", "dtype",
+                   "device", "threads", "evaluations")
+    }  # fmt: skip
+    stem = Path(str(facts.get("name", task.name))).stem.lower()
+    words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")
+    return f"{words or task.name}-{digest(core, 6)}"

@@ -1,0 +1,219 @@
+"""One trial: build, resume, train, evaluate, record. The same in this process or in a worker."""
+
+import fcntl
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import torch
+
+from seqarena.arena.folder import write_atomically
+from seqarena.arena.plan import Trial
+from seqarena.core import runtime
+from seqarena.core.errors import UserError
+from seqarena.core.records import (
+    EvaluationRecord,
+    Provenance,
+    ResultRecord,
+    StepRecord,
+    read_records,
+)
+from seqarena.models.language_model import build_model
+from seqarena.tasks import build_task, parse_task
+from seqarena.tasks.base import Split, Task
+from seqarena.train import checkpoint
+from seqarena.train.loop import Trainer
+
+CHECKPOINT_SECONDS = 20.0
+EVALUATION_TOKENS = 16_384  # tokens that one evaluation batch holds at most
+VALIDATION_BATCHES = 4  # of the curve's points; the last one uses the whole split
+
+
+class TrialProgress(NamedTuple):
+    """What a watcher is told, several times a second."""
+
+    share: float
+    loss_nats: float
+    tokens_per_second: float
+    validation_value: float | None
+
+
+class Stopped(Exception):  # noqa: N818 (not an error: asked for)
+    """The trial was asked to stop; its checkpoint is written."""
+
+
+def run_trial(
+    trial: Trial,
+    folder: Path,
+    *,
+    watch: Callable[[TrialProgress], bool] = lambda progress: True,
+) -> ResultRecord:
+    """Runs the trial in its folder to the end, from its checkpoint where there is one.
+
+    `watch` is called after every step and answers whether to go on; when it says no, the state is
+    saved and Stopped is raised. A finished trial returns its result and computes nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        records_path = folder / "records.jsonl"
+        finished = _last_result(records_path)
+        if finished is not None:
+            return finished
+        write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
+        torch.set_num_threads(trial.threads)
+        task = build_task(parse_task(trial.task))
+        if task.digest() != trial.task_digest:
+            raise UserError("the data has changed since the comparison was planned")
+        trainer = _build_trainer(trial, task)
+        checkpoint.resume(trainer, folder / "checkpoint")
+        _rewind(records_path, trainer.progress.step)
+        with records_path.open("a", encoding="utf-8") as file:
+            return _train(trial, trainer, folder, file, watch)
+
+
+def about(trial: Trial, task: Task) -> dict[str, object]:
+    """What a checkpoint tells `use` beside the model."""
+    return {
+        "architecture": trial.architecture,
+        "parameters": trial.parameters,
+        "task": trial.task,
+        "task_digest": trial.task_digest,
+        "artifacts": task.artifacts(),
+        "code": trial.code,
+    }
+
+
+def _build_trainer(trial: Trial, task: Task) -> Trainer:
+    torch.manual_seed(trial.training.seed)
+    model = build_model(trial.model)
+    model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
+    return Trainer(model, task, trial.training)
+
+
+def _train(
+    trial: Trial,
+    trainer: Trainer,
+    folder: Path,
+    file: IO[str],
+    watch: Callable[[TrialProgress], bool],
+) -> ResultRecord:
+    facts = runtime.provenance(
+        trial.training.device, trial.training.dtype, trainer.model.algorithms
+    )
+    _write(file, facts)
+    evaluator = _Evaluator(trial, trainer)
+    saved_at = time.monotonic()
+    value: float | None = None
+    before = trainer.share_done
+    for record in trainer.steps():
+        _write(file, record)
+        if not math.isfinite(record.loss_nats):
+            return _finish(trial, trainer, folder, file, None, None)
+        if evaluator.is_due(before, trainer.share_done):
+            evaluation = evaluator.validation(whole=trainer.share_done >= 1.0)
+            value = evaluation.value
+            _write(file, evaluation)
+        before = trainer.share_done
+        speed = trainer.progress.tokens / trainer.progress.training_seconds
+        go_on = watch(TrialProgress(trainer.share_done, record.loss_nats, speed, value))
+        if not go_on or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+            checkpoint.save(folder / "checkpoint", trainer, about(trial, trainer.task))
+            saved_at = time.monotonic()
+            if not go_on:
+                raise Stopped
+    last = evaluator.validation(whole=True)
+    test = evaluator.evaluate("test")
+    _write(file, last)
+    _write(file, test)
+    return _finish(trial, trainer, folder, file, last.value, test.value)
+
+
+def _finish(
+    trial: Trial,
+    trainer: Trainer,
+    folder: Path,
+    file: IO[str],
+    validation_value: float | None,
+    test_value: float | None,
+) -> ResultRecord:
+    checkpoint.save(folder / "checkpoint", trainer, about(trial, trainer.task))
+    progress = trainer.progress
+    result = ResultRecord(
+        status="finished" if test_value is not None else "diverged",
+        steps=progress.step,
+        tokens=progress.tokens,
+        training_seconds=progress.training_seconds,
+        training_flops=progress.step * float(trainer.flops_per_step),
+        parameters=trial.parameters,
+        state_bytes=trainer.model.state_bytes(trainer.task.sequence_length),
+        validation_value=validation_value,
+        test_value=test_value,
+    )
+    _write(file, result)
+    return result
+
+
+class _Evaluator:
+    """When and how a trial is evaluated."""
+
+    def __init__(self, trial: Trial, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.count = trial.evaluations
+        length = trainer.task.sequence_length
+        self.batch_size = max(1, EVALUATION_TOKENS // length)
+
+    def is_due(self, before: float, after: float) -> bool:
+        """Whether training has just crossed one of the evenly spaced points, the end left out."""
+        return after < 1.0 and int(after * self.count) > int(before * self.count)
+
+    def validation(self, *, whole: bool) -> EvaluationRecord:
+        return self.evaluate("validation", None if whole else VALIDATION_BATCHES)
+
+    def evaluate(self, split: Split, max_batches: int | None = None) -> EvaluationRecord:
+        trainer, task = self.trainer, self.trainer.task
+        scores = task.evaluate(trainer.predict, split, self.batch_size, max_batches)
+        return EvaluationRecord(
+            step=trainer.progress.step,
+            tokens=trainer.progress.tokens,
+            split=split,
+            metric=task.metric,
+            value=scores.value,
+            chunk_values=scores.chunk_values if max_batches is None else (),
+            slices=scores.slices if max_batches is None else {},
+        )
+
+
+def _last_result(path: Path) -> ResultRecord | None:
+    last = None
+    for record in read_records(path):
+        last = record
+    return last if isinstance(last, ResultRecord) else None
+
+
+def _rewind(path: Path, step: int) -> None:
+    """Drops what was recorded after the checkpoint: those steps are taken again."""
+    if not path.exists():
+        return
+    kept = [
+        record
+        for record in read_records(path)
+        if isinstance(record, Provenance)
+        or (isinstance(record, StepRecord | EvaluationRecord) and record.step <= step)
+    ]
+    write_atomically(path, "".join(record.model_dump_json() + "\n" for record in kept))
+
+
+def _write(file: IO[str], record: object) -> None:
+    file.write(record.model_dump_json() + "\n")  # pyright: ignore[reportAttributeAccessIssue]
+    file.flush()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Waits for an orphan of a killed comparison to let go of the trial."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,119 @@
+"""Reads a run folder into one RunView: everything that ranking, tables and the report need."""
+
+import json
+
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Plan, Role, Trial
+from seqarena.arena.rank import rank
+from seqarena.arena.run import Standing, reuse
+from seqarena.core.errors import UserError
+from seqarena.core.records import (
+    EvaluationRecord,
+    MeasureRecord,
+    Measures,
+    Provenance,
+    ResultRecord,
+    RunView,
+    StepRecord,
+    TrialSummary,
+    read_records,
+)
+
+_CURVE_POINTS = 200  # of a training curve in the view; more is not visible
+
+
+def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunView:
+    """The run as it stands, ranked when at least one trial is finished."""
+    plan = folder.load_plan()
+    task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
+    standing = Standing(plan, folder, task["lower_is_better"])
+    for _ in reuse(standing):
+        pass
+    trials = tuple(summarise(folder, role, trial) for role, trial in standing.trials.values())
+    measures = gather(plan, folder.measures())
+    excluded = {**plan.excluded, **(failures or {})}
+    try:
+        ranking = rank(
+            trials,
+            measures,
+            metric=task["metric"],
+            lower_is_better=task["lower_is_better"],
+            excluded=excluded,
+        )
+    except UserError:
+        ranking = None  # nothing is finished yet; the page says so
+    return RunView(
+        name=plan.name,
+        command=plan.command,
+        task=task["name"],
+        metric=task["metric"],
+        lower_is_better=task["lower_is_better"],
+        data=task["facts"],
+        plan=plan.model_dump(mode="json"),
+        provenance=_first_provenance(folder, standing),
+        ranking=ranking,
+        trials=trials,
+        measures=measures,
+        catalog=json.loads((folder.path / "catalog.json").read_text(encoding="utf-8")),
+    )
+
+
+def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
+    """One trial's records, thinned to what is drawn and ranked."""
+    records = list(read_records(folder.trial_path(trial) / "records.jsonl"))
+    steps = [r for r in records if isinstance(r, StepRecord)]
+    evaluations = [r for r in records if isinstance(r, EvaluationRecord)]
+    result = records[-1] if records and isinstance(records[-1], ResultRecord) else None
+    test = next((e for e in reversed(evaluations) if e.split == "test"), None)
+    facts = next((r for r in records if isinstance(r, Provenance)), None)
+    every = max(1, len(steps) // _CURVE_POINTS)
+    curve = {e.tokens: e.value for e in evaluations if e.split == "validation"}
+    return TrialSummary(
+        trial=trial.hash,
+        architecture=trial.architecture,
+        role=role,
+        learning_rate=trial.training.optimizer.learning_rate,
+        seed=trial.training.seed,
+        status=result.status if result else "running" if records else "planned",
+        parameters=trial.parameters,
+        width=trial.model.stack.width,
+        tokens=result.tokens if result else steps[-1].tokens if steps else 0,
+        training_seconds=result.training_seconds if result else 0.0,
+        training_flops=result.training_flops if result else 0.0,
+        state_bytes=result.state_bytes if result else 0,
+        validation_value=result.validation_value if result else None,
+        test_value=result.test_value if result else None,
+        test_chunk_values=test.chunk_values if test else (),
+        test_slices=test.slices if test else {},
+        validation_curve=tuple(sorted(curve.items())),
+        training_curve=tuple((s.tokens, s.loss_nats) for s in steps[::every]),
+        algorithms=facts.algorithms if facts else (),
+    )
+
+
+def gather(plan: Plan, records: list[MeasureRecord]) -> tuple[Measures, ...]:
+    """The latest measures of each architecture of the plan."""
+    by_name: dict[str, dict[str, MeasureRecord]] = {}
+    for record in records:
+        by_name.setdefault(record.architecture, {})[record.name] = record
+    return tuple(
+        Measures(
+            architecture=entry.architecture,
+            **{name: record.value for name, record in found.items()},
+            spread={
+                name: (min(record.repeats), max(record.repeats))
+                for name, record in found.items()
+                if record.repeats
+            },
+        )
+        for entry in plan.entries
+        if (found := by_name.get(entry.architecture))
+    )
+
+
+def _first_provenance(folder: RunFolder, standing: Standing) -> Provenance | None:
+    for _, trial in standing.trials.values():
+        for record in read_records(folder.trial_path(trial) / "records.jsonl"):
+            if isinstance(record, Provenance):
+                return record
+    return None

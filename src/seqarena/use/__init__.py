@@ -1,0 +1,1 @@
+"""Use: generate from the winner, evaluate it on other data."""

@@ -1,0 +1,71 @@
+"""Generation: prefill the prompt once, then one token at a time from the carried state.
+
+The work per token does not depend on what was generated before, except for caches that grow.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from seqarena.core.errors import UserError
+from seqarena.data.tokenizers import Tokenizer, tokenizer_from_json
+from seqarena.models.language_model import LanguageModel
+from seqarena.train.checkpoint import Checkpoint, load
+from seqarena.use.sample import Sampling, next_token
+
+
+def generate_tokens(
+    model: LanguageModel,
+    prompt: list[int],
+    count: int,
+    sampling: Sampling,
+    *,
+    seed: int = 0,
+) -> Iterator[int]:
+    """Yields `count` tokens that continue the prompt (at least one token long)."""
+    if not prompt:
+        raise UserError("the prompt is empty: give at least one character")
+    device = next(model.parameters()).device
+    generator = torch.Generator(device=device).manual_seed(seed)
+    model.eval()
+    with torch.inference_mode():
+        state = model.initial_state(1, max_length=len(prompt) + count)
+        tokens_BT = torch.tensor([prompt], device=device)
+        for _ in range(count):
+            logits_BTV, state = model(tokens_BT, state)
+            token_B = next_token(logits_BTV[:, -1], sampling, generator)
+            tokens_BT = token_B[:, None]
+            yield int(token_B)
+
+
+def generate_text(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    prompt: str,
+    count: int,
+    sampling: Sampling,
+    *,
+    seed: int = 0,
+) -> Iterator[str]:
+    """Yields text as it becomes whole: a character of several bytes is held back until it is."""
+    pending: list[int] = []
+    start = [int(token) for token in tokenizer.encode(prompt)]
+    for token in generate_tokens(model, start, count, sampling, seed=seed):
+        pending.append(token)
+        text = tokenizer.decode(pending)
+        if not text.endswith("\N{REPLACEMENT CHARACTER}") or len(pending) > 8:
+            yield text
+            pending = []
+    if pending:
+        yield tokenizer.decode(pending)
+
+
+def load_language_model(directory: Path) -> tuple[LanguageModel, Tokenizer, Checkpoint]:
+    """The model and tokenizer of a checkpoint. Raises UserError when it cannot generate text."""
+    checkpoint = load(directory)
+    model = checkpoint.model()
+    text = checkpoint.about["artifacts"].get("tokenizer")
+    if not isinstance(model, LanguageModel) or text is None:
+        raise UserError(f"{directory} is not a language model: it cannot generate text")
+    return model, tokenizer_from_json(text), checkpoint
