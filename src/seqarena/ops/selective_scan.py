@@ -1,0 +1,220 @@
+"""The selective scan: a diagonal state space whose step, input and output depend on the position.
+
+Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", equations 2-4.
+
+    h_t = exp(step_t A) h_{t-1} + step_t B_t x_t          for each channel and each of N states
+    y_t = sum over n of C_t h_t
+
+A is discretised by zero-order hold and B by Euler's rule, as in the authors' code.
+
+    loop     the recurrence as written, differentiated by autograd: the slow truth
+    scan     all coefficients written out, then the parallel prefix of ops/scan: memory B T N E
+    chunked  one in-place step after the other; the backward pass recomputes states chunk by chunk
+             from those at the chunks' starts: memory B T E N / 16
+
+Letters: B batch, T time, E channels, N states of a channel, L positions of a chunk. The channels
+stand last, so that every elementwise operation runs over long rows.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from seqarena.core.errors import unknown_name
+from seqarena.ops.scan import linear_recurrence
+
+ALGORITHMS = ("loop", "scan", "chunked")
+CHUNK_LENGTH = 16
+
+
+def selective_scan(
+    x_BTE: Tensor,
+    step_BTE: Tensor,
+    a_NE: Tensor,
+    b_BTN: Tensor,
+    c_BTN: Tensor,
+    start_BNE: Tensor | None = None,
+    *,
+    algorithm: str,
+) -> tuple[Tensor, Tensor]:
+    """The outputs y_BTE and the final state [B, N, E], computed in at least float32.
+
+    `a_NE` is the continuous diagonal (negative), `step_BTE` the positive step sizes: a step of 0
+    leaves the state alone, which is how padding is passed over. Gradients of first order flow to
+    every input. Raises UserError for an unknown algorithm.
+    """
+    if algorithm not in ALGORITHMS:
+        raise unknown_name("algorithm of the selective scan", algorithm, ALGORITHMS)
+    dtype = torch.promote_types(x_BTE.dtype, torch.float32)
+    inputs = [tensor.to(dtype) for tensor in (x_BTE, step_BTE, a_NE, b_BTN, c_BTN)]
+    if start_BNE is None:
+        start_BNE = x_BTE.new_zeros(x_BTE.shape[0], *a_NE.shape, dtype=dtype)
+    function = {"loop": _loop, "scan": _scan, "chunked": _ChunkedScan.apply}[algorithm]
+    # autocast would turn the matrix products of the recurrence into bfloat16
+    with torch.autocast(x_BTE.device.type, enabled=False):
+        return function(*inputs, start_BNE.to(dtype))  # pyright: ignore[reportReturnType]
+
+
+def _loop(
+    x_BTE: Tensor, step_BTE: Tensor, a_NE: Tensor, b_BTN: Tensor, c_BTN: Tensor, h_BNE: Tensor
+) -> tuple[Tensor, Tensor]:
+    outputs = []
+    for x_BE, step_BE, b_BN, c_BN in zip(*(s.unbind(1) for s in (x_BTE, step_BTE, b_BTN, c_BTN))):
+        decay_BNE = torch.exp(step_BE[:, None] * a_NE)
+        h_BNE = decay_BNE * h_BNE + b_BN[:, :, None] * (step_BE * x_BE)[:, None]
+        outputs.append((c_BN[:, :, None] * h_BNE).sum(1))
+    return torch.stack(outputs, dim=1), h_BNE
+
+
+def _scan(
+    x_BTE: Tensor, step_BTE: Tensor, a_NE: Tensor, b_BTN: Tensor, c_BTN: Tensor, start_BNE: Tensor
+) -> tuple[Tensor, Tensor]:
+    decay_BTNE = torch.exp(step_BTE[:, :, None] * a_NE)
+    input_BTNE = b_BTN[..., None] * (step_BTE * x_BTE)[:, :, None]
+    h_BTNE = linear_recurrence(decay_BTNE, input_BTNE, start_BNE, algorithm="scan")
+    return (c_BTN[:, :, None] @ h_BTNE).squeeze(2), h_BTNE[:, -1].clone()
+
+
+class _ChunkedScan(torch.autograd.Function):
+    """The scan in bounded memory, with its backward pass written out.
+
+    With g_t the gradient of h_t, u_t = step_t x_t and decay_t = exp(step_t A), from the end:
+
+        g_t = C_t dy_t + q_{t+1},   q_t = decay_t g_t,   w_t = q_t h_{t-1}
+        dC_t = h_t dy_t,   dB_t = g_t u_t,   du_t = B_t g_t,   dA = sum step_t w_t
+        dstep_t = sum over n of A w_t, and x_t du_t;   dx_t = step_t du_t
+    """
+
+    @staticmethod
+    def forward(
+        ctx,
+        x_BTE: Tensor,
+        step_BTE: Tensor,
+        a_NE: Tensor,
+        b_BTN: Tensor,
+        c_BTN: Tensor,
+        start_BNE: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        h_BNE, decay_BNE = start_BNE.clone(), torch.empty_like(start_BNE)
+        y_BTE = torch.empty_like(x_BTE, memory_format=torch.contiguous_format)
+        starts = []
+        for chunk in _chunks(x_BTE.shape[1]):
+            starts.append(h_BNE.clone())
+            step_BLE = step_BTE[:, chunk]
+            steps, inputs = _rows(step_BLE), _rows(step_BLE * x_BTE[:, chunk])
+            y_LB1E = y_BTE.new_empty(len(steps), y_BTE.shape[0], 1, y_BTE.shape[2])
+            for step, u, b, c, y in zip(
+                steps, inputs, _columns(b_BTN[:, chunk]), _rows(c_BTN[:, chunk]), y_LB1E.unbind(0)
+            ):
+                _advance(h_BNE, decay_BNE, h_BNE, step, a_NE, b, u)
+                torch.bmm(c, h_BNE, out=y)
+            y_BTE[:, chunk] = y_LB1E.squeeze(2).transpose(0, 1)
+        ctx.save_for_backward(x_BTE, step_BTE, a_NE, b_BTN, c_BTN, *starts)
+        return y_BTE, h_BNE
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy_BTE: Tensor, dstate_BNE: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
+        x_BTE, step_BTE, a_NE, b_BTN, c_BTN, *starts = ctx.saved_tensors
+        with torch.autocast(x_BTE.device.type, enabled=False):
+            length = min(CHUNK_LENGTH, x_BTE.shape[1])
+            buffers = _Buffers(starts[0], length)
+            buffers.g_BNE.copy_(dstate_BNE)
+            dx_BTE, dstep_BTE = torch.empty_like(x_BTE), torch.empty_like(step_BTE)
+            db_BTN, dc_BTN = torch.empty_like(b_BTN), torch.empty_like(c_BTN)
+            chunks = list(_chunks(x_BTE.shape[1]))
+            for chunk, start_BNE in zip(reversed(chunks), reversed(starts)):
+                x_BLE, step_BLE = x_BTE[:, chunk], step_BTE[:, chunk]
+                parts = (step_BLE, step_BLE * x_BLE, a_NE, b_BTN[:, chunk])
+                buffers.recompute(start_BNE, *parts)
+                du_BLE, dw_BLE, db_BLN, dc_BLN = buffers.back(
+                    *parts, c_BTN[:, chunk], dy_BTE[:, chunk]
+                )
+                torch.mul(step_BLE, du_BLE, out=dx_BTE[:, chunk])
+                torch.addcmul(dw_BLE, x_BLE, du_BLE, out=dstep_BTE[:, chunk])
+                db_BTN[:, chunk], dc_BTN[:, chunk] = db_BLN, dc_BLN
+            return dx_BTE, dstep_BTE, buffers.da_BNE.sum(0), db_BTN, dc_BTN, buffers.g_BNE
+
+
+class _Buffers:
+    """What the backward pass holds: the states and decays of one chunk, and the running sums.
+
+    `g_BNE` enters `back` as q of the position after the chunk and leaves it as q of its first.
+    """
+
+    def __init__(self, like_BNE: Tensor, length: int) -> None:
+        self.h_LBNE = like_BNE.new_empty(length + 1, *like_BNE.shape)
+        self.decay_LBNE = like_BNE.new_empty(length, *like_BNE.shape)
+        self.g_BNE = torch.empty_like(like_BNE)
+        self.w_BNE = torch.empty_like(like_BNE)
+        self.da_BNE = torch.zeros_like(like_BNE)
+
+    def recompute(
+        self, start_BNE: Tensor, step_BLE: Tensor, u_BLE: Tensor, a_NE: Tensor, b_BLN: Tensor
+    ) -> None:
+        """Fills in the decays, and the states with the chunk's start before them."""
+        states, decays = self.h_LBNE.unbind(0), self.decay_LBNE.unbind(0)
+        states[0].copy_(start_BNE)
+        for index, (step, u, b) in enumerate(zip(_rows(step_BLE), _rows(u_BLE), _columns(b_BLN))):
+            _advance(states[index], decays[index], states[index + 1], step, a_NE, b, u)
+
+    def back(
+        self,
+        step_BLE: Tensor,
+        u_BLE: Tensor,
+        a_NE: Tensor,
+        b_BLN: Tensor,
+        c_BLN: Tensor,
+        dy_BLE: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """du, the part of dstep that comes through the decay, dB and dC of one chunk."""
+        states, decays = self.h_LBNE.unbind(0), self.decay_LBNE.unbind(0)
+        steps, rows_b, columns_c = _rows(step_BLE), _rows(b_BLN), _columns(c_BLN)
+        rows_dy, columns_dy, columns_u = _rows(dy_BLE), _columns(dy_BLE), _columns(u_BLE)
+        g_BNE, w_BNE = self.g_BNE, self.w_BNE
+        size, batch = len(steps), g_BNE.shape[0]
+        du = g_BNE.new_empty(size, batch, 1, a_NE.shape[1])
+        dw = g_BNE.new_empty(size, batch, a_NE.shape[1])
+        db, dc = (g_BNE.new_empty(size, batch, a_NE.shape[0], 1) for _ in range(2))
+        du_steps, dw_steps, db_steps, dc_steps = (s.unbind(0) for s in (du, dw, db, dc))
+        for t in reversed(range(size)):
+            g_BNE.addcmul_(columns_c[t], rows_dy[t])
+            torch.bmm(states[t + 1], columns_dy[t], out=dc_steps[t])
+            torch.bmm(g_BNE, columns_u[t], out=db_steps[t])
+            torch.bmm(rows_b[t], g_BNE, out=du_steps[t])
+            g_BNE.mul_(decays[t])
+            torch.mul(g_BNE, states[t], out=w_BNE)
+            self.da_BNE.addcmul_(w_BNE, steps[t])
+            torch.sum(w_BNE.mul_(a_NE), 1, out=dw_steps[t])
+        du, db, dc = du.squeeze(2), db.squeeze(3), dc.squeeze(3)
+        return tuple(s.transpose(0, 1) for s in (du, dw, db, dc))  # pyright: ignore[reportReturnType]
+
+
+def _advance(
+    h_BNE: Tensor,
+    decay_BNE: Tensor,
+    next_BNE: Tensor,
+    step_B1E: Tensor,
+    a_NE: Tensor,
+    b_BN1: Tensor,
+    u_B1E: Tensor,
+) -> None:
+    """One step of the recurrence, written into `decay_BNE` and `next_BNE` (which may be h)."""
+    torch.mul(step_B1E, a_NE, out=decay_BNE).exp_()
+    torch.mul(decay_BNE, h_BNE, out=next_BNE).addcmul_(b_BN1, u_B1E)
+
+
+def _chunks(length: int) -> Sequence[slice]:
+    return [slice(t, min(t + CHUNK_LENGTH, length)) for t in range(0, length, CHUNK_LENGTH)]
+
+
+def _rows(x_BLE: Tensor) -> tuple[Tensor, ...]:
+    """The positions as views [B, 1, E]."""
+    return x_BLE.unsqueeze(2).unbind(1)
+
+
+def _columns(x_BLE: Tensor) -> tuple[Tensor, ...]:
+    """The positions as views [B, E, 1]."""
+    return x_BLE.unsqueeze(3).unbind(1)
