@@ -31,7 +31,7 @@ def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
         return _CONFIG.validate_python(dict(fields))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"][1:])
+        field = str(first["loc"][1])  # behind the tag of the union
         if first["type"] == "extra_forbidden":
             known = set(_CONFIG_CLASSES[kind].model_fields) - {"kind"}
             raise unknown_name(f"setting of task {kind}", field, known) from error
