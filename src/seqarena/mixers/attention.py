@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import attention as ops
-from seqarena.ops.positions import Rotation, alibi_slopes, rotate, rotation
+from seqarena.ops.positions import alibi_slopes, rotate, rotation
 
 
 class AttentionConfig(MixerConfig):
@@ -65,9 +65,9 @@ class Attention(Mixer):
         super().__init__(width, config)
         self.causal = config.causal
         groups = config.num_heads if config.num_groups is None else config.num_groups
-        self.projections = HeadProjections(width, config.num_heads, groups, config.bias)
-        self.positions = HeadPositions(
-            config.positions == "rotary", self.projections.features, config.rotary_base
+        rotary_base = config.rotary_base if config.positions == "rotary" else None
+        self.projections = HeadProjections(
+            width, config.num_heads, groups, config.bias, rotary_base
         )
         slopes_H = alibi_slopes(config.num_heads) if config.positions == "alibi" else None
         self.slopes_H: Tensor | None
@@ -76,11 +76,9 @@ class Attention(Mixer):
     def mix(
         self, x_BTD: Tensor, state: KeyValueCache | None, lengths_B: Tensor | None
     ) -> tuple[Tensor, KeyValueCache | None]:
-        q_BTHE, k_BTGE, v_BTGE = self.projections.split(x_BTD)
         starts_B = None if state is None else state.lengths_B
-        start = starts_B if starts_B is not None else 0 if state is None else state.length
-        q_BTHE, k_BTGE = self.positions(q_BTHE, k_BTGE, start)
-        q_BHTE, k_BGTE, v_BGTE = (x.transpose(1, 2) for x in (q_BTHE, k_BTGE, v_BTGE))
+        heads = self.projections.split(x_BTD, next_position(state))
+        q_BHTE, k_BGTE, v_BGTE = (x.transpose(1, 2) for x in heads)
         if not self.causal:
             y_BHTE = self._attend(q_BHTE, k_BGTE, v_BGTE, None, lengths_B)
             return self.projections.merge(y_BHTE.transpose(1, 2)), None
@@ -122,7 +120,7 @@ class Attention(Mixer):
 
     def serial_steps(self, length: int) -> int:
         # project, score, softmax, average, project; rotating or penalising comes between
-        return 5 if self.slopes_H is None and not self.positions.rotary else 6
+        return 5 if self.slopes_H is None and self.projections.rotary_base is None else 6
 
     def path_length(self, distance: int) -> int:
         return 1
@@ -134,11 +132,20 @@ class Attention(Mixer):
 class HeadProjections(nn.Module):
     """Into heads and back: W_Q, W_K, W_V as one matrix, and W_O. Shared by attention mixers.
 
+    Rotary positions, where `rotary_base` is given, turn queries and keys on the way in.
+
     Initialisation: Xavier uniform on each of the four matrices, biases zero (the authors' code).
     """
 
-    def __init__(self, width: int, num_heads: int, num_groups: int, bias: bool) -> None:
-        """Raises UserError where width, heads and groups do not divide."""
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        num_groups: int,
+        bias: bool = False,
+        rotary_base: float | None = None,
+    ) -> None:
+        """Raises UserError where width, heads and groups do not divide, or rotary cannot pair."""
         super().__init__()
         if num_heads < 1 or width % num_heads:
             raise UserError(
@@ -151,6 +158,12 @@ class HeadProjections(nn.Module):
             )
         self.num_heads, self.num_groups = num_heads, num_groups
         self.features = width // num_heads
+        self.rotary_base = rotary_base
+        if rotary_base is not None and self.features % 2:
+            raise UserError(
+                f"rotary positions pair the features of a head, and {self.features} is odd: "
+                f"use a width that is a multiple of {2 * num_heads}, or other positions"
+            )
         self._sizes = (width, num_groups * self.features, num_groups * self.features)
         self.inward = nn.Linear(width, sum(self._sizes), bias=bias)
         self.outward = nn.Linear(width, width, bias=bias)
@@ -164,13 +177,17 @@ class HeadProjections(nn.Module):
             if bias is not None:
                 nn.init.zeros_(bias)
 
-    def split(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x_BTD -> q_BTHE, k_BTGE, v_BTGE, views of one product."""
+    def split(self, x_BTD: Tensor, start: int | Tensor = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """x_BTD -> q_BTHE, k_BTGE, v_BTGE. `start` is the first position: one, or one a row."""
         heads = self.inward(x_BTD).unflatten(-1, (-1, self.features))
-        q_BTHE, k_BTGE, v_BTGE = heads.split(
-            (self.num_heads, self.num_groups, self.num_groups), dim=2
-        )
-        return q_BTHE, k_BTGE, v_BTGE
+        turned = self.num_heads + self.num_groups
+        qk, v_BTGE = heads[:, :, :turned], heads[:, :, turned:]
+        if self.rotary_base is not None:
+            turn = rotation(
+                start, x_BTD.shape[1], self.features, self.rotary_base, qk.dtype, qk.device
+            )
+            qk = rotate(qk, turn)
+        return qk[:, :, : self.num_heads], qk[:, :, self.num_heads :], v_BTGE
 
     def merge(self, y_BTHE: Tensor) -> Tensor:
         """y_BTHE -> out_BTD."""
@@ -190,31 +207,11 @@ class HeadProjections(nn.Module):
         return 2 * self.num_groups * slots * self.features * self.inward.weight.element_size()
 
 
-class HeadPositions(nn.Module):
-    """Rotates queries and keys by their positions, or leaves them."""
-
-    def __init__(self, rotary: bool, features: int, base: float) -> None:
-        """Raises UserError where rotary features cannot pair."""
-        super().__init__()
-        if rotary and features % 2:
-            raise UserError(
-                f"rotary positions pair the features of a head, and {features} is odd: "
-                "use a width that is a multiple of twice the heads, or other positions"
-            )
-        self.rotary, self.features, self.base = rotary, features, base
-
-    def forward(self, q_BTHE: Tensor, k_BTGE: Tensor, start: int | Tensor) -> tuple[Tensor, Tensor]:
-        """`start` is the position of the first query: one number, or one a row."""
-        if not self.rotary:
-            return q_BTHE, k_BTGE
-        turn = self.turn(q_BTHE, start)
-        return rotate(q_BTHE, turn), rotate(k_BTGE, turn)
-
-    def turn(self, x_BTHE: Tensor, start: int | Tensor) -> Rotation:
-        """The rotation of the T positions from `start` on."""
-        step_T = torch.arange(x_BTHE.shape[1], device=x_BTHE.device)
-        position = step_T + (start if isinstance(start, int) else start[:, None])
-        return rotation(position, self.features, self.base, x_BTHE.dtype)
+def next_position(cache: KeyValueCache | None) -> int | Tensor:
+    """Where the next call starts: one position, or [B] where padding made rows differ."""
+    if cache is None:
+        return 0
+    return cache.length if cache.lengths_B is None else cache.lengths_B
 
 
 def empty_cache(projections: HeadProjections, batch_size: int, max_length: int) -> KeyValueCache:

@@ -90,7 +90,7 @@ def window_attention(
     `algorithm` is "explicit" or "banded": blocks of W queries against two blocks of keys, work
     T * 2W. Returns y_BTHE.
     """
-    B, T = q_BTHE.shape[:2]
+    T = q_BTHE.shape[1]
     if algorithm == "banded" and window < T:
         return _banded(q_BTHE, k_BCGE, v_BCGE, window, empty)
     q_BHTE, k_BGCE, v_BGCE = (x.transpose(1, 2) for x in (q_BTHE, k_BCGE, v_BCGE))

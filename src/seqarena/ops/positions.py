@@ -7,6 +7,7 @@
 Angles are computed in float64: in float32 position 100,000 would be wrong by 0.004 radian.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -34,12 +35,24 @@ def sinusoidal_positions(
 
 
 def rotation(
-    position: Tensor, features: int, base: float = 10_000.0, dtype: torch.dtype = torch.float32
+    start: int | Tensor,
+    length: int,
+    features: int,
+    base: float,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Rotation:
-    """The rotation of each position, [T] or [B, T], for heads of an even number of features."""
-    half = features // 2
-    angle = position.double()[..., None, None] * _frequencies(half, 2 / features, base, position)
-    return Rotation(angle.cos().to(dtype), angle.sin().to(dtype))
+    """The rotation of the `length` positions from `start` on (one number, or [B]: one a row).
+
+    For heads of an even number of `features`. The last few are remembered, since every layer of a
+    stack asks for the same one.
+    """
+    if isinstance(start, Tensor):
+        step_T = torch.arange(length, device=device)
+        return _rotation(start[:, None] + step_T, features, base, dtype)
+    if torch.compiler.is_compiling():  # a traced tensor must not outlive its trace
+        return _rotation(torch.arange(start, start + length, device=device), features, base, dtype)
+    return _remembered_rotation(start, length, features, base, dtype, device)
 
 
 def rotate(x_BTHE: Tensor, turn: Rotation) -> Tensor:
@@ -60,6 +73,22 @@ def alibi_slopes(num_heads: int) -> Tensor:
     slopes = [2.0 ** (-8 * (i + 1) / power) for i in range(power)]
     finer = [2.0 ** (-4 * (i + 1) / power) for i in range(0, 2 * power, 2)]
     return torch.tensor((slopes + finer)[:num_heads], dtype=torch.float64)
+
+
+@functools.lru_cache(maxsize=16)
+def _remembered_rotation(
+    start: int, length: int, features: int, base: float, dtype: torch.dtype, device: torch.device
+) -> Rotation:
+    with torch.inference_mode(False):  # or a later training step could not use it
+        position_T = torch.arange(start, start + length, device=device)
+        return _rotation(position_T, features, base, dtype)
+
+
+def _rotation(position: Tensor, features: int, base: float, dtype: torch.dtype) -> Rotation:
+    angle = position.double()[..., None, None] * _frequencies(
+        features // 2, 2 / features, base, position
+    )
+    return Rotation(angle.cos().to(dtype), angle.sin().to(dtype))
 
 
 def _frequencies(count: int, step: float, base: float, like: Tensor) -> Tensor:
