@@ -1,0 +1,88 @@
+"""What the recurrent cells share: time-major buffers, products under autocast, last states.
+
+The cells live in `recurrent_elman`, `recurrent_lstm` and `recurrent_gru`. Each has three forms:
+
+    loop      the slow truth: the published step, once for each position, under autograd
+    fused     the library's kernel
+    stepwise  our own: the input product of all positions at once, one small product a position with
+              in-place gate arithmetic, and a hand-written backward that walks back once and takes
+              all weight gradients in one product
+
+Letters beside the legend's: E features of the hidden state, F stacked gates (a multiple of E),
+S states in a row, the start included (T + 1). Stepwise buffers are time-major, so that each step
+works on contiguous rows.
+
+A single position without gradients (decoding) has nothing to gather: the fused LSTM then calls the
+library's kernel for one step, and the stepwise forms compute the published step.
+
+Why the local slopes come first in the backward: the gradient of each gate is the incoming gradient
+times a slope that depends on the forward values only. All slopes are taken in a few large
+operations; the walk back through time is left with a product and very few small ones.
+"""
+
+import contextlib
+
+import torch
+from torch import Tensor
+
+
+def state_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The dtype a recurrence is kept in: never below float32."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def product_dtype(x: Tensor, weight: Tensor) -> torch.dtype:
+    """The dtype of the matrix products: autocast's where it is on, else that of the weights."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.get_autocast_dtype(x.device.type)
+    return weight.dtype
+
+
+def without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Inside, products run in the dtype they are given: the stepwise forms choose it themselves."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return contextlib.nullcontext()
+
+
+def is_decoding(x_BTD: Tensor) -> bool:
+    """One position and no gradients."""
+    return x_BTD.shape[1] == 1 and not torch.is_grad_enabled()
+
+
+def add_product(out_BF: Tensor, x_BE: Tensor, weight_EF: Tensor) -> None:
+    """out_BF += x_BE @ weight_EF in place, multiplied in the weight's dtype, summed in out's."""
+    if weight_EF.dtype == out_BF.dtype:
+        out_BF.addmm_(x_BE, weight_EF)
+    else:
+        out_BF.add_(x_BE.to(weight_EF.dtype) @ weight_EF)
+
+
+def laid_out(weight_FE: Tensor, steps: int) -> Tensor:
+    """The transpose, copied where many steps repay it: small products read it 1.5 times faster."""
+    return weight_FE.t() if steps == 1 else weight_FE.t().contiguous()
+
+
+def project_inputs(x_TBD: Tensor, weight_FD: Tensor, bias_F: Tensor, dtype: torch.dtype) -> Tensor:
+    """The input's part of all gates at all positions, [T, B, F] in `dtype`, in one product."""
+    length, batch_size, width = x_TBD.shape
+    x_ND = x_TBD.to(weight_FD.dtype).reshape(length * batch_size, width)
+    if weight_FD.dtype == dtype:
+        gates_NF = torch.addmm(bias_F.to(dtype), x_ND, weight_FD.t())
+    else:
+        gates_NF = (x_ND @ weight_FD.t()).to(dtype).add_(bias_F)
+    return gates_NF.view(length, batch_size, -1)
+
+
+def weight_gradient(gradient_TBF: Tensor, x_TBD: Tensor, dtype: torch.dtype) -> Tensor:
+    """The gradient of a weight [F, D] that made F from D at every position, in one product."""
+    gradient_NF = gradient_TBF.flatten(0, 1).to(dtype)
+    return gradient_NF.t() @ x_TBD.to(dtype).flatten(0, 1)
+
+
+def pick_last(h_BTE: Tensor, start_BE: Tensor, lengths_B: Tensor | None) -> Tensor:
+    """The state after each row's last real position: the start where a row has none."""
+    if lengths_B is None:
+        return h_BTE[:, -1].clone()  # a view would keep the states of all positions alive
+    index_B1E = (lengths_B - 1).clamp(min=0)[:, None, None].expand(-1, 1, h_BTE.shape[2])
+    return torch.where((lengths_B > 0)[:, None], h_BTE.gather(1, index_B1E)[:, 0], start_BE)
