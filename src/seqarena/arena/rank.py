@@ -12,13 +12,11 @@ one by one, are Holm-corrected. The search trial's seed stays in the ranking; it
 validation, so its test value is only as optimistic as the two splits are alike.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
-from seqarena.arena.recommend import amount, pareto_front, recommend, verdict
+from seqarena.arena.entries import Entry, enter, is_scored, score
+from seqarena.arena.front import pareto_front
+from seqarena.arena.recommend import amount, recommend, verdict
 from seqarena.arena.statistics import (
     Draws,
     Estimate,
@@ -34,25 +32,6 @@ from seqarena.arena.statistics import (
 )
 from seqarena.core.errors import UserError
 from seqarena.core.records import Measures, Ranking, RankRow, TrialSummary
-
-
-@dataclass(frozen=True, kw_only=True)
-class LearningRate:
-    """The rate chosen for one architecture."""
-
-    value: float
-    at_edge: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One architecture that takes part, with its test scores at its learning rate."""
-
-    architecture: str
-    learning_rate: LearningRate
-    sample: Sample
-    parameters: int
-    diverged_seeds: tuple[int, ...]
 
 
 def rank(
@@ -74,7 +53,7 @@ def rank(
     if not 0 < confidence < 1:
         raise UserError(f"confidence is {confidence}: it must lie between 0 and 1, such as 0.95")
     trials = sorted(trials, key=lambda trial: (trial.architecture, trial.seed, trial.trial))
-    entries, reasons = _enter(trials, excluded, lower_is_better)
+    entries, reasons = enter(trials, excluded, lower_is_better)
     if not entries:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise UserError(f"nothing to rank: {why or 'no trial was given'}")
@@ -116,115 +95,15 @@ def rank(
     )
 
 
-def choose_learning_rate(
-    trials: Sequence[TrialSummary], *, lower_is_better: bool
-) -> LearningRate | str:
-    """The rate of one architecture, or in words why there is none.
-
-    Validation alone decides, among the search trials (the seed trials where nothing was searched).
-    A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
-    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
-    """
-    done = [trial for trial in trials if trial.status in ("finished", "diverged")]
-    done = [trial for trial in done if trial.role != "repeat"]
-    done = [trial for trial in done if trial.role == "search"] or done
-    if not done:
-        return "no trial has finished yet"
-    tried = sorted({trial.learning_rate for trial in done})
-    listed = ", ".join(f"{rate:g}" for rate in tried)
-    if all(_diverged(trial) for trial in done):
-        return f"diverged at every learning rate tried ({listed})"
-    if len(tried) == 1:
-        return LearningRate(value=tried[0], at_edge=True)
-    sign = 1 if lower_is_better else -1
-    candidates = []
-    for rate in tried:
-        here = [trial for trial in done if trial.learning_rate == rate]
-        scores = [
-            trial.validation_value
-            for trial in here
-            if not _diverged(trial) and trial.validation_value is not None
-        ]
-        if scores:
-            unstable = any(_diverged(trial) for trial in here)
-            candidates.append((unstable, sign * sum(scores) / len(scores), rate))
-    if not candidates:
-        return f"no validation value to choose a learning rate by ({listed} were tried)"
-    best = min(candidates)[2]
-    return LearningRate(value=best, at_edge=best in (tried[0], tried[-1]))
-
-
 def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:
     """The largest difference on test between a trial and its repetition with the same seed."""
     original = {_identity(trial): trial for trial in trials if trial.role != "repeat"}
     differences = []
     for trial in trials:
         other = original.get(_identity(trial))
-        if trial.role == "repeat" and _scored(trial) and other is not None and _scored(other):
-            differences.append(abs(_test_value(trial) - _test_value(other)))
+        if trial.role == "repeat" and is_scored(trial) and other is not None and is_scored(other):
+            differences.append(abs(score(trial) - score(other)))
     return max(differences, default=None)
-
-
-def _enter(
-    trials: Sequence[TrialSummary], excluded: dict[str, str], lower_is_better: bool
-) -> tuple[list[Entry], dict[str, str]]:
-    entries, reasons = [], dict(excluded)
-    by_architecture: dict[str, list[TrialSummary]] = {}
-    for trial in trials:
-        by_architecture.setdefault(trial.architecture, []).append(trial)
-    for architecture, own in by_architecture.items():
-        if architecture in excluded:
-            continue
-        rate = choose_learning_rate(own, lower_is_better=lower_is_better)
-        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate)
-        if isinstance(entry, str):
-            reasons[architecture] = entry
-        else:
-            entries.append(entry)
-    _check_paired(entries)
-    return entries, reasons
-
-
-def _entry(architecture: str, trials: Sequence[TrialSummary], rate: LearningRate) -> Entry | str:
-    here = [t for t in trials if t.role != "repeat" and t.learning_rate == rate.value]
-    seeds = [trial.seed for trial in here]
-    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
-    if twice:
-        raise UserError(
-            f"{architecture} has two trials at learning rate {rate.value:g} and seed {twice[0]}: "
-            "the second is a repetition and must have the role 'repeat'"
-        )
-    scored = [trial for trial in here if _scored(trial)]
-    if not scored:
-        return f"no test value at its learning rate {rate.value:g}"
-    widths = {len(trial.test_chunk_values) for trial in scored}
-    if len(widths) > 1:
-        raise UserError(_unpaired(f"the trials of {architecture}", widths))
-    return Entry(
-        architecture=architecture,
-        learning_rate=rate,
-        sample=Sample(
-            seeds=tuple(trial.seed for trial in scored),
-            values_S=np.array([_test_value(trial) for trial in scored]),
-            chunks_SC=np.array([trial.test_chunk_values for trial in scored], dtype=float),
-        ),
-        parameters=scored[0].parameters,
-        diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
-    )
-
-
-def _check_paired(entries: Sequence[Entry]) -> None:
-    widths = {entry.sample.chunks_SC.shape[1] for entry in entries}
-    if len(widths) > 1:
-        raise UserError(_unpaired("the architectures", widths))
-    for entry in entries:
-        if not np.isfinite(entry.sample.chunks_SC).all():
-            raise UserError(f"{entry.architecture} has a test chunk whose value is not a number")
-
-
-def _unpaired(who: str, widths: set[int]) -> str:
-    counts = " and ".join(str(width) for width in sorted(widths))
-    return f"{who} were tested on {counts} chunks: one comparison needs the same test split for all"
 
 
 def _rows(
@@ -324,18 +203,3 @@ def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidenc
 
 def _identity(trial: TrialSummary) -> tuple[str, float, int]:
     return trial.architecture, trial.learning_rate, trial.seed
-
-
-def _diverged(trial: TrialSummary) -> bool:
-    values = (trial.validation_value, trial.test_value)
-    not_finite = any(value is not None and not math.isfinite(value) for value in values)
-    return trial.status == "diverged" or (trial.status == "finished" and not_finite)
-
-
-def _scored(trial: TrialSummary) -> bool:
-    return trial.status == "finished" and trial.test_value is not None and not _diverged(trial)
-
-
-def _test_value(trial: TrialSummary) -> float:
-    assert trial.test_value is not None
-    return trial.test_value

@@ -1,108 +1,23 @@
-"""Which architecture to use and why: the Pareto front, the verdict and the recommendation in words.
-
-An architecture beats another when it is no worse on any axis and better on at least one. The axes
-are quality and the four measured costs; qualities inside the noise floor count as equal, costs are
-compared as measured. Such a tie is not transitive (three can be level pairwise in a chain whose
-ends are not), so the front is the kernel of the relation: its members do not beat each other, and
-each of the others is beaten by a member. Exactly one such set exists, since the relation has no
-cycle: round a cycle all costs would be equal and quality would have to improve at every step.
-"""
+"""The verdict and the recommendation: which architecture to use and why, in words with figures."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from seqarena.core.errors import UserError
+from seqarena.arena.front import (
+    AXES,
+    Axis,
+    beats,
+    best_on,
+    by_architecture,
+    cost_ratio,
+    measured_axes,
+)
 from seqarena.core.records import Measures, Ranking, RankRow
 
 MARGIN = 1.05  # cost ratios below this are within what timing on a busy machine repeats
 _LISTED = 3  # names written out before "and n more"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """One cost of `Measures` and how it is spoken of."""
-
-    field: str
-    larger_is_better: bool
-    goal: str
-    noun: str
-    better: str  # with the ratio to the one compared with
-    worse: str
-    unit: str
-
-    def cost(self, measures: Measures | None) -> float | None:
-        """The cost, smaller is better; None where it was not measured."""
-        value = self.value(measures)
-        if value is None or not self.larger_is_better:
-            return value
-        return 1 / value if value > 0 else math.inf
-
-    def value(self, measures: Measures | None) -> float | None:
-        return None if measures is None else getattr(measures, self.field)
-
-
-AXES = (
-    Axis(
-        field="decode_seconds_per_token",
-        larger_is_better=False,
-        goal="the fastest decoding",
-        noun="decoding speed",
-        better="decodes {} times faster",
-        worse="decodes {} times slower",
-        unit="s per token",
-    ),
-    Axis(
-        field="training_tokens_per_second",
-        larger_is_better=True,
-        goal="the fastest training",
-        noun="training speed",
-        better="trains {} times faster",
-        worse="trains {} times slower",
-        unit="tokens/s",
-    ),
-    Axis(
-        field="peak_training_bytes",
-        larger_is_better=False,
-        goal="the least memory while training",
-        noun="training memory",
-        better="trains in {} times less memory",
-        worse="trains in {} times more memory",
-        unit="B",
-    ),
-    Axis(
-        field="state_bytes",
-        larger_is_better=False,
-        goal="the smallest state",
-        noun="state size",
-        better="keeps a {} times smaller state",
-        worse="keeps a {} times larger state",
-        unit="B",
-    ),
-)
-
-
-def pareto_front(
-    rows: Sequence[RankRow], measures: Sequence[Measures], noise_floor: float
-) -> tuple[str, ...]:
-    """The architectures that no member of the front beats, best quality first.
-
-    A cost that only one of two architectures has leaves them incomparable: what was not measured
-    neither wins nor loses. Raises UserError when an architecture is measured twice.
-    """
-    costs = _by_architecture(measures)
-    known: dict[str, bool] = {}
-
-    def on_front(row: RankRow) -> bool:
-        if row.architecture not in known:
-            known[row.architecture] = not any(
-                on_front(other) for other in rows if _beats(other, row, costs, noise_floor)
-            )
-        return known[row.architecture]
-
-    return tuple(row.architecture for row in rows if on_front(row))
 
 
 def recommend(ranking: Ranking, measures: Sequence[Measures]) -> tuple[str, ...]:
@@ -110,13 +25,13 @@ def recommend(ranking: Ranking, measures: Sequence[Measures]) -> tuple[str, ...]
 
     An architecture with several goals gets one sentence for all of them.
     """
-    costs = _by_architecture(measures)
+    costs = by_architecture(measures)
     front = [row for row in ranking.rows if row.on_front]
     choice = _quality_choice(ranking, front, costs)
     goals: dict[str, list[Axis]] = {}
-    for axis in _measured_axes(front, costs):
-        best = _best_on(axis, front, costs)
-        ratio = _ratio(axis, costs.get(choice.architecture), costs.get(best.architecture))
+    for axis in measured_axes(front, costs):
+        best = best_on(axis, front, costs)
+        ratio = cost_ratio(axis, costs.get(choice.architecture), costs.get(best.architecture))
         keeps = ratio is not None and ratio < MARGIN
         goals.setdefault((choice if keeps else best).architecture, []).append(axis)
     sentences = [_quality_sentence(ranking, choice, goals.get(choice.architecture, []), costs)]
@@ -131,7 +46,7 @@ def recommend(ranking: Ranking, measures: Sequence[Measures]) -> tuple[str, ...]
 def verdict(
     ranking: Ranking, measures: Sequence[Measures], *, seeds_measured: bool, unfinished: int
 ) -> str:
-    """One sentence with the figures: who won, by how much, against what noise; or why nobody did."""
+    """One sentence with figures: who won, by how much, against what noise; or why nobody did."""
     leader, unit = ranking.rows[0], _words(ranking.metric)
     if len(ranking.rows) == 1:
         text = (
@@ -139,7 +54,7 @@ def verdict(
             "is the only architecture with a result"
         )
     elif len(ranking.leaders) > 1:
-        text = _tie(ranking, _by_architecture(measures))
+        text = _tie(ranking, by_architecture(measures))
     else:
         text = _lead(ranking, seeds_measured)
     if not seeds_measured:
@@ -184,7 +99,10 @@ def _tie(ranking: Ranking, costs: Mapping[str, Measures]) -> str:
     if gap == 0:
         text = f"No winner: {names} do not differ"
     elif gap <= ranking.noise_floor:
-        text = f"No winner: {names} differ by {amount(gap)}, inside the noise floor of {floor}"
+        most = "" if len(tied) == 2 else "at most "
+        text = (
+            f"No winner: {names} differ by {most}{amount(gap)}, inside the noise floor of {floor}"
+        )
     elif len(tied) == 2:
         low, high = amount(tied[1].gap_low), amount(tied[1].gap_high)
         text = (
@@ -215,12 +133,14 @@ def _lead(ranking: Ranking, seeds_measured: bool) -> str:
 
 
 def _cheaper(tied: Sequence[RankRow], costs: Mapping[str, Measures]) -> str:
-    """On the first axis that tells them apart: the cheapest of the tied against the dearest."""
-    for axis in _measured_axes(tied, costs):
+    """On the first axis that tells them apart: the cheapest of the tied against the leader, or
+    against the dearest where the leader is the cheapest."""
+    for axis in measured_axes(tied, costs):
         known = [row for row in tied if axis.cost(costs.get(row.architecture)) is not None]
-        best = _best_on(axis, known, costs)
-        worst = max(known, key=lambda row: axis.cost(costs[row.architecture]) or 0.0)
-        ratio = _ratio(axis, costs[worst.architecture], costs[best.architecture])
+        best = best_on(axis, known, costs)
+        dearest = max(known, key=lambda row: axis.cost(costs[row.architecture]) or 0.0)
+        worst = dearest if best is tied[0] or tied[0] not in known else tied[0]
+        ratio = cost_ratio(axis, costs[worst.architecture], costs[best.architecture])
         if ratio is not None and ratio >= MARGIN:
             gain = axis.better.format(_times(ratio))
             return f"{best.architecture} {gain} than {worst.architecture}"
@@ -230,10 +150,11 @@ def _cheaper(tied: Sequence[RankRow], costs: Mapping[str, Measures]) -> str:
 def _quality_choice(
     ranking: Ranking, front: Sequence[RankRow], costs: Mapping[str, Measures]
 ) -> RankRow:
-    """The leader, or of those that tie with it the one on the front that is best on most costs."""
-    tied = [row for row in front if row.ties_leader]
-    axes = _measured_axes(tied, costs)
-    wins = [_best_on(axis, tied, costs).architecture for axis in axes]
+    """Of the front's members level with the leader inside the noise floor, the one that is best on
+    most costs. One that ties by a wide interval alone is too uncertain to be sent to."""
+    tied = [row for row in front if row.gap_to_leader <= ranking.noise_floor]
+    axes = measured_axes(tied, costs)
+    wins = [best_on(axis, tied, costs).architecture for axis in axes]
     return max(tied, key=lambda row: (wins.count(row.architecture), -row.place))
 
 
@@ -244,11 +165,11 @@ def _quality_sentence(
     text = f"For the best quality: {choice.architecture}, {figures}"
     others = [row.architecture for row in ranking.rows if row.ties_leader and row is not choice]
     if others:
-        text += f", level with {_listed(others)}"
+        text += f", tied with {_listed(others)}"
     if kept:
         margin = f"{100 * (MARGIN - 1):.0f} %"
-        nouns = _listed([axis.noun for axis in kept], shown=len(AXES))
-        text += f"; nothing on the front is {margin} better in {nouns}"
+        nouns = _listed([axis.noun for axis in kept], shown=len(AXES), last=" or ")
+        text += f"; none on the front is {margin} better in {nouns}"
     return text + "."
 
 
@@ -261,13 +182,15 @@ def _cost_sentence(
 ) -> str:
     goals = _listed([axis.goal for axis in axes], shown=len(AXES))
     own, other = costs.get(row.architecture), costs.get(choice.architecture)
-    gains = []
+    bare, compared = [], []  # without a ratio (one side unmeasured or zero), and with one
     for axis in axes:
-        ratio, absolute = _ratio(axis, other, own), _absolute(axis, own)
-        gain = axis.better.format(_times(ratio)) if ratio is not None else f"has {absolute}"
-        gains.append(f"{gain} ({absolute})" if ratio is not None else gain)
-    compared = f" than {choice.architecture}" if other is not None else ""
-    said = _listed(gains, shown=len(AXES)) + compared
+        ratio, absolute = cost_ratio(axis, other, own), _absolute(axis, own)
+        if ratio is None:
+            bare.append(f"has a {axis.noun} of {absolute}")
+        else:
+            compared.append(f"{axis.better.format(_times(ratio))} ({absolute})")
+    than = f" than {choice.architecture}" if compared else ""
+    said = _listed([*bare, *compared], shown=len(AXES)) + than
     return f"For {goals}: {row.architecture} {said}, {_price(ranking, row, choice)}."
 
 
@@ -275,25 +198,25 @@ def _beaten_sentence(ranking: Ranking, costs: Mapping[str, Measures]) -> str:
     front = [row for row in ranking.rows if row.on_front]
     parts = []
     for row in ranking.rows:
-        beaters = [one for one in front if _beats(one, row, costs, ranking.noise_floor)]
-        axes = _measured_axes([row], costs)
+        beaters = [one for one in front if beats(one, row, costs, ranking.noise_floor)]
+        axes = measured_axes([row], costs)
         if row.on_front or not beaters or not axes:
             continue
         beater = beaters[0]
         ratios = [
             (ratio, axis)
             for axis in axes
-            if (ratio := _ratio(axis, costs[row.architecture], costs[beater.architecture]))
+            if (ratio := cost_ratio(axis, costs[row.architecture], costs[beater.architecture]))
         ]
         ratio, axis = max(ratios, key=lambda pair: pair[0], default=(1.0, axes[0]))
         worse = axis.worse.format(_times(ratio)) + ", " if ratio >= MARGIN else ""
         parts.append(
-            f"{row.architecture}, beaten by {beater.architecture} "
+            f"{row.architecture}, which {beater.architecture} beats or equals on every axis "
             f"({worse}{_price(ranking, row, beater)})"
         )
     if not parts:
         return ""
-    return f"Never, on any axis measured: {_listed(parts, separator='; ')}."
+    return f"Never: {_listed(parts, separator='; ', last='; and ')}."
 
 
 def _price(ranking: Ranking, row: RankRow, against: RankRow) -> str:
@@ -301,57 +224,9 @@ def _price(ranking: Ranking, row: RankRow, against: RankRow) -> str:
     unit = _words(ranking.metric)
     difference = row.gap_to_leader - against.gap_to_leader
     if abs(difference) <= ranking.noise_floor:
-        return f"with the same {unit} inside the noise floor"
+        return f"level in {unit}"
     more = (difference > 0) == ranking.lower_is_better
     return f"for {amount(abs(difference))} {'more' if more else 'less'} {unit}"
-
-
-def _beats(one: RankRow, other: RankRow, costs: Mapping[str, Measures], noise_floor: float) -> bool:
-    behind = one.gap_to_leader - other.gap_to_leader
-    if one is other or behind > noise_floor:
-        return False
-    better = -behind > noise_floor
-    for axis in AXES:
-        mine = axis.cost(costs.get(one.architecture))
-        theirs = axis.cost(costs.get(other.architecture))
-        if (mine is None) != (theirs is None):
-            return False
-        if mine is not None and theirs is not None:
-            if mine > theirs:
-                return False
-            better = better or mine < theirs
-    return better
-
-
-def _by_architecture(measures: Sequence[Measures]) -> dict[str, Measures]:
-    table: dict[str, Measures] = {}
-    for one in measures:
-        if one.architecture in table:
-            raise UserError(f"{one.architecture} is measured twice: pass one Measures for each")
-        table[one.architecture] = one
-    return table
-
-
-def _measured_axes(rows: Iterable[RankRow], costs: Mapping[str, Measures]) -> list[Axis]:
-    known = [costs[row.architecture] for row in rows if row.architecture in costs]
-    return [axis for axis in AXES if any(axis.cost(one) is not None for one in known)]
-
-
-def _best_on(axis: Axis, rows: Sequence[RankRow], costs: Mapping[str, Measures]) -> RankRow:
-    def cost(row: RankRow) -> float:
-        value = axis.cost(costs.get(row.architecture))
-        return math.inf if value is None else value
-
-    return min(rows, key=lambda row: (cost(row), row.place))
-
-
-def _ratio(axis: Axis, dear: Measures | None, cheap: Measures | None) -> float | None:
-    high, low = axis.cost(dear), axis.cost(cheap)
-    if high is None or low is None:
-        return None
-    if high == low:
-        return 1.0
-    return high / low if low > 0 and math.isfinite(high) else None
 
 
 def _absolute(axis: Axis, measures: Measures | None) -> str:
@@ -371,12 +246,14 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
-def _listed(parts: Sequence[str], *, shown: int = _LISTED, separator: str = ", ") -> str:
+def _listed(
+    parts: Sequence[str], *, shown: int = _LISTED, separator: str = ", ", last: str = " and "
+) -> str:
     if len(parts) > shown:
-        return f"{separator.join(parts[:shown])} and {len(parts) - shown} more"
+        return f"{separator.join(parts[:shown])}{last}{len(parts) - shown} more"
     if len(parts) < 2:
         return "".join(parts)
-    return f"{separator.join(parts[:-1])} and {parts[-1]}"
+    return f"{separator.join(parts[:-1])}{last}{parts[-1]}"
 
 
 def _words(metric: str) -> str:
