@@ -44,6 +44,7 @@ class Plan(Config):
     seeds: tuple[int, ...]
     repeats: int  # trials run once more, unchanged, in order to see whether runs repeat
     batch_size: int
+    accumulation: int
     optimizer: OptimizerConfig
     evaluations: int  # on validation, spread evenly over training
     device: str
@@ -95,6 +96,7 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
             budget=plan.budget,
             optimizer=plan.optimizer.model_copy(update={"learning_rate": learning_rate}),
             batch_size=plan.batch_size,
+            accumulation=plan.accumulation,
             seed=seed,
             device=plan.device,
             dtype=plan.dtype,
@@ -149,18 +151,22 @@ def ready_trials(
     repeated = False
     for entry in plan.entries:
         search = search_trials(plan, entry)
-        searches += [("search", t) for t in search if t.hash not in validation]
+        searches += _as("search", search)
         if any(t.hash not in validation for t in search):
             repeated = True  # decided in plan order, whatever finishes first
             continue
         rate = chosen_rate(plan, entry, validation, lower_is_better)
         if rate is None:
             continue
-        others += [("seed", t) for t in seed_trials(plan, entry, rate)]
+        others += _as("seed", seed_trials(plan, entry, rate))
         if not repeated:
             repeated = True
-            others += [("repeat", t) for t in repeat_trials(plan, entry, rate)]
-    return searches + [(role, t) for role, t in others if t.hash not in validation]
+            others += _as("repeat", repeat_trials(plan, entry, rate))
+    return [(role, t) for role, t in searches + others if t.hash not in validation]
+
+
+def _as(role: Role, trials: tuple[Trial, ...]) -> list[tuple[Role, Trial]]:
+    return [(role, t) for t in trials]
 
 
 def total_trials(plan: Plan) -> int:

@@ -30,8 +30,10 @@ class Wish(Config):
     depth: int | None = None
     learning_rates: tuple[float, ...]
     seeds: int
+    first_seed: int = 0
     repeats: int = 1
     batch_size: int = 16
+    accumulation: int = 1
     optimizer: OptimizerConfig = OptimizerConfig()
     dropout: float = 0.0
     evaluations: int = 10
@@ -74,9 +76,10 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         "params": wish.params or 0,
         "budget": wish.budget,
         "learning_rates": tuple(sorted(set(wish.learning_rates))),
-        "seeds": tuple(range(wish.seeds)),
+        "seeds": tuple(range(wish.first_seed, wish.first_seed + wish.seeds)),
         "repeats": wish.repeats,
         "batch_size": wish.batch_size,
+        "accumulation": wish.accumulation,
         "optimizer": wish.optimizer,
         "evaluations": wish.evaluations,
         "device": device.name,

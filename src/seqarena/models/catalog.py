@@ -156,6 +156,12 @@ _ROWS = (
 
 CATALOG: dict[str, Architecture] = {row.name: row for row in _ROWS}
 
+# What `compare` enters when nobody says otherwise: one of each idea that can model language.
+LINEUP = (
+    "feed_forward", "elman", "irnn", "lstm", "gru", "mingru", "minlstm", "conv", "attention",
+    "sliding_window", "sparse_attention", "linear_attention", "s4d", "mamba", "hybrid",
+)  # fmt: skip
+
 
 def architecture(name: str) -> Architecture:
     """The row of that name. Raises UserError with the nearest names for an unknown one."""

@@ -89,6 +89,10 @@ class Task(ABC):
     def digest(self) -> str:
         """Of everything that determines the task's numbers: settings, data, tokenizer."""
 
+    def artifacts(self) -> dict[str, str]:
+        """Texts that a checkpoint carries so that its model can be used without the data."""
+        return {}
+
     def loss(self, logits_BTV: Tensor, batch: Batch) -> Tensor:
         """Mean nats over the targets that are asked, float32, a scalar."""
         targets_BT = batch.targets_BT.to(logits_BTV.device)

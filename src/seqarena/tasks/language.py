@@ -44,18 +44,28 @@ class LanguageTask(Task):
     lower_is_better = True
     causal = True
 
-    def __init__(self, config: LanguageConfig, corpus: Corpus | None = None) -> None:
-        """Loads `config.data` unless a corpus is handed in.
+    def __init__(
+        self,
+        config: LanguageConfig,
+        corpus: Corpus | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> None:
+        """Loads `config.data` unless a corpus is handed in. With a tokenizer that was trained
+        before, nothing is trained here and every split is the whole text.
 
         Raises UserError when a split is too short for one window, with the longest length that
         would do.
         """
         self.config = config
         self.corpus = corpus or load_corpus(config.data, text_field=config.text_field)
-        splits = split_text(self.corpus.text, config.validation_fraction, config.test_fraction)
-        self.tokenizer: Tokenizer = train_tokenizer(
-            config.tokenizer, splits.train, splits.validation + splits.test
-        )
+        if tokenizer is not None:
+            splits = Splits(*[self.corpus.text] * 3)
+        else:
+            splits = split_text(self.corpus.text, config.validation_fraction, config.test_fraction)
+            tokenizer = train_tokenizer(
+                config.tokenizer, splits.train, splits.validation + splits.test
+            )
+        self.tokenizer: Tokenizer = tokenizer
         self.vocab_size = self.tokenizer.vocab_size
         self.sequence_length = config.sequence_length
         self._tokens = _encode_splits(splits, self.tokenizer)
@@ -124,6 +134,9 @@ class LanguageTask(Task):
         settings = self.config.model_dump(mode="json", exclude={"data", "text_field"})
         tokenizer = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
         return digest({**settings, "sha256": self.corpus.sha256, "vocabulary": tokenizer})
+
+    def artifacts(self) -> dict[str, str]:
+        return {"tokenizer": self.tokenizer.to_json()}
 
     def _distinct_splits(self) -> dict[str, np.ndarray]:
         if self.config.test_fraction != "validation":

@@ -1,0 +1,116 @@
+"""`seqarena models`, `report` and `check`: what there is, what was found, what must hold."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqarena.core.errors import UserError
+
+if TYPE_CHECKING:
+    from seqarena.mixers.base import Mixer, MixerConfig
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """The catalog: every architecture, its paper, and what a layer of it costs.
+
+    The columns are those of Table 1 of "Attention Is All You Need", for every architecture:
+    T is the sequence length, D the width, N the state size, W the window, K the kernel.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from seqarena.measure.complexity import complexity_row
+    from seqarena.models.catalog import CATALOG
+
+    rows = {name: complexity_row(row) for name, row in CATALOG.items()}
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    for heading in (
+        "name",
+        "year",
+        "work a layer",
+        "serial steps",
+        "longest path",
+        "state",
+        "idea",
+    ):
+        table.add_column(heading, overflow="fold")
+    for name, row in rows.items():
+        table.add_row(
+            name, str(row["year"]), row["work"], row["serial_steps"], row["path_length"],
+            row["state"], row["idea"],
+        )  # fmt: skip
+    Console().print(table)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME.")],
+    *,
+    open_page: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Draw a run's page again from its records, and print its table."""
+    from rich.console import Console
+
+    from seqarena.arena.folder import RunFolder, write_atomically
+    from seqarena.arena.view import read_run
+    from seqarena.report.html import render_html
+    from seqarena.report.tables import ranking_table
+
+    folder = RunFolder(run)
+    view = read_run(folder)
+    write_atomically(folder.report_path, render_html(view))
+    Console().print(ranking_table(view))
+    print(f"report: {folder.report_path}")
+    if open_page:
+        import webbrowser
+
+        webbrowser.open(folder.report_path.resolve().as_uri())
+
+
+def check(
+    mixer: Annotated[str, typer.Argument(help="my_file.py:MyMixer, or a name of the catalog.")],
+) -> None:
+    """Run the whole contract suite on a mixer: causality, splitting, decoding, padding, gradients,
+    algorithms, state bytes, saving and costs."""
+    from seqarena.mixers.contract import CHECKS, ContractError, subject
+
+    failed = 0
+    for name, mixer_class, config in _layers(mixer):
+        print(f"{name}: {mixer_class.__name__}")
+        under_test = subject(mixer_class, config)
+        print(f"  width {under_test.width}, algorithms {', '.join(under_test.algorithms())}")
+        for check_name, run_check in CHECKS.items():
+            start = time.perf_counter()
+            try:
+                run_check(under_test)
+                outcome = "ok"
+            except (ContractError, UserError) as error:
+                outcome = f"FAILED: {error}"
+                failed += 1
+            print(
+                f"  {check_name:<12} {outcome}  ({time.perf_counter() - start:.1f} s)", flush=True
+            )
+    if failed:
+        print(f"{failed} check(s) failed", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _layers(mixer: str) -> "list[tuple[str, type[Mixer], MixerConfig]]":
+    """(name, class, configuration) of each different layer that the argument names."""
+    from seqarena.models.catalog import architecture
+    from seqarena.models.stack import load_mixer
+
+    if ":" in mixer:
+        mixer_class = load_mixer(mixer)
+        return [(mixer, mixer_class, mixer_class.Config())]
+    cycle = architecture(mixer).cycle
+    classes = [(load_mixer(place), options) for place, options in cycle]
+    return [(mixer, found, found.Config(**options)) for found, options in classes]

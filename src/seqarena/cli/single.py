@@ -1,0 +1,223 @@
+"""`seqarena train`, `evaluate` and `generate`: one architecture at a time."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqarena.cli import compare, options
+from seqarena.core.errors import UserError
+
+if TYPE_CHECKING:
+    from seqarena.arena.prepare import Prepared, Wish
+    from seqarena.models.catalog import Architecture
+    from seqarena.tasks import TaskConfig
+
+Where = Annotated[
+    Path, typer.Argument(help="A run folder, runs/NAME (its best model), or a checkpoint folder.")
+]
+Which = Annotated[
+    str | None, typer.Option("--model", help="Which architecture of the run. Default: the best.")
+]
+
+
+def train(
+    data: compare.Data = None,
+    *,
+    model: Annotated[str, typer.Option(help="An architecture of the catalog.")] = "attention",
+    mixer: Annotated[
+        str | None, typer.Option(help="Your own mixer instead, my_file.py:MyMixer.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An option of the mixer, key=value. Repeatable.")
+    ] = None,
+    task: compare.Task = "language",
+    settings: compare.Setting = None,
+    params: compare.Params = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Width instead of --params.")] = None,
+    depth: compare.Depth = None,
+    tokenizer: compare.Tokenizer = "byte",
+    length: compare.Length = None,
+    steps: compare.Steps = None,
+    tokens: compare.Tokens = None,
+    flops: compare.Flops = None,
+    seconds: compare.Seconds = None,
+    rate: Annotated[str, typer.Option(help="Learning rate at its peak.")] = "3e-3",
+    schedule: Annotated[str, typer.Option(help="cosine, or constant (then a linear fall).")] = (
+        "cosine"
+    ),
+    warmup: Annotated[float, typer.Option(help="Share of the budget to warm up in.")] = 0.05,
+    final_ratio: Annotated[float, typer.Option(help="Last learning rate over the peak.")] = 0.1,
+    weight_decay: Annotated[float, typer.Option()] = 0.1,
+    clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    batch: compare.Batch = 16,
+    accumulation: Annotated[
+        int, typer.Option(min=1, help="Pieces that a batch is computed in, to save memory.")
+    ] = 1,
+    dropout: compare.Dropout = 0.0,
+    device: compare.Device = "auto",
+    dtype: compare.Dtype = "auto",
+    name: compare.Name = None,
+    runs: compare.Runs = Path("runs"),
+) -> None:
+    """Train one architecture; the result is a run folder that the other verbs read.
+
+    Stop it at any time; the same command goes on where it stopped.
+    """
+    from seqarena.arena.prepare import Wish
+    from seqarena.models.build import with_options
+    from seqarena.tasks import parse_task
+    from seqarena.train.optimizer import OptimizerConfig
+
+    (row,) = options.architectures(None if mixer else model, [mixer] if mixer else [])
+    row = with_options(row, options.settings(option or []))
+    config = parse_task(options.task_fields(task, data, tokenizer, length, settings or []))
+    if schedule not in ("cosine", "constant"):
+        raise UserError(f"unknown schedule {schedule!r}: use cosine or constant")
+    peak = options.number(rate, "--rate")
+    wish = Wish(
+        command=options.command_line(),
+        budget=compare.make_budget(steps, tokens, flops, seconds),
+        params=options.whole(params or (None if width else "100k"), "--params"),
+        width=width,
+        depth=depth,
+        learning_rates=(peak,),
+        first_seed=seed,
+        seeds=1,
+        repeats=0,
+        batch_size=batch,
+        accumulation=accumulation,
+        optimizer=OptimizerConfig(
+            learning_rate=peak,
+            schedule=schedule,
+            warmup_fraction=warmup,
+            final_ratio=final_ratio,
+            weight_decay=weight_decay,
+            clip_norm=clip,
+        ),
+        dropout=dropout,
+        device=device,
+        dtype=dtype,
+        jobs=1,
+        name=name or f"{row.name}-{Path(data or 'embedded').stem}-{seed}",
+        runs=runs,
+    )
+    run_single(wish, config, row)
+
+
+def run_single(wish: "Wish", config: "TaskConfig", row: "Architecture") -> "Prepared":
+    """Trains one model in this process, with a progress bar; prints and draws as `compare` does."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from seqarena.arena.plan import search_trials
+    from seqarena.arena.prepare import prepare, write_facts
+    from seqarena.arena.trial import Stopped, TrialProgress, run_trial
+
+    console = Console()
+    prepared = prepare(wish, config, [row])
+    with prepared.folder.lock():
+        write_facts(prepared, [row])
+        compare.announce(console, prepared)
+        (trial,) = search_trials(prepared.plan, prepared.plan.entries[0])
+        interrupted: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
+        try:
+            with Progress(console=console, transient=True) as bar:
+                line = bar.add_task("training", total=1.0)
+
+                def watch(progress: TrialProgress) -> bool:
+                    words = f"loss {progress.loss_nats:.3f}  {progress.tokens_per_second:,.0f}/s"
+                    bar.update(line, completed=progress.share, description=words)
+                    return not interrupted
+
+                run_trial(trial, prepared.folder.trial_path(trial), watch=watch)
+        except Stopped:
+            raise KeyboardInterrupt from None
+        finally:
+            signal.signal(signal.SIGINT, before)
+        compare.finish(console, prepared, {})
+    return prepared
+
+
+def evaluate(
+    run: Where,
+    data: Annotated[
+        str | None,
+        typer.Argument(help="Other text. Default: the test split that the model was trained for."),
+    ] = None,
+    *,
+    model: Which = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Score a trained model on its test split or on another text, with slices."""
+    import json
+
+    from seqarena.use.evaluate import evaluate_checkpoint
+
+    place = find_checkpoint(run, model)
+    metric, scores = evaluate_checkpoint(place, data)
+    if as_json:
+        print(json.dumps({"metric": metric, **scores.model_dump()}, indent=1))
+        return
+    print(f"{metric}  {scores.value:.4f}  ({scores.num_scored:,} targets)")
+    for name, value in scores.slices.items():
+        print(f"  {name:<24} {value:.4f}")
+
+
+def generate(
+    run: Where,
+    prompt: Annotated[str, typer.Option(help="What the text starts with.")] = "\n",
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Tokens to generate.")] = 300,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the k likeliest alone.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw among the likeliest that hold this probability.")
+    ] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="The same as --temperature 0.")] = False,
+    seed: Annotated[int, typer.Option()] = 0,
+    model: Which = None,
+) -> None:
+    """Generate text, streamed as it comes."""
+    from seqarena.use.generate import generate_text, load_language_model
+    from seqarena.use.sample import Sampling
+
+    sampling = Sampling(temperature=0.0 if greedy else temperature, top_k=top_k, top_p=top_p)
+    language_model, tokenizer, _ = load_language_model(find_checkpoint(run, model))
+    sys.stdout.write(prompt)
+    for piece in generate_text(language_model, tokenizer, prompt, count, sampling, seed=seed):
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+
+
+def find_checkpoint(place: Path, model: str | None) -> Path:
+    """The checkpoint folder that a run folder (and a name), a trial or a checkpoint stands for."""
+    from seqarena.arena.folder import RunFolder
+    from seqarena.arena.view import read_run
+    from seqarena.train import checkpoint
+
+    for candidate in (place, place / "checkpoint"):
+        if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
+            return candidate
+    view = read_run(RunFolder(place))
+    if view.ranking is None:
+        raise UserError(f"{place} has no finished trial yet: finish the comparison first")
+    rates = {row.architecture: row.learning_rate for row in view.ranking.rows}
+    wanted = model or view.ranking.rows[0].architecture
+    if wanted not in rates:
+        raise UserError(f"{place} has no {wanted!r}: it has {', '.join(rates)}")
+    finished = [
+        t
+        for t in view.trials
+        if t.architecture == wanted
+        and t.learning_rate == rates[wanted]
+        and t.validation_value is not None
+    ]
+    pick = min if view.lower_is_better else max
+    best = pick(finished, key=lambda t: t.validation_value or 0.0)
+    return place / "trials" / best.trial / "checkpoint"
