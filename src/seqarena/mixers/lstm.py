@@ -10,7 +10,7 @@ candidate, c the memory cell.
 """
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import model_validator

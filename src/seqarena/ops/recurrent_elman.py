@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqarena.core.errors import unknown_name
 from seqarena.ops import recurrent
 
-Algorithm = Literal["loop", "fused", "stepwise"]
 Nonlinearity = Literal["tanh", "relu"]
 
 
@@ -32,17 +32,20 @@ def elman(
     lengths_B: Tensor | None = None,
     *,
     nonlinearity: Nonlinearity,
-    algorithm: Algorithm,
+    algorithm: str,
 ) -> tuple[Tensor, Tensor]:
     """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state h_BE).
 
     The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
-    free; its final state is that after its last real position.
+    free; its final state is that after its last real position. `algorithm`: loop, fused or
+    stepwise; raises UserError for another.
     """
     if algorithm == "loop":
         h_BTE = _loop(x_BTD, start_BE, weights, nonlinearity)
     elif algorithm == "fused":
         h_BTE = _fused(x_BTD, start_BE, weights, nonlinearity)
+    elif algorithm != "stepwise":
+        raise unknown_name("algorithm", algorithm, ("loop", "fused", "stepwise"))
     elif recurrent.is_decoding(x_BTD):
         h_BTE = _loop(x_BTD, start_BE, weights, nonlinearity)
     else:

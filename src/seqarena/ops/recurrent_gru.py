@@ -5,20 +5,18 @@
     n = tanh(W x_t + U (r * h_{t-1}) + b)                      reset "before" it
     h_t = (1 - z) * n + z * h_{t-1}
 
-"before" is Cho et al. 2014 (version 1 of that paper); "after" is version 3 and the library's kernel.
+"before" is Cho et al. 2014 (version 1 of that paper); "after" is version 3, and the library's.
 The gates stand in the order r, z, n in the weights, as in torch.nn. Letters: `ops.recurrent`.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, unknown_name
 from seqarena.ops import recurrent
-
-Algorithm = Literal["loop", "fused", "stepwise"]
 
 
 class GRUWeights(NamedTuple):
@@ -36,18 +34,21 @@ def gru(
     weights: GRUWeights,
     lengths_B: Tensor | None = None,
     *,
-    algorithm: Algorithm,
+    algorithm: str,
 ) -> tuple[Tensor, Tensor]:
     """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state h_BE).
 
     The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
-    free; its final state is that after its last real position. Raises UserError for `fused` with
+    free; its final state is that after its last real position. `algorithm`: loop, fused or
+    stepwise; raises UserError for another. Raises UserError for `fused` with
     the reset gate before the product, which no kernel computes.
     """
     if algorithm == "loop":
         h_BTE = _loop(x_BTD, start_BE, weights)
     elif algorithm == "fused":
         h_BTE = _fused(x_BTD, start_BE, weights)
+    elif algorithm != "stepwise":
+        raise unknown_name("algorithm", algorithm, ("loop", "fused", "stepwise"))
     elif recurrent.is_decoding(x_BTD):
         h_BTE = _loop(x_BTD, start_BE, weights)
     else:
@@ -276,7 +277,7 @@ def _walk_back_before(
     gates_TBF: Tensor, dh_TBE: Tensor, d_TBF: Tensor, recurrent_FE: Tensor
 ) -> Tensor:
     """Turns the slopes into gradients, in place -> gradient of the start."""
-    length, batch_size, width = dh_TBE.shape
+    length, _, width = dh_TBE.shape
     both_FE, n_EE = recurrent_FE[: 2 * width], recurrent_FE[2 * width :]
     dh, d_both = dh_TBE.unbind(0), d_TBF[..., : 2 * width].unbind(0)
     d_r, d_z, d_n = (block.unbind(0) for block in d_TBF.chunk(3, dim=2))

@@ -8,16 +8,15 @@ The gates stand in the order i, f, g, o in the weights, as in torch.nn. Letters:
 Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from seqarena.core.errors import unknown_name
 from seqarena.ops import recurrent
-
-Algorithm = Literal["loop", "fused", "stepwise"]
 
 
 class LSTMWeights(NamedTuple):
@@ -41,12 +40,13 @@ def lstm(
     weights: LSTMWeights,
     lengths_B: Tensor | None = None,
     *,
-    algorithm: Algorithm,
+    algorithm: str,
 ) -> tuple[Tensor, LSTMState]:
     """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state).
 
     The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
-    free; its final state is that after its last real position.
+    free; its final state is that after its last real position. `algorithm`: loop, fused or
+    stepwise; raises UserError for another.
     """
     if algorithm == "loop":
         return _loop(x_BTD, start, weights, lengths_B)
@@ -54,6 +54,8 @@ def lstm(
         if recurrent.is_decoding(x_BTD) and lengths_B is None:
             return _fused_cell(x_BTD, start, weights)
         return _fused(x_BTD, start, weights, lengths_B)
+    if algorithm != "stepwise":
+        raise unknown_name("algorithm", algorithm, ("loop", "fused", "stepwise"))
     if recurrent.is_decoding(x_BTD):
         return _loop(x_BTD, start, weights, lengths_B)
     return _stepwise(x_BTD, start, weights, lengths_B)
@@ -98,6 +100,8 @@ def _fused(
         packed = pack_padded_sequence(
             x_BTD.to(dtype), lengths_B.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
         )
+        assert packed.sorted_indices is not None
+        assert packed.unsorted_indices is not None
         hidden = [leaf.index_select(1, packed.sorted_indices) for leaf in hidden]
         data, h_1BE, c_1BE = torch.lstm(
             packed.data, packed.batch_sizes, hidden, parameters, *options
