@@ -1,0 +1,1 @@
+"""Measuring: what an architecture costs in time and memory, and the orders that it should."""

@@ -1,0 +1,54 @@
+"""The complexity table of "Attention Is All You Need" (Vaswani et al. 2017, Table 1), extended.
+
+Each mixer class states its own orders and its own exact formulas; nothing is derived here. A row
+covers the sequence mixers of an architecture; embedding, channel mixers and head are the same for
+all of them.
+"""
+
+from typing import Any
+
+import torch
+
+from seqarena.mixers.base import Complexity
+from seqarena.models.catalog import Architecture, architecture
+from seqarena.models.language_model import ModelConfig, build_model
+from seqarena.models.stack import load_mixer
+
+
+def complexity_row(name: str) -> dict[str, Any]:
+    """Facts and orders of one architecture of the catalog, as strings (the year as a number).
+
+    Keys: title, family, year, paper, idea, work, serial_steps, path_length, state. Raises UserError
+    for an unknown name.
+    """
+    return describe(architecture(name))
+
+
+def describe(row: Architecture) -> dict[str, Any]:
+    """The same for a row that may not be in the catalog, such as a user's own mixer."""
+    facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
+    classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
+    orders = [mixer_class.complexity for mixer_class in classes]
+    return facts | {field: _joined(orders, field) for field in Complexity._fields}
+
+
+def numeric_row(config: ModelConfig, length: int) -> dict[str, int]:
+    """The whole model's costs at `length` tokens, by the classes' own formulas.
+
+    Keys: parameters; flops (one sequence forward); training_flops; serial_steps; state_bytes (one
+    sequence). Nothing is allocated.
+    """
+    with torch.device("meta"):
+        model = build_model(config)
+    return {
+        "parameters": model.num_parameters,
+        "flops": model.flops(length),
+        "training_flops": model.training_flops(length),
+        "serial_steps": model.serial_steps(length),
+        "state_bytes": model.state_bytes(length),
+    }
+
+
+def _joined(orders: list[Complexity], field: str) -> str:
+    """Each different order once, in the order of the layers."""
+    return "; ".join(dict.fromkeys(getattr(order, field) for order in orders))

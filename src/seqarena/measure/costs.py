@@ -1,0 +1,135 @@
+"""The four costs of one architecture, measured alone on the machine, with random tokens.
+
+What is asked of a model does not change what it costs, so that no task is needed.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import torch
+
+from seqarena.core.errors import UserError
+from seqarena.core.records import MeasureRecord
+from seqarena.core.runtime import parameter_dtype
+from seqarena.core.shapes import measured_state_bytes
+from seqarena.measure.memory import peak_bytes
+from seqarena.measure.speed import Decoder, limited_threads, time_decoding, time_training
+from seqarena.models.language_model import LanguageModel, ModelConfig, build_model
+from seqarena.tasks.base import Batch, Task
+from seqarena.train.budget import Budget
+from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.optimizer import OptimizerConfig
+
+# So long that no measurement leaves the first steps of the warm-up: weights hardly move, and no
+# learning rate makes them diverge.
+_STEPS = 10_000_000
+
+
+class _RandomTokens(NamedTuple):
+    """As much of a task as training needs."""
+
+    vocab_size: int
+    sequence_length: int
+
+    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
+        generator = torch.Generator().manual_seed(seed + index)
+        shape = (batch_size, self.sequence_length + 1)
+        tokens = torch.randint(self.vocab_size, shape, generator=generator)
+        return Batch(tokens[:, :-1], tokens[:, 1:])
+
+    loss = Task.loss
+
+
+def measure_costs(
+    architecture: str,
+    config: ModelConfig,
+    *,
+    batch_size: int,
+    sequence_length: int,
+    device: str,
+    dtype: str,
+    threads: int,
+    repeats: int = 5,
+    seconds: float = 2.0,
+    optimizer: OptimizerConfig,
+) -> list[MeasureRecord]:
+    """One record a cost, each with its context; an encoder has no state, and no decoding.
+
+    `device` and `dtype` are resolved names. `seconds` is what the timing of training takes; the
+    rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
+    """
+    training = TrainConfig(
+        budget=Budget(steps=_STEPS),
+        optimizer=optimizer,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype,
+    )
+    task = _RandomTokens(config.vocab_size, sequence_length)
+    with limited_threads(threads), torch.random.fork_rng(devices=[]):
+        found = _training_costs(config, task, training, repeats, seconds)
+        model = _build(config, training)
+        if isinstance(model, LanguageModel):
+            found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
+    context = {
+        "batch_size": batch_size,
+        "sequence_length": sequence_length,
+        "algorithms": list(model.algorithms),
+        "device": device,
+        "dtype": dtype,
+        "threads": threads,
+    }
+    return [
+        MeasureRecord(
+            architecture=architecture,
+            name=cast("Any", name),
+            value=value,
+            repeats=each,
+            context=context | ({"batch_size": 1} if name in _OF_ONE_SEQUENCE else {}),
+        )
+        for name, (value, each) in found.items()
+    ]
+
+
+_OF_ONE_SEQUENCE = ("decode_seconds_per_token", "state_bytes")
+_Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
+
+
+def _training_costs(
+    config: ModelConfig, task: _RandomTokens, training: TrainConfig, repeats: int, seconds: float
+) -> _Found:
+    def trainer() -> Trainer:
+        return Trainer(_build(config, training), cast("Task", task), training)
+
+    def step(made: Trainer) -> None:
+        next(made.steps())
+
+    peak = peak_bytes(trainer, step, training.device)
+    timing = time_training(trainer(), repeats=repeats, seconds=seconds)
+    tokens = training.batch_size * task.sequence_length
+    each = tuple(tokens / seconds_per_step for seconds_per_step in timing.repeats)
+    return {
+        "training_tokens_per_second": (tokens / timing.median, each),
+        "peak_training_bytes": (float(peak), ()),
+    }
+
+
+def _decoding_costs(
+    architecture: str, model: LanguageModel, length: int, training: TrainConfig, repeats: int
+) -> _Found:
+    decoder = Decoder(model, length, training.device, training.dtype)
+    timing = time_decoding(decoder, repeats=repeats)
+    _, state = decoder.step(decoder.copied_state())
+    measured, declared = measured_state_bytes(state), model.state_bytes(length)
+    if measured != declared:
+        raise UserError(
+            f"{architecture}: the state after {length} tokens holds {measured} bytes, but the "
+            f"model declares {declared}: correct its state_bytes (seqarena check shows where)"
+        )
+    return {
+        "decode_seconds_per_token": (timing.median, timing.repeats),
+        "state_bytes": (float(measured), ()),
+    }
+
+
+def _build(config: ModelConfig, training: TrainConfig) -> Any:
+    return build_model(config).to(training.device, parameter_dtype(training.dtype))

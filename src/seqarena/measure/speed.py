@@ -1,0 +1,142 @@
+"""Speed: medians over repeats, warmed up first, with the device's queue drained at both ends.
+
+training   whole optimizer steps as training takes them: forward, loss, backward, clip, AdamW
+decoding   one token for one sequence, greedy, the step that brings its state to T tokens
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqarena.core.runtime import autocast
+from seqarena.core.shapes import map_state
+from seqarena.models.language_model import LanguageModel, ModelState
+from seqarena.train.loop import Trainer
+
+WARMUP_STEPS = 2
+DECODE_STEPS = 12  # of one repeat, whose value is their median
+
+
+class Timing(NamedTuple):
+    """Seconds of one call, as each repeat found them."""
+
+    repeats: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.repeats)
+
+
+class Stopwatch:
+    """Seconds between entering and leaving, work queued on the device included."""
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        self.seconds = 0.0
+
+    def __enter__(self) -> "Stopwatch":
+        synchronise(self.device)
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        synchronise(self.device)
+        self.seconds = time.perf_counter() - self._start
+
+
+def repeat(
+    call: Callable[[], object],
+    *,
+    repeats: int,
+    seconds: float,
+    warmup: int = WARMUP_STEPS,
+    device: str = "cpu",
+) -> Timing:
+    """Times `call`: `warmup` calls unseen, then `repeats` groups of as many calls as fit into
+    `seconds` altogether (one call each at least). A repeat is its group's mean."""
+    for _ in range(max(1, warmup)):
+        with Stopwatch(device) as watch:
+            call()
+    calls = max(1, int(seconds / repeats / max(watch.seconds, 1e-9)))
+    found = []
+    for _ in range(repeats):
+        with Stopwatch(device) as watch:
+            for _ in range(calls):
+                call()
+        found.append(watch.seconds / calls)
+    return Timing(tuple(found))
+
+
+def time_training(trainer: Trainer, *, repeats: int, seconds: float) -> Timing:
+    """Seconds of one optimizer step. The trainer's budget must outlast the measurement."""
+    steps = trainer.steps()
+    return repeat(
+        lambda: next(steps), repeats=repeats, seconds=seconds, device=trainer.config.device
+    )
+
+
+class Decoder:
+    """One greedy step for one sequence, from the same state every time: T - 1 tokens, then one."""
+
+    def __init__(self, model: LanguageModel, length: int, device: str, dtype: str) -> None:
+        """`length` is T >= 1; the state is preallocated for it. Puts the model in eval mode."""
+        self.model = model.eval()
+        self.device, self.dtype = device, dtype
+        tokens_1T = torch.arange(length, device=device)[None] % model.config.vocab_size
+        self.next_11 = tokens_1T[:, -1:]
+        with self._inference():
+            self.state = model.initial_state(1, max_length=length)
+            if length > 1:
+                self.state = model(tokens_1T[:, :-1], self.state)[1]
+
+    def copied_state(self) -> ModelState:
+        """A state that a step may consume."""
+        return map_state(torch.clone, self.state)
+
+    def step(self, state: ModelState) -> tuple[Tensor, ModelState]:
+        """The next token [1, 1] and the state after T tokens."""
+        with self._inference():
+            logits_11V, state = self.model(self.next_11, state)
+            return logits_11V.argmax(dim=-1), state
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            yield
+
+
+def time_decoding(decoder: Decoder, *, repeats: int, steps: int = DECODE_STEPS) -> Timing:
+    """Seconds of one decoding step; copying the state is not counted."""
+
+    def once() -> float:
+        with torch.inference_mode():
+            state = decoder.copied_state()
+        with Stopwatch(decoder.device) as watch:
+            decoder.step(state)
+        return watch.seconds
+
+    for _ in range(WARMUP_STEPS):
+        once()
+    return Timing(tuple(statistics.median(once() for _ in range(steps)) for _ in range(repeats)))
+
+
+def synchronise(device: str) -> None:
+    """Waits for the work queued on a CUDA device; the CPU has no queue."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Runs with that many threads inside operations, then with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,49 @@
+"""Every architecture of the catalog has its row of the complexity table."""
+
+import pytest
+
+from seqarena.core.errors import UserError
+from seqarena.measure.complexity import complexity_row, numeric_row
+from seqarena.mixers.base import Complexity
+from seqarena.models.build import model_config
+from seqarena.models.catalog import CATALOG, architecture
+from seqarena.models.language_model import build_model
+
+KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_catalog_row_is_complete(name: str) -> None:
+    row = complexity_row(name)
+    assert set(row) == KEYS
+    assert all(str(row[key]).strip() for key in KEYS)
+
+
+def test_a_hybrid_names_each_of_its_mixers_orders() -> None:
+    hybrid = complexity_row("hybrid")["work"]
+    for part in ("mamba", "attention"):
+        assert complexity_row(part)["work"] in hybrid
+
+
+def test_layers_of_one_class_are_named_once() -> None:
+    assert len(CATALOG["conv"].cycle) > 1
+    assert ";" not in complexity_row("conv")["work"]
+
+
+def test_an_unknown_name_is_a_clear_error() -> None:
+    with pytest.raises(UserError, match="did you mean mingru"):
+        complexity_row("mingrue")
+
+
+def test_numbers_are_those_of_the_model_that_is_built() -> None:
+    config = model_config(
+        architecture("attention"), vocab_size=50, params=None, width=24, depth=2, max_length=32
+    )
+    model = build_model(config)
+    assert numeric_row(config, 32) == {
+        "parameters": model.num_parameters,
+        "flops": model.flops(32),
+        "training_flops": model.training_flops(32),
+        "serial_steps": model.serial_steps(32),
+        "state_bytes": model.state_bytes(32),
+    }

@@ -1,0 +1,154 @@
+"""The four costs together, on planted mixers whose costs are known."""
+
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqarena.core.errors import UserError
+from seqarena.core.records import MeasureRecord
+from seqarena.measure.costs import measure_costs
+from seqarena.models.build import model_config
+from seqarena.models.catalog import Architecture, architecture, yours
+from seqarena.models.language_model import build_model
+from seqarena.train.optimizer import OptimizerConfig
+
+PLANTED = '''
+import time
+from typing import NamedTuple
+
+import torch
+
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+
+class PlantedConfig(MixerConfig):
+    seconds: float = 0.0
+    extra_numbers: int = 0
+    declared: int = 0
+    sees_future: bool = False
+
+class State(NamedTuple):
+    x_BD: torch.Tensor
+
+class Planted(Mixer):
+    """Passes its input through; what it costs is planted."""
+    Config = PlantedConfig
+    algorithms = ("loop",)
+    complexity = Complexity("T", "1", "1", "D")
+
+    def __init__(self, width, config):
+        super().__init__(width, config)
+        self.causal = not config.sees_future
+        self.scale = torch.nn.Parameter(torch.ones(width))
+
+    def mix(self, x_BTD, state, lengths_B):
+        time.sleep(self.config.seconds)
+        torch.empty(self.config.extra_numbers)
+        return x_BTD * self.scale, State(x_BTD[:, -1].clone()) if self.causal else None
+
+    def initial_state(self, batch_size, max_length=0):
+        return State(torch.zeros(batch_size, self.width)) if self.causal else None
+
+    def state_bytes(self, length):
+        return self.config.declared or 4 * self.width
+
+    def flops(self, length): return length * self.width
+    def serial_steps(self, length): return 1
+    def path_length(self, distance): return distance
+    def reach(self): return 0
+'''
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> str:
+    path = tmp_path / "planted.py"
+    path.write_text(textwrap.dedent(PLANTED))
+    return f"{path}:Planted"
+
+
+def costs(row: Architecture, length: int = 16) -> dict[str, MeasureRecord]:
+    config = model_config(row, vocab_size=32, params=None, width=16, depth=2, max_length=length)
+    records = measure_costs(
+        row.name,
+        config,
+        batch_size=2,
+        sequence_length=length,
+        device="cpu",
+        dtype="float32",
+        threads=1,
+        repeats=3,
+        seconds=0.05,
+        optimizer=OptimizerConfig(),
+    )
+    return {record.name: record for record in records}
+
+
+def test_a_slower_model_is_measured_slower_by_the_planted_ratio(
+    planted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    slow, fast = (costs(yours("a", planted, {"seconds": s})) for s in (0.04, 0.01))
+    speed, latency = "training_tokens_per_second", "decode_seconds_per_token"
+    # two layers; batch 2 of 16 tokens a step; one token a decoding step
+    assert fast[speed].value == pytest.approx(2 * 16 / 0.02)
+    assert fast[latency].value == pytest.approx(0.02)
+    assert fast[speed].value / slow[speed].value == pytest.approx(4.0)
+    assert slow[latency].value / fast[latency].value == pytest.approx(4.0)
+
+
+def test_planted_memory_is_found_to_the_byte(planted: str) -> None:
+    def peak(numbers: int) -> float:
+        return costs(yours("a", planted, {"extra_numbers": numbers}))["peak_training_bytes"].value
+
+    # far above everything else, so that the peak is where the planted tensor is
+    assert peak(3_000_000) - peak(2_000_000) == 4_000_000
+    assert peak(2_000_000) == peak(2_000_000)
+
+
+def test_misstated_state_bytes_are_an_error(planted: str) -> None:
+    with pytest.raises(UserError, match=r"holds 128 bytes, but the model declares 2"):
+        costs(yours("a", planted, {"declared": 1}))
+
+
+def test_an_encoder_has_no_state_and_no_decoding(planted: str) -> None:
+    found = costs(yours("a", planted, {"sees_future": True}))
+    assert set(found) == {"training_tokens_per_second", "peak_training_bytes"}
+
+
+@pytest.mark.parametrize("length", [1, 33])
+@pytest.mark.parametrize("name", ["mingru", "attention", "attention_learned"])
+def test_records_of_real_architectures(name: str, length: int) -> None:
+    found = costs(architecture(name), length)
+    assert set(found) == {
+        "training_tokens_per_second",
+        "peak_training_bytes",
+        "decode_seconds_per_token",
+        "state_bytes",
+    }
+    for record in found.values():
+        assert record.value > 0
+        assert {
+            "batch_size", "sequence_length", "algorithms", "device", "dtype", "threads"
+        } == set(record.context)  # fmt: skip
+    assert len(found["training_tokens_per_second"].repeats) == 3
+    assert len(found["decode_seconds_per_token"].repeats) == 3
+    config = model_config(
+        architecture(name), vocab_size=32, params=None, width=16, depth=2, max_length=length
+    )
+    model = build_model(config)
+    assert found["state_bytes"].value == model.state_bytes(length)
+    # parameters, gradients and two moments at the very least
+    assert found["peak_training_bytes"].value > 4 * 4 * model.num_parameters
+
+
+def test_measuring_leaves_random_numbers_and_threads_alone() -> None:
+    torch.manual_seed(3)
+    expected, threads = torch.rand(1), torch.get_num_threads()
+    torch.manual_seed(3)
+    costs(architecture("mingru"))
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.get_num_threads() == threads
