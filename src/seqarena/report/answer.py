@@ -6,7 +6,7 @@ from seqarena.core.records import Measures, Ranking, RankRow, RunView
 from seqarena.report import units
 from seqarena.report.figures import COSTS, Cost, cost_figure, ranking_figure
 from seqarena.report.markup import Cell, Markup, element, join, table
-from seqarena.report.reading import architectures, measures_of
+from seqarena.report.reading import architectures, chosen_trials, measures_of
 from seqarena.report.sections import (
     Figure,
     Section,
@@ -17,12 +17,12 @@ from seqarena.report.sections import (
     section_html,
 )
 
-_LONGEST_HEADLINE = 48  # characters before a colon that still read as a headline
+_LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
 
 
 def answer_section(view: RunView) -> Section:
     """Name, verdict in large words, its doubt, and the recommendation as cards."""
-    name = element("h1", f"{view.name}: {units.words(view.task)}")
+    name = join([element("h1", view.name), element("p", _facts(view), class_="facts")])
     if view.ranking is None:
         return Section("answer", "Answer", _landmark(name, *_not_yet(view)))
     ranking = view.ranking
@@ -32,7 +32,7 @@ def answer_section(view: RunView) -> Section:
         "Answer",
         _landmark(
             name,
-            _headline(ranking.verdict),
+            _headline(ranking),
             element("p", _doubt(ranking), class_="doubt"),
             element("ul", *cards, class_="cards", aria_label="Recommendation") if cards else None,
         ),
@@ -43,11 +43,37 @@ def _landmark(*parts: Markup | None) -> Markup:
     return element("section", *parts, id="answer", aria_label="The answer")
 
 
-def _headline(verdict: str) -> Markup:
-    head, colon, rest = verdict.partition(": ")
-    if not colon or len(head) > _LONGEST_HEADLINE:
-        return element("p", element("b", verdict), class_="verdict")
-    rest = rest[:1].upper() + rest[1:] if rest[:1].isspace() else rest
+def _facts(view: RunView) -> str:
+    """The run in one line: what was asked of how many, how large, for how long, on what."""
+    names = architectures(view)
+    trials = [trial for name in names for trial in chosen_trials(view, name)]
+    facts = [units.words(view.task), str(view.data.get("name", ""))]
+    facts.append(units.plural(len(names), "architecture"))
+    if trials:
+        sizes, tokens = [t.parameters for t in trials], [t.tokens for t in trials]
+        facts.append(f"{_span(sizes)} parameters")
+        facts.append(f"{_span(tokens)} training tokens each")
+    if view.provenance:
+        facts += [view.provenance.device, view.provenance.dtype]
+    return " · ".join(fact for fact in facts if fact)
+
+
+def _span(values: list[int]) -> str:
+    low, high = (units.with_unit(value, "count") for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _headline(ranking: Ranking) -> Markup:
+    """The verdict, its first words large: up to a colon, and the leader's name where it follows."""
+    verdict = ranking.verdict
+    colon = verdict.rfind(": ", 0, _LONGEST_HEADLINE)
+    if colon < 0:
+        large = len(verdict) <= _LONGEST_HEADLINE
+        return element("p", element("b" if large else "span", verdict), class_="verdict")
+    head, rest = verdict[:colon], verdict[colon + 2 :]
+    leader = f"{ranking.rows[0].architecture}, " if ranking.rows else ""
+    if leader and rest.startswith(leader):
+        head, rest = f"{head}: {leader[:-2]}", rest.removeprefix(leader)
     return element("p", element("b", head), " ", element("span", rest), class_="verdict")
 
 
@@ -65,7 +91,9 @@ def _doubt(ranking: Ranking) -> str:
     if counts:
         low, high = min(counts), max(counts)
         seeds = units.plural(high, "seed") if low == high else f"{low} to {high} seeds"
-        said.append(f"Each mean is over {seeds}, with its {ranking.confidence:.0%} interval.")
+        said.append(
+            f"Each mean is over {seeds}, with its {units.percent(ranking.confidence)} interval."
+        )
     if ranking.noise_floor > 0:
         said.append(f"A gap below {ranking.noise_floor:.{decimals}f} {metric} is noise.")
     if ranking.repeat_difference is not None:
@@ -115,9 +143,9 @@ def ranking_section(view: RunView) -> Section | None:
         f"{leader.architecture}. The table below holds the same numbers."
     )
     caption = (
-        f"Large dot: mean on the test split. Line: its {ranking.confidence:.0%} interval. Small "
-        "dots: single seeds. Grey band: the noise floor, counted from the leader; an entry inside "
-        "it cannot be told from the leader."
+        "Large dot: mean on the test split. Line: its "
+        f"{units.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
+        "noise floor, counted from the leader; an entry inside it cannot be told from the leader."
     )
     return Section(
         "ranking",
@@ -125,9 +153,10 @@ def ranking_section(view: RunView) -> Section | None:
         section_html(
             "ranking",
             "Ranking",
-            family_key(view),
+            family_key(view, [row.architecture for row in ranking.rows]),
             figure_html(figure, label, caption),
             _ranking_table(view, ranking),
+            *_diverged_notes(ranking),
         ),
         (figure,),
     )
@@ -140,12 +169,10 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
     headings: list[str | Markup] = [
         "architecture",
         "place",
-        units.words(view.metric),
-        f"{ranking.confidence:.0%} interval",
-        "gap to leader",
-        "interval of the gap",
+        _heading(units.words(view.metric), f"{units.percent(ranking.confidence)} interval"),
+        _heading("gap to leader", f"{units.percent(ranking.confidence)} interval"),
         "p",
-        f"parameters, {size.unit}".rstrip(", "),
+        _heading("parameters", size.unit),
         *(heading for heading, _ in costs),
         "learning rate",
     ]
@@ -156,8 +183,14 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
             [
                 Cell(named(view, row.architecture), row.architecture),
                 Cell(str(row.place), row.place),
-                Cell(f"{row.mean:.{decimals}f}", row.mean),
-                Cell(f"{row.low:.{decimals}f} – {row.high:.{decimals}f}", row.low),
+                Cell(
+                    _stacked(
+                        f"{row.mean:.{decimals}f}",
+                        f"{row.low:.{decimals}f} to {row.high:.{decimals}f}",
+                    ),
+                    row.mean,
+                    best=row is ranking.rows[0],
+                ),
                 *_gap_cells(row, row is ranking.rows[0], decimals),
                 Cell(units.scaled(row.parameters, size), row.parameters),
                 *(cell(entry) for _, cell in costs),
@@ -176,12 +209,38 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
 
 def _gap_cells(row: RankRow, leads: bool, decimals: int) -> list[Cell]:
     if leads:
-        return [Cell(units.ABSENT, 0), Cell(units.ABSENT), Cell(units.ABSENT)]
+        return [Cell(units.ABSENT, 0), Cell(units.ABSENT)]
     p_value = units.ABSENT if row.p_value is None else _probability(row.p_value)
     return [
-        Cell(f"{row.gap_to_leader:+.{decimals}f}", row.gap_to_leader),
-        Cell(f"{row.gap_low:+.{decimals}f} – {row.gap_high:+.{decimals}f}", row.gap_low),
+        Cell(
+            _stacked(
+                units.signed(row.gap_to_leader, decimals),
+                f"{units.signed(row.gap_low, decimals)} to {units.signed(row.gap_high, decimals)}",
+            ),
+            row.gap_to_leader,
+        ),
         Cell(p_value, row.p_value),
+    ]
+
+
+def _heading(title: str, unit: str) -> Markup:
+    return _stacked(title, unit) if unit else element("span", title)
+
+
+def _stacked(main: str, small: str) -> Markup:
+    return join([main, " ", element("small", small, class_="under")])
+
+
+def _diverged_notes(ranking: Ranking) -> list[Markup]:
+    return [
+        element(
+            "p",
+            f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged at the "
+            "chosen rate and not in its mean.",
+            class_="lead",
+        )
+        for row in ranking.rows
+        if row.diverged_seeds
     ]
 
 
@@ -204,7 +263,7 @@ def _cost_column(
         return Cell(units.scaled(value, scale), value, best=value is not None and value == best)
 
     unit = f"{scale.unit}{cost.suffix}".strip()
-    return join([cost.title.lower() + ", ", unit]), cell
+    return _heading(cost.short, unit), cell
 
 
 def costs_section(view: RunView) -> Section | None:
@@ -235,7 +294,7 @@ def costs_section(view: RunView) -> Section | None:
                 "on every axis by another. Thin bars: interval of the mean, and spread of the "
                 "repeated measurements."
             ),
-            family_key(view),
+            family_key(view, [row.architecture for row in view.ranking.rows]),
             element("div", *blocks, class_="pair"),
         ),
         tuple(figures),

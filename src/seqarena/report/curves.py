@@ -1,6 +1,7 @@
 """Figures of the way there: curves over tokens, the learning-rate search, the slices."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -10,6 +11,7 @@ from seqarena.core.records import RunView, TrialSummary
 from seqarena.report import units
 from seqarena.report.figures import INK, PAPER, blank, metric_title
 from seqarena.report.reading import (
+    Curve,
     SliceGroup,
     architectures,
     chosen_rate,
@@ -34,29 +36,18 @@ def training_figure(view: RunView) -> go.Figure | None:
 
 
 def _curves_figure(
-    view: RunView, curve_of: Callable[[TrialSummary], Any], y_title: str
+    view: RunView, curve_of: Callable[[TrialSummary], Sequence[tuple[int, float]]], y_title: str
 ) -> go.Figure | None:
     figure, look = blank(400, "training tokens", y_title), looks(view)
-    decimals = units.metric_decimals(view.ranking)
+    decimals, drawn = units.metric_decimals(view.ranking), []
     for name in architectures(view):
         trials = chosen_trials(view, name)
         curve = mean_curve([curve_of(trial) for trial in trials])
         if curve is None:
             continue
+        drawn.append(curve)
         if len(trials) > 1:
-            figure.add_scatter(
-                x=[*curve.tokens, *reversed(curve.tokens)],
-                y=[*curve.high, *reversed(curve.low)],
-                mode="lines",
-                line={"width": 0, "color": look[name].colour.light},
-                fill="toself",
-                fillcolor=look[name].colour.light,
-                opacity=0.14,
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=name,
-                name=escape(name),
-            )
+            figure.add_trace(_band(name, curve, look[name]))
         figure.add_scatter(
             x=curve.tokens,
             y=curve.mean,
@@ -68,11 +59,40 @@ def _curves_figure(
                 f"<b>{escape(name)}</b><br>%{{x:.3s}} tokens: %{{y:.{decimals}f}}<extra></extra>"
             ),
         )
-    if not figure.data:
+    if not drawn:
         return None
     figure.update_xaxes(tickformat="~s", rangemode="tozero")
+    figure.update_yaxes(**_frame(drawn))
     figure.update_layout(legend={"orientation": "h", "y": -0.2}, meta={"toggled": True})
     return figure
+
+
+def _band(name: str, curve: Curve, look: Look) -> go.Scatter:
+    return go.Scatter(
+        x=[*curve.tokens, *reversed(curve.tokens)],
+        y=[*curve.high, *reversed(curve.low)],
+        mode="lines",
+        line={"width": 0, "color": look.colour.light},
+        fill="toself",
+        fillcolor=look.colour.light,
+        opacity=0.14,
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=name,
+        name=escape(name),
+    )
+
+
+def _frame(curves: Sequence[Curve]) -> dict[str, Any]:
+    """A vertical range that holds every mean after the first eighth of its tokens."""
+    late = [
+        value
+        for curve in curves
+        for tokens, value in zip(curve.tokens, curve.mean, strict=True)
+        if tokens >= curve.tokens[-1] / 8 and math.isfinite(value)
+    ]
+    margin = 0.06 * (max(late) - min(late)) if late else 0.0
+    return {"range": [min(late) - margin, max(late) + margin]} if margin > 0 else {}
 
 
 def _line(look: Look) -> dict[str, Any]:

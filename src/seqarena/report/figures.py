@@ -30,16 +30,24 @@ class Cost(NamedTuple):
         "state_bytes",
     ]
     title: str
+    short: str  # for a column's heading
     quantity: str  # as in units.scale_for
     suffix: str  # after the unit
     lower_is_better: bool
 
 
 COSTS: tuple[Cost, ...] = (
-    Cost("decode_seconds_per_token", "Decode latency", "seconds", " per token", True),
-    Cost("peak_training_bytes", "Peak memory while training", "bytes", "", True),
-    Cost("training_tokens_per_second", "Training speed", "count", " tokens per second", False),
-    Cost("state_bytes", "State carried between tokens", "bytes", "", True),
+    Cost("decode_seconds_per_token", "Decode latency", "decode", "seconds", " per token", True),
+    Cost("peak_training_bytes", "Peak memory while training", "peak memory", "bytes", "", True),
+    Cost(
+        "training_tokens_per_second",
+        "Training speed",
+        "training",
+        "count",
+        " tokens per second",
+        False,
+    ),
+    Cost("state_bytes", "State carried between tokens", "state", "bytes", "", True),
 )
 
 
@@ -70,6 +78,7 @@ def blank(height: int, x_title: str = "", y_title: str = "") -> go.Figure:
                 "font": {"color": INK, "family": FONT, "size": 13},
                 "align": "left",
             },
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
             "xaxis": {**axis, "title": _title(x_title)},
             "yaxis": {**axis, "title": _title(y_title)},
         }
@@ -202,7 +211,7 @@ def cost_figure(view: RunView, cost: Cost) -> go.Figure | None:
         spread = _spread(entry, cost, scale.factor)
         colour = look[row.architecture].colour.light
         figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
-    figure.update_xaxes(type="log", dtick="D2", **_log_range([x for x, _ in points]))
+    figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
     figure.update_layout(showlegend=False, meta={"named_points": True})
     return figure
 
@@ -276,8 +285,17 @@ def pareto_front(
     return front
 
 
-def _log_range(values: list[float]) -> dict[str, Any]:
-    """Room for the names beside the outermost points, at least half a decade in all."""
+def _log_axis(values: list[float]) -> dict[str, Any]:
+    """Range and round ticks of a logarithmic axis, with room for the names beside the points."""
     low, high = math.log10(min(values)), math.log10(max(values))
     margin = max(0.12 * (high - low), (0.5 - (high - low)) / 2, 0.08)
-    return {"range": [low - margin, high + margin]}
+    low, high = low - margin, high + margin
+    steps = (1, 2, 5) if high - low < 2.5 else (1,)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    return {
+        "range": [low, high],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.0f}" if tick >= 1 else f"{tick:g}" for tick in ticks],
+    }

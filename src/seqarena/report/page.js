@@ -47,6 +47,11 @@
     left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2,
   });
 
+  const span = (x0, x1, y0, y1) => ({
+    left: Math.min(x0, x1) - 1, right: Math.max(x0, x1) + 1,
+    top: Math.min(y0, y1) - 1, bottom: Math.max(y0, y1) + 1,
+  });
+
   function places(point, width) {
     const found = [];
     for (const reach of [4, 16, 30, 46, 64]) {
@@ -56,6 +61,25 @@
       }
     }
     return found;
+  }
+
+  // Boxes that names keep clear of: the point, its bars, the steps of the front.
+  function occupied(trace, xaxis, yaxis) {
+    const at = trace.x.map((x, i) => ({ x: xaxis.d2p(x), y: yaxis.d2p(trace.y[i]) }));
+    if (!trace.text) {
+      return at.slice(1).flatMap((to, i) => [
+        span(at[i].x, to.x, at[i].y, at[i].y),
+        span(to.x, to.x, at[i].y, to.y),
+      ]);
+    }
+    const [x] = trace.x;
+    const [y] = trace.y;
+    const { error_x: across, error_y: along } = trace;
+    return [
+      box(at[0].x, at[0].y, 14, 14),
+      span(xaxis.d2p(x - across.arrayminus[0]), xaxis.d2p(x + across.array[0]), at[0].y, at[0].y),
+      span(at[0].x, at[0].x, yaxis.d2p(y - along.arrayminus[0]), yaxis.d2p(y + along.array[0])),
+    ];
   }
 
   async function placeNames(place) {
@@ -68,7 +92,7 @@
       .filter((trace) => trace.text)
       .map((trace) => ({ x: xaxis.d2p(trace.x[0]), y: yaxis.d2p(trace.y[0]), text: trace.text[0] }))
       .filter(({ x, y }) => x >= 0 && x <= width && y >= 0 && y <= height);
-    const taken = points.map(({ x, y }) => box(x, y, 14, 14));
+    const taken = place.data.flatMap((trace) => occupied(trace, xaxis, yaxis));
     const plain = document.createElement("textarea");
     const annotations = points.map((point) => {
       plain.innerHTML = point.text;

@@ -62,15 +62,20 @@ def chosen_rate(view: RunView, architecture: str) -> float | None:
 
 
 def chosen_trials(view: RunView, architecture: str) -> list[TrialSummary]:
-    """One trial a seed at the chosen rate (a repeat of the same seed is left out)."""
+    """One trial a seed at the chosen rate: the finished ones, or all while none is finished.
+
+    A repeat of a seed and a diverged trial are left out, as they are from the ranking.
+    """
     learning_rate = chosen_rate(view, architecture)
-    return [
+    trials = [
         trial
         for trial in view.trials
         if trial.architecture == architecture
         and trial.learning_rate == learning_rate
         and trial.role != "repeat"
+        and trial.status != "diverged"
     ]
+    return [trial for trial in trials if trial.status == "finished"] or trials
 
 
 def mean_curve(curves: Sequence[Sequence[tuple[int, float]]], points: int = 160) -> Curve | None:

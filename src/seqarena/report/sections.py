@@ -1,12 +1,13 @@
 """What the parts of the page share: a section with its figures, figures with their captions."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
 from seqarena.core.records import RunView
 from seqarena.report.markup import Markup, element
-from seqarena.report.reading import architectures, family
+from seqarena.report.reading import family
 from seqarena.report.style import css, family_colours
 
 
@@ -55,9 +56,9 @@ def named(view: RunView, architecture: str) -> Markup:
     return element("span", _swatch(view, family(view, architecture)), architecture)
 
 
-def family_key(view: RunView) -> Markup:
-    """The legend of the families' colours."""
-    names = sorted({family(view, architecture) for architecture in architectures(view)})
+def family_key(view: RunView, shown: Iterable[str]) -> Markup:
+    """The legend of the families' colours, for the architectures that are shown."""
+    names = sorted({family(view, architecture) for architecture in shown})
     items = [element("li", _swatch(view, name), name) for name in names]
     return element("ul", *items, class_="families", aria_label="Colour of each family")
 

@@ -1,5 +1,6 @@
 """The second half of the page: the curves, the complexity table, what was run and how."""
 
+import json
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -12,7 +13,7 @@ from seqarena.report.curves import (
     training_figure,
     validation_figure,
 )
-from seqarena.report.markup import Cell, Markup, definitions, element, join, table
+from seqarena.report.markup import Cell, Markup, definitions, element, table
 from seqarena.report.reading import (
     SliceGroup,
     architectures,
@@ -23,6 +24,7 @@ from seqarena.report.reading import (
 from seqarena.report.sections import Figure, Section, figure_html, lead, named, section_html
 from seqarena.report.style import css, looks
 
+_NARROW = 5  # columns of a heatmap that still fit half the page
 _SVG_DASHES = {
     "solid": None,
     "dash": "6 4",
@@ -40,7 +42,8 @@ def curves_section(view: RunView) -> Section | None:
             "validation",
             "Validation",
             validation_figure(view),
-            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest.",
+            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest. "
+            "The frame fits what follows the first eighth of the tokens.",
         ),
         (
             "training",
@@ -63,22 +66,23 @@ def curves_section(view: RunView) -> Section | None:
             block = figure_html(figures[-1], f"{title} for each architecture.", caption)
             blocks.append(element("div", element("h3", title), block))
     legend = _legend(view) if figures else None
-    rest = []
+    wide = []
     for group in slice_groups(view):
         if len(group.slices) > 1:
             figures.append(Figure(f"slices-{len(figures)}", slices_figure(view, group)))
-            rest.append(_slices_block(view, group, figures[-1]))
+            place = blocks if len(group.slices) <= _NARROW else wide
+            place.append(_slices_block(view, group, figures[-1]))
     single = [group for group in slice_groups(view) if len(group.slices) == 1]
     if single:
-        rest.append(_singles_table(view, single))
-    if not figures and not rest:
+        wide.append(_singles_table(view, single))
+    if not figures and not wide:
         return None
     html = section_html(
         "curves",
         "How they learned",
         legend,
         element("div", *blocks, class_="pair") if blocks else None,
-        *rest,
+        *wide,
     )
     return Section("curves", "Curves", html, tuple(figures))
 
@@ -97,7 +101,6 @@ def _legend(view: RunView) -> Markup:
             data_leader=name in leaders,
         )
         for name, look in looks(view).items()
-        if chosen_trials(view, name)
     ]
     shows = [element("button", "all", type="button", class_="all", data_show="all")]
     if leaders:
@@ -116,16 +119,15 @@ def _line_sample(colour: str, dashes: str | None) -> Markup:
 
 def _slices_block(view: RunView, group: SliceGroup, figure: Figure) -> Markup:
     metric = units.words(view.metric)
-    return join(
-        [
-            element("h3", f"{metric} by {units.words(group.name)}"),
-            figure_html(
-                figure,
-                f"{metric} of each architecture by {units.words(group.name)}.",
-                f"Test split, mean over seeds. Number: {metric}. Shade: how far from the best of "
-                "its column.",
-            ),
-        ]
+    kind = units.words(group.name)
+    caption = (
+        f"Test split, mean over seeds. Number: {metric}. Shade: how far from the best of its "
+        "column."
+    )
+    return element(
+        "div",
+        element("h3", f"{metric.capitalize()} by {kind}"),
+        figure_html(figure, f"{metric} of each architecture by {kind}.", caption),
     )
 
 
@@ -200,6 +202,7 @@ def run_section(view: RunView) -> Section:
         element("h3", "Run it again"),
         element("pre", element("code", view.command), tabindex="0"),
         *_facts("Data", view.data),
+        *_facts("Plan", _settings(view.plan)),
         *_facts("Machine and versions", provenance),
         *([element("h3", "Not ranked"), definitions(excluded.items())] if excluded else []),
         element("h3", "What was trained"),
@@ -208,8 +211,8 @@ def run_section(view: RunView) -> Section:
         element("ul", *(element("li", note) for note in _method(view)), class_="method"),
         element(
             "details",
-            element("summary", "The whole plan"),
-            definitions(_flat(view.plan)),
+            element("summary", "The whole plan, as stored"),
+            element("pre", element("code", json.dumps(view.plan, indent=2)), tabindex="0"),
         ),
     ]
     return Section("run", "What was run", section_html("run", "What was run", *parts))
@@ -217,6 +220,17 @@ def run_section(view: RunView) -> Section:
 
 def _facts(title: str, facts: dict[str, Any]) -> list[Markup]:
     return [element("h3", title), definitions(_flat(facts))] if facts else []
+
+
+def _settings(plan: dict[str, Any]) -> dict[str, Any]:
+    """The plan without what the page says elsewhere and without the models' inner settings."""
+    elsewhere = ("name", "command", "excluded", "task_digest", "code")
+    return {
+        key: value
+        for key, value in plan.items()
+        if key not in elsewhere
+        and not (isinstance(value, list | tuple) and any(isinstance(v, dict) for v in value))
+    }
 
 
 def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -287,20 +301,23 @@ def _trained_table(view: RunView) -> Markup:
 def _method(view: RunView) -> list[str]:
     metric = units.words(view.metric)
     notes = [
-        "The learning rate is chosen on the validation split. The test split is read once, by the "
-        "trials at the chosen rate; it chooses nothing."
+        "The test split is the validation split, as the plan asks: the learning rate was chosen on "
+        "the data that it is judged by, so the values are somewhat too good."
+        if view.data.get("test_is_validation")
+        else "The learning rate is chosen on the validation split alone. The test split ranks; it "
+        "chooses nothing."
     ]
     ranking = view.ranking
     if ranking is None:
         return notes
-    confidence = f"{ranking.confidence:.0%}"
+    confidence = units.percent(ranking.confidence)
     notes += [
-        f"The {confidence} interval of a mean comes from a hierarchical bootstrap over seeds and "
+        f"The {confidence} interval of a mean comes from a two-level bootstrap over seeds and "
         "chunks of the test split. The gap to the leader is paired: the same seeds, the same "
         "chunks.",
         "p is the paired test against the leader, corrected for the number of comparisons (Holm).",
-        f"The noise floor is the gap in {metric} that two identical entries stay under in 95 % of "
-        f"cases: {units.significant(ranking.noise_floor)}. Origin: {ranking.noise_floor_origin}.",
+        f"The noise floor is {ranking.noise_floor:.{units.metric_decimals(ranking)}f} {metric}: "
+        f"{ranking.noise_floor_origin}.",
         "Two architectures tie when their gap is inside the noise floor or its interval holds "
         "zero. Where leaders tie there is no winner.",
         "Costs are measured alone on the machine, after training; the spread is that of the "

@@ -35,9 +35,10 @@ FAMILY_COLOURS: tuple[Colour, ...] = (
     Colour("#00875f", "#2fc296"),  # bluish green
     Colour("#b3548b", "#e093bd"),  # reddish purple
     Colour("#a87400", "#e9a91c"),  # orange
-    Colour("#3d8bb3", "#8fd3f7"),  # sky blue
-    Colour("#857a00", "#eee24a"),  # yellow
     Colour("#4b5561", "#b4bec9"),  # grey, for black
+    Colour("#2f93c4", "#8fd3f7"),  # sky blue
+    Colour("#7d7600", "#eee24a"),  # yellow
+    Colour("#7a4a2b", "#c8946c"),  # brown, beyond the eight of the palette
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 # shade of a heatmap from the best (0) to the worst (1) of a column

@@ -14,7 +14,7 @@ from seqarena.core.records import Measures, Ranking, RankRow, RunView
 from seqarena.report import units
 from seqarena.report.reading import measures_of
 
-_PLAIN = str.maketrans({"µ": "u", "–": "-", "≈": "~", "×": "x", "…": "."})
+_PLAIN = str.maketrans({"µ": "u", "–": "-", "−": "-"})
 
 
 class _Column(NamedTuple):
@@ -77,6 +77,12 @@ class _RankingTable:
             notes.append("= ties with the leader")
         if any(row.learning_rate_at_edge for row in ranking.rows):
             notes.append("* best rate at the edge of those tried")
+        notes += [
+            f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged, "
+            "not in its mean"
+            for row in ranking.rows
+            if row.diverged_seeds
+        ]
         lines.append(Text(_said("; ".join(notes), plain), style="dim"))
         lines += [
             Text(_said(f"not ranked: {name}: {why}", plain), style="dim")
@@ -107,12 +113,12 @@ def _quality_columns(view: RunView, ranking: Ranking) -> list[_Column]:
         return units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else " ")
 
     def gap(row: RankRow, _: Measures) -> str:
-        return "" if row.place == 1 else f"{row.gap_to_leader:+.{decimals}f}"
+        return "" if row.place == 1 else units.signed(row.gap_to_leader, decimals)
 
     return [
         _Column(_two_lines(units.words(view.metric)), lambda row, _: f"{row.mean:.{decimals}f}"),
         _Column(
-            f"{ranking.confidence:.0%}\ninterval",
+            f"{units.percent(ranking.confidence)}\ninterval",
             lambda row, _: f"{row.low:.{decimals}f}–{row.high:.{decimals}f}",
         ),
         _Column("gap to\nleader", gap),

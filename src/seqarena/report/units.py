@@ -87,14 +87,24 @@ def rate(value: float | None) -> str:
 
 
 def metric_decimals(ranking: Ranking | None) -> int:
-    """Decimals that show two digits of the noise floor (of the narrowest interval if it is 0)."""
+    """Decimals that show two digits of the noise floor (of the smallest gap where it is 0)."""
     if ranking is None:
         return 3
-    widths = [row.high - row.low for row in ranking.rows if row.high > row.low]
-    fineness = ranking.noise_floor if ranking.noise_floor > 0 else min(widths, default=0.0)
+    gaps = [row.gap_to_leader for row in ranking.rows if row.gap_to_leader > 0]
+    fineness = ranking.noise_floor if ranking.noise_floor > 0 else min(gaps, default=0.0)
     if not (fineness > 0 and math.isfinite(fineness)):
         return 3
-    return min(6, max(2, 1 - math.floor(math.log10(fineness))))
+    return min(6, max(0, 1 - math.floor(math.log10(fineness))))
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference with its sign, the minus as wide as the plus: "+0.012", "−0.003"."""
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """0.95 becomes "95 %"."""
+    return f"{100 * share:g} %"
 
 
 def words(name: str) -> str:
