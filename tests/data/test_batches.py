@@ -60,6 +60,9 @@ def test_epochs_and_seeds_differ_in_phase_and_order():
     sampler = WindowSampler(np.arange(5_000), 16)
     phases = {int(sampler.window_starts(0, epoch).min()) for epoch in range(200)}
     assert phases == set(range(16))
+    orders = [sampler.window_starts(0, epoch).argsort().tolist() for epoch in range(3)]
+    assert sorted(orders[0]) not in orders
+    assert orders[0] != orders[1] != orders[2]
     assert sampler.window_starts(0, 0).tolist() != sampler.window_starts(0, 1).tolist()
     assert sampler.window_starts(0, 0).tolist() != sampler.window_starts(1, 0).tolist()
 

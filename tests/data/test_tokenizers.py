@@ -97,14 +97,15 @@ def test_bpe_is_deterministic_and_has_the_size_asked_for():
     assert len(first.encode(PROSE)) < 0.6 * len(PROSE)
 
 
-@settings(max_examples=50)
+@settings(max_examples=300)
 @given(text=st.text(alphabet=" \n\t\r\u00a0ab,1'"), size=st.integers(1, 5))
 def test_pieces_encode_as_the_whole(text, size):
-    inner = trained("bpe:300")._inner
+    # merges never cross the words of the byte level: equal words give equal tokens
+    words = trained("bpe:300")._inner.pre_tokenizer.pre_tokenize_str
     pieces = list(_pieces(text, size))
     assert "".join(pieces) == text
-    joined = [i for piece in pieces for i in inner.encode(piece).ids]
-    assert joined == inner.encode(text).ids
+    joined = [word for piece in pieces for word, _ in words(piece)]
+    assert joined == [word for word, _ in words(text)]
 
 
 def test_prose_is_cut_into_pieces():

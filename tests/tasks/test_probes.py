@@ -102,6 +102,13 @@ def test_mqar_gaps_follow_the_power_law():
     np.testing.assert_allclose(second, remaining / remaining.sum(), atol=tolerance)
 
 
+def test_draws_equal_the_full_sort():
+    weights = np.linspace(1, 30, 2_000)  # too long for a partition to sort by chance
+    clocks = philox(3, Stream.TRAIN, 0).exponential(size=(50, 2_000)) / weights
+    drawn = draw_distinct(philox(3, Stream.TRAIN, 0), weights, 50, 600)
+    np.testing.assert_array_equal(drawn, clocks.argsort(axis=1)[:, :600])
+
+
 def test_uniform_draws_have_no_favoured_place():
     drawn = draw_distinct(philox(0, Stream.TRAIN, 1), np.ones(10), 20_000, 5)
     for place in range(5):
@@ -165,7 +172,10 @@ def test_right_wrong_and_broken_logits(name):
     assert right.num_scored == asked
     assert set(right.slices.values()) == set(right.chunk_values) == {1}
     assert task.evaluate(lambda batch: -oracle(task)(batch), "test", 16).value == 0
-    broken = task.evaluate(lambda batch: oracle(task)(batch) * math.nan, "test", 16)
+    # argmax takes a NaN for the greatest: one in the right place must not count as right
+    broken = task.evaluate(
+        lambda b: oracle(task)(b).masked_fill(oracle(task)(b) > 0, math.nan), "test", 16
+    )
     assert broken.value == 0
 
 
