@@ -1,0 +1,106 @@
+"""`python -m benchmarks`: runs the rows, prints a table, writes benchmarks/latest.json.
+
+--rows transformer lstm ...   some rows alone
+--repeats 7                   turns of each row
+--clock process               processor seconds, for a machine that others use as well
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rows import ROWS
+from benchmarks.side_by_side import Outcome, compare
+from seqarena.core import runtime
+
+LATEST = Path(__file__).with_name("latest.json")
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    dtype = runtime.resolve_dtype(arguments.dtype, "cpu").name
+    facts = _facts(arguments, dtype)
+    console = Console()
+    console.print(", ".join(f"{key} {value}" for key, value in facts.items()))
+    outcomes = []
+    for name in arguments.rows:
+        outcome = compare(ROWS[name](dtype), repeats=arguments.repeats, clock=arguments.clock)
+        outcomes.append(outcome)
+        console.print(_table(outcome))
+    content = {"facts": facts, "rows": [_as_json(outcome) for outcome in outcomes]}
+    LATEST.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=runtime.available_cores())
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--clock", choices=["wall", "process"], default="wall")
+    return parser.parse_args()
+
+
+def _facts(arguments: argparse.Namespace, dtype: str) -> dict[str, Any]:
+    return {
+        "processor": runtime.processor_name(),
+        "threads": torch.get_num_threads(),
+        "dtype": dtype,
+        "clock": arguments.clock,
+        "repeats": arguments.repeats,
+        "load at start": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "code": runtime.code_digest(),
+    }
+
+
+def _table(outcome: Outcome) -> Table:
+    row = outcome.row
+    settings = ", ".join(f"{key} {value}" for key, value in row.settings.items())
+    caption = "\n".join([settings, *row.checks])
+    table = Table(title=row.title, caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("implementation")
+    for heading in ("parameters", "tokens/s", "ours/theirs", "lowest..highest"):
+        table.add_column(heading, justify="right")
+    for contender in row.contenders:
+        size = "" if contender.parameters is None else f"{contender.parameters:,}"
+        speed = f"{outcome.tokens_per_second(contender.name):,.0f}"
+        against = [ratio for ratio in outcome.ratios if ratio.theirs == contender.name]
+        medians = "\n".join(
+            f"{_against(outcome, r.ours)}{r.median:.2f}{' lost' if r.lost else ''}" for r in against
+        )
+        spreads = "\n".join(f"{r.low:.2f}..{r.high:.2f}" for r in against)
+        table.add_row(contender.name, size, speed, medians, spreads)
+    return table
+
+
+def _against(outcome: Outcome, ours: str) -> str:
+    """Which of ours is meant, where a row has several."""
+    several = sum(contender.ours for contender in outcome.row.contenders) > 1
+    return f"{ours.removeprefix('seqarena ')} " if several else ""
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.row
+    return {
+        "title": row.title,
+        "settings": row.settings,
+        "checks": row.checks,
+        "parameters": {c.name: c.parameters for c in row.contenders},
+        "tokens_per_second": {c.name: outcome.tokens_per_second(c.name) for c in row.contenders},
+        "seconds": outcome.seconds,
+        "speed_ratios_ours_over_theirs": [ratio._asdict() for ratio in outcome.ratios],
+    }
+
+
+if __name__ == "__main__":
+    main()
