@@ -9,6 +9,7 @@ from comparisons import comparison, costs, trial
 
 from seqarena.arena.entries import choose_learning_rate
 from seqarena.arena.rank import rank, repeat_difference
+from seqarena.arena.statistics import holm
 from seqarena.core.errors import UserError
 from seqarena.core.records import Measures, Ranking, TrialSummary
 
@@ -219,13 +220,14 @@ def test_unequal_numbers_of_seeds_still_compare() -> None:
 
 def test_p_values_are_corrected_for_the_number_of_rivals() -> None:
     trials = planted(PLANTED)
-    alone = ranked([t for t in trials if t.architecture in ("lstm", "elman")])
-    among = ranked(trials)
-    single, corrected = (one.rows[-1].p_value for one in (alone, among))
-    assert single is not None
-    assert corrected is not None
-    assert corrected >= single
-    assert corrected <= 3 * single + 1e-12
+    rivals = ["gru", "attention", "elman"]
+    alone = [
+        ranked([t for t in trials if t.architecture in ("lstm", rival)]).rows[1].p_value
+        for rival in rivals
+    ]
+    among = {row.architecture: row.p_value for row in ranked(trials).rows}
+    assert [among[rival] for rival in rivals] == pytest.approx(holm(alone))
+    assert among["gru"] != pytest.approx(alone[0])
 
 
 def test_the_order_of_the_trials_changes_nothing() -> None:

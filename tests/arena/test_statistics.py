@@ -148,6 +148,21 @@ def test_coverage_of_the_gap(seeds: int, seed_deviation: float, interaction: flo
     assert rejected / simulations <= 0.07
 
 
+def test_the_interaction_is_counted_once() -> None:
+    """Where chunks differ only seed by seed, the seed level holds all there is: a t interval."""
+    generator, widths = np.random.default_rng(0), []
+    draws = make_draws(30, 0, replicates=1000)
+    for _ in range(100):
+        one, other = (
+            crossed(generator, 5, np.zeros(30), seed_deviation=0.0, interaction=1.0)
+            for _ in range(2)
+        )
+        gap = gap_estimate(one, other, draws, pooled=None, confidence=0.95)
+        half = stats.t.ppf(0.975, 4) * stats.sem(one.values_S - other.values_S)
+        widths.append((gap.high - gap.low) / (2 * half))
+    assert 0.99 < np.mean(widths) < 1.07
+
+
 def test_a_plain_bootstrap_of_three_seeds_would_fail_that_coverage() -> None:
     generator, simulations = np.random.default_rng(0), 1000
     picks_R3 = generator.integers(3, size=(1000, 3))

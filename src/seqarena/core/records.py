@@ -137,7 +137,7 @@ class RankRow(Config):
     place: int
     architecture: str
     mean: float
-    low: float  # 95 % interval of the mean: hierarchical bootstrap over seeds and chunks
+    low: float  # interval of the mean over seeds and test chunks, see arena.statistics
     high: float
     seed_values: tuple[float, ...]
     learning_rate: float
