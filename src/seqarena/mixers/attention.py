@@ -180,14 +180,15 @@ class HeadProjections(nn.Module):
     def split(self, x_BTD: Tensor, start: int | Tensor = 0) -> tuple[Tensor, Tensor, Tensor]:
         """x_BTD -> q_BTHE, k_BTGE, v_BTGE. `start` is the first position: one, or one a row."""
         heads = self.inward(x_BTD).unflatten(-1, (-1, self.features))
-        turned = self.num_heads + self.num_groups
-        qk, v_BTGE = heads[:, :, :turned], heads[:, :, turned:]
-        if self.rotary_base is not None:
-            turn = rotation(
-                start, x_BTD.shape[1], self.features, self.rotary_base, qk.dtype, qk.device
-            )
-            qk = rotate(qk, turn)
-        return qk[:, :, : self.num_heads], qk[:, :, self.num_heads :], v_BTGE
+        H, G = self.num_heads, self.num_groups
+        # `split` and not slices: its backward is one concatenation
+        if self.rotary_base is None:
+            q_BTHE, k_BTGE, v_BTGE = heads.split((H, G, G), dim=2)
+            return q_BTHE, k_BTGE, v_BTGE
+        qk, v_BTGE = heads.split((H + G, G), dim=2)
+        turn = rotation(start, x_BTD.shape[1], self.features, self.rotary_base, qk.dtype, qk.device)
+        q_BTHE, k_BTGE = rotate(qk, turn).split((H, G), dim=2)
+        return q_BTHE, k_BTGE, v_BTGE
 
     def merge(self, y_BTHE: Tensor) -> Tensor:
         """y_BTHE -> out_BTD."""

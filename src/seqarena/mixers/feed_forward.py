@@ -27,7 +27,7 @@ from seqarena.ops.padding import take_last
 class FeedForwardConfig(MixerConfig):
     """`window` positions with the newest; `hidden` features, None: as many as the width."""
 
-    algorithm: Literal["auto", "loop", "fused", "unfolded"] = "auto"
+    algorithm: Literal["auto", "loop", "unfolded", "fused"] = "auto"
     window: int = 8
     hidden: int | None = None
 
@@ -42,7 +42,7 @@ class FeedForward(Mixer):
     """One hidden layer over the last W positions."""
 
     Config = FeedForwardConfig
-    algorithms = ("loop", "fused", "unfolded")
+    algorithms = ("loop", "unfolded", "fused")
     complexity = Complexity(work="T W D^2", serial_steps="1", path_length="T / W", state="W D")
 
     def __init__(self, width: int, config: FeedForwardConfig) -> None:
