@@ -63,15 +63,15 @@ def laid_out(weight_FE: Tensor, steps: int) -> Tensor:
     return weight_FE.t() if steps == 1 else weight_FE.t().contiguous()
 
 
-def project_inputs(x_TBD: Tensor, weight_FD: Tensor, bias_F: Tensor, dtype: torch.dtype) -> Tensor:
-    """The input's part of all gates at all positions, [T, B, F] in `dtype`, in one product."""
-    length, batch_size, width = x_TBD.shape
-    x_ND = x_TBD.to(weight_FD.dtype).reshape(length * batch_size, width)
-    if weight_FD.dtype == dtype:
-        gates_NF = torch.addmm(bias_F.to(dtype), x_ND, weight_FD.t())
+def project_inputs(x_TBD: Tensor, weight_FD: Tensor, bias_F: Tensor, out_TBF: Tensor) -> Tensor:
+    """Writes the input's part of all gates at all positions into `out_TBF`, in one product."""
+    x_ND = x_TBD.to(weight_FD.dtype).reshape(-1, x_TBD.shape[2])
+    out_NF = out_TBF.view(len(x_ND), -1)
+    if weight_FD.dtype == out_TBF.dtype:
+        torch.addmm(bias_F.to(out_TBF.dtype), x_ND, weight_FD.t(), out=out_NF)
     else:
-        gates_NF = (x_ND @ weight_FD.t()).to(dtype).add_(bias_F)
-    return gates_NF.view(length, batch_size, -1)
+        out_NF.copy_(x_ND @ weight_FD.t()).add_(bias_F)
+    return out_TBF
 
 
 def weight_gradient(gradient_TBF: Tensor, x_TBD: Tensor, dtype: torch.dtype) -> Tensor:

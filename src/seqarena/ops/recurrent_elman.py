@@ -97,7 +97,8 @@ class _StepwiseElman(torch.autograd.Function):
         nonlinearity: Nonlinearity,
         dtype: torch.dtype,
     ) -> Tensor:
-        h_TBE = recurrent.project_inputs(x_TBD, input_ED.to(dtype), bias_E, start_BE.dtype)
+        h_TBE = start_BE.new_empty(*x_TBD.shape[:2], len(bias_E))
+        recurrent.project_inputs(x_TBD, input_ED.to(dtype), bias_E, h_TBE)
         activate_ = torch.tanh_ if nonlinearity == "tanh" else torch.relu_
         weight_EE = recurrent.laid_out(recurrent_EE.to(dtype), len(h_TBE))
         before_BE = start_BE

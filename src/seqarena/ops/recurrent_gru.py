@@ -100,7 +100,12 @@ def _fused(x_BTD: Tensor, start_BE: Tensor, weights: GRUWeights) -> Tensor:
 
 
 class _StepwiseAfter(torch.autograd.Function):
-    """(x_TBD, h_BE, weights, product dtype) -> h_TBE, reset after the product."""
+    """(x_TBD, h_BE, weights, product dtype) -> h_TBE, reset after the product.
+
+    One buffer holds four blocks a position, [inner, r, z, n], inner = U h + b' of n: the products
+    with U fill the first three and those with W the last three, each in one piece. The gradients
+    of the arguments have the same layout.
+    """
 
     @staticmethod
     def forward(
@@ -113,23 +118,24 @@ class _StepwiseAfter(torch.autograd.Function):
         inner_bias_E: Tensor,
         dtype: torch.dtype,
     ) -> Tensor:
-        gates_TBF = recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, start_BE.dtype)
-        h_SBE, inner_TBE = _walk_after(gates_TBF, start_BE, recurrent_FE.to(dtype), inner_bias_E)
+        width = start_BE.shape[1]
+        gates_TB4E = start_BE.new_empty(*x_TBD.shape[:2], 4 * width)
+        gates_TB4E[..., :width] = inner_bias_E
+        recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, gates_TB4E[..., width:])
+        h_SBE = _walk_after(gates_TB4E, start_BE, recurrent_FE.to(dtype).roll(width, 0))
         ctx.dtype = dtype
-        ctx.save_for_backward(x_TBD, gates_TBF, h_SBE, inner_TBE, input_FD, recurrent_FE)
+        ctx.save_for_backward(x_TBD, gates_TB4E, h_SBE, input_FD, recurrent_FE)
         return h_SBE[1:]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x_TBD, gates_TBF, h_SBE, inner_TBE, input_FD, recurrent_FE = ctx.saved_tensors
+        x_TBD, gates_TB4E, h_SBE, input_FD, recurrent_FE = ctx.saved_tensors
         (dh_TBE,), dtype, needs = gradients, ctx.dtype, ctx.needs_input_grad
         width = h_SBE.shape[2]
         with recurrent.without_autocast(x_TBD):
-            # [n inner, r, z | n]: the first three multiply U, the last three multiply W
-            d_TB4E = _slopes_after(gates_TBF, h_SBE, inner_TBE)
-            weight_FE = recurrent_FE.to(dtype)
-            inner_first_FE = torch.cat([weight_FE[2 * width :], weight_FE[: 2 * width]])
-            start_gradient_BE = _walk_back_after(gates_TBF, dh_TBE, d_TB4E, inner_first_FE)
+            d_TB4E = _slopes_after(gates_TB4E, h_SBE)
+            inner_first_FE = recurrent_FE.to(dtype).roll(width, 0)
+            start_gradient_BE = _walk_back_after(gates_TB4E, dh_TBE, d_TB4E, inner_first_FE)
             d_TBF = d_TB4E[..., width:]
             weight = recurrent.weight_gradient
             du_FE = weight(d_TB4E[..., : 3 * width], h_SBE[:-1], dtype).roll(-width, 0)
@@ -144,55 +150,49 @@ class _StepwiseAfter(torch.autograd.Function):
             )
 
 
-def _walk_after(
-    gates_TBF: Tensor, start_BE: Tensor, recurrent_FE: Tensor, inner_bias_E: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Turns the inputs' part into gates, in place -> (h_SBE, U h + b' of n at each position)."""
-    length, batch_size, width = gates_TBF.shape[0], *start_BE.shape
-    h_SBE = start_BE.new_empty(length + 1, batch_size, width)
+def _walk_after(gates_TB4E: Tensor, start_BE: Tensor, inner_first_FE: Tensor) -> Tensor:
+    """Completes the inputs' part and the inner bias to [inner, r, z, n], in place -> h_SBE."""
+    length, width = len(gates_TB4E), start_BE.shape[1]
+    h_SBE = start_BE.new_empty(length + 1, *start_BE.shape)
     h_SBE[0] = start_BE
-    inner_TBE = inner_bias_E.to(h_SBE.dtype).expand(length, batch_size, width).contiguous()
-    both_EF = recurrent.laid_out(recurrent_FE[: 2 * width], length)
-    n_EE = recurrent.laid_out(recurrent_FE[2 * width :], length)
-    both, n = (block.unbind(0) for block in gates_TBF.split([2 * width, width], dim=2))
-    r, z = (block.unbind(0) for block in gates_TBF[..., : 2 * width].chunk(2, dim=2))
-    h = h_SBE.unbind(0)
-    for t, inner_BE in enumerate(inner_TBE.unbind(0)):
-        recurrent.add_product(both[t], h[t], both_EF)
-        recurrent.add_product(inner_BE, h[t], n_EE)
+    weight_EF, h = recurrent.laid_out(inner_first_FE, length), h_SBE.unbind(0)
+    products = gates_TB4E[..., : 3 * width].unbind(0)
+    both = gates_TB4E[..., width : 3 * width].unbind(0)
+    inner, r, z, n = (block.unbind(0) for block in gates_TB4E.chunk(4, dim=2))
+    for t in range(length):
+        recurrent.add_product(products[t], h[t], weight_EF)
         both[t].sigmoid_()
-        n[t].addcmul_(r[t], inner_BE).tanh_()
+        n[t].addcmul_(r[t], inner[t]).tanh_()
         torch.lerp(n[t], h[t], z[t], out=h[t + 1])
-    return h_SBE, inner_TBE
+    return h_SBE
 
 
-def _slopes_after(gates_TBF: Tensor, h_SBE: Tensor, inner_TBE: Tensor) -> Tensor:
-    """Slopes of h_t in [U h of n, argument of r, argument of z, argument of n], [T, B, 4 E]."""
-    length, batch_size, width = inner_TBE.shape
-    slopes_TB4E = gates_TBF.new_empty(length, batch_size, 4 * width)
-    inner, slope_r, slope_z, slope_n = slopes_TB4E.chunk(4, dim=2)
-    r, z, n = gates_TBF.chunk(3, dim=2)
+def _slopes_after(gates_TB4E: Tensor, h_SBE: Tensor) -> Tensor:
+    """Slopes of h_t in inner and in the arguments of r, z and n."""
+    slopes_TB4E = torch.empty_like(gates_TB4E)
+    slope_inner, slope_r, slope_z, slope_n = slopes_TB4E.chunk(4, dim=2)
+    inner, r, z, n = gates_TB4E.chunk(4, dim=2)
     torch.mul(n, n, out=slope_n).sub_(1).mul_(z - 1)
-    torch.mul(slope_n, r, out=inner)
-    torch.sub(1, r, out=slope_r).mul_(inner).mul_(inner_TBE)
+    torch.mul(slope_n, r, out=slope_inner)
+    torch.sub(1, r, out=slope_r).mul_(slope_inner).mul_(inner)
     torch.addcmul(z, z, z, value=-1, out=slope_z).mul_(h_SBE[:-1] - n)
     return slopes_TB4E
 
 
 def _walk_back_after(
-    gates_TBF: Tensor, dh_TBE: Tensor, d_TB4E: Tensor, inner_first_FE: Tensor
+    gates_TB4E: Tensor, dh_TBE: Tensor, d_TB4E: Tensor, inner_first_FE: Tensor
 ) -> Tensor:
     """Multiplies the slopes by the gradient of their h_t, in place -> gradient of the start."""
     length, batch_size, width = dh_TBE.shape
-    dh, z = dh_TBE.unbind(0), gates_TBF[..., width : 2 * width].unbind(0)
+    dh, z = dh_TBE.unbind(0), gates_TB4E[..., 2 * width : 3 * width].unbind(0)
     d = d_TB4E.view(length, batch_size, 4, width).unbind(0)
-    inner_first = d_TB4E[..., : 3 * width].unbind(0)
-    dh_BE = torch.zeros_like(gates_TBF[0, :, :width])
+    products = d_TB4E[..., : 3 * width].unbind(0)
+    dh_BE = gates_TB4E.new_zeros(batch_size, width)
     for t in range(length - 1, -1, -1):
         dh_BE.add_(dh[t])
         d[t].mul_(dh_BE[:, None])
         dh_BE.mul_(z[t])
-        recurrent.add_product(dh_BE, inner_first[t], inner_first_FE)
+        recurrent.add_product(dh_BE, products[t], inner_first_FE)
     return dh_BE
 
 
@@ -210,7 +210,8 @@ class _StepwiseBefore(torch.autograd.Function):
         _no_inner_bias: None,
         dtype: torch.dtype,
     ) -> Tensor:
-        gates_TBF = recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, start_BE.dtype)
+        gates_TBF = start_BE.new_empty(*x_TBD.shape[:2], len(bias_F))
+        recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, gates_TBF)
         h_SBE, reset_TBE = _walk_before(gates_TBF, start_BE, recurrent_FE.to(dtype))
         ctx.dtype = dtype
         ctx.save_for_backward(x_TBD, gates_TBF, h_SBE, reset_TBE, input_FD, recurrent_FE)

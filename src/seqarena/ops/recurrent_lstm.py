@@ -152,7 +152,8 @@ class _StepwiseLSTM(torch.autograd.Function):
         lengths_B: Tensor | None,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
-        gates_TBF = recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, h_BE.dtype)
+        gates_TBF = h_BE.new_empty(*x_TBD.shape[:2], len(bias_F))
+        recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, gates_TBF)
         h_SBE, c_SBE = _walk(gates_TBF, h_BE, c_BE, recurrent_FE.to(dtype))
         ctx.set_materialize_grads(False)
         ctx.dtype = dtype
