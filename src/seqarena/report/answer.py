@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from seqarena.core.records import Measures, Ranking, RankRow, RunView
 from seqarena.report import units
-from seqarena.report.figures import COSTS, Cost, cost_figure, ranking_figure
+from seqarena.report.figures import COSTS, Cost, cost_figure, near_leader, ranking_figure
 from seqarena.report.markup import Cell, Markup, element, join, table
 from seqarena.report.reading import architectures, chosen_trials, measures_of
 from seqarena.report.sections import (
@@ -154,6 +154,16 @@ def ranking_section(view: RunView) -> Section | None:
             "ranking",
             "Ranking",
             family_key(view, [row.architecture for row in ranking.rows]),
+            element(
+                "button",
+                "Better half only",
+                type="button",
+                class_="plot-range",
+                aria_pressed="false",
+                data_figure="figure-ranking",
+            )
+            if near_leader(ranking)
+            else None,
             figure_html(figure, label, caption),
             _ranking_table(view, ranking),
             *_diverged_notes(ranking),

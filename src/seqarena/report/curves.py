@@ -96,7 +96,7 @@ def _frame(curves: Sequence[Curve]) -> dict[str, Any]:
 
 
 def _line(look: Look) -> dict[str, Any]:
-    return {"color": look.colour.light, "dash": look.dash, "width": 2}
+    return {"color": look.colour.light, "dash": look.dash, "width": 1.8}
 
 
 def search_figure(view: RunView) -> go.Figure | None:
@@ -157,6 +157,7 @@ def _search_line(
         mode="lines+markers",
         line={**_line(look), "width": 1.5},
         marker={
+            "opacity": 1,
             "size": [12 if rate == chosen else 7 for rate in scored],
             "color": [PAPER if rate == chosen else look.colour.light for rate in scored],
             "line": {"color": look.colour.light, "width": 2.5},
@@ -195,6 +196,8 @@ def slices_figure(view: RunView, group: SliceGroup) -> go.Figure:
         texttemplate="%{text}" if len(labels) <= 8 else "",
         textfont={"size": 12},
         colorscale=[(position, colour.light) for position, colour in HEAT],
+        zmin=0,
+        zmax=max((gap for row in gaps for gap in row if gap), default=1),
         showscale=False,
         xgap=2,
         ygap=2,

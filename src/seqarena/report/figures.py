@@ -125,8 +125,36 @@ def ranking_figure(view: RunView) -> go.Figure:
         tickfont={"color": INK, "size": 13},
     )
     figure.update_xaxes(tickformat=f".{max(1, decimals - 1)}f", nticks=8)
-    figure.update_layout(showlegend=False)
+    figure.add_annotation(
+        x=worse,
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        xanchor="left" if view.lower_is_better else "right",
+        text="noise floor",
+        showarrow=False,
+        font={"size": 12, "color": MUTED},
+    )
+    figure.update_layout(showlegend=False, margin_t=28, meta={"near": near_leader(ranking)})
     return figure
+
+
+def near_leader(ranking: Ranking) -> list[float] | None:
+    """The part of the axis that holds the better half, where the others squeeze it together.
+
+    None where it would not be at least twice as fine as the whole.
+    """
+    better = ranking.rows[: max(2, len(ranking.rows) // 2)]
+    whole, part = _extent(ranking.rows), _extent(better)
+    if part[1] - part[0] <= 0 or whole[1] - whole[0] < 2 * (part[1] - part[0]):
+        return None
+    margin = 0.08 * (part[1] - part[0])
+    return [part[0] - margin, part[1] + margin]
+
+
+def _extent(rows: Iterable[RankRow]) -> tuple[float, float]:
+    values = [value for row in rows for value in (row.low, row.high, *row.seed_values)]
+    return min(values), max(values)
 
 
 def _ranking_of(view: RunView) -> Ranking:
@@ -161,7 +189,7 @@ def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
         x=[row.mean],
         y=[_label(row)],
         mode="markers",
-        marker={"size": 13, "color": colour, "line": {"color": PAPER, "width": 2}},
+        marker={"size": 11, "color": colour, "line": {"color": PAPER, "width": 2}},
         error_x={
             "type": "data",
             "symmetric": False,
@@ -194,8 +222,7 @@ def cost_figure(view: RunView, cost: Cost) -> go.Figure | None:
         return None
     scale = units.scale_for(cost.quantity, [value for _, _, value in measured])
     unit = f"{scale.unit}{cost.suffix}".strip()
-    direction = "lower" if cost.lower_is_better else "higher"
-    figure = blank(360, f"{cost.title}, {unit} ({direction} is better)", metric_title(view))
+    figure = blank(360, f"{cost.title}, {unit}", metric_title(view))
     points = [(value / scale.factor, row.mean) for row, _, value in measured]
     front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
     figure.add_scatter(

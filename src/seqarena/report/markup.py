@@ -87,7 +87,7 @@ def table(
     ]
     whole = element(
         "table",
-        element("caption", caption),
+        element("caption", element("span", caption)),
         element("thead", element("tr", *heads)),
         element("tbody", *body),
         class_=f"{class_} sortable".strip() if sortable else class_ or None,

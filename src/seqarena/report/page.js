@@ -32,8 +32,16 @@
     return figure;
   }
 
+  // On paper there is no time to measure: a fixed width, and the names stay where they were.
+  const paperWidth = 660;
   async function draw({ place, source }) {
     const { data, layout } = figureOf(source);
+    if (printing) {
+      const color = layout.font.color;
+      const kept = (place.layout?.annotations ?? []).map((name) => ({ ...name, font: { ...name.font, color } }));
+      Object.assign(layout, { width: paperWidth, annotations: layout.annotations ?? kept });
+      return Plotly.react(place, data, layout, { ...config, responsive: false });
+    }
     await Plotly.react(place, data, layout, config);
     if (layout.meta?.named_points) await placeNames(place);
   }
@@ -153,6 +161,17 @@
         }
       }
       applyHidden();
+    });
+  }
+
+  for (const button of document.querySelectorAll(".plot-range")) {
+    button.addEventListener("click", () => {
+      const near = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(near));
+      const { place } = plots.find((plot) => plot.place.dataset.figure === button.dataset.figure);
+      Plotly.relayout(place, near
+        ? { "xaxis.range": [...place.layout.meta.near] }
+        : { "xaxis.autorange": true });
     });
   }
 

@@ -25,6 +25,7 @@ from seqarena.report.sections import Figure, Section, figure_html, lead, named, 
 from seqarena.report.style import css, looks
 
 _NARROW = 5  # columns of a heatmap that still fit half the page
+_FORMULA = 20  # characters of a formula that a cell holds on one line
 _SVG_DASHES = {
     "solid": None,
     "dash": "6 4",
@@ -166,10 +167,10 @@ def complexity_section(view: RunView) -> Section | None:
     rows = [
         [
             Cell(named(view, name), name),
-            _said(entry, "title"),
-            *(Cell(_said(entry, key), _said(entry, key)) for key in keys),
+            element("span", _said(entry, "title"), class_="named"),
+            *(Cell(_unbroken(_said(entry, key)), _said(entry, key)) for key in keys),
             element("span", _said(entry, "paper"), class_="paper"),
-            element("span", _said(entry, "idea")),
+            element("span", _said(entry, "idea"), class_="idea"),
         ]
         for name, entry in entries
     ]
@@ -194,6 +195,11 @@ def _said(entry: dict[str, Any], key: str) -> str:
     return units.ABSENT if value is None else str(value)
 
 
+def _unbroken(order: str) -> str:
+    """A short formula that is not to break at its spaces."""
+    return order.replace(" ", "\u00a0") if len(order) <= _FORMULA else order
+
+
 def run_section(view: RunView) -> Section:
     """How to run it again, on what, who is missing and why, and how the numbers were made."""
     excluded = view.ranking.excluded if view.ranking else {}
@@ -201,9 +207,13 @@ def run_section(view: RunView) -> Section:
     parts = [
         element("h3", "Run it again"),
         element("pre", element("code", view.command), tabindex="0"),
-        *_facts("Data", view.data),
-        *_facts("Plan", _settings(view.plan)),
-        *_facts("Machine and versions", provenance),
+        element(
+            "div",
+            _facts("Data", view.data),
+            _facts("Plan", _settings(view.plan)),
+            _facts("Machine and versions", provenance),
+            class_="facts-columns",
+        ),
         *([element("h3", "Not ranked"), definitions(excluded.items())] if excluded else []),
         element("h3", "What was trained"),
         _trained_table(view),
@@ -218,8 +228,8 @@ def run_section(view: RunView) -> Section:
     return Section("run", "What was run", section_html("run", "What was run", *parts))
 
 
-def _facts(title: str, facts: dict[str, Any]) -> list[Markup]:
-    return [element("h3", title), definitions(_flat(facts))] if facts else []
+def _facts(title: str, facts: dict[str, Any]) -> Markup | None:
+    return element("div", element("h3", title), definitions(_flat(facts))) if facts else None
 
 
 def _settings(plan: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 HEAT: tuple[tuple[float, Colour], ...] = (
     (0.0, Colour("#eef4f8", "#1b2730")),
     (0.5, Colour("#8dbbd9", "#2f6488")),
-    (1.0, Colour("#1f6699", "#6bb5ea")),
+    (1.0, Colour("#1f6699", "#85c6f5")),
 )
 
 
