@@ -83,6 +83,7 @@ class LiveTable:
             f"rate {trial.training.optimizer.learning_rate:g}  seed {trial.training.seed}  "
             f"{outcome}  (about {human_time(self.seconds_left())} left)",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _table(self) -> Table:

@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seqarena.arena.folder import RunFolder, write_atomically
 from seqarena.arena.plan import Entry, Plan
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
-from seqarena.measure.complexity import complexity_row
+from seqarena.measure.complexity import describe
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture
-from seqarena.models.language_model import ModelConfig
+from seqarena.models.language_model import ModelConfig, build_model
 from seqarena.models.size import count_parameters
 from seqarena.tasks import TaskConfig, build_task
 from seqarena.tasks.base import Task
@@ -109,7 +111,7 @@ def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
         "facts": task.describe(),
     }
     write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
-    catalog = {row.name: complexity_row(row) for row in architectures}
+    catalog = {row.name: describe(row) for row in architectures}
     write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
 
 
@@ -131,6 +133,7 @@ def _enter(
             max_length=task.sequence_length,
         )
         config = _with_dropout(config, wish.dropout)
+        _check_affordable(wish, config, task)
         entries.append(
             Entry(architecture=row.name, model=config, parameters=count_parameters(config))
         )
@@ -139,6 +142,13 @@ def _enter(
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"architecture {twice!r} is named twice")
     return tuple(entries), excluded
+
+
+def _check_affordable(wish: Wish, config: ModelConfig, task: Task) -> None:
+    """Raises UserError when the budget does not pay for one step of this model."""
+    with torch.device("meta"):
+        flops = build_model(config).training_flops(task.sequence_length)
+    wish.budget.total_steps(wish.batch_size * task.sequence_length, wish.batch_size * flops)
 
 
 def _with_dropout(config: ModelConfig, dropout: float) -> ModelConfig:

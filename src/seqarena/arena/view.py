@@ -6,7 +6,6 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import Standing, reuse
-from seqarena.core.errors import UserError
 from seqarena.core.records import (
     EvaluationRecord,
     MeasureRecord,
@@ -32,7 +31,8 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
     trials = tuple(summarise(folder, role, trial) for role, trial in standing.trials.values())
     measures = gather(plan, folder.measures())
     excluded = {**plan.excluded, **(failures or {})}
-    try:
+    ranking = None  # while nothing is finished; the page says so
+    if any(trial.test_value is not None for trial in trials):
         ranking = rank(
             trials,
             measures,
@@ -40,8 +40,6 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
             lower_is_better=task["lower_is_better"],
             excluded=excluded,
         )
-    except UserError:
-        ranking = None  # nothing is finished yet; the page says so
     return RunView(
         name=plan.name,
         command=plan.command,

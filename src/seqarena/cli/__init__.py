@@ -1,11 +1,32 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
+import functools
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
 from seqarena.cli import compare, recipe, show, single
 from seqarena.core.errors import UserError
+
+
+def _plainly(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb with a user's mistake told in one line, exit code 2, and no traceback."""
+
+    @functools.wraps(verb)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+        except UserError as error:
+            print(f"seqarena: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            print("\nseqarena: stopped; the same command goes on from here", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return wrapped
+
 
 app = typer.Typer(
     name="seqarena",
@@ -31,16 +52,9 @@ for verb in (
     recipe.recipe,
     show.check,
 ):
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(verb)
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_plainly(verb))
 
 
 def main() -> None:
-    """The console script. A user's mistake is one line on standard error and exit code 2."""
-    try:
-        app()
-    except UserError as error:
-        print(f"seqarena: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nseqarena: stopped; nothing is lost, the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    """The console script."""
+    app()

@@ -162,18 +162,19 @@ def announce(console: "Console", prepared: "Prepared") -> None:
     """Says every choice that was made, before anything runs."""
     plan = prepared.plan
     for choice in prepared.choices:
-        console.print(choice, style="dim", highlight=False)
+        console.print(choice, style="dim", highlight=False, soft_wrap=True)
     for name, why in plan.excluded.items():
-        console.print(f"{name} cannot enter: {why}", highlight=False)
+        console.print(f"{name} cannot enter: {why}", highlight=False, soft_wrap=True)
     algorithms = ", ".join(
         f"{entry.architecture} {'/'.join(sorted(set(_algorithms(entry.model))))}"
         for entry in plan.entries
     )
-    console.print(f"algorithms: {algorithms}", style="dim", highlight=False)
+    console.print(f"algorithms: {algorithms}", style="dim", highlight=False, soft_wrap=True)
     console.print(
         f"{len(plan.entries)} architectures x {len(plan.learning_rates)} learning rates x "
         f"{len(plan.seeds)} seeds, {plan.budget.describe()} each -> {prepared.folder.path}",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -217,5 +218,5 @@ def finish(console: "Console", prepared: "Prepared", failures: dict[str, str]) -
     write_atomically(folder.report_path, render_html(view))
     console.print(ranking_table(view))
     for name, why in failures.items():
-        console.print(f"{name} failed: {why}", style="red", highlight=False)
-    console.print(f"report: {folder.report_path}", highlight=False)
+        console.print(f"{name} failed: {why}", style="red", highlight=False, soft_wrap=True)
+    console.print(f"report: {folder.report_path}", highlight=False, soft_wrap=True)

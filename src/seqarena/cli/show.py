@@ -25,10 +25,10 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    from seqarena.measure.complexity import complexity_row
+    from seqarena.measure.complexity import describe
     from seqarena.models.catalog import CATALOG
 
-    rows = {name: complexity_row(row) for name, row in CATALOG.items()}
+    rows = {name: describe(row) for name, row in CATALOG.items()}
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return

@@ -17,7 +17,8 @@ from seqarena.models.stack import LayerConfig, StackConfig, user_layer
 
 TOLERANCE = 0.01  # of the parameter target
 CHANNEL_RATIO = {"mlp": 4.0, "gated": 8 / 3, "none": 0.0}  # hidden over width, as published
-_STEP = 8  # widths are tried in multiples of this first: vector units like them
+_STEP = 8  # widths in multiples of this are preferred: vector units like them
+_LARGEST_WIDTH = 1 << 17
 
 
 class Shape(NamedTuple):
@@ -72,22 +73,89 @@ def solve(architecture: Architecture, shape: Shape, params: int) -> ModelConfig:
 
     Raises UserError with the nearest possible size when there is none.
     """
-    best: tuple[float, ModelConfig] | None = None
-    nearest: tuple[float, int] = (math.inf, 0)
-    for width in _candidate_widths(architecture, shape, params):
-        config, total = _fit_channel_width(architecture, shape, width, params)
-        error = abs(total - params) / params
-        nearest = min(nearest, (error, total))
-        if error <= TOLERANCE:
-            strangeness = _strangeness(config) + (0 if width % _STEP == 0 else 0.2) + error
-            if best is None or strangeness < best[0]:
-                best = (strangeness, config)
-    if best is None:
+    sizes = _Sizes(architecture, shape)
+    fits = [sizes.fit(width, params) for width in sizes.candidates(params)]
+    good = [fit for fit in fits if abs(fit.total - params) <= TOLERANCE * params]
+    if not good:
+        nearest = min((fit.total for fit in fits), key=lambda total: abs(total - params))
         raise UserError(
             f"{architecture.name} cannot have {params:,} parameters with {shape.depth} layers and "
-            f"{shape.vocab_size:,} symbols: the nearest possible is {nearest[1]:,}"
+            f"{shape.vocab_size:,} symbols: the nearest possible is {nearest:,}"
         )
-    return best[1]
+    best = min(good, key=lambda fit: fit.strangeness + (0.0 if fit.width % _STEP == 0 else 0.2))
+    return configure(architecture, shape, best.width, best.channel_width)
+
+
+class _Fit(NamedTuple):
+    """A width, the channel width that comes nearest the target with it, and what that gives."""
+
+    width: int
+    channel_width: int
+    total: int
+    strangeness: float  # distance of the channel mixer from its published ratio, in logarithms
+
+
+class _Sizes:
+    """Parameter counts of one architecture by width; each is counted once."""
+
+    def __init__(self, architecture: Architecture, shape: Shape) -> None:
+        self.architecture = architecture
+        self.shape = shape
+        self.ratio = CHANNEL_RATIO[architecture.model.get("channel_mixer", "mlp")]
+        self._counts: dict[int, tuple[int, int] | None] = {}
+
+    def count(self, width: int) -> tuple[int, int] | None:
+        """Parameters without hidden channels and for each of them; None for an invalid width.
+
+        They are affine in the channel width, so two counts say it all.
+        """
+        if width not in self._counts:
+            try:
+                one, two = (
+                    count_parameters(configure(self.architecture, self.shape, width, channels))
+                    for channels in (1, 2)
+                )
+                self._counts[width] = (2 * one - two, two - one)
+            except UserError:
+                self._counts[width] = None
+        return self._counts[width]
+
+    def fit(self, width: int, params: int) -> _Fit:
+        base, each = self._known(width)
+        if not self.ratio:
+            return _Fit(width, 0, base, 0.0)
+        channels = max(1, round((params - base) / each))
+        strangeness = abs(math.log(channels / (self.ratio * width)))
+        return _Fit(width, channels, base + channels * each, strangeness)
+
+    def candidates(self, params: int) -> list[int]:
+        """Valid widths around the one where the published channel ratio meets the target."""
+        low, high = 0, self._next_valid(1)
+        while high < _LARGEST_WIDTH and self._published_total(high) < params:
+            low, high = high, self._next_valid(2 * high)
+        while (middle := self._next_valid((low + high) // 2 + 1)) < high:
+            below = self._published_total(middle) < params
+            low, high = (middle, high) if below else (low, middle)
+        steps = range(high - high % _STEP - 2 * _STEP, high + 2 * _STEP, _STEP)
+        around = {*steps, *range(high - 3, high + 3), high, low}
+        return sorted(width for width in around if width > 0 and self.count(width))
+
+    def _published_total(self, width: int) -> int:
+        base, each = self._known(width)
+        return base + round(self.ratio * width) * each
+
+    def _next_valid(self, width: int) -> int:
+        for candidate in range(width, width + 128):
+            if self.count(candidate):
+                return candidate
+        # raises the mixer's own words about the first of them
+        count_parameters(configure(self.architecture, self.shape, width))
+        raise UserError(f"{self.architecture.name} accepts no width near {width}")
+
+    def _known(self, width: int) -> tuple[int, int]:
+        counted = self.count(width)
+        assert counted is not None
+        return counted
 
 
 def _layers(architecture: Architecture, depth: int) -> tuple[LayerConfig, ...]:
@@ -98,63 +166,3 @@ def _layers(architecture: Architecture, depth: int) -> tuple[LayerConfig, ...]:
         for mixer, options in architecture.cycle
     ]
     return tuple(cycle[index % len(cycle)] for index in range(depth))
-
-
-def _candidate_widths(architecture: Architecture, shape: Shape, params: int) -> list[int]:
-    """Valid widths around the one where the published channel ratio meets the target."""
-    low, high = 1, 2
-    while high < 1 << 17 and _total(architecture, shape, high) < params:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        below = _total(architecture, shape, middle) < params
-        low, high = (middle, high) if below else (low, middle)
-    around = range(max(1, high - 4 * _STEP), high + 2 * _STEP)
-    valid = [width for width in around if _is_valid(architecture, shape, width)]
-    steps = [width for width in valid if width % _STEP == 0]
-    near = sorted(valid, key=lambda width: abs(width - high))[:4]
-    return sorted({*steps, *near}) or [_smallest_valid(architecture, shape)]
-
-
-def _total(architecture: Architecture, shape: Shape, width: int) -> int:
-    """Parameters at the nearest valid width from `width` up."""
-    for candidate in range(width, width + 256):
-        if _is_valid(architecture, shape, candidate):
-            return count_parameters(configure(architecture, shape, candidate))
-    raise UserError(f"{architecture.name} accepts no width from {width} to {width + 255}")
-
-
-def _smallest_valid(architecture: Architecture, shape: Shape) -> int:
-    return next(width for width in range(1, 1024) if _is_valid(architecture, shape, width))
-
-
-def _is_valid(architecture: Architecture, shape: Shape, width: int) -> bool:
-    try:
-        count_parameters(configure(architecture, shape, width))
-    except UserError:
-        return False
-    return True
-
-
-def _fit_channel_width(
-    architecture: Architecture, shape: Shape, width: int, params: int
-) -> tuple[ModelConfig, int]:
-    """Parameters are affine in the channel width: two counts give the width that meets a target."""
-    config = configure(architecture, shape, width)
-    if config.stack.channel_mixer == "none":
-        return config, count_parameters(config)
-    one, two = (
-        count_parameters(configure(architecture, shape, width, channel)) for channel in (1, 2)
-    )
-    channel_width = max(1, 1 + round((params - one) / (two - one)))
-    return configure(architecture, shape, width, channel_width), one + (channel_width - 1) * (
-        two - one
-    )
-
-
-def _strangeness(config: ModelConfig) -> float:
-    """How far the channel mixer is from its published ratio, as a factor's logarithm."""
-    ratio = CHANNEL_RATIO[config.stack.channel_mixer]
-    if not ratio:
-        return 0.0
-    return abs(math.log(config.stack.channel_width / (ratio * config.stack.width)))

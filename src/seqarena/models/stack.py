@@ -24,11 +24,11 @@ from seqarena.models.channel_mixers import CHANNEL_MIXERS
 
 
 class LayerConfig(Config):
-    """One layer's sequence mixer: `package.module:Class` or `path/to/file.py:Class`, and options."""
+    """A layer's sequence mixer: `package.module:Class` or `path/to/file.py:Class`, and options."""
 
     mixer: str
     options: dict[str, Any] = {}
-    source_digest: str | None = None  # of a user's own file: a changed one is another model
+    source_digest: str | None = None  # of a user's file: a changed file is another model
 
 
 class StackConfig(Config):

@@ -15,8 +15,10 @@ from seqarena.report.sections import (
     lead,
     named,
     section_html,
+    stacked,
 )
 
+_LONG_CARD = 160  # characters from which a card takes the whole width
 _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
 
 
@@ -26,7 +28,10 @@ def answer_section(view: RunView) -> Section:
     if view.ranking is None:
         return Section("answer", "Answer", _landmark(name, *_not_yet(view)))
     ranking = view.ranking
-    cards = [element("li", *_card(sentence)) for sentence in ranking.recommendation]
+    cards = [
+        element("li", *_card(sentence), class_="long" if len(sentence) > _LONG_CARD else None)
+        for sentence in ranking.recommendation
+    ]
     return Section(
         "answer",
         "Answer",
@@ -194,7 +199,7 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
                 Cell(named(view, row.architecture), row.architecture),
                 Cell(str(row.place), row.place),
                 Cell(
-                    _stacked(
+                    stacked(
                         f"{row.mean:.{decimals}f}",
                         f"{row.low:.{decimals}f} to {row.high:.{decimals}f}",
                     ),
@@ -223,7 +228,7 @@ def _gap_cells(row: RankRow, leads: bool, decimals: int) -> list[Cell]:
     p_value = units.ABSENT if row.p_value is None else _probability(row.p_value)
     return [
         Cell(
-            _stacked(
+            stacked(
                 units.signed(row.gap_to_leader, decimals),
                 f"{units.signed(row.gap_low, decimals)} to {units.signed(row.gap_high, decimals)}",
             ),
@@ -234,11 +239,7 @@ def _gap_cells(row: RankRow, leads: bool, decimals: int) -> list[Cell]:
 
 
 def _heading(title: str, unit: str) -> Markup:
-    return _stacked(title, unit) if unit else element("span", title)
-
-
-def _stacked(main: str, small: str) -> Markup:
-    return join([main, " ", element("small", small, class_="under")])
+    return stacked(title, unit) if unit else element("span", title)
 
 
 def _diverged_notes(ranking: Ranking) -> list[Markup]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from seqarena.core.records import RunView
-from seqarena.report.markup import Markup, element
+from seqarena.report.markup import Markup, element, join
 from seqarena.report.reading import family
 from seqarena.report.style import css, family_colours
 
@@ -54,6 +54,11 @@ def lead(text: str) -> Markup:
 def named(view: RunView, architecture: str) -> Markup:
     """An architecture's name behind the dot of its family's colour."""
     return element("span", _swatch(view, family(view, architecture)), architecture)
+
+
+def stacked(main: str, small: str, *, wraps: bool = False) -> Markup:
+    """A cell of two lines, the second small; it may break only if it `wraps`."""
+    return join([main, " ", element("small", small, class_="under" if wraps else "under whole")])
 
 
 def family_key(view: RunView, shown: Iterable[str]) -> Markup:

@@ -1,6 +1,7 @@
 """The second half of the page: the curves, the complexity table, what was run and how."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -21,11 +22,20 @@ from seqarena.report.reading import (
     chosen_trials,
     slice_groups,
 )
-from seqarena.report.sections import Figure, Section, figure_html, lead, named, section_html
+from seqarena.report.sections import (
+    Figure,
+    Section,
+    figure_html,
+    lead,
+    named,
+    section_html,
+    stacked,
+)
 from seqarena.report.style import css, looks
 
 _NARROW = 5  # columns of a heatmap that still fit half the page
 _FORMULA = 20  # characters of a formula that a cell holds on one line
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SVG_DASHES = {
     "solid": None,
     "dash": "6 4",
@@ -154,23 +164,26 @@ def complexity_section(view: RunView) -> Section | None:
         return None
     headings = [
         "architecture",
-        "title",
         "work per layer",
         "serial steps",
         "longest path",
         "state",
         "year",
-        "paper",
-        "idea",
+        "idea and paper",
     ]
-    keys = ("work", "serial_steps", "path_length", "state", "year")
     rows = [
         [
-            Cell(named(view, name), name),
-            element("span", _said(entry, "title"), class_="named"),
-            *(Cell(_unbroken(_said(entry, key)), _said(entry, key)) for key in keys),
-            element("span", _said(entry, "paper"), class_="paper"),
-            element("span", _said(entry, "idea"), class_="idea"),
+            Cell(stacked(named(view, name), _said(entry, "title"), wraps=True), name),
+            *(
+                Cell(_formula(_said(entry, key)), _said(entry, key))
+                for key in ("work", "serial_steps", "path_length", "state")
+            ),
+            Cell(_said(entry, "year"), entry.get("year")),
+            element(
+                "div",
+                stacked(_said(entry, "idea"), _said(entry, "paper"), wraps=True),
+                class_="idea",
+            ),
         ]
         for name, entry in entries
     ]
@@ -195,9 +208,10 @@ def _said(entry: dict[str, Any], key: str) -> str:
     return units.ABSENT if value is None else str(value)
 
 
-def _unbroken(order: str) -> str:
-    """A short formula that is not to break at its spaces."""
-    return order.replace(" ", "\u00a0") if len(order) <= _FORMULA else order
+def _formula(order: str) -> str:
+    """Raised powers; a short formula is not to break at its spaces."""
+    raised = re.sub(r"\^(\d)", lambda power: power[1].translate(_RAISED), order)
+    return raised.replace(" ", "\u00a0") if len(raised) <= _FORMULA else raised
 
 
 def run_section(view: RunView) -> Section:

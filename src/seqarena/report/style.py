@@ -34,10 +34,10 @@ FAMILY_COLOURS: tuple[Colour, ...] = (
     Colour("#d55e00", "#f2833b"),  # vermillion
     Colour("#00875f", "#2fc296"),  # bluish green
     Colour("#b3548b", "#e093bd"),  # reddish purple
-    Colour("#a87400", "#e9a91c"),  # orange
     Colour("#4b5561", "#b4bec9"),  # grey, for black
-    Colour("#2f93c4", "#8fd3f7"),  # sky blue
     Colour("#7d7600", "#eee24a"),  # yellow
+    Colour("#a87400", "#e9a91c"),  # orange
+    Colour("#1c96b8", "#8fd3f7"),  # sky blue
     Colour("#7a4a2b", "#c8946c"),  # brown, beyond the eight of the palette
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")

@@ -1,0 +1,95 @@
+"""Plans and trials as data: what changes a trial's name, what can run when."""
+
+import pytest
+
+from seqarena.arena.plan import (
+    Entry,
+    Plan,
+    chosen_rate,
+    ready_trials,
+    search_trials,
+    total_trials,
+    trial,
+)
+from seqarena.core.errors import UserError
+from seqarena.models.build import model_config
+from seqarena.models.catalog import CATALOG
+from seqarena.train.budget import Budget
+from seqarena.train.optimizer import OptimizerConfig
+
+
+def entry(name: str) -> Entry:
+    config = model_config(CATALOG[name], vocab_size=9, params=None, width=16, depth=1, max_length=8)
+    return Entry(architecture=name, model=config, parameters=1)
+
+
+def make_plan(**changes: object) -> Plan:
+    fields = {
+        "name": "p", "command": "c", "task": {"kind": "language", "data": "a.txt"},
+        "task_digest": "d", "entries": (entry("elman"), entry("gru")), "excluded": {},
+        "params": 1, "budget": Budget(steps=1), "learning_rates": (0.1, 0.2), "seeds": (0, 1),
+        "repeats": 1, "batch_size": 2, "accumulation": 1, "optimizer": OptimizerConfig(),
+        "evaluations": 1, "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
+    }  # fmt: skip
+    return Plan(**fields | changes)
+
+
+def test_a_trial_is_named_by_everything_that_matters() -> None:
+    plan = make_plan()
+    first = trial(plan, plan.entries[0], 0.1, 0)
+    others = [
+        trial(plan, plan.entries[1], 0.1, 0),
+        trial(plan, plan.entries[0], 0.2, 0),
+        trial(plan, plan.entries[0], 0.1, 1),
+        trial(plan, plan.entries[0], 0.1, 0, 1),
+        *(
+            trial(changed, changed.entries[0], 0.1, 0)
+            for changed in (
+                make_plan(task_digest="e"), make_plan(code="y"), make_plan(batch_size=3),
+                make_plan(budget=Budget(steps=2)), make_plan(threads=2),
+            )
+        ),
+    ]  # fmt: skip
+    assert len({first.hash, *(other.hash for other in others)}) == 1 + len(others)
+
+
+def test_where_the_data_lies_does_not_matter() -> None:
+    moved = make_plan(task={"kind": "language", "data": "/elsewhere/b.txt"})
+    plan = make_plan()
+    assert trial(plan, plan.entries[0], 0.1, 0).hash == trial(moved, moved.entries[0], 0.1, 0).hash
+
+
+def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None:
+    plan = make_plan()
+    validation: dict[str, float | None] = {}
+    assert [role for role, _ in ready_trials(plan, validation, True)] == ["search"] * 4
+    low, high = search_trials(plan, plan.entries[0])
+    validation |= {low.hash: 2.0, high.hash: 1.0}
+    ready = ready_trials(plan, validation, True)
+    assert [role for role, _ in ready] == ["search", "search", "seed", "repeat"]
+    assert {t.training.optimizer.learning_rate for r, t in ready if r != "search"} == {0.2}
+    assert chosen_rate(plan, plan.entries[0], validation, lower_is_better=False) == 0.1
+
+
+def test_diverged_rates_are_not_chosen_and_a_diverged_architecture_runs_no_seeds() -> None:
+    plan = make_plan()
+    (low, high), others = (search_trials(plan, e) for e in plan.entries)
+    validation: dict[str, float | None] = {low.hash: None, high.hash: 5.0}
+    assert chosen_rate(plan, plan.entries[0], validation, True) == 0.2
+    validation |= {t.hash: None for t in others}
+    ready = ready_trials(plan, validation, True)
+    assert {(role, t.architecture) for role, t in ready} == {("seed", "elman"), ("repeat", "elman")}
+
+
+def test_everything_finished_leaves_nothing_and_the_count_is_right() -> None:
+    plan, validation = make_plan(), {}
+    seen = 0
+    while ready := ready_trials(plan, validation, True):
+        seen += len(ready)
+        validation |= {t.hash: float(seen) for _, t in ready}
+    assert seen == total_trials(plan) == 7
+
+
+def test_an_empty_plan_says_why() -> None:
+    with pytest.raises(UserError, match="no architecture can enter: bi_gru: it sees the future"):
+        make_plan(entries=(), excluded={"bi_gru": "it sees the future"})

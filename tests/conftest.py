@@ -1,0 +1,27 @@
+"""Shared by all tests: real data, one thread, poisoned memory."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    torch.set_num_threads(1)
+    # torch.empty is filled with NaN, so that memory read before it is written shows
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    torch.use_deterministic_algorithms(True)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, by SEQARENA_DATA."""
+    place = Path(os.environ.get("SEQARENA_DATA", ROOT.parent / "shared" / "data"))
+    if not place.is_absolute():
+        place = ROOT / place
+    if not place.is_dir():
+        pytest.skip(f"no real data at {place}: set SEQARENA_DATA")
+    return place

@@ -1,0 +1,48 @@
+"""Equal size: within 1 % of the target, and an error that helps where there is no such size."""
+
+import pytest
+
+import seqarena
+from seqarena.core.errors import UserError
+from seqarena.models.build import build, model_config
+from seqarena.models.catalog import CATALOG, LINEUP, architecture
+from seqarena.models.size import Shape, count_parameters, default_depth, solve
+
+
+@pytest.mark.parametrize("params", [60_000, 1_000_000])
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_architecture_meets_the_target(name: str, params: int) -> None:
+    shape = Shape(vocab_size=256, depth=default_depth(params), max_length=128)
+    config = solve(CATALOG[name], shape, params)
+    assert abs(count_parameters(config) - params) <= 0.01 * params
+
+
+def test_counted_without_allocation_equals_built() -> None:
+    model = build("hybrid", vocab_size=100, params=50_000)
+    assert sum(p.numel() for p in model.parameters()) == count_parameters(model.config)
+
+
+def test_an_impossible_size_names_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"lstm cannot have 100 parameters.*nearest possible is \d"):
+        build("lstm", vocab_size=256, params=100)
+
+
+def test_an_unknown_name_is_answered_with_the_near_ones() -> None:
+    with pytest.raises(UserError, match="unknown architecture 'lstn': did you mean lstm"):
+        architecture("lstn")
+
+
+def test_size_is_said_once() -> None:
+    row = CATALOG["gru"]
+    with pytest.raises(UserError, match="either a parameter count or a width"):
+        model_config(row, vocab_size=9, params=1000, width=16, depth=1, max_length=8)
+
+
+def test_the_same_seed_builds_the_same_numbers() -> None:
+    one, two = (seqarena.build("gru", vocab_size=11, width=16, seed=3) for _ in range(2))
+    assert all((a == b).all() for a, b in zip(one.parameters(), two.parameters(), strict=True))
+
+
+def test_the_lineup_is_of_causal_rows_of_the_catalog() -> None:
+    assert len(LINEUP) >= 14
+    assert all(CATALOG[name].causal for name in LINEUP)

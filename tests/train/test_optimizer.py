@@ -1,0 +1,56 @@
+"""Schedules and budgets, by hand."""
+
+import pytest
+
+from seqarena.core.errors import UserError
+from seqarena.models.build import build
+from seqarena.train.budget import Budget
+from seqarena.train.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
+
+
+def test_cosine_by_hand() -> None:
+    config = OptimizerConfig(learning_rate=1.0, warmup_fraction=0.1, final_ratio=0.2)
+    assert learning_rate_at(0.05, config) == pytest.approx(0.5)
+    assert learning_rate_at(0.1, config) == pytest.approx(1.0)
+    assert learning_rate_at(0.55, config) == pytest.approx(0.2 + 0.8 * 0.5)
+    assert learning_rate_at(1.0, config) == pytest.approx(0.2)
+
+
+def test_constant_then_decay_by_hand() -> None:
+    config = OptimizerConfig(
+        learning_rate=1.0, schedule="constant", warmup_fraction=0.1, final_ratio=0.0,
+        decay_fraction=0.2,
+    )  # fmt: skip
+    assert learning_rate_at(0.5, config) == 1.0
+    assert learning_rate_at(0.8, config) == pytest.approx(1.0)
+    assert learning_rate_at(0.9, config) == pytest.approx(0.5)
+    assert learning_rate_at(1.0, config) == pytest.approx(0.0)
+
+
+def test_only_matrices_decay() -> None:
+    model = build("attention", vocab_size=7, width=16)
+    decayed, kept = build_optimizer(model, OptimizerConfig(weight_decay=0.3)).param_groups
+    assert decayed["weight_decay"] == 0.3
+    assert kept["weight_decay"] == 0.0
+    assert all(p.dim() >= 2 for p in decayed["params"])
+    assert all(p.dim() < 2 for p in kept["params"])
+
+
+def test_budgets_in_steps() -> None:
+    assert Budget(tokens=1000).total_steps(300, 1.0) == 4
+    assert Budget(steps=7).total_steps(300, 1.0) == 7
+    assert Budget(flops=10.0).total_steps(300, 3.0) == 3
+    assert Budget(seconds=1.0).total_steps(300, 3.0) is None
+
+
+@pytest.mark.parametrize("fields", [{}, {"steps": 1, "tokens": 5}])
+def test_exactly_one_budget(fields: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="exactly one budget"):
+        Budget(**fields)
+
+
+def test_impossible_budgets() -> None:
+    with pytest.raises(UserError, match="must be positive"):
+        Budget(steps=-1)
+    with pytest.raises(UserError, match="buys no step: one costs 3"):
+        Budget(flops=1.0).total_steps(300, 3.0)
