@@ -32,7 +32,7 @@ def is_refused(result: Result, words: str) -> None:
         (b"", "empty"),
         (b"\x00\x01\x02binary", "binary"),
         (b"caf\xe9 " * 99, "UTF-8"),
-        (b"short", "short"),
+        (b"short", "only 5 characters"),
     ],
 )
 def test_bad_text(content: bytes, words: str, call: Call, tmp_path: Path) -> None:

@@ -88,11 +88,8 @@ class LiveTable:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)
-        for name, justify in (
-            ("architecture", "left"), ("trials", "right"), (f"best validation {self.metric}", "right"),
-            ("now", "left"), ("loss", "right"), ("tokens/s", "right"),
-        ):  # fmt: skip
-            table.add_column(name, justify=justify)  # pyright: ignore[reportArgumentType]
+        for name in ("architecture", "trials", f"best {self.metric}", "now", "loss", "tokens/s"):
+            table.add_column(name, justify="left" if name in ("architecture", "now") else "right")
         for entry in self.standing.plan.entries:
             table.add_row(*self._row(entry.architecture))
         return table

@@ -4,7 +4,7 @@
 the last checkpoint; calling it again goes on where it stopped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from seqarena.arena.folder import RunFolder
@@ -53,7 +53,7 @@ class Standing:
         return max(times, default=0.0)
 
 
-def reuse(standing: Standing) -> Iterator[Happening]:
+def reuse(standing: Standing) -> Generator[Happening, None, None]:
     """Finished trials of earlier calls. A rate that they settle can make further ones visible."""
     fresh = standing.ready()
     while fresh:
@@ -66,14 +66,14 @@ def reuse(standing: Standing) -> Iterator[Happening]:
         fresh = [pair for pair in standing.ready() if pair[1].hash not in standing.trials]
 
 
-def run(standing: Standing, jobs: int) -> Iterator[Happening]:
+def run(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
     """Every trial of the plan that is not finished. Stops its workers cleanly when it is closed."""
     yield from reuse(standing)
     if standing.ready():
         yield from _run_fresh(standing, jobs)
 
 
-def _run_fresh(standing: Standing, jobs: int) -> Iterator[Happening]:
+def _run_fresh(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
     with Workers(jobs) as workers:
         try:
             while True:
