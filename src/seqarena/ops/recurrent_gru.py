@@ -40,8 +40,8 @@ def gru(
 
     The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
     free; its final state is that after its last real position. `algorithm`: loop, fused or
-    stepwise; raises UserError for another. Raises UserError for `fused` with
-    the reset gate before the product, which no kernel computes.
+    stepwise; raises UserError for another, and for `fused` with the reset gate before the product,
+    which no kernel computes.
     """
     if algorithm == "loop":
         h_BTE = _loop(x_BTD, start_BE, weights)
