@@ -103,7 +103,8 @@ def ranking_figure(view: RunView) -> go.Figure:
     ranking = _ranking_of(view)
     rows, look = ranking.rows, looks(view)
     decimals = units.metric_decimals(ranking)
-    figure = blank(96 + 34 * len(rows), x_title=metric_title(view))
+    better = "← better" if view.lower_is_better else "better →"
+    figure = blank(96 + 34 * len(rows), x_title=f"{units.words(view.metric)} ({better})")
     figure.add_trace(_seed_dots(rows, look, decimals))
     for row in rows:
         figure.add_trace(_interval(row, look[row.architecture].colour.light, decimals))
@@ -124,7 +125,7 @@ def ranking_figure(view: RunView) -> go.Figure:
         ticks="",
         tickfont={"color": INK, "size": 13},
     )
-    figure.update_xaxes(tickformat=f".{max(1, decimals - 1)}f", nticks=8)
+    figure.update_xaxes(tickformat=f".{decimals}~f", nticks=8)
     figure.add_annotation(
         x=worse,
         y=1,
