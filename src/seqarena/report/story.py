@@ -197,8 +197,8 @@ def complexity_section(view: RunView) -> Section | None:
                 "Work is what one layer computes over a whole sequence; serial steps are those "
                 "that must wait for one another; the longest path is how many steps a signal "
                 "takes between two positions; state is what decoding carries along. T is the "
-                "length of the sequence, D the width, E an inner width, N the size of a state, W a window, "
-                "K a kernel, L a chunk or stride, H the number of heads."
+                "length of the sequence, D the width, E an inner width, N the size of a state, W a "
+                "window, K a kernel, L a chunk or stride, H the number of heads."
             ),
             table("Complexity and origin of each architecture", headings, rows),
         ),
