@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import scan
+from seqarena.ops.minimal import minimal_recurrence
 
 
 class MinGRUConfig(MixerConfig):
@@ -63,14 +64,15 @@ class MinGRU(Mixer):
     def mix(
         self, x_BTD: Tensor, state: MinGRUState | None, lengths_B: Tensor | None
     ) -> tuple[Tensor, MinGRUState]:
-        gate_BTE, candidate_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
-        dtype = torch.promote_types(gate_BTE.dtype, torch.float32)
-        gate_BTE, candidate_BTE = gate_BTE.to(dtype), candidate_BTE.to(dtype)
-        a_BTE = torch.sigmoid(-gate_BTE)  # 1 - z without its rounding
-        b_BTE = torch.sigmoid(gate_BTE) * candidate_value(candidate_BTE, self.candidate)
-        a_BTE, b_BTE = scan.hold(a_BTE, b_BTE, lengths_B)
-        start_BE = None if state is None else state.h_BE
-        h_BTE = scan.linear_recurrence(a_BTE, b_BTE, start_BE, algorithm=self.algorithm)
+        gate_BTE, value_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
+        h_BTE = minimal_recurrence(
+            gate_BTE,
+            value_BTE,
+            None if state is None else state.h_BE,
+            lengths_B,
+            candidate=self.candidate,
+            algorithm=self.algorithm,
+        )
         y_BTE = h_BTE.to(x_BTD.dtype)
         y_BTD = y_BTE if self.out_proj is None else self.out_proj(y_BTE)
         # a copy: a view would keep the states of all positions alive
@@ -108,10 +110,3 @@ def inner_width(width: int, expansion: float) -> int:
             "their product must be at least 1"
         )
     return inner
-
-
-def candidate_value(v: Tensor, candidate: str) -> Tensor:
-    """g of Appendix B.3 for `positive`, the identity for `linear`."""
-    if candidate == "linear":
-        return v
-    return torch.where(v >= 0, v + 0.5, torch.sigmoid(v))

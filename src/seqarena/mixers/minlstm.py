@@ -7,8 +7,9 @@ Feng, Tung, Ahmed, Bengio and Hajimirsadegh 2024, "Were RNNs All We Needed?", ar
     h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * c_t
 
 The two shares sum to one, so the state's scale does not drift with the length. They are computed
-as sigmoid(log f - log i) and its complement, which stays exact where both gates are nearly closed.
-g and the start at zero are those of minGRU (see mixers/mingru.py).
+as sigmoid(log i - log f) and its complement, which stays exact where both gates are nearly closed:
+this is minGRU's recurrence with another gate. g and the start at zero are those of minGRU (see
+mixers/mingru.py).
 
 Letters: B batch, T time, D width, E inner width (expansion times D).
 """
@@ -23,8 +24,9 @@ from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.mixers.mingru import candidate_value, inner_width
+from seqarena.mixers.mingru import inner_width
 from seqarena.ops import scan
+from seqarena.ops.minimal import minimal_recurrence
 
 
 class MinLSTMConfig(MixerConfig):
@@ -70,15 +72,15 @@ class MinLSTM(Mixer):
     def mix(
         self, x_BTD: Tensor, state: MinLSTMState | None, lengths_B: Tensor | None
     ) -> tuple[Tensor, MinLSTMState]:
-        gates_BTE = self.in_proj(x_BTD)
-        gates_BTE = gates_BTE.to(torch.promote_types(gates_BTE.dtype, torch.float32))
-        forget_BTE, input_BTE, candidate_BTE = gates_BTE.chunk(3, dim=-1)
-        ratio_BTE = F.logsigmoid(forget_BTE) - F.logsigmoid(input_BTE)
-        a_BTE = torch.sigmoid(ratio_BTE)
-        b_BTE = torch.sigmoid(-ratio_BTE) * candidate_value(candidate_BTE, self.candidate)
-        a_BTE, b_BTE = scan.hold(a_BTE, b_BTE, lengths_B)
-        start_BE = None if state is None else state.h_BE
-        h_BTE = scan.linear_recurrence(a_BTE, b_BTE, start_BE, algorithm=self.algorithm)
+        forget_BTE, input_BTE, value_BTE = self.in_proj(x_BTD).chunk(3, dim=-1)
+        h_BTE = minimal_recurrence(
+            _log_sigmoid(input_BTE) - _log_sigmoid(forget_BTE),
+            value_BTE,
+            None if state is None else state.h_BE,
+            lengths_B,
+            candidate=self.candidate,
+            algorithm=self.algorithm,
+        )
         y_BTE = h_BTE.to(x_BTD.dtype)
         y_BTD = y_BTE if self.out_proj is None else self.out_proj(y_BTE)
         # a copy: a view would keep the states of all positions alive
@@ -105,3 +107,7 @@ class MinLSTM(Mixer):
 
     def reach(self) -> float:
         return math.inf
+
+
+def _log_sigmoid(x: Tensor) -> Tensor:
+    return F.logsigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))

@@ -64,6 +64,20 @@ def hold(a_BTD: Tensor, b_BTD: Tensor, lengths_B: Tensor | None) -> tuple[Tensor
     return a_BTD.masked_fill(padding, 1.0), b_BTD.masked_fill(padding, 0.0)
 
 
+def reversed_recurrence(a_BTD: Tensor, dh_BTD: Tensor, algorithm: str) -> Tensor:
+    """g_t = dh_t + a_{t+1} g_{t+1}, zero beyond the end; no graph is recorded by its callers."""
+    if algorithm == "fused":
+        g_BTD = torch.empty_like(dh_BTD, memory_format=torch.contiguous_format)
+        last_BD = torch.zeros_like(dh_BTD[:, 0])
+        # the last step meets a zero, so that any coefficient serves it
+        a_steps = (last_BD, *reversed(a_BTD[:, 1:].unbind(1)))
+        _fused(a_steps, reversed(dh_BTD.unbind(1)), reversed(g_BTD.unbind(1)), last_BD)
+        return g_BTD
+    g_BTD = dh_BTD.flip(1)
+    _in_place(F.pad(a_BTD[:, 1:].flip(1), (0, 0) * (a_BTD.dim() - 2) + (1, 0)), g_BTD, algorithm)
+    return g_BTD.flip(1)
+
+
 def serial_steps(length: int, algorithm: str) -> int:
     """The longest chain of dependent multiply-adds over `length` positions."""
     if algorithm == "scan":
@@ -105,7 +119,7 @@ class _Recurrence(torch.autograd.Function):
         a_BTD, h_BTD, start_BD = ctx.saved_tensors
         if a_BTD.is_complex():
             a_BTD, h_BTD, start_BD = (x.conj().resolve_conj() for x in (a_BTD, h_BTD, start_BD))
-        g_BTD = _reversed_recurrence(a_BTD, dh_BTD, ctx.algorithm)
+        g_BTD = reversed_recurrence(a_BTD, dh_BTD, ctx.algorithm)
         da_BTD = None
         if ctx.needs_input_grad[0]:
             da_BTD = torch.empty_like(g_BTD)
@@ -113,20 +127,6 @@ class _Recurrence(torch.autograd.Function):
             torch.mul(g_BTD[:, 0], start_BD, out=da_BTD[:, 0])
         dstart_BD = a_BTD[:, 0] * g_BTD[:, 0] if ctx.needs_input_grad[2] else None
         return da_BTD, g_BTD, dstart_BD, None
-
-
-def _reversed_recurrence(a_BTD: Tensor, dh_BTD: Tensor, algorithm: str) -> Tensor:
-    """g_t = dh_t + a_{t+1} g_{t+1}, nothing beyond the end."""
-    if algorithm == "fused":
-        g_BTD = torch.empty_like(dh_BTD, memory_format=torch.contiguous_format)
-        last_BD = torch.zeros_like(dh_BTD[:, 0])
-        # the last step meets a zero, so that any coefficient serves it
-        a_steps = (last_BD, *reversed(a_BTD[:, 1:].unbind(1)))
-        _fused(a_steps, reversed(dh_BTD.unbind(1)), reversed(g_BTD.unbind(1)), last_BD)
-        return g_BTD
-    g_BTD = dh_BTD.flip(1)
-    _in_place(F.pad(a_BTD[:, 1:].flip(1), (0, 0) * (a_BTD.dim() - 2) + (1, 0)), g_BTD, algorithm)
-    return g_BTD.flip(1)
 
 
 def _fused(

@@ -185,6 +185,11 @@ def _state_of_padded(
 
 
 def _powers(exponent_DN: Tensor, count: int) -> Tensor:
-    """exp(e t) for t = 0 ... count - 1: [D, count, N]."""
-    steps_L = torch.arange(count, device=exponent_DN.device, dtype=exponent_DN.real.dtype)
-    return torch.exp(exponent_DN[:, None] * steps_L[:, None])
+    """exp(e t) for t = 0 ... count - 1: [D, count, N].
+
+    From its parts, since the complex exponential of torch is some thirty times slower on a CPU.
+    """
+    steps_L1 = torch.arange(count, device=exponent_DN.device, dtype=exponent_DN.real.dtype)[:, None]
+    size_DLN = torch.exp(exponent_DN.real[:, None] * steps_L1)
+    angle_DLN = exponent_DN.imag[:, None] * steps_L1
+    return torch.complex(size_DLN * torch.cos(angle_DLN), size_DLN * torch.sin(angle_DLN))
