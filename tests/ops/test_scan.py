@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.ops.scan import ALGORITHMS, hold, linear_recurrence, serial_steps
+from seqarena.ops.scan import ALGORITHMS, linear_recurrence, serial_steps
 
 FAST = ALGORITHMS[1:]
 # float64: 2e-16 a step, at most 257 steps, |a| <= 1. float32: 6e-8 a step and as many steps, so
@@ -71,10 +71,11 @@ def test_gradcheck(algorithm, dtype):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_hold_keeps_the_state_of_padded_rows(algorithm):
+def test_ones_and_zeros_keep_the_state_of_padded_rows(algorithm):
     a, b, start, _ = problem(20, torch.float64)
-    lengths = torch.tensor([20, 7, 0])
-    h = linear_recurrence(*hold(a, b, lengths), start, algorithm=algorithm)
+    padding = (torch.arange(20) >= torch.tensor([[20], [7], [0]]))[..., None]
+    held = a.masked_fill(padding, 1.0), b.masked_fill(padding, 0.0)
+    h = linear_recurrence(*held, start, algorithm=algorithm)
     assert torch.equal(h[2, -1], start[2])
     alone = linear_recurrence(a[1:2, :7], b[1:2, :7], start[1:2], algorithm=algorithm)
     torch.testing.assert_close(h[1:2, -1], alone[:, -1], **TOLERANCES[torch.float64])

@@ -26,7 +26,6 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from seqarena.core.errors import unknown_name
-from seqarena.core.shapes import lengths_to_mask
 
 ALGORITHMS = ("loop", "scan", "chunked", "fused")
 CHUNK_LENGTH = 16
@@ -38,7 +37,7 @@ def linear_recurrence(
     """Every h_t of the recurrence: h_BTD in the shape of b, in at least float32 (or complex64).
 
     `a_BTD` broadcasts to `b_BTD`; either may be complex. `start_BD` None is zero. The final state
-    is h_BTD[:, -1]; with `hold` applied first it is the right one for right-padded rows too.
+    is h_BTD[:, -1]: for right-padded rows too, where a is 1 and b is 0 at the padding.
     Gradients of first order flow to a, b and start with every algorithm, of higher order with
     `loop` only. Raises UserError for an unknown algorithm.
     """
@@ -53,15 +52,6 @@ def linear_recurrence(
     if algorithm == "loop":
         return _loop(a_BTD, b_BTD, start_BD)
     return _Recurrence.apply(a_BTD, b_BTD, start_BD, algorithm)  # pyright: ignore[reportReturnType]
-
-
-def hold(a_BTD: Tensor, b_BTD: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Coefficients that keep the state still beyond each row's length: there a = 1 and b = 0."""
-    if lengths_B is None:
-        return a_BTD, b_BTD
-    padding_BT = ~lengths_to_mask(lengths_B, b_BTD.shape[1])
-    padding = padding_BT.reshape(*padding_BT.shape, *[1] * (b_BTD.dim() - 2))
-    return a_BTD.masked_fill(padding, 1.0), b_BTD.masked_fill(padding, 0.0)
 
 
 def reversed_recurrence(a_BTD: Tensor, dh_BTD: Tensor, algorithm: str) -> Tensor:
