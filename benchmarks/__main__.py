@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.rows import ROWS
 from benchmarks.side_by_side import Outcome, compare
 from seqarena.core import runtime
+from seqarena.core.malloc import keep_freed_memory
 
 LATEST = Path(__file__).with_name("latest.json")
 
@@ -26,8 +27,9 @@ LATEST = Path(__file__).with_name("latest.json")
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
+    memory = keep_freed_memory().name if arguments.malloc == "keep" else "returned"
     dtype = runtime.resolve_dtype(arguments.dtype, "cpu").name
-    facts = _facts(arguments, dtype)
+    facts = {**_facts(arguments, dtype), "freed memory": memory}
     console = Console()
     console.print(", ".join(f"{key} {value}" for key, value in facts.items()))
     outcomes = []
@@ -46,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=runtime.available_cores())
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--clock", choices=["wall", "process"], default="wall")
+    parser.add_argument("--malloc", choices=["keep", "default"], default="keep")
     return parser.parse_args()
 
 
