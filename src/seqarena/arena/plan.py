@@ -18,8 +18,6 @@ from seqarena.train.optimizer import OptimizerConfig
 
 Role = Literal["search", "seed", "repeat"]
 
-DEFAULT_LEARNING_RATES = (1e-3, 3e-3, 1e-2)
-
 
 class Entry(Config):
     """One architecture of the comparison: its catalog row's facts and its solved model."""

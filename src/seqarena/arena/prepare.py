@@ -34,7 +34,7 @@ class Wish(Config):
     seeds: int
     first_seed: int = 0
     repeats: int = 1
-    batch_size: int = 16
+    batch_size: int = 8
     accumulation: int = 1
     optimizer: OptimizerConfig = OptimizerConfig()
     dropout: float = 0.0

@@ -31,7 +31,7 @@ Params = Annotated[
 ]
 Depth = Annotated[int | None, typer.Option(help="Layers. Default: follows from --params.")]
 Tokenizer = Annotated[str, typer.Option(help="byte, char or bpe:N (language only).")]
-Length = Annotated[int | None, typer.Option(help="Tokens in a training sequence [128].")]
+Length = Annotated[int | None, typer.Option(help="Tokens in a training sequence [64].")]
 Steps = Annotated[str | None, typer.Option(help="Budget: optimizer steps.")]
 Tokens = Annotated[str | None, typer.Option(help="Budget: tokens [200k].")]
 Flops = Annotated[str | None, typer.Option(help="Budget: floating-point operations of training.")]
@@ -66,12 +66,12 @@ def compare(
     seconds: Seconds = None,
     rates: Annotated[
         str, typer.Option(help="Learning rates tried, chosen on validation.")
-    ] = "1e-3,3e-3,1e-2",
+    ] = "2e-3,6e-3,2e-2",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds at the chosen rate.")] = 3,
     repeats: Annotated[
         int, typer.Option(min=0, help="Runs of one trial once more, to see that runs repeat.")
     ] = 1,
-    batch: Batch = 16,
+    batch: Batch = 8,
     dropout: Dropout = 0.0,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials at a time [cores].")] = None,
     device: Device = "auto",

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqarena.core.errors import UserError
-
 if TYPE_CHECKING:
     from seqarena.mixers.base import Mixer, MixerConfig
 
@@ -92,8 +90,11 @@ def check(
             try:
                 run_check(under_test)
                 outcome = "ok"
-            except (ContractError, UserError) as error:
+            except ContractError as error:
                 outcome = f"FAILED: {error}"
+                failed += 1
+            except Exception as error:  # the mixer's own: it is what is being checked
+                outcome = f"FAILED: {type(error).__name__}: {error}"
                 failed += 1
             print(
                 f"  {check_name:<12} {outcome}  ({time.perf_counter() - start:.1f} s)", flush=True

@@ -44,7 +44,7 @@ def train(
     tokens: compare.Tokens = None,
     flops: compare.Flops = None,
     seconds: compare.Seconds = None,
-    rate: Annotated[str, typer.Option(help="Learning rate at its peak.")] = "3e-3",
+    rate: Annotated[str, typer.Option(help="Learning rate at its peak.")] = "6e-3",
     schedule: Annotated[str, typer.Option(help="cosine, or constant (then a linear fall).")] = (
         "cosine"
     ),
@@ -53,7 +53,7 @@ def train(
     weight_decay: Annotated[float, typer.Option()] = 0.1,
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    batch: compare.Batch = 16,
+    batch: compare.Batch = 8,
     accumulation: Annotated[
         int, typer.Option(min=1, help="Pieces that a batch is computed in, to save memory.")
     ] = 1,

@@ -5,11 +5,11 @@ covers the sequence mixers of an architecture; embedding, channel mixers and hea
 all of them.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.mixers.base import Complexity
 from seqarena.models.catalog import Architecture, architecture
 from seqarena.models.language_model import ModelConfig, build_model
 from seqarena.models.stack import load_mixer
@@ -29,7 +29,7 @@ def describe(row: Architecture) -> dict[str, Any]:
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
     orders = [mixer_class.complexity for mixer_class in classes]
-    return facts | {field: _joined(orders, field) for field in Complexity._fields}
+    return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
 
 def numeric_row(config: ModelConfig, length: int) -> dict[str, int]:
@@ -49,6 +49,6 @@ def numeric_row(config: ModelConfig, length: int) -> dict[str, int]:
     }
 
 
-def _joined(orders: list[Complexity], field: str) -> str:
+def _joined(orders: Iterable[NamedTuple], field: str) -> str:
     """Each different order once, in the order of the layers."""
     return "; ".join(dict.fromkeys(getattr(order, field) for order in orders))

@@ -17,7 +17,7 @@ class LanguageConfig(Config):
     data: str | None = None
     text_field: str = "text"  # of JSON lines and Parquet
     tokenizer: str = "byte"  # byte, char or bpe:N
-    sequence_length: int = Field(128, ge=1)
+    sequence_length: int = Field(64, ge=1)
     validation_fraction: float = 0.05
     test_fraction: float | Literal["validation"] = 0.05  # "validation": test on the same text
 

@@ -26,7 +26,7 @@ class TrainConfig(Config):
 
     budget: Budget
     optimizer: OptimizerConfig = OptimizerConfig()
-    batch_size: int = 16  # sequences of one optimizer step
+    batch_size: int = 8  # sequences of one optimizer step
     accumulation: int = 1  # pieces that a step's batch is computed in
     seed: int = 0
     device: str = "cpu"
