@@ -105,6 +105,14 @@ def test_zero_order_hold_solves_the_differential_equation():
     assert abs(held - x) < 1e-5
 
 
+def test_zero_order_hold_keeps_its_digits_at_small_steps():
+    """b = step (1 + e/2 + ...): a difference of two numbers near one would leave four digits."""
+    a = torch.tensor([[-0.5 + 0.25j]], dtype=torch.complex64)
+    system = zero_order_hold(torch.tensor([1e-4]), a, torch.ones_like(a))
+    expected = 1e-4 * (1 + 0.5e-4 * complex(a))
+    assert abs(complex(system.input_DN) / expected - 1) < 3e-7
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_autocast_does_not_reach_the_products(algorithm):
     inputs, _ = problem(70, torch.float32)

@@ -41,7 +41,11 @@ class Diagonal(NamedTuple):
 def zero_order_hold(step_D: Tensor, a_DN: Tensor, c_DN: Tensor) -> Diagonal:
     """x' = A x + u sampled every `step_D` with its input held between: b = (exp(e) - 1) / A."""
     exponent_DN = step_D[:, None] * a_DN
-    return Diagonal(exponent_DN, torch.expm1(exponent_DN) / a_DN, c_DN)
+    x_DN, angle_DN = exponent_DN.real, exponent_DN.imag
+    # exp(x + i angle) - 1 without cancellation near zero, from real functions for speed
+    real_DN = torch.expm1(x_DN) * torch.cos(angle_DN) - 2 * torch.sin(angle_DN / 2).square()
+    change_DN = torch.complex(real_DN, torch.exp(x_DN) * torch.sin(angle_DN))
+    return Diagonal(exponent_DN, change_DN / a_DN, c_DN)
 
 
 def diagonal_ssm(
