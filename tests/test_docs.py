@@ -30,7 +30,7 @@ def test_the_worked_example_passes_the_contract(example: Path) -> None:
 
 def test_without_its_padding_line_it_fails_as_the_document_says(example: Path) -> None:
     text = example.read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if "hold(" in line)
+    line = next(line for line in text.splitlines() if ".where(" in line)
     example.write_text(text.replace(line, ""), encoding="utf-8")
     result = CliRunner().invoke(app, ["check", f"{example}:EMA"])
     assert result.exit_code == 1

@@ -43,6 +43,14 @@ def test_budgets_in_steps() -> None:
     assert Budget(seconds=1.0).total_steps(300, 3.0) is None
 
 
+def test_marked_spectra_do_not_decay() -> None:
+    model = build("mamba", vocab_size=7, width=16)
+    _, kept = build_optimizer(model, OptimizerConfig()).param_groups
+    spectra = [p for name, p in model.named_parameters() if "a_log" in name]
+    assert spectra
+    assert all(any(p is other for other in kept["params"]) for p in spectra)
+
+
 @pytest.mark.parametrize("fields", [{}, {"steps": 1, "tokens": 5}])
 def test_exactly_one_budget(fields: dict[str, int]) -> None:
     with pytest.raises(UserError, match="exactly one budget"):

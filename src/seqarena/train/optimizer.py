@@ -30,11 +30,17 @@ class OptimizerConfig(Config):
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices alone: biases, norms and other vectors are left as they are."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
+    """AdamW that decays matrices alone: biases, norms and other vectors are left as they are, and
+    so are parameters that their mixer marks `no_weight_decay` (the spectra of state spaces)."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            spared = parameter.dim() < 2 or getattr(parameter, "no_weight_decay", False)
+            (kept if spared else decayed).append(parameter)
     groups = [
-        {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
         [group for group in groups if group["params"]],
