@@ -72,17 +72,16 @@ def _table(outcome: Outcome) -> Table:
     caption = "\n".join([settings, *row.checks])
     table = Table(title=row.title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("implementation")
-    for heading in ("parameters", "tokens/s", "ours/theirs", "lowest..highest"):
-        table.add_column(heading, justify="right")
+    for heading in ("parameters", "tokens/s", "ours/theirs", "lowest..highest", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
     for contender in row.contenders:
         size = "" if contender.parameters is None else f"{contender.parameters:,}"
         speed = f"{outcome.tokens_per_second(contender.name):,.0f}"
         against = [ratio for ratio in outcome.ratios if ratio.theirs == contender.name]
-        medians = "\n".join(
-            f"{_against(outcome, r.ours)}{r.median:.2f}{' lost' if r.lost else ''}" for r in against
-        )
+        medians = "\n".join(f"{_against(outcome, r.ours)}{r.median:.2f}" for r in against)
         spreads = "\n".join(f"{r.low:.2f}..{r.high:.2f}" for r in against)
-        table.add_row(contender.name, size, speed, medians, spreads)
+        verdicts = "\n".join(r.verdict for r in against)
+        table.add_row(contender.name, size, speed, medians, spreads, verdicts)
     return table
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from transformers import MambaConfig, MambaForCausalLM
+from transformers.utils import logging
 
 from benchmarks import gpt
 from benchmarks.side_by_side import Contender, Row
@@ -15,6 +16,8 @@ from seqarena.models.stack import LayerConfig, StackConfig
 from seqarena.ops.scan import ALGORITHMS, linear_recurrence
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling
+
+logging.set_verbosity_error()  # that its Mamba runs without CUDA kernels is in the row's name
 
 RECURRENT = {
     "lstm": ("seqarena.mixers.lstm:LSTM", nn.LSTM),
@@ -35,7 +38,7 @@ def transformer(dtype: str) -> Row:
     }
     tokens = batch(B, T)
     functions: dict[str, Callable[[Tensor], Tensor]] = {
-        name: partial(_gpt2_logits, other) if name.startswith("transformers") else other
+        name: partial(_their_logits, other) if name.startswith("transformers") else other
         for name, other in others.items()
     }
     with torch.no_grad():
@@ -153,7 +156,7 @@ def mamba(dtype: str) -> Row:
             "transformers Mamba (slow path)",
             False,
             theirs,
-            partial(_gpt2_logits, theirs),
+            partial(_their_logits, theirs),
             tokens,
             dtype,
         ),
@@ -198,7 +201,7 @@ def _our_logits(model: LanguageModel, tokens_BT: Tensor) -> Tensor:
     return model(tokens_BT)[0]
 
 
-def _gpt2_logits(model: nn.Module, tokens_BT: Tensor) -> Tensor:
+def _their_logits(model: nn.Module, tokens_BT: Tensor) -> Tensor:
     return model(tokens_BT, use_cache=False).logits
 
 

@@ -49,8 +49,11 @@ class Ratio(NamedTuple):
     high: float
 
     @property
-    def lost(self) -> bool:
-        return self.median < 1.0
+    def verdict(self) -> str:
+        """`level` where some pairs went one way and some the other."""
+        if self.low > 1.0:
+            return "won"
+        return "lost" if self.high < 1.0 else "level"
 
 
 class Outcome(NamedTuple):
