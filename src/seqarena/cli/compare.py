@@ -29,6 +29,9 @@ Setting = Annotated[
 Params = Annotated[
     str | None, typer.Option(help="Parameters of every model, to within 1 %: 100k, 1M.")
 ]
+Width = Annotated[
+    int | None, typer.Option(min=1, help="The same width instead of the same --params.")
+]
 Depth = Annotated[int | None, typer.Option(help="Layers. Default: follows from --params.")]
 Tokenizer = Annotated[str, typer.Option(help="byte, char or bpe:N (language only).")]
 Length = Annotated[int | None, typer.Option(help="Tokens in a training sequence [64].")]
@@ -57,6 +60,7 @@ def compare(
     task: Task = "language",
     settings: Setting = None,
     params: Params = None,
+    width: Width = None,
     depth: Depth = None,
     tokenizer: Tokenizer = "byte",
     length: Length = None,
@@ -94,7 +98,8 @@ def compare(
     wish = Wish(
         command=options.command_line(),
         budget=make_budget(steps, tokens, flops, seconds),
-        params=options.whole(params or "100k", "--params"),
+        params=options.whole(params or (None if width else "100k"), "--params"),
+        width=width,
         depth=depth,
         learning_rates=options.rates(rates),
         seeds=seeds,

@@ -36,7 +36,7 @@ def train(
     task: compare.Task = "language",
     settings: compare.Setting = None,
     params: compare.Params = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Width instead of --params.")] = None,
+    width: compare.Width = None,
     depth: compare.Depth = None,
     tokenizer: compare.Tokenizer = "byte",
     length: compare.Length = None,

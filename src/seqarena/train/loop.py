@@ -51,6 +51,7 @@ class Trainer:
         self.config = config
         self.optimizer = build_optimizer(model, config.optimizer)
         self.progress = Progress()
+        # for the budget: where a task mixes lengths, every example counts as the longest
         self.tokens_per_step = config.batch_size * task.sequence_length
         self.flops_per_step = config.batch_size * model.training_flops(task.sequence_length)
         self.total_steps = config.budget.total_steps(self.tokens_per_step, self.flops_per_step)
@@ -95,7 +96,7 @@ class Trainer:
         if math.isfinite(loss):
             self.optimizer.step()
         progress.step += 1
-        progress.tokens += self.tokens_per_step
+        progress.tokens += batch.inputs_BT.numel()
         return StepRecord(
             step=progress.step,
             tokens=progress.tokens,
