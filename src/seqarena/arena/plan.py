@@ -5,6 +5,7 @@ a finished trial is never run twice, and a changed one is never mistaken for it.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -74,7 +75,7 @@ class Trial(Config):
     code: str
     repetition: int = 0
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Names the trial's folder. Where the data file lies does not matter, its content does."""
         fields = self.model_dump(mode="json")

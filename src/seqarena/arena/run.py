@@ -76,15 +76,11 @@ def run(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
 def _run_fresh(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
     with Workers(jobs) as workers:
         try:
-            while True:
-                running = {trial.hash for trial in workers.running}
-                waiting = [pair for pair in standing.ready() if pair[1].hash not in running]
-                if not waiting and not running:
-                    return
+            waiting = standing.ready()
+            while waiting or workers.running:
                 waiting.sort(key=lambda pair: -standing.seconds_of(pair[1].architecture))
-                for role, trial in waiting:
-                    if not workers.has_idle:
-                        break
+                while waiting and workers.has_idle:
+                    role, trial = waiting.pop(0)
                     standing.trials[trial.hash] = role, trial
                     workers.start(trial, standing.folder.trial_path(trial))
                     yield Happening("started", role, trial)
@@ -95,6 +91,9 @@ def _run_fresh(standing: Standing, jobs: int) -> Generator[Happening, None, None
                         standing.failures[event.trial.architecture] = event.payload
                     role = standing.trials[event.trial.hash][0]
                     yield Happening(event.kind, role, event.trial, event.payload)
+                    if event.kind != "progress":
+                        running = {trial.hash for trial in workers.running}
+                        waiting = [p for p in standing.ready() if p[1].hash not in running]
         except BaseException:
             workers.stop()
             raise
