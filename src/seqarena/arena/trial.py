@@ -28,8 +28,8 @@ from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
 
 CHECKPOINT_SECONDS = 20.0
-EVALUATION_TOKENS = 16_384  # tokens that one evaluation batch holds at most
-VALIDATION_BATCHES = 4  # of the curve's points; the last one uses the whole split
+EVALUATION_TOKENS = 8_192  # tokens that one evaluation batch holds at most
+VALIDATION_BATCHES = 1  # of a point of the curve; the last one uses the whole split
 
 
 class TrialProgress(NamedTuple):
