@@ -135,7 +135,7 @@ _ROWS = (
         "linear_attention", "Linear attention", "linear attention", 2020,
         "Katharopoulos et al. 2020",
         "attention without the softmax is a recurrence over a matrix",
-        (_mixer("linear_attention:LinearAttention"),),
+        (_mixer("linear_attention:LinearAttention"),), {"positions": "sinusoidal"},
     ),
     Architecture(
         "s4d", "Diagonal state space (S4D)", "state space", 2022, "Gu et al. 2022",

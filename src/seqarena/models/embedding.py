@@ -1,8 +1,11 @@
 """Token embedding, with sinusoidal or learned positions added to it when the model asks for them.
 
-Positions inside a mixer (rotary, ALiBi) are the mixer's own; recurrent mixers need none.
+Positions inside a mixer (rotary, ALiBi) are the mixer's own; recurrent mixers need none. Beside
+sinusoids, whose size is one, tokens are drawn from N(0, 1/D) and scaled by sqrt(D), as in Vaswani
+et al. 2017, section 3.4; else they are drawn as in GPT-2.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -23,7 +26,9 @@ class TokenEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocab_size, width)
-        nn.init.normal_(self.tokens.weight, std=INITIAL_STD)
+        self.scale = math.sqrt(width)  # of tokens beside sinusoids
+        std = 1.0 / self.scale if positions == "sinusoidal" else INITIAL_STD
+        nn.init.normal_(self.tokens.weight, std=std)
         self.positions = positions
         self.learned: nn.Embedding | None = None
         if positions == "learned":
@@ -37,6 +42,8 @@ class TokenEmbedding(nn.Module):
         """Also returns the position after the last: an int, or a tensor [B] once rows differ."""
         length = tokens_BT.shape[1]
         x_BTD = self.tokens(tokens_BT)
+        if self.positions == "sinusoidal":
+            x_BTD = x_BTD * self.scale
         if self.positions != "none":
             x_BTD = x_BTD + self._position_vectors(tokens_BT, start, mask_BT).to(x_BTD.dtype)
         end = start + (length if mask_BT is None else mask_BT.sum(dim=1))
