@@ -102,3 +102,14 @@ def test_models_lists_the_catalog(call: Call) -> None:
     found = json.loads(call("models", "--json").output)
     assert {"lstm", "attention", "mamba"} <= set(found)
     assert "lstm" in call("models").output
+
+
+def test_a_diverged_architecture_is_excluded_with_the_reason(tmp_path: Path, call: Call) -> None:
+    words = (
+        "compare --models irnn,mingru --params 40k --steps 40 --length 32 --seeds 1 --repeats 0 "
+        f"--rates 1e9 --no-measure --jobs 1 --name d --runs {tmp_path}"
+    )
+    output = call(*words.split()).output
+    assert "diverged" in output
+    assert "Nothing is ranked" in output or "irnn" in output
+    assert (tmp_path / "d" / "report.html").exists()

@@ -207,6 +207,7 @@ def whole_view() -> RunView:
             processor="a processor of 2 cores",
             device="cpu",
             dtype="float32",
+            freed_memory="kept",
             threads=2,
             algorithms=("loop", "loop"),
             started_at="2026-01-02T03:04:05Z",

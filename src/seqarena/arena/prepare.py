@@ -11,6 +11,7 @@ from seqarena.arena.plan import Entry, Plan
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
+from seqarena.core.malloc import keep_freed_memory
 from seqarena.measure.complexity import describe
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture
@@ -92,9 +93,11 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
     name = wish.name or _default_name(task, fields, facts)
     plan = Plan(name=name, **fields)
     folder = RunFolder(wish.runs / name)
+    memory = keep_freed_memory()
     choices = (
         f"device: {device.name} ({device.reason})",
         f"dtype: {dtype.name} ({dtype.reason})",
+        f"freed memory: {memory.name} ({memory.reason})",
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
     )
     return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)

@@ -14,6 +14,7 @@ from seqarena.arena.folder import write_atomically
 from seqarena.arena.plan import Trial
 from seqarena.core import runtime
 from seqarena.core.errors import UserError
+from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.records import (
     EvaluationRecord,
     Provenance,
@@ -101,7 +102,10 @@ def _train(
     watch: Callable[[TrialProgress], bool],
 ) -> ResultRecord:
     facts = runtime.provenance(
-        trial.training.device, trial.training.dtype, trainer.model.algorithms
+        trial.training.device,
+        trial.training.dtype,
+        keep_freed_memory().name,
+        trainer.model.algorithms,
     )
     _write(file, facts)
     evaluator = _Evaluator(trial, trainer)

@@ -10,7 +10,12 @@ from pydantic import BaseModel, ConfigDict
 class Config(BaseModel):
     """Base of every configuration: immutable, and a field that does not exist is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        ser_json_inf_nan="strings",  # JSON has no infinity; these come back as they were
+    )
 
 
 def canonical_json(value: Any) -> str:

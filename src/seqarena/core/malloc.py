@@ -26,5 +26,5 @@ def keep_freed_memory() -> Choice:
     mallopt = ctypes.CDLL(None).mallopt
     # no block of its own mapping, and the heap's end is never cut
     if mallopt(_M_MMAP_MAX, 0) and mallopt(_M_TRIM_THRESHOLD, -1):
-        return Choice("kept", "asked for: freed memory stays in the process")
+        return Choice("kept", "in the process: training faults fewer pages in")
     return Choice("returned", "the C library refused to keep freed memory")

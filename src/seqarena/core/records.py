@@ -28,6 +28,7 @@ class Provenance(Config):
     device: str
     dtype: str
     threads: int
+    freed_memory: str  # kept in the process, or returned to the system (core/malloc.py)
     algorithms: tuple[str, ...]  # one a layer, as resolved from `auto`
     started_at: str  # ISO 8601, UTC
 

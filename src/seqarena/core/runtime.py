@@ -93,7 +93,9 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def provenance(device: str, dtype: str, algorithms: tuple[str, ...]) -> Provenance:
+def provenance(
+    device: str, dtype: str, freed_memory: str, algorithms: tuple[str, ...]
+) -> Provenance:
     """The record of where and how numbers come to be."""
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
     return Provenance(
@@ -106,6 +108,7 @@ def provenance(device: str, dtype: str, algorithms: tuple[str, ...]) -> Provenan
         device=device,
         dtype=dtype,
         threads=torch.get_num_threads(),
+        freed_memory=freed_memory,
         algorithms=algorithms,
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )

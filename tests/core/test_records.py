@@ -1,0 +1,36 @@
+"""Records come back as they were written; torn and foreign lines are told apart."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from seqarena.core.errors import UserError
+from seqarena.core.records import StepRecord, parse_record, read_records
+
+
+def step(loss_nats: float) -> StepRecord:
+    return StepRecord(
+        step=1, tokens=2, loss_nats=loss_nats, gradient_norm=float("inf"), learning_rate=0.1,
+        training_seconds=0.5,
+    )  # fmt: skip
+
+
+def test_a_diverged_step_comes_back() -> None:
+    found = parse_record(step(float("nan")).model_dump_json())
+    assert math.isnan(found.loss_nats)
+    assert found.gradient_norm == math.inf
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    line = step(1.0).model_dump_json()
+    path.write_text(line + "\n" + line[:20])
+    assert list(read_records(path)) == [step(1.0)]
+
+
+def test_a_foreign_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"kind": "step"}\n' + step(1.0).model_dump_json() + "\n")
+    with pytest.raises(UserError, match=r"records.jsonl, line 1: not a record of this version"):
+        list(read_records(path))
