@@ -1,5 +1,7 @@
 """`python -m benchmarks`: runs the rows, prints a table, writes benchmarks/latest.json.
 
+A ratio is the speed of ours over theirs, the median of the turns' pairs and their range.
+
 --rows transformer lstm ...   some rows alone
 --repeats 7                   turns of each row
 --clock process               processor seconds, for a machine that others use as well
@@ -72,10 +74,10 @@ def _table(outcome: Outcome) -> Table:
     caption = "\n".join([settings, *row.checks])
     table = Table(title=row.title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("implementation")
-    for heading in ("parameters", "tokens/s", "ours/theirs", "lowest..highest", ""):
+    for heading in ("size", "tokens/s", "ratio", "low..high", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for contender in row.contenders:
-        size = "" if contender.parameters is None else f"{contender.parameters:,}"
+        size = "" if contender.parameters is None else f"{contender.parameters / 1e6:.2f}M"
         speed = f"{outcome.tokens_per_second(contender.name):,.0f}"
         against = [ratio for ratio in outcome.ratios if ratio.theirs == contender.name]
         medians = "\n".join(f"{_against(outcome, r.ours)}{r.median:.2f}" for r in against)

@@ -18,7 +18,7 @@ from seqarena.report.sections import (
     stacked,
 )
 
-_LONG_CARD = 160  # characters from which a card takes the whole width
+_LONG_CARD = 200  # characters from which a card takes the whole width
 _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
 
 
