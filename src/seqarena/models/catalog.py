@@ -128,7 +128,7 @@ _ROWS = (
     ),
     Architecture(
         "sparse_attention", "Strided sparse attention", "attention", 2019, "Child et al. 2019",
-        "attention over a local window and every so-manieth position before it",
+        "attention over a local window and every L-th position before it",
         (_mixer("sparse_attention:SparseAttention"),),
     ),
     Architecture(
