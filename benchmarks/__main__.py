@@ -1,10 +1,9 @@
 """`python -m benchmarks`: runs the rows, prints a table, writes benchmarks/latest.json.
 
-A ratio is the speed of ours over theirs, the median of the turns' pairs and their range.
-
---rows transformer lstm ...   some rows alone
---repeats 7                   turns of each row
---clock process               processor seconds, for a machine that others use as well
+A ratio is the speed of ours over theirs, the median of the turns' pairs and their range. Freed
+memory is kept in the process unless `--malloc default` is given, for every contender alike: all of
+them run in this one process. `--clock process` counts processor seconds, for a machine that others
+use as well.
 """
 
 import argparse
