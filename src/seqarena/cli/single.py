@@ -129,9 +129,15 @@ def run_single(wish: "Wish", config: "TaskConfig", row: "Architecture") -> "Prep
             with Progress(console=console, transient=True) as bar:
                 line = bar.add_task("training", total=1.0)
 
+                tenths = 0
+
                 def watch(progress: TrialProgress) -> bool:
+                    nonlocal tenths
                     words = f"loss {progress.loss_nats:.3f}  {progress.tokens_per_second:,.0f}/s"
                     bar.update(line, completed=progress.share, description=words)
+                    if not console.is_terminal and int(progress.share * 10) > tenths:
+                        tenths = int(progress.share * 10)
+                        console.print(f"{progress.share:4.0%}  {words}", highlight=False)
                     return not interrupted
 
                 run_trial(trial, prepared.folder.trial_path(trial), watch=watch)
