@@ -77,10 +77,7 @@ class RunFolder:
 
     def result(self, trial: Trial) -> ResultRecord | None:
         """The trial's result, None while it is not finished."""
-        last = None
-        for record in read_records(self.trial_path(trial) / "records.jsonl"):
-            last = record
-        return last if isinstance(last, ResultRecord) else None
+        return last_result(self.trial_path(trial) / "records.jsonl")
 
     def measures(self) -> list[MeasureRecord]:
         return [r for r in read_records(self.measures_path) if isinstance(r, MeasureRecord)]
@@ -104,6 +101,14 @@ _WORDS = {
     "params": "parameter target",
     "budget": "budget",
 }
+
+
+def last_result(path: Path) -> ResultRecord | None:
+    """The result that ends a trial's records, None while it is not finished."""
+    last = None
+    for record in read_records(path):
+        last = record
+    return last if isinstance(last, ResultRecord) else None
 
 
 def write_atomically(path: Path, text: str) -> None:

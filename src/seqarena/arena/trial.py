@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 import torch
 
-from seqarena.arena.folder import write_atomically
+from seqarena.arena.folder import last_result, write_atomically
 from seqarena.arena.plan import Trial
 from seqarena.core import runtime
 from seqarena.core.errors import UserError
@@ -60,7 +60,7 @@ def run_trial(
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         records_path = folder / "records.jsonl"
-        finished = _last_result(records_path)
+        finished = last_result(records_path)
         if finished is not None:
             return finished
         write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
@@ -188,13 +188,6 @@ class _Evaluator:
             chunk_values=scores.chunk_values if max_batches is None else (),
             slices=scores.slices if max_batches is None else {},
         )
-
-
-def _last_result(path: Path) -> ResultRecord | None:
-    last = None
-    for record in read_records(path):
-        last = record
-    return last if isinstance(last, ResultRecord) else None
 
 
 def _rewind(path: Path, step: int) -> None:
