@@ -11,6 +11,7 @@ from seqarena.arena.plan import (
     total_trials,
     trial,
 )
+from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
@@ -19,7 +20,7 @@ from seqarena.train.optimizer import OptimizerConfig
 
 
 def entry(name: str) -> Entry:
-    config = model_config(CATALOG[name], vocab_size=9, params=None, width=16, depth=1, max_length=8)
+    config = model_config(CATALOG[name], own_inputs(9), params=None, width=16, depth=1)
     return Entry(architecture=name, model=config, parameters=1)
 
 

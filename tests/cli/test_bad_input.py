@@ -45,7 +45,7 @@ def test_bad_text(content: bytes, words: str, call: Call, tmp_path: Path) -> Non
     [
         (["compare", "missing.txt"], "missing.txt"),
         (["compare", "--models", "lstn"], "unknown architecture 'lstn': did you mean lstm"),
-        (["compare", "--models", "bi_gru"], "bi_gru: it sees the future, which language forbids"),
+        (["compare", "--models", "bi_gru"], "bi_gru: it sees the future, which this task forbids"),
         (["compare", "--models", "gru,gru"], "'gru' is named twice"),
         (["compare", "--models", "gru", "--params", "10"], "nearest possible is"),
         (["compare", "--models", "gru", "--params", "many"], "not a number: write it as 200k"),

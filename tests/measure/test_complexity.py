@@ -2,12 +2,13 @@
 
 import pytest
 
+from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.measure.complexity import complexity_row, numeric_row
 from seqarena.mixers.base import Complexity
+from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture
-from seqarena.models.language_model import build_model
 
 KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 
@@ -36,9 +37,7 @@ def test_an_unknown_name_is_a_clear_error() -> None:
 
 
 def test_numbers_are_those_of_the_model_that_is_built() -> None:
-    config = model_config(
-        architecture("attention"), vocab_size=50, params=None, width=24, depth=2, max_length=32
-    )
+    config = model_config(architecture("attention"), own_inputs(50), params=None, width=24, depth=2)
     model = build_model(config)
     assert numeric_row(config, 32) == {
         "parameters": model.num_parameters,

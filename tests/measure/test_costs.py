@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord
 from seqarena.measure.costs import measure_costs
+from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture, architecture, yours
-from seqarena.models.language_model import build_model
 from seqarena.train.optimizer import OptimizerConfig
 
 PLANTED = '''
@@ -69,10 +70,11 @@ def planted(tmp_path: Path) -> str:
 
 
 def costs(row: Architecture, length: int = 16) -> dict[str, MeasureRecord]:
-    config = model_config(row, vocab_size=32, params=None, width=16, depth=2, max_length=length)
+    config = model_config(row, own_inputs(32, length), params=None, width=16, depth=2)
     records = measure_costs(
         row.name,
         config,
+        own_inputs(32, length),
         batch_size=2,
         sequence_length=length,
         device="cpu",
@@ -137,7 +139,7 @@ def test_records_of_real_architectures(name: str, length: int) -> None:
     assert len(found["training_tokens_per_second"].repeats) == 3
     assert len(found["decode_seconds_per_token"].repeats) == 3
     config = model_config(
-        architecture(name), vocab_size=32, params=None, width=16, depth=2, max_length=length
+        architecture(name), own_inputs(32, length), params=None, width=16, depth=2
     )
     model = build_model(config)
     assert found["state_bytes"].value == model.state_bytes(length)

@@ -5,9 +5,10 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import measured_state_bytes
+from seqarena.models.any import build_model
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
-from seqarena.models.language_model import Encoder, LanguageModel, TokenModel, build_model
+from seqarena.models.language_model import Encoder, LanguageModel, TokenModel
 
 CAUSAL = [name for name, row in CATALOG.items() if row.causal]
 

@@ -3,16 +3,18 @@
 import pytest
 
 import seqarena
+from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
+from seqarena.models.any import count_parameters
 from seqarena.models.build import build, model_config
 from seqarena.models.catalog import CATALOG, LINEUP, architecture
-from seqarena.models.size import Shape, count_parameters, default_depth, solve
+from seqarena.models.size import Shape, default_depth, solve
 
 
 @pytest.mark.parametrize("params", [60_000, 1_000_000])
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_architecture_meets_the_target(name: str, params: int) -> None:
-    shape = Shape(vocab_size=256, depth=default_depth(params), max_length=128)
+    shape = Shape(own_inputs(256, 128), default_depth(params))
     config = solve(CATALOG[name], shape, params)
     assert abs(count_parameters(config) - params) <= 0.01 * params
 
@@ -35,7 +37,7 @@ def test_an_unknown_name_is_answered_with_the_near_ones() -> None:
 def test_size_is_said_once() -> None:
     row = CATALOG["gru"]
     with pytest.raises(UserError, match="either a parameter count or a width"):
-        model_config(row, vocab_size=9, params=1000, width=16, depth=1, max_length=8)
+        model_config(row, own_inputs(9), params=1000, width=16, depth=1)
 
 
 def test_the_same_seed_builds_the_same_numbers() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from seqarena.arena.folder import RunFolder, append_line
 from seqarena.arena.plan import Entry, Plan
+from seqarena.core.batch import Problem
 from seqarena.core.config import digest
 from seqarena.core.records import MeasureRecord
 from seqarena.core.runtime import available_cores
@@ -17,13 +18,14 @@ def missing_costs(plan: Plan, folder: RunFolder) -> list[Entry]:
 
 
 def measure_missing(
-    plan: Plan, folder: RunFolder, sequence_length: int
+    plan: Plan, folder: RunFolder, problem: Problem, sequence_length: int
 ) -> Iterator[tuple[Entry, list[MeasureRecord]]]:
     """Measures and records one entry after the other, on all cores."""
     for entry in missing_costs(plan, folder):
         found = measure_costs(
             entry.architecture,
             entry.model,
+            problem,
             batch_size=plan.batch_size,
             sequence_length=sequence_length,
             device=plan.device,

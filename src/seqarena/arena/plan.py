@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
-from seqarena.models.language_model import ModelConfig
+from seqarena.models.any import AnyConfig
 from seqarena.train.budget import Budget
 from seqarena.train.loop import TrainConfig
 from seqarena.train.optimizer import OptimizerConfig
@@ -24,7 +24,7 @@ class Entry(Config):
     """One architecture of the comparison: its catalog row's facts and its solved model."""
 
     architecture: str
-    model: ModelConfig
+    model: AnyConfig
     parameters: int
 
 
@@ -65,7 +65,7 @@ class Trial(Config):
     """One training run."""
 
     architecture: str
-    model: ModelConfig
+    model: AnyConfig
     parameters: int
     task: dict[str, Any]
     task_digest: str

@@ -13,10 +13,10 @@ from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.measure.complexity import describe
+from seqarena.models.any import AnyConfig, build_model, count_parameters
 from seqarena.models.build import model_config
-from seqarena.models.catalog import Architecture
-from seqarena.models.language_model import ModelConfig, build_model
-from seqarena.models.size import count_parameters
+from seqarena.models.catalog import Architecture, why_not
+from seqarena.models.model import SystemConfig
 from seqarena.tasks import TaskConfig, build_task
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
@@ -124,16 +124,12 @@ def _enter(
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
     for row in architectures:
-        if task.causal and not row.causal:
-            excluded[row.name] = f"it sees the future, which {task.name} forbids"
+        reason = why_not(row, task.problem)
+        if reason is not None:
+            excluded[row.name] = reason
             continue
         config = model_config(
-            row,
-            vocab_size=task.vocab_size,
-            params=wish.params,
-            width=wish.width,
-            depth=wish.depth,
-            max_length=task.sequence_length,
+            row, task.problem, params=wish.params, width=wish.width, depth=wish.depth
         )
         config = _with_dropout(config, wish.dropout)
         _check_affordable(wish, config, task)
@@ -147,16 +143,22 @@ def _enter(
     return tuple(entries), excluded
 
 
-def _check_affordable(wish: Wish, config: ModelConfig, task: Task) -> None:
+def _check_affordable(wish: Wish, config: AnyConfig, task: Task) -> None:
     """Raises UserError when the budget does not pay for one step of this model."""
     with torch.device("meta"):
-        flops = build_model(config).training_flops(task.sequence_length)
-    wish.budget.total_steps(wish.batch_size * task.sequence_length, wish.batch_size * flops)
+        flops = build_model(config).training_flops(max(1, round(task.mean_length)))
+    wish.budget.total_steps(
+        wish.batch_size * task.mean_length,
+        wish.batch_size * flops,
+        task.steps_per_epoch(wish.batch_size),
+    )
 
 
-def _with_dropout(config: ModelConfig, dropout: float) -> ModelConfig:
+def _with_dropout(config: AnyConfig, dropout: float) -> AnyConfig:
     if not dropout:
         return config
+    if isinstance(config, SystemConfig):
+        return config.model_copy(update={"options": {**config.options, "dropout": dropout}})
     return config.model_copy(update={"stack": config.stack.model_copy(update={"dropout": dropout})})
 
 

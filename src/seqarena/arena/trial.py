@@ -22,7 +22,7 @@ from seqarena.core.records import (
     StepRecord,
     read_records,
 )
-from seqarena.models.language_model import build_model
+from seqarena.models.any import build_model
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Split, Task
 from seqarena.train import checkpoint

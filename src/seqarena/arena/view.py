@@ -74,7 +74,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
         seed=trial.training.seed,
         status=result.status if result else "running" if records else "planned",
         parameters=trial.parameters,
-        width=trial.model.stack.width,
+        width=trial.model.width,
         tokens=result.tokens if result else steps[-1].tokens if steps else 0,
         training_seconds=result.training_seconds if result else 0.0,
         training_flops=result.training_flops if result else 0.0,

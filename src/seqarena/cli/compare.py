@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from seqarena.arena.prepare import Prepared, Wish
+    from seqarena.models.any import AnyConfig
     from seqarena.models.catalog import Architecture
     from seqarena.tasks import TaskConfig
     from seqarena.train.budget import Budget
@@ -22,7 +23,7 @@ DATA = typer.Argument(
     show_default=False,
 )
 Data = Annotated[str | None, DATA]
-Task = Annotated[str, typer.Option(help="language, copying or mqar.")]
+Task = Annotated[str, typer.Option(help="What is asked: seqarena tasks lists them.")]
 Setting = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the task, key=value. Repeatable.")
 ]
@@ -33,9 +34,12 @@ Width = Annotated[
     int | None, typer.Option(min=1, help="The same width instead of the same --params.")
 ]
 Depth = Annotated[int | None, typer.Option(help="Layers. Default: follows from --params.")]
-Tokenizer = Annotated[str, typer.Option(help="byte, char or bpe:N (language only).")]
+Tokenizer = Annotated[
+    str | None, typer.Option(help="byte, char, word or bpe:N, as the task has it.")
+]
 Length = Annotated[int | None, typer.Option(help="Tokens in a training sequence [64].")]
 Steps = Annotated[str | None, typer.Option(help="Budget: optimizer steps.")]
+Epochs = Annotated[str | None, typer.Option(help="Budget: passes over the training examples.")]
 Tokens = Annotated[str | None, typer.Option(help="Budget: tokens [200k].")]
 Flops = Annotated[str | None, typer.Option(help="Budget: floating-point operations of training.")]
 Seconds = Annotated[str | None, typer.Option(help="Budget: seconds of training, for each trial.")]
@@ -62,9 +66,10 @@ def compare(
     params: Params = None,
     width: Width = None,
     depth: Depth = None,
-    tokenizer: Tokenizer = "byte",
+    tokenizer: Tokenizer = None,
     length: Length = None,
     steps: Steps = None,
+    epochs: Epochs = None,
     tokens: Tokens = None,
     flops: Flops = None,
     seconds: Seconds = None,
@@ -97,7 +102,7 @@ def compare(
     config = parse_task(options.task_fields(task, data, tokenizer, length, settings or []))
     wish = Wish(
         command=options.command_line(),
-        budget=make_budget(steps, tokens, flops, seconds),
+        budget=make_budget(steps, epochs, tokens, flops, seconds),
         params=options.whole(params or (None if width else "100k"), "--params"),
         width=width,
         depth=depth,
@@ -117,15 +122,20 @@ def compare(
 
 
 def make_budget(
-    steps: str | None, tokens: str | None, flops: str | None, seconds: str | None
+    steps: str | None,
+    epochs: str | None,
+    tokens: str | None,
+    flops: str | None,
+    seconds: str | None,
 ) -> "Budget":
     """The one budget that was given; 200k tokens when none was."""
     from seqarena.train.budget import Budget
 
-    if not any((steps, tokens, flops, seconds)):
+    if not any((steps, epochs, tokens, flops, seconds)):
         tokens = "200k"
     return Budget(
         steps=options.whole(steps, "--steps"),
+        epochs=options.number(epochs, "--epochs") if epochs else None,
         tokens=options.whole(tokens, "--tokens"),
         flops=options.number(flops, "--flops") if flops else None,
         seconds=options.number(seconds, "--seconds") if seconds else None,
@@ -183,13 +193,12 @@ def announce(console: "Console", prepared: "Prepared") -> None:
     )
 
 
-def _algorithms(config: object) -> tuple[str, ...]:
+def _algorithms(config: "AnyConfig") -> tuple[str, ...]:
     """The algorithm of each layer, as `auto` resolves, without allocating the model."""
     import torch
 
-    from seqarena.models.language_model import ModelConfig, build_model
+    from seqarena.models.any import build_model
 
-    assert isinstance(config, ModelConfig)
     with torch.device("meta"):
         return build_model(config).algorithms
 
@@ -197,13 +206,13 @@ def _algorithms(config: object) -> tuple[str, ...]:
 def _measure(console: "Console", prepared: "Prepared") -> None:
     from seqarena.arena.costs import measure_missing, missing_costs
 
-    length = prepared.task.sequence_length
+    problem, length = prepared.task.problem, prepared.task.sequence_length
     total = len(missing_costs(prepared.plan, prepared.folder))
     if not total:
         return
     with console.status("measuring costs") as status:
         for done, (entry, _) in enumerate(
-            measure_missing(prepared.plan, prepared.folder, length), start=1
+            measure_missing(prepared.plan, prepared.folder, problem, length), start=1
         ):
             status.update(f"measuring costs alone on the machine: {done}/{total} "
                           f"{entry.architecture}")  # fmt: skip

@@ -5,7 +5,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from seqarena.core.errors import UserError, unknown_name
+from seqarena.core.errors import UserError
 
 if TYPE_CHECKING:
     from seqarena.models.catalog import Architecture
@@ -71,20 +71,19 @@ def architectures(models: str | None, mixers: list[str]) -> "list[Architecture]"
 
 
 def task_fields(
-    task: str, data: str | None, tokenizer: str, length: int | None, pairs: list[str]
+    task: str, data: str | None, tokenizer: str | None, length: int | None, pairs: list[str]
 ) -> dict[str, Any]:
     """The fields of a task's configuration."""
-    from seqarena.tasks import TASKS
+    from seqarena.tasks.registry import takes
 
     fields: dict[str, Any] = {"kind": task, **settings(pairs)}
-    if task not in TASKS:
-        raise unknown_name("task", task, TASKS)
-    if task == "language":
-        fields |= {"data": data, "tokenizer": tokenizer}
-        if length is not None:
-            fields["sequence_length"] = length
-    elif data is not None or length is not None:
-        raise UserError(f"task {task} is generated: it takes --set key=value, no data or length")
+    given = {"data": data, "tokenizer": tokenizer, "sequence_length": length}
+    for field, value in given.items():
+        if value is None:
+            continue
+        if not takes(task, field):
+            raise UserError(f"task {task} has no {field.replace('_', ' ')}: set it with --set")
+        fields[field] = value
     return fields
 
 

@@ -38,9 +38,10 @@ def train(
     params: compare.Params = None,
     width: compare.Width = None,
     depth: compare.Depth = None,
-    tokenizer: compare.Tokenizer = "byte",
+    tokenizer: compare.Tokenizer = None,
     length: compare.Length = None,
     steps: compare.Steps = None,
+    epochs: compare.Epochs = None,
     tokens: compare.Tokens = None,
     flops: compare.Flops = None,
     seconds: compare.Seconds = None,
@@ -80,7 +81,7 @@ def train(
     peak = options.number(rate, "--rate")
     wish = Wish(
         command=options.command_line(),
-        budget=compare.make_budget(steps, tokens, flops, seconds),
+        budget=compare.make_budget(steps, epochs, tokens, flops, seconds),
         params=options.whole(params or (None if width else "100k"), "--params"),
         width=width,
         depth=depth,

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import Architecture, architecture
-from seqarena.models.language_model import ModelConfig, build_model
+from seqarena.models.model import load_system
 from seqarena.models.stack import load_mixer
 
 
@@ -27,12 +28,14 @@ def complexity_row(name: str) -> dict[str, Any]:
 def describe(row: Architecture) -> dict[str, Any]:
     """The same for a row that may not be in the catalog, such as a user's own mixer."""
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
+    if row.system is not None:
+        return facts | load_system(row.system).complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
     orders = [mixer_class.complexity for mixer_class in classes]
     return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
 
-def numeric_row(config: ModelConfig, length: int) -> dict[str, int]:
+def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
     """The whole model's costs at `length` tokens, by the classes' own formulas.
 
     Keys: parameters; flops (one sequence forward); training_flops; serial_steps; state_bytes (one

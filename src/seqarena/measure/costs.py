@@ -7,14 +7,16 @@ from typing import Any, NamedTuple, cast
 
 import torch
 
+from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord
 from seqarena.core.runtime import parameter_dtype
 from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.memory import peak_bytes
 from seqarena.measure.speed import Decoder, limited_threads, time_decoding, time_training
-from seqarena.models.language_model import LanguageModel, ModelConfig, build_model
-from seqarena.tasks.base import Batch, Task
+from seqarena.models.any import AnyConfig, build_model
+from seqarena.models.language_model import LanguageModel, PrefixModel
+from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.loop import TrainConfig, Trainer
 from seqarena.train.optimizer import OptimizerConfig
@@ -24,24 +26,26 @@ from seqarena.train.optimizer import OptimizerConfig
 _STEPS = 10_000_000
 
 
-class _RandomTokens(NamedTuple):
+class _RandomTask(NamedTuple):
     """As much of a task as training needs."""
 
-    vocab_size: int
-    sequence_length: int
+    problem: Problem
+    mean_length: int
+    generates: bool = False
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        generator = torch.Generator().manual_seed(seed + index)
-        shape = (batch_size, self.sequence_length + 1)
-        tokens = torch.randint(self.vocab_size, shape, generator=generator)
-        return Batch(tokens[:, :-1], tokens[:, 1:])
+        return random_batch(self.problem, batch_size, length=self.mean_length, seed=seed + index)
+
+    def steps_per_epoch(self, batch_size: int) -> int | None:
+        return None
 
     loss = Task.loss
 
 
 def measure_costs(
     architecture: str,
-    config: ModelConfig,
+    config: AnyConfig,
+    problem: Problem,
     *,
     batch_size: int,
     sequence_length: int,
@@ -64,11 +68,11 @@ def measure_costs(
         device=device,
         dtype=dtype,
     )
-    task = _RandomTokens(config.vocab_size, sequence_length)
+    task = _RandomTask(problem, sequence_length)
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         found = _training_costs(config, task, training, repeats, seconds)
         model = _build(config, training)
-        if isinstance(model, LanguageModel):
+        if isinstance(model, LanguageModel) and not isinstance(model, PrefixModel):
             found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
     context = {
         "batch_size": batch_size,
@@ -95,7 +99,7 @@ _Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
 
 
 def _training_costs(
-    config: ModelConfig, task: _RandomTokens, training: TrainConfig, repeats: int, seconds: float
+    config: AnyConfig, task: _RandomTask, training: TrainConfig, repeats: int, seconds: float
 ) -> _Found:
     def trainer() -> Trainer:
         return Trainer(_build(config, training), cast("Task", task), training)
@@ -105,7 +109,7 @@ def _training_costs(
 
     peak = peak_bytes(trainer, step, training.device)
     timing = time_training(trainer(), repeats=repeats, seconds=seconds)
-    tokens = training.batch_size * task.sequence_length
+    tokens = num_tokens(task.training_batch(0, training.batch_size, seed=0))
     each = tuple(tokens / seconds_per_step for seconds_per_step in timing.repeats)
     return {
         "training_tokens_per_second": (tokens / timing.median, each),
@@ -131,5 +135,5 @@ def _decoding_costs(
     }
 
 
-def _build(config: ModelConfig, training: TrainConfig) -> Any:
+def _build(config: AnyConfig, training: TrainConfig) -> Any:
     return build_model(config).to(training.device, parameter_dtype(training.dtype))

@@ -4,16 +4,19 @@ from typing import Any
 
 import torch
 
+from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
+from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import Architecture, architecture, yours
-from seqarena.models.language_model import ModelConfig, TokenModel, build_model
+from seqarena.models.model import Model
 from seqarena.models.size import Shape, configure, default_depth, solve
 
 
 def build(
     name: str,
     *,
-    vocab_size: int,
+    vocab_size: int | None = None,
+    problem: Problem | None = None,
     params: int | None = None,
     width: int | None = None,
     depth: int | None = None,
@@ -21,23 +24,22 @@ def build(
     mixer: str | None = None,
     options: dict[str, Any] | None = None,
     seed: int | None = None,
-) -> TokenModel:
+) -> Model:
     """A freshly initialised model: `build("mamba", vocab_size=256, params=1_000_000)`.
 
-    Give `params` (the width is solved to within 1 %) or `width`. `mixer` is a user's own,
-    `path/to/file.py:Class`, and `name` then only labels it. `options` go to every layer's mixer.
+    Give `vocab_size` for a model that predicts its own inputs, or a whole `problem` (core/batch.py)
+    for any other. Give `params` (the width is solved to within 1 %) or `width`. `mixer` is a user's
+    own, `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer's mixer.
     `max_length` matters to learned positions alone. Raises UserError for an unknown name or an
     impossible size.
     """
     row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
-    config = model_config(
-        row,
-        vocab_size=vocab_size,
-        params=params,
-        width=width,
-        depth=depth,
-        max_length=max_length,
-    )
+    if (vocab_size is None) == (problem is None):
+        raise UserError("give either vocab_size or a problem, and not both")
+    if problem is None:
+        assert vocab_size is not None
+        problem = own_inputs(vocab_size, max_length)
+    config = model_config(row, problem, params=params, width=width, depth=depth)
     if seed is not None:
         torch.manual_seed(seed)
     return build_model(config)
@@ -45,25 +47,25 @@ def build(
 
 def model_config(
     row: Architecture,
+    problem: Problem,
     *,
-    vocab_size: int,
     params: int | None,
     width: int | None,
     depth: int | None,
-    max_length: int,
-) -> ModelConfig:
+) -> AnyConfig:
     """The configuration `build` builds: sized by `params` or by `width`, one of them."""
     if (params is None) == (width is None):
         raise UserError("give either a parameter count or a width, and not both")
     if params is not None:
-        shape = Shape(vocab_size, depth or default_depth(params), max_length)
-        return solve(row, shape, params)
+        return solve(row, Shape(problem, depth or default_depth(params)), params)
     assert width is not None
-    return configure(row, Shape(vocab_size, depth or 2, max_length), width)
+    return configure(row, Shape(problem, depth or 2), width)
 
 
 def with_options(row: Architecture, options: dict[str, Any] | None) -> Architecture:
-    """The row with these options set on every layer of its cycle."""
+    """The row with these options set on every layer of its cycle, or on the system it is."""
     if not options:
         return row
+    if row.system is not None:
+        return row._replace(model={**row.model, **options})
     return row._replace(cycle=tuple((mixer, {**own, **options}) for mixer, own in row.cycle))

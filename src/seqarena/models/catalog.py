@@ -1,160 +1,20 @@
 """The catalog: the only registry. One row an architecture; a name here works everywhere.
 
-`cycle` is the pattern of layers that is repeated to the wanted depth: one entry for a plain stack,
-several for a hybrid or for dilations that grow with depth. Listing the catalog imports no torch.
+A stack's row says which mixers it repeats, a system's row which class it is. Listing the catalog
+imports no torch.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from seqarena.core.errors import unknown_name
+from seqarena.models.architecture import Architecture
+from seqarena.models.catalog_stacks import STACKS
+from seqarena.models.catalog_systems import SYSTEMS
 
-Family = Literal[
-    "feed-forward", "recurrent", "minimal recurrent", "convolution", "attention",
-    "linear attention", "state space", "hybrid", "yours",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from seqarena.core.batch import Problem
 
-
-class Architecture(NamedTuple):
-    """What the catalog knows of one architecture, and how its stack is built."""
-
-    name: str
-    title: str
-    family: Family
-    year: int
-    paper: str
-    idea: str
-    cycle: tuple[tuple[str, dict[str, Any]], ...]  # (mixer, options) of successive layers
-    model: dict[str, Any] = {}  # fields of ModelConfig or StackConfig
-    causal: bool = True  # False: sees the future, so it cannot enter language modelling
-
-
-def _mixer(place: str, **options: Any) -> tuple[str, dict[str, Any]]:
-    return f"seqarena.mixers.{place}", options
-
-
-_ELMAN, _LSTM, _GRU = "elman:Elman", "lstm:LSTM", "gru:GRU"
-_ATTENTION, _MAMBA = "attention:Attention", "mamba:Mamba"
-
-_ROWS = (
-    Architecture(
-        "feed_forward", "Feed-forward over a window", "feed-forward", 2003, "Bengio et al. 2003",
-        "the last few positions enter a plain network; nothing is remembered",
-        (_mixer("feed_forward:FeedForward"),),
-    ),
-    Architecture(
-        "elman", "Elman recurrent network", "recurrent", 1990, "Elman 1990",
-        "one tanh layer fed back into itself at every step",
-        (_mixer(_ELMAN),),
-    ),
-    Architecture(
-        "irnn", "Recurrent network with identity initialisation", "recurrent", 2015,
-        "Le, Jaitly and Hinton 2015",
-        "ReLU units that start out by copying their state, so that gradients start at one",
-        (_mixer(_ELMAN, nonlinearity="relu", initialisation="identity"),),
-    ),
-    Architecture(
-        "lstm", "Long short-term memory", "recurrent", 1997,
-        "Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000",
-        "gates decide what a cell forgets, takes in and shows",
-        (_mixer(_LSTM),),
-    ),
-    Architecture(
-        "gru", "Gated recurrent unit", "recurrent", 2014, "Cho et al. 2014",
-        "two gates blend the old state with a candidate",
-        (_mixer(_GRU),),
-    ),
-    Architecture(
-        "gru_before", "GRU as first published", "recurrent", 2014, "Cho et al. 2014, version 1",
-        "the reset gate acts before the recurrent product, so no library kernel fits",
-        (_mixer(_GRU, reset="before"),),
-    ),
-    Architecture(
-        "bi_elman", "Bidirectional Elman network", "recurrent", 1997, "Schuster and Paliwal 1997",
-        "one network reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="elman"),), causal=False,
-    ),
-    Architecture(
-        "bi_lstm", "Bidirectional LSTM", "recurrent", 2005, "Graves and Schmidhuber 2005",
-        "one LSTM reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="lstm"),), causal=False,
-    ),
-    Architecture(
-        "bi_gru", "Bidirectional GRU", "recurrent", 2014, "Bahdanau et al. 2015",
-        "one GRU reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="gru"),), causal=False,
-    ),
-    Architecture(
-        "mingru", "minGRU", "minimal recurrent", 2024, "Feng et al. 2024",
-        "a GRU whose gates see the input alone, so that a parallel scan trains it",
-        (_mixer("mingru:MinGRU"),),
-    ),
-    Architecture(
-        "minlstm", "minLSTM", "minimal recurrent", 2024, "Feng et al. 2024",
-        "an LSTM whose gates see the input alone, so that a parallel scan trains it",
-        (_mixer("minlstm:MinLSTM"),),
-    ),
-    Architecture(
-        "conv", "Causal dilated convolution", "convolution", 2016,
-        "van den Oord et al. 2016; Bai et al. 2018",
-        "filters over the past whose gaps widen with depth",
-        tuple(_mixer("conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
-    ),
-    Architecture(
-        "attention", "Transformer", "attention", 2017, "Vaswani et al. 2017; Su et al. 2021",
-        "every position looks at every earlier one and takes a weighted mean",
-        (_mixer(_ATTENTION),),
-    ),
-    Architecture(
-        "attention_alibi", "Transformer with linear biases", "attention", 2022, "Press et al. 2022",
-        "attention whose scores fall off linearly with distance",
-        (_mixer(_ATTENTION, positions="alibi"),),
-    ),
-    Architecture(
-        "attention_sinusoidal", "Transformer with sinusoids", "attention", 2017,
-        "Vaswani et al. 2017",
-        "positions are sines and cosines added to the embedding",
-        (_mixer(_ATTENTION, positions="none"),), {"positions": "sinusoidal"},
-    ),
-    Architecture(
-        "attention_learned", "Transformer with learned positions", "attention", 2018,
-        "Radford et al. 2018",
-        "every position has a vector of its own, added to the embedding",
-        (_mixer(_ATTENTION, positions="none"),), {"positions": "learned"},
-    ),
-    Architecture(
-        "sliding_window", "Sliding-window attention", "attention", 2020, "Beltagy et al. 2020",
-        "attention over the last few positions alone: the state stops growing",
-        (_mixer("sliding_window:SlidingWindow"),),
-    ),
-    Architecture(
-        "sparse_attention", "Strided sparse attention", "attention", 2019, "Child et al. 2019",
-        "attention over a local window and every L-th position before it",
-        (_mixer("sparse_attention:SparseAttention"),),
-    ),
-    Architecture(
-        "linear_attention", "Linear attention", "linear attention", 2020,
-        "Katharopoulos et al. 2020",
-        "attention without the softmax is a recurrence over a matrix",
-        (_mixer("linear_attention:LinearAttention"),), {"positions": "sinusoidal"},
-    ),
-    Architecture(
-        "s4d", "Diagonal state space (S4D)", "state space", 2022, "Gu et al. 2022",
-        "a bank of damped oscillators, trained as one long convolution",
-        (_mixer("s4d:S4D"),),
-    ),
-    Architecture(
-        "mamba", "Mamba", "state space", 2023, "Gu and Dao 2023",
-        "a state space whose step and gates depend on the input",
-        (_mixer(_MAMBA),),
-    ),
-    Architecture(
-        "hybrid", "Mamba and attention in turn", "hybrid", 2024, "Lieber et al. 2024 (Jamba)",
-        "a state space carries the gist, attention looks things up",
-        (_mixer(_MAMBA), _mixer(_ATTENTION)),
-    ),
-)  # fmt: skip
-
-CATALOG: dict[str, Architecture] = {row.name: row for row in _ROWS}
+CATALOG: dict[str, Architecture] = {row.name: row for row in (*STACKS, *SYSTEMS)}
 
 # What `compare` enters when nobody says otherwise: one of each idea that can model language.
 LINEUP = (
@@ -168,6 +28,45 @@ def architecture(name: str) -> Architecture:
     if name not in CATALOG:
         raise unknown_name("architecture", name, CATALOG)
     return CATALOG[name]
+
+
+def why_not(row: Architecture, problem: "Problem") -> str | None:
+    """Why the architecture cannot do a task, in words that follow "cannot enter:"; None: it can."""
+    if row.system is None:
+        if row.causal:
+            return None
+        if problem.form == "pairs":
+            return "it sees the future, so it cannot continue a target"
+        return "it sees the future, which this task forbids" if problem.causal else None
+    from seqarena.models.model import load_system
+
+    system = load_system(row.system)
+    if problem.form not in system.forms:
+        does = " or ".join(_FORMS[form] for form in system.forms)
+        return f"it is made for {does}, and this task wants {_FORMS[problem.form]}"
+    for field in system.needs:
+        if not getattr(problem, field):
+            return f"it needs {_NEEDS[field]}, which this task does not have"
+    if problem.features and "features" not in (*system.needs, *system.takes):
+        return "it reads tokens, and this task gives numbers"
+    if problem.causal and not system.causal:
+        return "it sees the future, which this task forbids"
+    return None
+
+
+_FORMS = {
+    "tokens": "an answer at every position",
+    "label": "one label for a whole sequence",
+    "pairs": "a sequence for a sequence",
+}
+_NEEDS = {
+    "image": "pixels in rows and columns",
+    "num_segments": "an input that is divided into sentences",
+    "num_characters": "the spelling of words",
+    "features": "inputs that are numbers",
+    "vocab_size": "inputs that are tokens",
+    "causal": "a task in which the future is hidden",
+}
 
 
 def yours(name: str, mixer: str, options: dict[str, Any] | None = None) -> Architecture:

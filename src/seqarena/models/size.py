@@ -6,13 +6,15 @@ memory, no time, no random numbers.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch
-
+from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
+from seqarena.models.any import AnyConfig, count_parameters
 from seqarena.models.catalog import Architecture
-from seqarena.models.language_model import ModelConfig, build_model
+from seqarena.models.language_model import ModelConfig
+from seqarena.models.model import SystemConfig, load_system
 from seqarena.models.stack import LayerConfig, StackConfig, user_layer
 
 TOLERANCE = 0.01  # of the parameter target
@@ -24,9 +26,8 @@ _LARGEST_WIDTH = 1 << 17
 class Shape(NamedTuple):
     """What a model of a given size needs to know beside its architecture."""
 
-    vocab_size: int
+    problem: Problem
     depth: int
-    max_length: int = 0
 
 
 def default_depth(params: int) -> int:
@@ -39,8 +40,20 @@ def default_depth(params: int) -> int:
 
 def configure(
     architecture: Architecture, shape: Shape, width: int, channel_width: int | None = None
-) -> ModelConfig:
-    """The architecture's model at a given width; the channel mixer is `CHANNEL_RATIO` times it."""
+) -> AnyConfig:
+    """The architecture's model at a given width; the channel mixer is `CHANNEL_RATIO` times it.
+
+    A system is a stack of its own making: for it, `channel_width` is the option that its `dial`
+    names.
+    """
+    if architecture.system is not None:
+        options = dict(architecture.model)
+        dial = load_system(architecture.system).dial
+        if dial is not None and channel_width is not None:
+            options[dial] = channel_width
+        return SystemConfig(
+            system=architecture.system, problem=shape.problem, width=width, options=options
+        )
     overrides = dict(architecture.model)
     of_model = {
         key: overrides.pop(key) for key in list(overrides) if key in ModelConfig.model_fields
@@ -55,24 +68,36 @@ def configure(
         **overrides,
     }
     return ModelConfig(
-        vocab_size=shape.vocab_size,
-        max_length=shape.max_length if of_model.get("positions") == "learned" else 0,
         stack=StackConfig(**stack),
+        **_sizes_of(shape.problem, learned=of_model.get("positions") == "learned"),
         **of_model,
     )
 
 
-def count_parameters(config: ModelConfig) -> int:
-    """Trainable parameters of the model, without allocating it."""
-    with torch.device("meta"):
-        return build_model(config).num_parameters
+def _sizes_of(problem: Problem, *, learned: bool) -> dict[str, Any]:
+    """The fields of a stack's ModelConfig that follow from the task alone."""
+    apart = problem.form == "pairs" and not problem.shared_vocabulary
+    return {
+        "form": problem.form,
+        "vocab_size": problem.vocab_size + (problem.source_vocab_size if apart else 0),
+        "source_offset": problem.vocab_size if apart else 0,
+        "num_outputs": None
+        if problem.num_outputs == problem.vocab_size and not apart
+        else problem.num_outputs,
+        "features": problem.features,
+        "num_characters": problem.num_characters,
+        "num_segments": problem.num_segments if problem.num_segments == 2 else 0,
+        "max_length": problem.max_length + problem.max_source_length if learned else 0,
+    }
 
 
-def solve(architecture: Architecture, shape: Shape, params: int) -> ModelConfig:
+def solve(architecture: Architecture, shape: Shape, params: int) -> AnyConfig:
     """The model within 1 % of `params` whose channel mixer is nearest its published ratio.
 
     Raises UserError with the nearest possible size when there is none.
     """
+    if architecture.system is not None:
+        return _solve_system(architecture, shape, params)
     sizes = _Sizes(architecture, shape)
     fits = [sizes.fit(width, params) for width in sizes.candidates(params)]
     good = [fit for fit in fits if abs(fit.total - params) <= TOLERANCE * params]
@@ -80,10 +105,42 @@ def solve(architecture: Architecture, shape: Shape, params: int) -> ModelConfig:
         nearest = min((fit.total for fit in fits), key=lambda total: abs(total - params))
         raise UserError(
             f"{architecture.name} cannot have {params:,} parameters with {shape.depth} layers and "
-            f"{shape.vocab_size:,} symbols: the nearest possible is {nearest:,}"
+            f"{shape.problem.vocab_size:,} symbols: the nearest possible is {nearest:,}"
         )
     best = min(good, key=lambda fit: fit.strangeness + (0.0 if fit.width % _STEP == 0 else 0.2))
     return configure(architecture, shape, best.width, best.channel_width)
+
+
+def _solve_system(architecture: Architecture, shape: Shape, params: int) -> AnyConfig:
+    """Bisects the width; where that is too coarse, the system's dial takes up the rest."""
+
+    def total(width: int, dial: int | None = None) -> int:
+        return count_parameters(configure(architecture, shape, width, dial))
+
+    def largest_below(count: Callable[[int], int]) -> int:
+        low, high = 1, 2
+        while high < _LARGEST_WIDTH and count(high) <= params:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if count(middle) <= params else (low, middle)
+        return low
+
+    width = largest_below(total)
+    found = [configure(architecture, shape, w) for w in (width, width + 1)]
+    assert architecture.system is not None
+    if load_system(architecture.system).dial is not None:
+        for w in {width - width % _STEP or width, width}:
+            dial = largest_below(lambda units, w=w: total(w, units))
+            found += [configure(architecture, shape, w, units) for units in (dial, dial + 1)]
+    best = min(found, key=lambda config: abs(count_parameters(config) - params))
+    reached = count_parameters(best)
+    if abs(reached - params) > TOLERANCE * params:
+        raise UserError(
+            f"{architecture.name} cannot have {params:,} parameters for this task: the nearest "
+            f"possible is {reached:,}"
+        )
+    return best
 
 
 class _Fit(NamedTuple):

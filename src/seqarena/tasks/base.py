@@ -8,7 +8,7 @@ groups of evaluation examples gives `chunk_values`, which pair one model with an
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,21 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 
-IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
 
 Split = Literal["validation", "test"]
-
-
-class Batch(NamedTuple):
-    """What a model sees and what it is asked."""
-
-    inputs_BT: Tensor  # int64
-    targets_BT: Tensor  # int64, IGNORE where nothing is asked
-    mask_BT: Tensor | None = None  # True at real positions; None: all are real
 
 
 class Scores(Config):
@@ -50,6 +42,37 @@ class Ratios(NamedTuple):
     slices: dict[str, tuple[float, float]]
 
 
+class Answer(NamedTuple):
+    """A model's answer to one input, for people."""
+
+    text: str
+    confidence: float | None = None  # probability of the whole answer, where the model gives one
+
+
+class Codec(ABC):
+    """From what a user gives to a batch and from a model's outputs to words, without the data.
+
+    A task carries what its codec needs in `artifacts()`, so that a checkpoint alone can predict.
+    """
+
+    generates: bool = False  # as the task's
+    max_length: int = 0  # of what a model writes, where it writes
+    prompt: str = "a line of text"  # what an input is, for --help and for errors
+
+    @classmethod
+    @abstractmethod
+    def from_artifacts(cls, config: Any, artifacts: Mapping[str, str]) -> "Codec":
+        """From the task's configuration and what its checkpoint carries."""
+
+    @abstractmethod
+    def encode(self, items: Sequence[str]) -> Batch:
+        """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
+
+    @abstractmethod
+    def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
+        """One answer an input, from logits [B, T, V] or from written tokens [B, L]."""
+
+
 class Task(ABC):
     """One task. Models, mixers and training loops know it through this class only."""
 
@@ -59,6 +82,7 @@ class Task(ABC):
     causal: bool  # True: a model that sees the future may not enter
     vocab_size: int
     sequence_length: int  # of the longest example
+    generates: bool = False  # True: what is scored is what the model writes, not its logits
 
     @abstractmethod
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
@@ -89,15 +113,37 @@ class Task(ABC):
     def digest(self) -> str:
         """Of everything that determines the task's numbers: settings, data, tokenizer."""
 
+    @property
+    def problem(self) -> Problem:
+        """What a model is told of this task."""
+        return Problem(
+            num_outputs=self.vocab_size,
+            vocab_size=self.vocab_size,
+            causal=self.causal,
+            max_length=self.sequence_length,
+        )
+
+    @property
+    def mean_length(self) -> float:
+        """Positions of an average training example: what a batch's size is counted in."""
+        return self.sequence_length
+
+    def steps_per_epoch(self, batch_size: int) -> int | None:
+        """Batches that show every training example once; None where examples never end."""
+        return None
+
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""
         return {}
 
-    def loss(self, logits_BTV: Tensor, batch: Batch) -> Tensor:
+    def loss(self, logits_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
         """Mean nats over the targets that are asked, float32, a scalar."""
         targets_BT = batch.targets_BT.to(logits_BTV.device)
         return F.cross_entropy(
-            logits_BTV.float().flatten(0, 1), targets_BT.flatten(), ignore_index=IGNORE
+            logits_BTV.float().flatten(0, 1),
+            targets_BT.flatten(),
+            ignore_index=IGNORE,
+            label_smoothing=label_smoothing,
         )
 
     def evaluate(
@@ -107,7 +153,8 @@ class Task(ABC):
         batch_size: int,
         max_batches: int | None = None,
     ) -> Scores:
-        """The metric over a split, without gradients. `predict` gives logits [B, T, V].
+        """The metric over a split, without gradients. `predict` gives logits [B, T, V], or where
+        the task `generates`, the tokens that the model writes, END and what follows it included.
 
         Chunk `c` of C holds the examples `i` of n with i * C // n == c, whatever the batch size.
         """

@@ -1,6 +1,6 @@
 """The configuration of every task. No torch in here: a plan is read and checked without it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,13 @@ from seqarena.data.splits import check_fractions
 from seqarena.data.tokenizers import parse_tokenizer_name
 
 
-class LanguageConfig(Config):
+class TaskConfig(Config):
+    """Base of every task's configuration; `kind` names the task in the registry."""
+
+    kind: str
+
+
+class LanguageConfig(TaskConfig):
     """Predict the next token of a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["language"] = "language"
@@ -28,7 +34,7 @@ class LanguageConfig(Config):
         return self
 
 
-class CopyingConfig(Config):
+class CopyingConfig(TaskConfig):
     """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""
 
     kind: Literal["copying"] = "copying"
@@ -48,7 +54,7 @@ class CopyingConfig(Config):
         return self
 
 
-class MQARConfig(Config):
+class MQARConfig(TaskConfig):
     """Multi-query associative recall. Zoology's own setting has a vocabulary of 8192."""
 
     kind: Literal["mqar"] = "mqar"
@@ -79,6 +85,3 @@ class MQARConfig(Config):
                     f"too few for {pairs} pairs"
                 )
         return self
-
-
-TaskConfig = Annotated[LanguageConfig | CopyingConfig | MQARConfig, Field(discriminator="kind")]

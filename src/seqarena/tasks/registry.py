@@ -1,22 +1,43 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
+import importlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from seqarena.core.errors import UserError, unknown_name
-from seqarena.tasks.configs import CopyingConfig, LanguageConfig, MQARConfig, TaskConfig
+from seqarena.tasks import configs
+from seqarena.tasks.configs import TaskConfig
 
 if TYPE_CHECKING:
-    from seqarena.tasks.base import Task
+    from seqarena.tasks.base import Codec, Task
 
-TASKS: dict[str, str] = {
-    "language": "predict the next token of your text; bits per byte, lower is better",
-    "copying": "repeat symbols after a blank stretch; accuracy, higher is better",
-    "mqar": "look up keys seen before (multi-query associative recall); accuracy",
-}
-_CONFIG: TypeAdapter[Any] = TypeAdapter(TaskConfig)
+
+class Row(NamedTuple):
+    """One kind of task: what it asks, its configuration, its class and its codec's class."""
+
+    idea: str
+    config: type[TaskConfig]
+    task: str  # package.module:Class
+    codec: str | None = None  # of tasks whose answers a user can ask for
+
+
+_ROWS = {
+    "language": Row(
+        "predict the next token of your text; bits per byte, lower is better",
+        configs.LanguageConfig, "seqarena.tasks.language:LanguageTask",
+    ),
+    "copying": Row(
+        "repeat symbols after a blank stretch; accuracy, higher is better",
+        configs.CopyingConfig, "seqarena.tasks.copying:CopyingTask",
+    ),
+    "mqar": Row(
+        "look up keys seen before (multi-query associative recall); accuracy",
+        configs.MQARConfig, "seqarena.tasks.mqar:MQARTask",
+    ),
+}  # fmt: skip
+TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
 
 def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
@@ -25,36 +46,45 @@ def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
     Raises UserError with one line for an unknown task, an unknown field or a bad value.
     """
     kind = fields.get("kind")
-    if kind not in TASKS:
+    if kind not in _ROWS:
         raise unknown_name("task", str(kind), TASKS)
+    config = _ROWS[kind].config
     try:
-        return _CONFIG.validate_python(dict(fields))
+        return config(**fields)
     except ValidationError as error:
         first = error.errors()[0]
-        field = str(first["loc"][1])  # behind the tag of the union
+        field = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            known = set(_CONFIG_CLASSES[kind].model_fields) - {"kind"}
+            known = set(config.model_fields) - {"kind"}
             raise unknown_name(f"setting of task {kind}", field, known) from error
         raise UserError(
             f"task {kind}: {field} = {first['input']!r}: {first['msg'].lower()}"
         ) from error
 
 
+def takes(kind: str, field: str) -> bool:
+    """Whether the task has that setting. Raises UserError for an unknown task."""
+    if kind not in _ROWS:
+        raise unknown_name("task", kind, TASKS)
+    return field in _ROWS[kind].config.model_fields
+
+
 def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
-    if isinstance(config, LanguageConfig):
-        from seqarena.tasks.language import LanguageTask
-
-        return LanguageTask(config)
-    if isinstance(config, CopyingConfig):
-        from seqarena.tasks.copying import CopyingTask
-
-        return CopyingTask(config)
-    if isinstance(config, MQARConfig):
-        from seqarena.tasks.mqar import MQARTask
-
-        return MQARTask(config)
-    raise TypeError(f"not a task's configuration: {type(config).__name__}")
+    return _load(_ROWS[config.kind].task)(config)
 
 
-_CONFIG_CLASSES = {"language": LanguageConfig, "copying": CopyingConfig, "mqar": MQARConfig}
+def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
+    """What reads a user's input and words a model's answers, from a checkpoint alone.
+
+    Raises UserError for a task whose answers nobody asks for one by one.
+    """
+    place = _ROWS[config.kind].codec
+    if place is None:
+        raise UserError(f"a model of task {config.kind} has nothing to predict for a user's input")
+    return _load(place).from_artifacts(config, artifacts)
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""How long to train: exactly one of steps, tokens, floating-point operations or seconds."""
+"""How long to train: one of steps, epochs, tokens, floating-point operations or seconds."""
 
 import math
 from typing import Self
@@ -8,13 +8,14 @@ from pydantic import model_validator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 
-_FIELDS = ("steps", "tokens", "flops", "seconds")
+_FIELDS = ("steps", "epochs", "tokens", "flops", "seconds")
 
 
 class Budget(Config):
     """One limit. Steps are optimizer steps; seconds are spent in training alone."""
 
     steps: int | None = None
+    epochs: float | None = None  # passes over the training examples, where a task has them
     tokens: int | None = None
     flops: float | None = None  # forward and backward, by the models' own formulas
     seconds: float | None = None
@@ -30,13 +31,23 @@ class Budget(Config):
             raise UserError(f"the budget of {value} {name} must be positive")
         return self
 
-    def total_steps(self, tokens_per_step: int, flops_per_step: float) -> int | None:
+    def total_steps(
+        self, tokens_per_step: float, flops_per_step: float, steps_per_epoch: int | None = None
+    ) -> int | None:
         """Optimizer steps that the budget pays for; None for seconds (the clock decides).
 
-        Raises UserError when it does not pay for a single step.
+        Raises UserError when it does not pay for a single step, and for epochs of a task whose
+        examples never end.
         """
         if self.seconds is not None:
             return None
+        if self.epochs is not None:
+            if steps_per_epoch is None:
+                raise UserError(
+                    "this task has no epochs: give the budget as --steps, --tokens, --flops or "
+                    "--seconds"
+                )
+            return max(1, round(self.epochs * steps_per_epoch))
         if self.flops is not None:
             steps = int(self.flops // flops_per_step)
             if steps < 1:

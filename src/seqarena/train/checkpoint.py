@@ -23,7 +23,8 @@ from torch import Tensor
 
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
-from seqarena.models.language_model import ModelConfig, TokenModel, build_model
+from seqarena.models.any import build_model, parse_config
+from seqarena.models.model import Model
 from seqarena.train.loop import Progress, Trainer
 
 FORMAT = 1
@@ -37,9 +38,9 @@ class Checkpoint(NamedTuple):
     about: dict[str, Any]
     tensors: dict[str, Tensor]
 
-    def model(self) -> TokenModel:
+    def model(self) -> Model:
         """The model with its weights, in evaluation mode. Raises UserError where they misfit."""
-        model = build_model(ModelConfig(**self.about["model"]))
+        model = build_model(parse_config(self.about["model"]))
         load_weights(model, self.tensors, self.path)
         return model.eval()
 
@@ -112,7 +113,7 @@ def resume(trainer: Trainer, directory: Path) -> bool:
     return True
 
 
-def load_weights(model: TokenModel, tensors: dict[str, Tensor], path: Path) -> None:
+def load_weights(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
     """Copies the tensors into the model; names and shapes must all agree."""
     expected = _model_tensors(model)
     if set(expected) != set(tensors):
@@ -125,7 +126,7 @@ def load_weights(model: TokenModel, tensors: dict[str, Tensor], path: Path) -> N
             target.copy_(tensors[name])
 
 
-def _model_tensors(model: TokenModel) -> dict[str, Tensor]:
+def _model_tensors(model: Model) -> dict[str, Tensor]:
     """Parameters (tied ones once, by their first name) and the buffers that are saved."""
     saved = model.state_dict(keep_vars=True)
     unique: dict[int, tuple[str, Tensor]] = {}

@@ -6,17 +6,20 @@ from them, so that a run resumed from a checkpoint goes on exactly as if it had 
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from seqarena.core.batch import Batch, map_batch, num_tokens
 from seqarena.core.config import Config
 from seqarena.core.records import StepRecord
 from seqarena.core.runtime import autocast
-from seqarena.models.language_model import TokenModel
-from seqarena.tasks.base import Batch, Task
+from seqarena.models.model import Model
+from seqarena.models.search import greedy
+from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
 
@@ -28,6 +31,7 @@ class TrainConfig(Config):
     optimizer: OptimizerConfig = OptimizerConfig()
     batch_size: int = 8  # sequences of one optimizer step
     accumulation: int = 1  # pieces that a step's batch is computed in
+    label_smoothing: float = 0.0  # share of the target given to all answers alike
     seed: int = 0
     device: str = "cpu"
     dtype: str = "float32"
@@ -45,16 +49,18 @@ class Progress:
 class Trainer:
     """A model, its optimizer and its progress."""
 
-    def __init__(self, model: TokenModel, task: Task, config: TrainConfig) -> None:
+    def __init__(self, model: Model, task: Task, config: TrainConfig) -> None:
         self.model = model
         self.task = task
         self.config = config
         self.optimizer = build_optimizer(model, config.optimizer)
         self.progress = Progress()
-        # for the budget: where a task mixes lengths, every example counts as the longest
-        self.tokens_per_step = config.batch_size * task.sequence_length
-        self.flops_per_step = config.batch_size * model.training_flops(task.sequence_length)
-        self.total_steps = config.budget.total_steps(self.tokens_per_step, self.flops_per_step)
+        length = max(1, round(task.mean_length))  # of an example, for the budget
+        self.flops_per_step = config.batch_size * model.training_flops(length)
+        self.total_steps = config.budget.total_steps(
+            config.batch_size * length, self.flops_per_step, task.steps_per_epoch(config.batch_size)
+        )
+        self.criterion = partial(task.loss, label_smoothing=config.label_smoothing)
 
     @property
     def share_done(self) -> float:
@@ -75,11 +81,14 @@ class Trainer:
                 return
 
     def predict(self, batch: Batch) -> Tensor:
-        """Logits for a batch, in evaluation mode and without gradients (see Task.evaluate)."""
+        """What a task evaluates: logits for a batch, or what the model writes, without gradients
+        and in evaluation mode (see Task.evaluate)."""
         self.model.eval()
         batch = to_device(batch, self.config.device)
         with torch.inference_mode(), autocast(self.config.device, self.config.dtype):
-            return self.model(batch.inputs_BT, mask_BT=batch.mask_BT)[0].cpu()
+            if self.task.generates:
+                return greedy(self.model, batch, self.task.sequence_length).cpu()
+            return self.model.answer(batch).cpu()
 
     def _step(self) -> StepRecord:
         progress, config = self.progress, self.config
@@ -88,6 +97,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
+        self.model.at_progress(self.share_done)
         self.optimizer.zero_grad(set_to_none=True)
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
         loss = self._accumulate(to_device(batch, config.device))
@@ -96,7 +106,7 @@ class Trainer:
         if math.isfinite(loss):
             self.optimizer.step()
         progress.step += 1
-        progress.tokens += batch.inputs_BT.numel()
+        progress.tokens += num_tokens(batch)
         return StepRecord(
             step=progress.step,
             tokens=progress.tokens,
@@ -114,8 +124,7 @@ class Trainer:
             piece = map_batch(lambda x, first=first: x[first : first + size], batch)
             weight = piece.inputs_BT.shape[0] / batch.inputs_BT.shape[0]
             with autocast(self.config.device, self.config.dtype):
-                logits_BTV, _ = self.model(piece.inputs_BT, mask_BT=piece.mask_BT)
-            loss = self.task.loss(logits_BTV, piece) * weight
+                loss = self.model.loss(piece, self.criterion) * weight
             loss.backward()
             total += float(loss.detach())
         return total
@@ -131,9 +140,3 @@ def to_device(batch: Batch, device: str) -> Batch:
     if device == "cpu":
         return batch
     return map_batch(lambda x: x.to(device, non_blocking=True), batch)
-
-
-def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
-    """The batch with `function` applied to each of its tensors."""
-    mask_BT = None if batch.mask_BT is None else function(batch.mask_BT)
-    return Batch(function(batch.inputs_BT), function(batch.targets_BT), mask_BT)

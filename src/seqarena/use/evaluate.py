@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.data.corpora import load_corpus
 from seqarena.data.tokenizers import tokenizer_from_json
+from seqarena.models.search import greedy
 from seqarena.tasks import LanguageConfig, build_task, parse_task
-from seqarena.tasks.base import Batch, Scores, Task
+from seqarena.tasks.base import Scores, Task
 from seqarena.train.checkpoint import Checkpoint, load
 
 _TOKENS_AT_ONCE = 16_384
@@ -27,7 +29,9 @@ def evaluate_checkpoint(directory: Path, data: str | None = None) -> tuple[str, 
 
     def predict(batch: Batch) -> Tensor:
         with torch.inference_mode():
-            return model(batch.inputs_BT, mask_BT=batch.mask_BT)[0]
+            if task.generates:
+                return greedy(model, batch, task.sequence_length)
+            return model.answer(batch)
 
     scores = task.evaluate(predict, "test", max(1, _TOKENS_AT_ONCE // task.sequence_length))
     return task.metric, scores

@@ -1,0 +1,104 @@
+"""What passes between a task and a model: examples as tensors, and in words what they are.
+
+A task is asked in one of three forms, and a model needs to know no more of it than its `Problem`:
+
+    tokens   one answer at every position of the inputs        (language, tagging, probes)
+    label    one answer for the whole of the inputs            (classification, speech, pixels)
+    pairs    a target sequence for a source sequence           (translation, summarising)
+
+    B  examples    T  positions    S  source positions    C  letters of a word    F  features
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqarena.core.config import Config
+
+IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
+PAD, START, END, UNKNOWN = 0, 1, 2, 3  # the first tokens of every vocabulary of words or pieces
+
+Form = Literal["tokens", "label", "pairs"]
+
+
+class Batch(NamedTuple):
+    """What a model sees and what it is asked."""
+
+    # tokens [B, T], or features [B, T, F]; of pairs: START and the target but for its last token
+    inputs_BT: Tensor
+    targets_BT: Tensor  # int64, IGNORE where nothing is asked; [B, 1] where there is one label
+    mask_BT: Tensor | None = None  # True at real positions; None: all are real
+    source_BS: Tensor | None = None  # pairs: what is to be transformed
+    source_mask_BS: Tensor | None = None
+    segments_BT: Tensor | None = None  # number of the sentence that a position belongs to, from 0
+    characters_BTC: Tensor | None = None  # the letters of each word, 0 behind its last
+
+
+class Problem(Config):
+    """The form of a task and its sizes: all that a model is told about it."""
+
+    form: Form = "tokens"
+    num_outputs: int  # different answers
+    vocab_size: int = 0  # of the inputs; of pairs: of the target; 0: the inputs are features
+    source_vocab_size: int = 0  # of pairs
+    shared_vocabulary: bool = False  # pairs: source and target use the same tokens
+    features: int = 0  # numbers at each position, where the inputs are not tokens
+    image: tuple[int, int] | None = None  # (height, width) where the positions are pixels
+    num_segments: int = 0  # most sentences in one example; 0: not told apart
+    num_characters: int = 0  # letters in spellings; 0: words come without
+    causal: bool = False  # a model that sees later positions would see the answer
+    max_length: int = 1  # longest input, in positions
+    max_source_length: int = 0
+
+
+def own_inputs(vocab_size: int, max_length: int = 1024) -> Problem:
+    """The problem of predicting one's own next token."""
+    return Problem(num_outputs=vocab_size, vocab_size=vocab_size, max_length=max_length)
+
+
+def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    """The batch with `function` applied to each of its tensors."""
+    return Batch(*(None if x is None else function(x) for x in batch))  # pyright: ignore
+
+
+def num_tokens(batch: Batch) -> int:
+    """Positions that a batch holds, padding and source included."""
+    source = 0 if batch.source_BS is None else batch.source_BS.numel()
+    return batch.inputs_BT.shape[0] * batch.inputs_BT.shape[1] + source
+
+
+def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -> Batch:
+    """An example of the problem's shape with random content, as long as it gets (at most `length`
+    positions): what a model costs does not depend on what it reads."""
+    draw = torch.Generator().manual_seed(seed)
+
+    def tokens(limit: int, *shape: int, low: int = 0) -> Tensor:
+        return torch.randint(min(low, limit - 1), limit, shape, generator=draw)
+
+    length = min(length, problem.max_length)
+    shape = (batch_size, length)
+    one_label = problem.form == "label"
+    inputs = (
+        torch.randn(*shape, problem.features, generator=draw)
+        if problem.features
+        else tokens(problem.vocab_size, *shape)
+    )
+    return Batch(
+        inputs_BT=inputs,
+        targets_BT=tokens(problem.num_outputs, batch_size, 1 if one_label else length),
+        source_BS=(
+            tokens(problem.source_vocab_size, batch_size, problem.max_source_length, low=3)
+            if problem.form == "pairs"
+            else None
+        ),
+        segments_BT=(
+            (torch.arange(length) * problem.num_segments // length).expand(shape).contiguous()
+            if problem.num_segments
+            else None
+        ),
+        characters_BTC=(
+            tokens(problem.num_characters, *shape, 8) if problem.num_characters else None
+        ),
+    )

@@ -1,0 +1,133 @@
+"""Files of examples: which of them are training, validation and test, and how they are read.
+
+`data` is a folder, one file, or a pattern with * in it. A file belongs to the split that its name
+says: train; val, valid, validation, dev or trial; test, t10k or eval. Names that say nothing are
+left alone in a folder that has a training file (a README, a licence). One file alone is training
+data. What is missing is cut off the training examples, a tenth for each, by a fixed permutation.
+
+Files that end in .gz are unpacked while they are read.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from seqarena.core.errors import UserError
+from seqarena.data.streams import Stream, philox
+
+Example = TypeVar("Example")
+
+_WORDS = (
+    ("train", r"train"),
+    ("validation", r"(?<![a-z])(valid(ation)?|val|dev|trial)(?![a-z])"),
+    ("test", r"(?<![a-z])(test|t10k|eval)"),
+)
+_FRACTION = 0.1
+
+
+class SplitFiles(NamedTuple):
+    """The files of each split; an empty tuple where the data have none."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...] = ()
+    test: tuple[Path, ...] = ()
+
+
+class Splits(NamedTuple):
+    """Examples by split. Train and validation are never empty, test may be the user's own."""
+
+    train: list
+    validation: list
+    test: list
+
+
+def find_split_files(data: str | Path, suffixes: Sequence[str] = ()) -> SplitFiles:
+    """The files that `data` names, by split. With `suffixes`, others in a folder are left out
+    (`.gz` is not counted: `.de` finds `train.de.gz`).
+
+    Raises UserError when nothing is there, or no file of several is for training.
+    """
+    path = Path(data).expanduser()
+    if path.is_file():
+        return SplitFiles((path,))
+    files = _files_at(path)
+    if suffixes:
+        files = [f for f in files if plain_suffix(f) in suffixes]
+    found: dict[str, list[Path]] = {"train": [], "validation": [], "test": []}
+    for file in files:
+        split = split_of(file)
+        if split is not None:
+            found[split].append(file)
+    if not found["train"]:
+        if len(files) == 1:
+            return SplitFiles((files[0],))
+        listed = ", ".join(file.name for file in files[:5]) or "nothing that fits"
+        raise UserError(f"{data}: no file has 'train' in its name (found: {listed})")
+    return SplitFiles(*(tuple(found[split]) for split in SplitFiles._fields))
+
+
+def split_of(file: Path) -> str | None:
+    """The split that a file's name says, or None.
+
+    >>> split_of(Path("en_ewt-ud-dev.conllu.gz")), split_of(Path("README.md"))
+    ('validation', None)
+    """
+    name = file.name.lower()
+    return next((split for split, word in _WORDS if re.search(word, name)), None)
+
+
+def plain_suffix(file: Path) -> str:
+    """The suffix without .gz: `.de` of `train.de.gz`."""
+    return Path(file.name.removesuffix(".gz")).suffix.lower()
+
+
+def read_lines(file: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """(number from 1, line without its end) of a text file.
+
+    Raises UserError with file and line for bytes that are not in the encoding.
+    """
+    try:
+        with gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                try:
+                    text = line.decode(encoding)
+                except UnicodeDecodeError as error:
+                    raise UserError(
+                        f"{file}, line {number}: not {encoding}: convert the file, or name its "
+                        "encoding with --set encoding=NAME"
+                    ) from error
+                yield number, (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
+    except (OSError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read: {error}") from error
+
+
+def complete(train: list[Example], validation: list[Example], test: list[Example]) -> Splits:
+    """Cuts validation and test off the training examples where the data bring none.
+
+    Raises UserError when there are too few to cut.
+    """
+    for given in (validation, test):
+        if not given:
+            count = max(1, round(_FRACTION * len(train)))
+            if len(train) <= count:
+                raise UserError(f"{len(train)} training example(s) are too few to hold some out")
+            order = philox(0, Stream.TRAIN, 0).permutation(len(train))
+            given.extend(train[k] for k in np.sort(order[:count]))
+            train = [train[k] for k in np.sort(order[count:])]
+    return Splits(train, validation, test)
+
+
+def _files_at(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file()]
+    elif "*" in path.name:
+        files = list(path.parent.glob(path.name))
+    else:
+        raise UserError(f"{path}: no such file or folder")
+    if not files:
+        raise UserError(f"{path}: no file there")
+    return sorted(file for file in files if not file.name.startswith("."))

@@ -1,0 +1,31 @@
+"""Any model: a stack of mixers or a whole system, from its configuration."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from seqarena.models.language_model import ModelConfig, build_stack_model
+from seqarena.models.model import Model, SystemConfig, build_system
+
+AnyConfig = ModelConfig | SystemConfig
+_CONFIG: TypeAdapter[Any] = TypeAdapter(AnyConfig)
+
+
+def parse_config(fields: dict[str, Any]) -> AnyConfig:
+    """The configuration that a checkpoint stored."""
+    return _CONFIG.validate_python(fields)
+
+
+def build_model(config: AnyConfig) -> Model:
+    """The model, freshly initialised."""
+    if isinstance(config, SystemConfig):
+        return build_system(config)
+    return build_stack_model(config)
+
+
+def count_parameters(config: AnyConfig) -> int:
+    """Trainable parameters of the model, without allocating it."""
+    import torch
+
+    with torch.device("meta"):
+        return build_model(config).num_parameters

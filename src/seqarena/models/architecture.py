@@ -1,0 +1,23 @@
+"""What the catalog knows of one architecture."""
+
+from typing import Any, Literal, NamedTuple
+
+Family = Literal[
+    "feed-forward", "recurrent", "minimal recurrent", "convolution", "attention",
+    "linear attention", "state space", "hybrid", "memory", "algorithmic", "yours",
+]  # fmt: skip
+
+
+class Architecture(NamedTuple):
+    """What the catalog knows of one architecture, and how its stack is built."""
+
+    name: str
+    title: str
+    family: Family
+    year: int
+    paper: str
+    idea: str
+    cycle: tuple[tuple[str, dict[str, Any]], ...] = ()  # (mixer, options) of successive layers
+    model: dict[str, Any] = {}  # fields of ModelConfig or StackConfig; of a system: its options
+    causal: bool = True  # False: sees the future, so it cannot enter language modelling
+    system: str | None = None  # package.module:Class of a system that is no stack of mixers

@@ -1,0 +1,132 @@
+"""The catalog's stacks: a pattern of mixers, repeated to the wanted depth. No torch in here."""
+
+from typing import Any
+
+from seqarena.models.architecture import Architecture
+
+
+def _mixer(place: str, **options: Any) -> tuple[str, dict[str, Any]]:
+    return f"seqarena.mixers.{place}", options
+
+
+_ELMAN, _LSTM, _GRU = "elman:Elman", "lstm:LSTM", "gru:GRU"
+_ATTENTION, _MAMBA = "attention:Attention", "mamba:Mamba"
+
+STACKS = (
+    Architecture(
+        "feed_forward", "Feed-forward over a window", "feed-forward", 2003, "Bengio et al. 2003",
+        "the last few positions enter a plain network; nothing is remembered",
+        (_mixer("feed_forward:FeedForward"),),
+    ),
+    Architecture(
+        "elman", "Elman recurrent network", "recurrent", 1990, "Elman 1990",
+        "one tanh layer fed back into itself at every step",
+        (_mixer(_ELMAN),),
+    ),
+    Architecture(
+        "irnn", "Recurrent network with identity initialisation", "recurrent", 2015,
+        "Le, Jaitly and Hinton 2015",
+        "ReLU units that start out by copying their state, so that gradients start at one",
+        (_mixer(_ELMAN, nonlinearity="relu", initialisation="identity"),),
+    ),
+    Architecture(
+        "lstm", "Long short-term memory", "recurrent", 1997,
+        "Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000",
+        "gates decide what a cell forgets, takes in and shows",
+        (_mixer(_LSTM),),
+    ),
+    Architecture(
+        "gru", "Gated recurrent unit", "recurrent", 2014, "Cho et al. 2014",
+        "two gates blend the old state with a candidate",
+        (_mixer(_GRU),),
+    ),
+    Architecture(
+        "gru_before", "GRU as first published", "recurrent", 2014, "Cho et al. 2014, version 1",
+        "the reset gate acts before the recurrent product, so no library kernel fits",
+        (_mixer(_GRU, reset="before"),),
+    ),
+    Architecture(
+        "bi_elman", "Bidirectional Elman network", "recurrent", 1997, "Schuster and Paliwal 1997",
+        "one network reads forwards and one backwards",
+        (_mixer("bidirectional:Bidirectional", inner="elman"),), causal=False,
+    ),
+    Architecture(
+        "bi_lstm", "Bidirectional LSTM", "recurrent", 2005, "Graves and Schmidhuber 2005",
+        "one LSTM reads forwards and one backwards",
+        (_mixer("bidirectional:Bidirectional", inner="lstm"),), causal=False,
+    ),
+    Architecture(
+        "bi_gru", "Bidirectional GRU", "recurrent", 2014, "Bahdanau et al. 2015",
+        "one GRU reads forwards and one backwards",
+        (_mixer("bidirectional:Bidirectional", inner="gru"),), causal=False,
+    ),
+    Architecture(
+        "mingru", "minGRU", "minimal recurrent", 2024, "Feng et al. 2024",
+        "a GRU whose gates see the input alone, so that a parallel scan trains it",
+        (_mixer("mingru:MinGRU"),),
+    ),
+    Architecture(
+        "minlstm", "minLSTM", "minimal recurrent", 2024, "Feng et al. 2024",
+        "an LSTM whose gates see the input alone, so that a parallel scan trains it",
+        (_mixer("minlstm:MinLSTM"),),
+    ),
+    Architecture(
+        "conv", "Causal dilated convolution", "convolution", 2016,
+        "van den Oord et al. 2016; Bai et al. 2018",
+        "filters over the past whose gaps widen with depth",
+        tuple(_mixer("conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
+    ),
+    Architecture(
+        "attention", "Transformer", "attention", 2017, "Vaswani et al. 2017; Su et al. 2021",
+        "every position looks at every earlier one and takes a weighted mean",
+        (_mixer(_ATTENTION),),
+    ),
+    Architecture(
+        "attention_alibi", "Transformer with linear biases", "attention", 2022, "Press et al. 2022",
+        "attention whose scores fall off linearly with distance",
+        (_mixer(_ATTENTION, positions="alibi"),),
+    ),
+    Architecture(
+        "attention_sinusoidal", "Transformer with sinusoids", "attention", 2017,
+        "Vaswani et al. 2017",
+        "positions are sines and cosines added to the embedding",
+        (_mixer(_ATTENTION, positions="none"),), {"positions": "sinusoidal"},
+    ),
+    Architecture(
+        "attention_learned", "Transformer with learned positions", "attention", 2018,
+        "Radford et al. 2018",
+        "every position has a vector of its own, added to the embedding",
+        (_mixer(_ATTENTION, positions="none"),), {"positions": "learned"},
+    ),
+    Architecture(
+        "sliding_window", "Sliding-window attention", "attention", 2020, "Beltagy et al. 2020",
+        "attention over the last few positions alone: the state stops growing",
+        (_mixer("sliding_window:SlidingWindow"),),
+    ),
+    Architecture(
+        "sparse_attention", "Strided sparse attention", "attention", 2019, "Child et al. 2019",
+        "attention over a local window and every L-th position before it",
+        (_mixer("sparse_attention:SparseAttention"),),
+    ),
+    Architecture(
+        "linear_attention", "Linear attention", "linear attention", 2020,
+        "Katharopoulos et al. 2020",
+        "attention without the softmax is a recurrence over a matrix",
+        (_mixer("linear_attention:LinearAttention"),), {"positions": "sinusoidal"},
+    ),
+    Architecture(
+        "s4d", "Diagonal state space (S4D)", "state space", 2022, "Gu et al. 2022",
+        "a bank of damped oscillators, trained as one long convolution",
+        (_mixer("s4d:S4D"),),
+    ),
+    Architecture(
+        "mamba", "Mamba", "state space", 2023, "Gu and Dao 2023",
+        "a state space whose step and gates depend on the input",
+        (_mixer(_MAMBA),),
+    ),
+    Architecture(
+        "hybrid", "Mamba and attention in turn", "hybrid", 2024, "Lieber et al. 2024 (Jamba)",
+        "a state space carries the gist, attention looks things up",
+        (_mixer(_MAMBA), _mixer(_ATTENTION)),
+    ),
+)  # fmt: skip
