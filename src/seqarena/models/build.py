@@ -29,7 +29,7 @@ def build(
 
     Give `vocab_size` for a model that predicts its own inputs, or a whole `problem` (core/batch.py)
     for any other. Give `params` (the width is solved to within 1 %) or `width`. `mixer` is a user's
-    own, `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer's mixer.
+    own, `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer.
     `max_length` matters to learned positions alone. Raises UserError for an unknown name or an
     impossible size.
     """
