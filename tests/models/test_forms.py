@@ -1,0 +1,147 @@
+"""Every architecture of the catalog in every form of task it can enter: padding changes nothing,
+writing a token at a time equals reading the target whole, costs are stated."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqarena.core.batch import START, Batch, Problem, random_batch
+from seqarena.models.build import build
+from seqarena.models.catalog import CATALOG, why_not
+from seqarena.models.model import Model, select
+
+PROBLEMS = {
+    "words to words": Problem(
+        form="pairs", num_outputs=13, vocab_size=13, source_vocab_size=17, causal=True,
+        max_length=12, max_source_length=9,
+    ),
+    "shared words": Problem(
+        form="pairs", num_outputs=13, vocab_size=13, source_vocab_size=13, causal=True,
+        shared_vocabulary=True, max_length=12, max_source_length=9,
+    ),
+    "a label for words": Problem(
+        form="label", num_outputs=5, vocab_size=17, num_segments=2, max_length=12
+    ),
+    "a label for stories": Problem(
+        form="label", num_outputs=5, vocab_size=17, num_segments=4, max_length=12
+    ),
+    "a label for numbers": Problem(form="label", num_outputs=5, features=3, max_length=12),
+    "tags": Problem(num_outputs=6, vocab_size=17, num_characters=9, max_length=12),
+    "next words": Problem(num_outputs=17, vocab_size=17, causal=True, max_length=12),
+}  # fmt: skip
+CASES = [
+    (name, what)
+    for name, row in CATALOG.items()
+    for what, problem in PROBLEMS.items()
+    if why_not(row, problem) is None
+]
+PAIRS = [(name, what) for name, what in CASES if PROBLEMS[what].form == "pairs"]
+
+
+def made(name: str, what: str) -> tuple[Model, Batch]:
+    problem = PROBLEMS[what]
+    model = build(name, problem=problem, width=16, depth=2, seed=1).double().eval()
+    batch = random_batch(problem, 3, length=7, seed=2)
+    if problem.form == "pairs":
+        batch.inputs_BT[:, 0] = START
+    if problem.features:
+        batch = batch._replace(inputs_BT=batch.inputs_BT.double())
+    return model, batch
+
+
+def padded(batch: Batch, more: int) -> Batch:
+    """The same examples with `more` padded positions on the right, of inputs and of the source."""
+
+    def longer(x: Tensor | None, value: float = 0) -> Tensor | None:
+        if x is None:
+            return None
+        return torch.cat((x, x.new_full((len(x), more, *x.shape[2:]), value)), 1)
+
+    def mask(x: Tensor | None) -> Tensor | None:
+        return None if x is None else longer(torch.ones(x.shape[:2], dtype=torch.bool), False)
+
+    one_label = batch.targets_BT.shape[1] == 1
+    return Batch(
+        longer(batch.inputs_BT),
+        batch.targets_BT if one_label else longer(batch.targets_BT, -100),
+        mask(batch.inputs_BT),
+        longer(batch.source_BS),
+        mask(batch.source_BS),
+        longer(batch.segments_BT),
+        longer(batch.characters_BTC),
+    )
+
+
+@pytest.mark.parametrize(("name", "what"), CASES)
+def test_padding_changes_nothing(name: str, what: str) -> None:
+    model, batch = made(name, what)
+    with torch.no_grad():
+        alone, together = model.answer(batch), model.answer(padded(batch, 3))
+    assert torch.isfinite(alone).all()
+    assert alone.shape == (3, batch.targets_BT.shape[1], PROBLEMS[what].num_outputs)
+    torch.testing.assert_close(together[:, : alone.shape[1]], alone, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "what"), PAIRS)
+def test_writing_a_token_at_a_time_equals_reading_the_target_whole(name: str, what: str) -> None:
+    model, batch = made(name, what)
+    sources = padded(batch, 2)
+    with torch.no_grad():
+        whole_BTV = model.answer(batch)
+        state = model.start(sources.source_BS, sources.source_mask_BS, 12)
+        # as a search does: rows doubled, then brought into another order
+        order = torch.tensor([2, 0, 1, 1])
+        state = select(state, order)
+        for position, token_B in enumerate(batch.inputs_BT[order].unbind(1)):
+            logits_BV, state = model.step(token_B, state)
+            torch.testing.assert_close(logits_BV, whole_BTV[order, position], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("name", "what"), [c for c in CASES if PROBLEMS[c[1]].causal])
+def test_the_future_changes_nothing(name: str, what: str) -> None:
+    model, batch = made(name, what)
+    changed_BT = batch.inputs_BT.clone()
+    changed_BT[:, 4:] = (changed_BT[:, 4:] + 1) % PROBLEMS[what].vocab_size
+    with torch.no_grad():
+        before, after = (
+            model.answer(batch._replace(inputs_BT=inputs))
+            for inputs in (batch.inputs_BT, changed_BT)
+        )
+    torch.testing.assert_close(after[:, :4], before[:, :4], rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(after[:, 4:], before[:, 4:])
+
+
+@pytest.mark.parametrize(("name", "what"), CASES)
+def test_costs_are_stated_and_gradients_reach_everything(name: str, what: str) -> None:
+    model, batch = made(name, what)
+    model.train()
+    assert model.flops(8) < model.flops(16)
+    assert model.serial_steps(8) >= 1
+    assert model.state_bytes(8) >= 0
+    assert model.algorithms
+
+    def criterion(logits_BTV: Tensor, batch: Batch) -> Tensor:
+        return torch.nn.functional.cross_entropy(
+            logits_BTV.flatten(0, 1), batch.targets_BT.flatten()
+        )
+
+    model.loss(batch, criterion).backward()
+    idle = [n for n, p in model.named_parameters() if p.grad is None and p.requires_grad]
+    assert idle == []
+
+
+def test_a_label_is_read_from_the_end_of_a_causal_stack() -> None:
+    model, batch = made("gru", "a label for words")
+    with torch.no_grad():
+        x_BTD, _ = model.features(batch.inputs_BT, segments_BT=batch.segments_BT)
+        expected = model.head(x_BTD[:, -1:])
+    torch.testing.assert_close(model.answer(batch), expected)
+
+
+def test_who_cannot_enter_is_told_why() -> None:
+    pairs, tags = PROBLEMS["words to words"], PROBLEMS["next words"]
+    assert (
+        why_not(CATALOG["bi_lstm"], pairs) == "it sees the future, so it cannot continue a target"
+    )
+    assert why_not(CATALOG["bi_lstm"], tags) == "it sees the future, which this task forbids"
+    assert why_not(CATALOG["lstm"], pairs) is None
