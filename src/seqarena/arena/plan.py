@@ -45,6 +45,7 @@ class Plan(Config):
     batch_size: int
     accumulation: int
     optimizer: OptimizerConfig
+    label_smoothing: float = 0.0
     evaluations: int  # on validation, spread evenly over training
     device: str
     dtype: str
@@ -96,6 +97,7 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
             optimizer=plan.optimizer.model_copy(update={"learning_rate": learning_rate}),
             batch_size=plan.batch_size,
             accumulation=plan.accumulation,
+            label_smoothing=plan.label_smoothing,
             seed=seed,
             device=plan.device,
             dtype=plan.dtype,

@@ -38,6 +38,7 @@ class Wish(Config):
     batch_size: int = 8
     accumulation: int = 1
     optimizer: OptimizerConfig = OptimizerConfig()
+    label_smoothing: float = 0.0
     dropout: float = 0.0
     evaluations: int = 10
     device: str = "auto"
@@ -84,6 +85,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         "batch_size": wish.batch_size,
         "accumulation": wish.accumulation,
         "optimizer": wish.optimizer,
+        "label_smoothing": wish.label_smoothing,
         "evaluations": wish.evaluations,
         "device": device.name,
         "dtype": dtype.name,
@@ -168,8 +170,8 @@ def _default_name(task: Task, fields: dict[str, Any], facts: dict[str, Any]) -> 
     core = {
         key: value.model_dump(mode="json") if isinstance(value, Config) else value
         for key, value in fields.items()
-        if key in ("task_digest", "params", "budget", "batch_size", "optimizer", "code", "dtype",
-                   "device", "threads", "evaluations")
+        if key in ("task_digest", "params", "budget", "batch_size", "optimizer",
+                   "label_smoothing", "code", "dtype", "device", "threads", "evaluations")
     }  # fmt: skip
     stem = Path(str(facts.get("name", task.name))).stem.lower()
     words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")

@@ -44,9 +44,11 @@ app = typer.Typer(
 )
 for verb in (
     show.models,
+    show.tasks,
     compare.compare,
     single.train,
     single.evaluate,
+    single.predict,
     single.generate,
     show.report,
     recipe.recipe,

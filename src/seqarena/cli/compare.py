@@ -45,6 +45,13 @@ Flops = Annotated[str | None, typer.Option(help="Budget: floating-point operatio
 Seconds = Annotated[str | None, typer.Option(help="Budget: seconds of training, for each trial.")]
 Batch = Annotated[int, typer.Option(min=1, help="Sequences in an optimizer step.")]
 Dropout = Annotated[float, typer.Option(min=0, max=0.99)]
+Smoothing = Annotated[
+    float, typer.Option(min=0, max=0.99, help="Share of each target given to all answers alike.")
+]
+Schedule = Annotated[
+    str, typer.Option(help="cosine, inverse_sqrt, or constant (then a linear fall).")
+]
+Decay = Annotated[float, typer.Option(min=0, help="Weight decay of matrices.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float64.")]
 Name = Annotated[str | None, typer.Option(help="The run folder's name. Default: from the data.")]
@@ -82,6 +89,9 @@ def compare(
     ] = 1,
     batch: Batch = 8,
     dropout: Dropout = 0.0,
+    label_smoothing: Smoothing = 0.0,
+    schedule: Schedule = "cosine",
+    weight_decay: Decay = 0.1,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials at a time [cores].")] = None,
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -96,7 +106,6 @@ def compare(
     """
     from seqarena.arena.prepare import Wish
     from seqarena.tasks import parse_task
-    from seqarena.train.optimizer import OptimizerConfig
 
     rows = options.architectures(models, mixer or [])
     config = parse_task(options.task_fields(task, data, tokenizer, length, settings or []))
@@ -110,7 +119,8 @@ def compare(
         seeds=seeds,
         repeats=repeats,
         batch_size=batch,
-        optimizer=OptimizerConfig(),
+        optimizer=options.optimizer(schedule, weight_decay=weight_decay),
+        label_smoothing=label_smoothing,
         dropout=dropout,
         device=device,
         dtype=dtype,

@@ -3,12 +3,13 @@
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from seqarena.models.catalog import Architecture
+    from seqarena.train.optimizer import OptimizerConfig
 
 _SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 
@@ -85,6 +86,16 @@ def task_fields(
             raise UserError(f"task {task} has no {field.replace('_', ' ')}: set it with --set")
         fields[field] = value
     return fields
+
+
+def optimizer(schedule: str, **fields: float) -> "OptimizerConfig":
+    """The optimizer that was asked for."""
+    from seqarena.train.optimizer import OptimizerConfig
+
+    known = ("cosine", "constant", "inverse_sqrt")
+    if schedule not in known:
+        raise unknown_name("schedule", schedule, known)
+    return OptimizerConfig(schedule=cast("Any", schedule), **fields)
 
 
 def command_line() -> str:

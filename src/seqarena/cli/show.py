@@ -1,4 +1,4 @@
-"""`seqarena models`, `report` and `check`: what there is, what was found, what must hold."""
+"""`seqarena models`, `tasks`, `report`, `check`: what there is, was found, and must hold."""
 
 import json
 import sys
@@ -47,6 +47,23 @@ def models(
             row["state"], row["idea"],
         )  # fmt: skip
     Console().print(table)
+
+
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task: its settings and defaults.")] = None,
+) -> None:
+    """What can be asked, each with its settings: --task NAME --set key=value."""
+    from seqarena.core.errors import unknown_name
+    from seqarena.tasks.registry import TASKS, settings_of
+
+    if name is not None and name not in TASKS:
+        raise unknown_name("task", name, TASKS)
+    for kind, idea in TASKS.items():
+        if name in (None, kind):
+            print(f"{kind:<20} {idea}")
+    if name is not None:
+        for field, (default, words) in settings_of(name).items():
+            print(f"  {field:<22} {default!s:<16} {words}")
 
 
 def report(

@@ -1,4 +1,4 @@
-"""`seqarena train`, `evaluate` and `generate`: one architecture at a time."""
+"""`seqarena train`, `evaluate`, `predict` and `generate`: one architecture at a time."""
 
 import signal
 import sys
@@ -46,12 +46,10 @@ def train(
     flops: compare.Flops = None,
     seconds: compare.Seconds = None,
     rate: Annotated[str, typer.Option(help="Learning rate at its peak.")] = "6e-3",
-    schedule: Annotated[str, typer.Option(help="cosine, or constant (then a linear fall).")] = (
-        "cosine"
-    ),
+    schedule: compare.Schedule = "cosine",
     warmup: Annotated[float, typer.Option(help="Share of the budget to warm up in.")] = 0.05,
     final_ratio: Annotated[float, typer.Option(help="Last learning rate over the peak.")] = 0.1,
-    weight_decay: Annotated[float, typer.Option()] = 0.1,
+    weight_decay: compare.Decay = 0.1,
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     batch: compare.Batch = 8,
@@ -59,6 +57,7 @@ def train(
         int, typer.Option(min=1, help="Pieces that a batch is computed in, to save memory.")
     ] = 1,
     dropout: compare.Dropout = 0.0,
+    label_smoothing: compare.Smoothing = 0.0,
     device: compare.Device = "auto",
     dtype: compare.Dtype = "auto",
     name: compare.Name = None,
@@ -71,13 +70,10 @@ def train(
     from seqarena.arena.prepare import Wish
     from seqarena.models.build import with_options
     from seqarena.tasks import parse_task
-    from seqarena.train.optimizer import OptimizerConfig
 
     (row,) = options.architectures(None if mixer else model, [mixer] if mixer else [])
     row = with_options(row, options.settings(option or []))
     config = parse_task(options.task_fields(task, data, tokenizer, length, settings or []))
-    if schedule not in ("cosine", "constant"):
-        raise UserError(f"unknown schedule {schedule!r}: use cosine or constant")
     peak = options.number(rate, "--rate")
     wish = Wish(
         command=options.command_line(),
@@ -91,14 +87,15 @@ def train(
         repeats=0,
         batch_size=batch,
         accumulation=accumulation,
-        optimizer=OptimizerConfig(
+        optimizer=options.optimizer(
+            schedule,
             learning_rate=peak,
-            schedule=schedule,
             warmup_fraction=warmup,
             final_ratio=final_ratio,
             weight_decay=weight_decay,
             clip_norm=clip,
         ),
+        label_smoothing=label_smoothing,
         dropout=dropout,
         device=device,
         dtype=dtype,
@@ -200,6 +197,43 @@ def generate(
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def predict(
+    run: Where,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="What to answer: sentences, stories or files, by the task that the model knows. "
+            "Without any: one a line from standard input."
+        ),
+    ] = None,
+    *,
+    beam: Annotated[
+        int, typer.Option(min=1, help="Hypotheses kept, where answers are written; 1 is greedy.")
+    ] = 1,
+    model: Which = None,
+    device: compare.Device = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Translate, classify, tag, answer or transcribe, by the task that the model knows."""
+    import json
+
+    from seqarena.use.predict import Predictor
+
+    predictor = Predictor(find_checkpoint(run, model), beam_width=beam, device=device)
+    if not inputs and sys.stdin.isatty():
+        print(f"type {predictor.codec.prompt} and Enter; Ctrl-D ends", file=sys.stderr)
+    items = inputs or (line.rstrip("\n") for line in sys.stdin)
+    for item in items:
+        (answer,) = predictor([item])
+        if as_json:
+            line = {"input": item, "answer": answer.text, "confidence": answer.confidence}
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        elif answer.confidence is None:
+            print(answer.text, flush=True)
+        else:
+            print(f"{answer.text}\t{answer.confidence:.3f}", flush=True)
 
 
 def find_checkpoint(place: Path, model: str | None) -> Path:

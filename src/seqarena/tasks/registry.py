@@ -1,6 +1,8 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
 import importlib
+import inspect
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,6 +69,17 @@ def takes(kind: str, field: str) -> bool:
     if kind not in _ROWS:
         raise unknown_name("task", kind, TASKS)
     return field in _ROWS[kind].config.model_fields
+
+
+def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
+    """The settings of a task: default, and the comment that stands beside it in its class."""
+    config = _ROWS[kind].config
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.M))
+    return {
+        name: (field.get_default(call_default_factory=True), comments.get(name, ""))
+        for name, field in config.model_fields.items()
+        if name != "kind"
+    }
 
 
 def build_task(config: TaskConfig) -> "Task":

@@ -1,7 +1,8 @@
-"""AdamW (Loshchilov and Hutter 2019) and two learning-rate schedules.
+"""AdamW (Loshchilov and Hutter 2019) and three learning-rate schedules.
 
     cosine    linear warm-up, then half a cosine down to `final_ratio` of the peak
     constant  linear warm-up, the peak, then a linear fall over the last `decay_fraction`
+    inverse_sqrt  linear warm-up, then peak * sqrt(warm-up / progress) (Vaswani et al. 2017, eq. 3)
 
 Progress runs from 0 to 1 over the budget, so that a budget in seconds has a schedule as well.
 """
@@ -19,7 +20,7 @@ class OptimizerConfig(Config):
     """The optimizer and its schedule; the defaults are those of small GPT-2 style recipes."""
 
     learning_rate: float = 3e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
     warmup_fraction: float = 0.05
     final_ratio: float = 0.1
     decay_fraction: float = 0.2
@@ -55,6 +56,8 @@ def learning_rate_at(progress: float, config: OptimizerConfig) -> float:
     peak, warmup = config.learning_rate, config.warmup_fraction
     if progress < warmup:
         return peak * progress / warmup
+    if config.schedule == "inverse_sqrt":
+        return peak * math.sqrt(warmup / progress) if warmup else peak
     if config.schedule == "cosine":
         done = min(1.0, (progress - warmup) / max(1e-12, 1.0 - warmup))
         share = 0.5 * (1.0 + math.cos(math.pi * done))
