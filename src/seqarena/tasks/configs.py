@@ -1,5 +1,6 @@
 """The configuration of every task. No torch in here: a plan is read and checked without it."""
 
+import codecs
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -84,4 +85,33 @@ class MQARConfig(TaskConfig):
                     f"mqar: a vocabulary of {self.vocab_size} has {most_pairs} keys, "
                     f"too few for {pairs} pairs"
                 )
+        return self
+
+
+class ClassificationConfig(TaskConfig):
+    """The class of a sentence or of two. `data`: see data/labelled.py; None: embedded sentences."""
+
+    kind: Literal["classification"] = "classification"
+    data: str | None = None
+    format: Literal["auto", "label_first", "tsv", "csv", "jsonl"] = "auto"
+    text: str = "text"  # fields of tables and JSON lines
+    text_pair: str | None = None  # the second sentence, where there are two
+    label: str = "label"
+    label_part: Literal["whole", "coarse"] = "whole"  # coarse: what stands before a colon
+    encoding: str = "utf-8"
+    tokenizer: Literal["word", "char"] = "word"
+    lowercase: bool = True
+    min_count: int = Field(2, ge=1)  # rarer words of the training texts are unknown
+    max_length: int = Field(256, ge=1)  # tokens of a sentence; what is longer is cut
+
+    @model_validator(mode="after")
+    def _check(self) -> "ClassificationConfig":
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
+            raise UserError(
+                f"classification: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
+            ) from error
+        if len({self.text, self.text_pair, self.label}) < 3:
+            raise UserError("classification: text, text_pair and label name different fields")
         return self

@@ -38,6 +38,11 @@ _ROWS = {
         "look up keys seen before (multi-query associative recall); accuracy",
         configs.MQARConfig, "seqarena.tasks.mqar:MQARTask",
     ),
+    "classification": Row(
+        "name the class of a sentence or of two; accuracy, higher is better",
+        configs.ClassificationConfig, "seqarena.tasks.classification:ClassificationTask",
+        "seqarena.tasks.classification:ClassificationCodec",
+    ),
 }  # fmt: skip
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 

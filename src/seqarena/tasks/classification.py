@@ -1,0 +1,270 @@
+"""Classification: one label for a sentence, or for two sentences together.
+
+    one sentence    w_1 .. w_n
+    two sentences   a_1 .. a_n END b_1 .. b_m END       segments 0 .. 0 and 1 .. 1
+
+Both sentences end alike, so that swapping them swaps what a model that reads each by itself finds.
+Words come from the training texts; what they lack is UNKNOWN. Labels are numbered in the order of
+the alphabet.
+
+The metric is accuracy, the share of examples whose greatest logit is right; logits that are not
+numbers are wrong. Slices give the same for the examples of each class (its recall).
+
+    B  examples      T  positions      V  labels
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqarena.core.batch import END, IGNORE, UNKNOWN, Batch, Problem
+from seqarena.core.config import digest
+from seqarena.core.errors import UserError
+from seqarena.data.batches import spread
+from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.labelled import Labelled, LabelledData, load_labelled
+from seqarena.data.vocabulary import Vocabulary, split_words
+from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
+from seqarena.tasks.configs import ClassificationConfig
+
+
+class _Encoded(NamedTuple):
+    """One example in numbers. `segments` is None where there is one sentence."""
+
+    tokens_T: np.ndarray
+    segments_T: np.ndarray | None
+
+
+class ClassificationTask(Task):
+    """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `labels`."""
+
+    name = "classification"
+    metric = "accuracy"
+    lower_is_better = False
+    causal = False
+
+    def __init__(self, config: ClassificationConfig, data: LabelledData | None = None) -> None:
+        """Loads `config.data` unless data are handed in.
+
+        Raises UserError, with file and line, for data that are not what they should be.
+        """
+        self.config = config
+        self.data = data or load_labelled(config.data, config)
+        splits = self.data.splits._asdict()
+        words = {
+            split: [_example_words(example, config) for example in examples]
+            for split, examples in splits.items()
+        }
+        training_words = (sentence for example in words["train"] for sentence in example)
+        self.vocabulary = Vocabulary.build(
+            (sentence[: config.max_length] for sentence in training_words),
+            min_count=config.min_count,
+        )
+        self.labels = tuple(sorted({example.label for example in self.data.splits.train}))
+        number = {label: index for index, label in enumerate(self.labels)}
+        self._examples = {
+            split: [_encode(example, self.vocabulary, config.max_length) for example in examples]
+            for split, examples in words.items()
+        }
+        self._labels = {
+            split: np.array([number[example.label] for example in examples])
+            for split, examples in splits.items()
+        }
+        self._cut = {
+            split: sum(any(len(s) > config.max_length for s in example) for example in examples)
+            for split, examples in words.items()
+        }
+        self._sampler = BucketSampler(np.array([len(x.tokens_T) for x in self._examples["train"]]))
+        self.vocab_size = len(self.vocabulary)
+        self.sequence_length = max(
+            len(x.tokens_T) for examples in self._examples.values() for x in examples
+        )
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(
+            form="label",
+            num_outputs=len(self.labels),
+            vocab_size=self.vocab_size,
+            num_segments=2 if self.config.text_pair else 0,
+            max_length=self.sequence_length,
+        )
+
+    @property
+    def mean_length(self) -> float:
+        return self._sampler.mean_length
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        return self._sampler.batches_per_epoch(batch_size)
+
+    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
+        return self._batch("train", self._sampler.batch(index, batch_size, seed=seed))
+
+    def num_evaluation_examples(self, split: Split) -> int:
+        return len(self._examples[split])
+
+    def evaluation_batches(
+        self, split: Split, batch_size: int, max_batches: int | None = None
+    ) -> Iterator[Batch]:
+        selected = self._num_selected(split, batch_size, max_batches)
+        chosen = spread(self.num_evaluation_examples(split), selected)
+        for first in range(0, selected, batch_size):
+            yield self._batch(split, chosen[first : first + batch_size])
+
+    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
+        logits_BV, targets_B = logits_BTV[:, 0].float().cpu(), batch.targets_BT[:, 0].cpu()
+        right_B = (logits_BV.argmax(-1) == targets_B) & ~logits_BV.isnan().any(-1)
+        right_B = right_B.numpy().astype(np.float64)
+        classes_B = targets_B.numpy()
+        slices = {
+            f"class {self.labels[k]}": (
+                float(right_B[classes_B == k].sum()),
+                float((classes_B == k).sum()),
+            )
+            for k in np.unique(classes_B)
+        }
+        return Ratios(right_B, np.ones_like(right_B), slices)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.data.name,
+            "origin": self.data.origin,
+            "sha256": self.data.sha256,
+            "format": self.data.format,
+            "labels": {
+                label: int((self._labels["train"] == k).sum())
+                for k, label in enumerate(self.labels)
+            },
+            "tokenizer": self.config.tokenizer,
+            "vocab_size": self.vocab_size,
+            "sequence_length": self.sequence_length,
+            "mean_length": round(self.mean_length, 1),
+            "splits": {split: self._split_facts(split) for split in self._examples},
+            "test_examples_also_in_training": self._repeated(),
+            "baseline": self.baseline(),
+        }
+
+    def baseline(self) -> dict[str, Any]:
+        """Always the most frequent label of the training examples: its accuracy on the test."""
+        most = int(np.bincount(self._labels["train"]).argmax())
+        share = float((self._labels["test"] == most).mean())
+        return {"label": self.labels[most], "accuracy": round(share, 4)}
+
+    def digest(self) -> str:
+        settings = self.config.model_dump(mode="json", exclude={"data"})
+        vocabulary = hashlib.sha256(self.vocabulary.to_json().encode()).hexdigest()
+        return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
+
+    def artifacts(self) -> dict[str, str]:
+        return {"vocabulary": self.vocabulary.to_json(), "labels": json.dumps(self.labels)}
+
+    def _batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+        examples = [self._examples[split][k] for k in chosen_B]
+        return _as_batch(examples, torch.from_numpy(self._labels[split][chosen_B])[:, None])
+
+    def _split_facts(self, split: str) -> dict[str, Any]:
+        examples = self._examples[split]
+        tokens_N = np.concatenate([example.tokens_T for example in examples])
+        return {
+            "examples": len(examples),
+            "tokens": len(tokens_N),
+            "unknown_tokens": int((tokens_N == UNKNOWN).sum()),
+            "cut_at_max_length": self._cut[split],
+        }
+
+    def _repeated(self) -> int:
+        """Test examples whose very text is among the training examples."""
+        texts = Counter((example.text, example.text_pair) for example in self.data.splits.train)
+        return sum((x.text, x.text_pair) in texts for x in self.data.splits.test)
+
+
+class ClassificationCodec(Codec):
+    """A line, or two sentences with a tab between, -> the label and its probability."""
+
+    def __init__(
+        self, config: ClassificationConfig, vocabulary: Vocabulary, labels: Sequence[str]
+    ) -> None:
+        self.config = config
+        self.vocabulary = vocabulary
+        self.labels = tuple(labels)
+        if config.text_pair:
+            self.prompt = "two sentences with a tab between them"
+        else:
+            self.prompt = "a sentence"
+
+    @classmethod
+    def from_artifacts(cls, config: ClassificationConfig, artifacts: Mapping[str, str]) -> Self:
+        vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
+        return cls(config, vocabulary, json.loads(artifacts["labels"]))
+
+    def encode(self, items: Sequence[str]) -> Batch:
+        """Raises UserError for an input that is empty, too long, or not the right number of
+        sentences."""
+        examples = [self._encoded(item) for item in items]
+        return _as_batch(examples, torch.full((len(items), 1), IGNORE))
+
+    def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
+        probabilities_BV = outputs[:, 0].float().softmax(-1)
+        best_B = probabilities_BV.max(-1)
+        return [
+            Answer(self.labels[index], confidence)
+            for index, confidence in zip(best_B.indices.tolist(), best_B.values.tolist())
+        ]
+
+    def _encoded(self, item: str) -> _Encoded:
+        parts = item.split("\t") if self.config.text_pair else [item]
+        wanted = 2 if self.config.text_pair else 1
+        if len(parts) != wanted:
+            raise UserError(f"{item!r}: {self.prompt} are needed, not {len(parts)}")
+        sentences = [_words(part, self.config) for part in parts]
+        for sentence in sentences:
+            if not sentence:
+                raise UserError(f"{item!r}: no word in it: {self.prompt} is needed")
+            if len(sentence) > self.config.max_length:
+                raise UserError(
+                    f"{item[:40]!r}...: {len(sentence)} {self.config.tokenizer}s, but this model "
+                    f"was made for {self.config.max_length} at most: shorten it"
+                )
+        return _encode(sentences, self.vocabulary, self.config.max_length)
+
+
+def _words(text: str, config: ClassificationConfig) -> list[str]:
+    if config.tokenizer == "word":
+        return split_words(text, lowercase=config.lowercase)
+    return list(text.lower() if config.lowercase else text)
+
+
+def _example_words(example: Labelled, config: ClassificationConfig) -> list[list[str]]:
+    """The words of its one or two sentences. Raises UserError where there is none."""
+    texts = [example.text] if example.text_pair is None else [example.text, example.text_pair]
+    sentences = [_words(text, config) for text in texts]
+    if not all(sentences):
+        raise UserError(f"{example.place}: a sentence without a word: {texts}")
+    return sentences
+
+
+def _encode(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, limit: int) -> _Encoded:
+    """Each sentence cut at `limit` words; see the head of this file."""
+    parts = [vocabulary.encode(sentence[:limit]) for sentence in sentences]
+    if len(parts) == 1:
+        return _Encoded(parts[0], None)
+    parts = [np.append(part, END) for part in parts]
+    segments = [np.full(len(part), number) for number, part in enumerate(parts)]
+    return _Encoded(np.concatenate(parts), np.concatenate(segments))
+
+
+def _as_batch(examples: Sequence[_Encoded], targets_B1: Tensor) -> Batch:
+    tokens_BT, mask_BT = pad([example.tokens_T for example in examples])
+    rows = [example.segments_T for example in examples if example.segments_T is not None]
+    return Batch(
+        inputs_BT=torch.from_numpy(tokens_BT),
+        targets_BT=targets_B1,
+        mask_BT=torch.from_numpy(mask_BT),
+        segments_BT=torch.from_numpy(pad(rows)[0]) if rows else None,
+    )
