@@ -48,6 +48,7 @@ Dropout = Annotated[float, typer.Option(min=0, max=0.99)]
 Smoothing = Annotated[
     float, typer.Option(min=0, max=0.99, help="Share of each target given to all answers alike.")
 ]
+Optimizer = Annotated[str, typer.Option(help="adamw or adamax.")]
 Schedule = Annotated[
     str, typer.Option(help="cosine, inverse_sqrt, or constant (then a linear fall).")
 ]
@@ -90,6 +91,7 @@ def compare(
     batch: Batch = 8,
     dropout: Dropout = 0.0,
     label_smoothing: Smoothing = 0.0,
+    optimizer: Optimizer = "adamw",
     schedule: Schedule = "cosine",
     weight_decay: Decay = 0.1,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trials at a time [cores].")] = None,
@@ -119,7 +121,7 @@ def compare(
         seeds=seeds,
         repeats=repeats,
         batch_size=batch,
-        optimizer=options.optimizer(schedule, weight_decay=weight_decay),
+        optimizer=options.optimizer(schedule, optimizer, weight_decay=weight_decay),
         label_smoothing=label_smoothing,
         dropout=dropout,
         device=device,

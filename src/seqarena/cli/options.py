@@ -88,14 +88,16 @@ def task_fields(
     return fields
 
 
-def optimizer(schedule: str, **fields: float) -> "OptimizerConfig":
+def optimizer(schedule: str, name: str = "adamw", **fields: float) -> "OptimizerConfig":
     """The optimizer that was asked for."""
     from seqarena.train.optimizer import OptimizerConfig
 
     known = ("cosine", "constant", "inverse_sqrt")
     if schedule not in known:
         raise unknown_name("schedule", schedule, known)
-    return OptimizerConfig(schedule=cast("Any", schedule), **fields)
+    if name not in ("adamw", "adamax"):
+        raise unknown_name("optimizer", name, ("adamw", "adamax"))
+    return OptimizerConfig(name=cast("Any", name), schedule=cast("Any", schedule), **fields)
 
 
 def command_line() -> str:

@@ -46,6 +46,7 @@ def train(
     flops: compare.Flops = None,
     seconds: compare.Seconds = None,
     rate: Annotated[str, typer.Option(help="Learning rate at its peak.")] = "6e-3",
+    optimizer: compare.Optimizer = "adamw",
     schedule: compare.Schedule = "cosine",
     warmup: Annotated[float, typer.Option(help="Share of the budget to warm up in.")] = 0.05,
     final_ratio: Annotated[float, typer.Option(help="Last learning rate over the peak.")] = 0.1,
@@ -89,6 +90,7 @@ def train(
         accumulation=accumulation,
         optimizer=options.optimizer(
             schedule,
+            optimizer,
             learning_rate=peak,
             warmup_fraction=warmup,
             final_ratio=final_ratio,

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter 2019) and three learning-rate schedules.
+"""AdamW (Loshchilov and Hutter 2019) or AdaMax (adamax.py), and three learning-rate schedules.
 
     cosine    linear warm-up, then half a cosine down to `final_ratio` of the peak
     constant  linear warm-up, the peak, then a linear fall over the last `decay_fraction`
@@ -14,11 +14,13 @@ import torch
 from torch import nn
 
 from seqarena.core.config import Config
+from seqarena.train.adamax import AdaMax
 
 
 class OptimizerConfig(Config):
     """The optimizer and its schedule; the defaults are those of small GPT-2 style recipes."""
 
+    name: Literal["adamw", "adamax"] = "adamw"
     learning_rate: float = 3e-3
     schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
     warmup_fraction: float = 0.05
@@ -30,9 +32,9 @@ class OptimizerConfig(Config):
     clip_norm: float = 1.0  # of the whole gradient; 0 switches clipping off
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices alone: biases, norms and other vectors are left as they are, and
-    so are parameters that their mixer marks `no_weight_decay` (the spectra of state spaces)."""
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """It decays matrices alone: biases, norms and other vectors are left as they are, and so are
+    parameters that their mixer marks `no_weight_decay` (the spectra of state spaces)."""
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for parameter in model.parameters():
@@ -43,12 +45,11 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Ad
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": kept, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        fused=True,
-    )
+    groups = [group for group in groups if group["params"]]
+    rate, betas = config.learning_rate, (config.beta1, config.beta2)
+    if config.name == "adamax":
+        return AdaMax(groups, lr=rate, betas=betas)
+    return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
 
 
 def learning_rate_at(progress: float, config: OptimizerConfig) -> float:
