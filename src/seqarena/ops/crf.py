@@ -1,4 +1,4 @@
-"""Linear-chain conditional random field (Lafferty et al. 2001): tags that depend on their neighbours.
+"""Linear-chain conditional random field (Lafferty et al. 2001): a tag depends on its neighbours.
 
     s(y) = start[y_1] + sum_t e_t[y_t] + sum_t A[y_t, y_{t+1}] + end[y_T]
     p(y) = exp s(y) / Z,    Z = sum over all tag sequences of exp s
