@@ -115,3 +115,12 @@ class ClassificationConfig(TaskConfig):
         if len({self.text, self.text_pair, self.label}) < 3:
             raise UserError("classification: text, text_pair and label name different fields")
         return self
+
+
+class QuestionAnsweringConfig(TaskConfig):
+    """One answer to a question about a story. `data`: files in the form of bAbI (data/stories.py),
+    several are learnt jointly; None: generated stories."""
+
+    kind: Literal["question_answering"] = "question_answering"
+    data: str | None = None
+    memory_size: int = Field(50, ge=1)  # the newest statements of a story; older ones are left out

@@ -43,6 +43,12 @@ _ROWS = {
         configs.ClassificationConfig, "seqarena.tasks.classification:ClassificationTask",
         "seqarena.tasks.classification:ClassificationCodec",
     ),
+    "question_answering": Row(
+        "answer a question about a story; accuracy, higher is better",
+        configs.QuestionAnsweringConfig,
+        "seqarena.tasks.question_answering:QuestionAnsweringTask",
+        "seqarena.tasks.question_answering:QuestionAnsweringCodec",
+    ),
 }  # fmt: skip
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
