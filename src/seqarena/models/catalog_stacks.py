@@ -36,6 +36,16 @@ STACKS = (
         (_mixer(_LSTM),),
     ),
     Architecture(
+        "factored_lstm", "Factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
+        "an LSTM whose big matrix is a product of two thin ones",
+        (_mixer("factored_lstm:FactoredLSTM"),),
+    ),
+    Architecture(
+        "grouped_lstm", "Grouped LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
+        "several small LSTMs side by side",
+        (_mixer("factored_lstm:FactoredLSTM", kind="grouped"),),
+    ),
+    Architecture(
         "gru", "Gated recurrent unit", "recurrent", 2014, "Cho et al. 2014",
         "two gates blend the old state with a candidate",
         (_mixer(_GRU),),
