@@ -124,3 +124,41 @@ class QuestionAnsweringConfig(TaskConfig):
     kind: Literal["question_answering"] = "question_answering"
     data: str | None = None
     memory_size: int = Field(50, ge=1)  # the newest statements of a story; older ones are left out
+
+
+class AlgorithmsConfig(TaskConfig):
+    """An algorithm on binary numbers of at most `max_bits` bits, tested on longer ones."""
+
+    kind: Literal["algorithms"] = "algorithms"
+    problem: Literal["addition", "multiplication", "sorting", "reversal", "copying"] = "addition"
+    max_bits: int = Field(20, ge=1)  # of training
+    test_bits: tuple[int, ...] = (20, 50, 100, 200)
+    evaluation_examples: int = Field(32, ge=1)  # of each length
+
+    @model_validator(mode="after")
+    def _check(self) -> "AlgorithmsConfig":
+        if not self.test_bits or min(self.test_bits) < 1:
+            raise UserError(f"algorithms: test_bits {self.test_bits}: lengths of at least 1 bit")
+        if len(set(self.test_bits)) != len(self.test_bits):
+            raise UserError(f"algorithms: test_bits {self.test_bits} names a length twice")
+        return self
+
+
+class RunningAdditionConfig(TaskConfig):
+    """The sum so far, modulo `modulo`, of digits that come one at a time."""
+
+    kind: Literal["running_addition"] = "running_addition"
+    modulo: int = Field(10, ge=2)
+    train_lengths: tuple[int, ...] = (4, 16, 64)  # numbers of an example, in turn by batch
+    test_lengths: tuple[int, ...] = (4, 1000)
+    evaluation_examples: int = Field(100, ge=1)  # of each length
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunningAdditionConfig":
+        for field in ("train_lengths", "test_lengths"):
+            lengths = getattr(self, field)
+            if not lengths or min(lengths) < 1 or len(set(lengths)) != len(lengths):
+                raise UserError(
+                    f"running_addition: {field} {lengths}: different lengths of at least 1"
+                )
+        return self

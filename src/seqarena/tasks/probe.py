@@ -57,8 +57,12 @@ class ProbeTask(Task, Generic[Cell]):
         cell = self.cells[index % len(self.cells)]
         return _as_batch(self.generate(philox(seed, Stream.TRAIN, index), cell, batch_size))
 
+    def cells_of(self, split: Split) -> tuple[Cell, ...]:
+        """The settings that a split asks about."""
+        return self.cells
+
     def num_evaluation_examples(self, split: Split) -> int:
-        return self.evaluation_examples * len(self.cells)
+        return self.evaluation_examples * len(self.cells_of(split))
 
     def evaluation_batches(
         self, split: Split, batch_size: int, max_batches: int | None = None
@@ -66,10 +70,11 @@ class ProbeTask(Task, Generic[Cell]):
         """Cell by cell; a batch never mixes two."""
         selected = self._num_selected(split, batch_size, max_batches)
         examples = spread(self.num_evaluation_examples(split), selected)
+        settings = self.cells_of(split)
         cells, places = np.divmod(examples, self.evaluation_examples)
         for cell in np.unique(cells):
             generator = philox(0, _STREAMS[split], int(cell))
-            inputs, targets = self.generate(generator, self.cells[cell], self.evaluation_examples)
+            inputs, targets = self.generate(generator, settings[cell], self.evaluation_examples)
             here = places[cells == cell]
             for first in range(0, len(here), batch_size):
                 chosen = here[first : first + batch_size]

@@ -38,6 +38,14 @@ _ROWS = {
         "look up keys seen before (multi-query associative recall); accuracy",
         configs.MQARConfig, "seqarena.tasks.mqar:MQARTask",
     ),
+    "algorithms": Row(
+        "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
+        configs.AlgorithmsConfig, "seqarena.tasks.algorithms:AlgorithmsTask",
+    ),
+    "running_addition": Row(
+        "the sum so far of digits, 4 of them or 1,000; accuracy",
+        configs.RunningAdditionConfig, "seqarena.tasks.running_addition:RunningAdditionTask",
+    ),
     "classification": Row(
         "name the class of a sentence or of two; accuracy, higher is better",
         configs.ClassificationConfig, "seqarena.tasks.classification:ClassificationTask",

@@ -1,0 +1,169 @@
+"""Algorithms on binary numbers, learned from short ones and tested on long ones.
+
+The tasks of Kaiser & Sutskever 2016 ("Neural GPUs Learn Algorithms"). Numbers are written with
+the least significant digit first; the answer stands at the positions of the question, from the
+first on, and what it leaves free is to be called blank. For N bits:
+
+    addition         a_1 .. a_N + b_1 .. b_N  ->  N + 1 digits    "Long addition"
+    multiplication   a_1 .. a_N * b_1 .. b_N  ->  2 N digits      "Long multiplication"
+    sorting          a_1 .. a_N               ->  N digits, zeros first ("counting by sorting")
+    reversal         a_1 .. a_N               ->  N digits
+    copying          a_1 .. a_N               ->  N digits
+
+Both numbers have N digits and the answer always as many as it can need, zeros in front included.
+The papers drop those zeros, so that a model has to find the end of a sum as well.
+
+A training batch mixes lengths from 1 to `max_bits` bits and is padded to the longest in it: `bits =
+1 + floor(max_bits u^2)` for a uniform u, since short numbers are the ones to begin with and cost
+little. Validation asks for `max_bits` bits alone, so that nothing is ever chosen on longer numbers;
+the test split goes through `test_bits`.
+
+The metric is the share of the digits that are right, over all test lengths; blanks count in the
+loss and in "whole right", where every position of an answer has to be right.
+
+    B  examples    T  positions    V  answers: blank, 0, 1    N  bits
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqarena.core.batch import Problem
+from seqarena.data.streams import Stream, philox
+from seqarena.tasks.base import IGNORE, Batch, Ratios, Split
+from seqarena.tasks.configs import AlgorithmsConfig
+from seqarena.tasks.probe import ProbeTask
+
+BLANK, ZERO, ONE, OPERATOR = 0, 1, 2, 3  # OPERATOR stands between two numbers; no answer has it
+
+
+class AlgorithmsTask(ProbeTask[int]):
+    """One algorithm; a cell is a length in bits."""
+
+    name = "algorithms"
+
+    def __init__(self, config: AlgorithmsConfig) -> None:
+        self.config = config
+        self.algorithm = config.problem
+        self.max_bits = config.max_bits
+        self.cells = config.test_bits
+        self.vocab_size = 4
+        self.sequence_length = num_positions(self.algorithm, self.max_bits)
+        self.evaluation_examples = config.evaluation_examples
+
+    @property
+    def problem(self) -> Problem:
+        longest = max(self.max_bits, *self.cells)
+        return Problem(
+            num_outputs=3,
+            vocab_size=self.vocab_size,
+            max_length=num_positions(self.algorithm, longest),
+        )
+
+    @property
+    def mean_length(self) -> float:
+        """Positions that a training example fills on average, padding aside."""
+        bits = np.arange(1, self.max_bits + 1)
+        shares = np.diff(np.sqrt(np.append(0, bits) / self.max_bits))
+        return float(sum(s * num_positions(self.algorithm, n) for s, n in zip(shares, bits)))
+
+    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
+        generator = philox(seed, Stream.TRAIN, index)
+        bits_B = 1 + (self.max_bits * generator.random(batch_size) ** 2).astype(np.int64)
+        rows = [self._example(generator, int(bits)) for bits in bits_B]
+        longest = max(len(question) for question, _ in rows)
+        inputs = np.full((batch_size, longest), BLANK, dtype=np.int64)
+        targets = np.full((batch_size, longest), IGNORE, dtype=np.int64)
+        mask = np.zeros((batch_size, longest), dtype=bool)
+        for place, (question, answer) in enumerate(rows):
+            inputs[place, : len(question)] = question
+            targets[place, : len(question)] = answer
+            mask[place, : len(question)] = True
+        return Batch(*(torch.from_numpy(x) for x in (inputs, targets, mask)))
+
+    def cells_of(self, split: Split) -> tuple[int, ...]:
+        return (self.max_bits,) if split == "validation" else self.cells
+
+    def generate(
+        self, generator: np.random.Generator, cell: int, num_examples: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        rows = [self._example(generator, cell) for _ in range(num_examples)]
+        questions, answers = zip(*rows)
+        return np.stack(questions), np.stack(answers)
+
+    def _example(self, generator: np.random.Generator, bits: int) -> tuple[np.ndarray, np.ndarray]:
+        """Question and answer, int64 [num_positions] each."""
+        a_N = generator.integers(2, size=bits)
+        if self.algorithm not in _OF_TWO:
+            return ZERO + a_N, ZERO + _OF_ONE[self.algorithm](a_N)
+        b_N = generator.integers(2, size=bits)
+        question = np.concatenate((ZERO + a_N, [OPERATOR], ZERO + b_N))
+        result = _OF_TWO[self.algorithm](to_number(a_N), to_number(b_N))
+        answer = np.full_like(question, BLANK)
+        length = bits + 1 if self.algorithm == "addition" else 2 * bits
+        answer[:length] = ZERO + to_digits(result, length)
+        return question, answer
+
+    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
+        targets_BT = batch.targets_BT.cpu()
+        logits_BTV = logits_BTV.cpu()
+        right_BT = (logits_BTV.argmax(-1) == targets_BT) & ~logits_BTV.isnan().any(-1)
+        right_B = (right_BT & (targets_BT > BLANK)).sum(1).double().numpy()
+        asked_B = (targets_BT > BLANK).sum(1).double().numpy()
+        whole_B = (right_BT | (targets_BT == IGNORE)).all(1).double().numpy()
+        slices: dict[str, tuple[float, float]] = {}
+        names = np.array(self.conditions(batch))
+        for name in np.unique(names):
+            here = names == name
+            slices[f"digits right at {name}"] = (right_B[here].sum(), asked_B[here].sum())
+            slices[f"whole right at {name}"] = (whole_B[here].sum(), float(here.sum()))
+        return Ratios(right_B, asked_B, slices)
+
+    def conditions(self, batch: Batch) -> list[str]:
+        bits_B = (batch.targets_BT != IGNORE).sum(1).cpu().numpy()
+        if self.algorithm in _OF_TWO:
+            bits_B = bits_B // 2
+        return [f"{bits} bits" for bits in bits_B]
+
+    def baseline(self) -> dict[str, float]:
+        """Of a guesser that knows which positions are blank."""
+        digits = {"addition": self.max_bits + 1, "multiplication": 2 * self.max_bits}
+        share = digits.get(self.algorithm, self.max_bits) / self.sequence_length
+        return {"accuracy": 0.5, "loss_nats": share * math.log(2)}
+
+
+def num_positions(algorithm: str, bits: int) -> int:
+    """Positions of a question about numbers of that many bits."""
+    return 2 * bits + 1 if algorithm in _OF_TWO else bits
+
+
+def to_number(digits_N: np.ndarray) -> int:
+    """The number with these binary digits, the least significant first.
+
+    >>> to_number(np.array([0, 1, 1]))
+    6
+    """
+    return int("".join(map(str, digits_N[::-1])), 2)
+
+
+def to_digits(number: int, length: int) -> np.ndarray:
+    """Its binary digits, the least significant first.
+
+    >>> to_digits(6, 4).tolist()
+    [0, 1, 1, 0]
+    """
+    return np.array([int(digit) for digit in f"{number:0{length}b}"[::-1]])
+
+
+_OF_TWO: dict[str, Callable[[int, int], int]] = {
+    "addition": lambda a, b: a + b,
+    "multiplication": lambda a, b: a * b,
+}
+_OF_ONE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sorting": np.sort,
+    "reversal": lambda a_N: a_N[::-1],
+    "copying": lambda a_N: a_N,
+}
