@@ -20,4 +20,64 @@ SYSTEMS: tuple[Architecture, ...] = (
         "several weighted means over a bidirectional LSTM, each with its own attention",
         system="seqarena.models.self_attention_encoder:SelfAttentionEncoder",
     ),
+    Architecture(
+        "bi_lstm_tagger", "Bidirectional LSTM tagger", "recurrent", 2015,
+        "Huang et al. 2015; letters: Lample et al. 2016",
+        "words and their letters, read both ways; each word's tag for itself",
+        system="seqarena.models.tagger:BiLSTMTagger", causal=False,
+    ),
+    Architecture(
+        "bi_lstm_crf", "Bidirectional LSTM with a conditional random field", "recurrent", 2016,
+        "Lample et al. 2016; Huang et al. 2015",
+        "the same, and the tags of a sentence are decided together",
+        system="seqarena.models.tagger:BiLSTMCRF", causal=False,
+    ),
+    Architecture(
+        "seq2seq_lstm", "Sequence to sequence with LSTMs", "recurrent", 2014,
+        "Sutskever et al. 2014",
+        "one LSTM reads the source backwards, another writes from where it ended",
+        system="seqarena.models.seq2seq:Seq2SeqLSTM",
+    ),
+    Architecture(
+        "seq2seq_gru", "RNN encoder-decoder", "recurrent", 2014, "Cho et al. 2014",
+        "a GRU turns the source into one vector, which the writing GRU sees at every step",
+        system="seqarena.models.seq2seq:Seq2SeqGRU",
+    ),
+    Architecture(
+        "rnnsearch", "RNNsearch", "recurrent", 2015, "Bahdanau et al. 2015",
+        "before every word, the writing GRU looks where in the source to read",
+        system="seqarena.models.rnnsearch:RNNSearch",
+    ),
+    Architecture(
+        "luong_dot", "Global attention, dot score", "recurrent", 2015, "Luong et al. 2015",
+        "the writing LSTM compares its state with every source position by a product",
+        model={"score": "dot"}, system="seqarena.models.luong:Luong",
+    ),
+    Architecture(
+        "luong_general", "Global attention, general score", "recurrent", 2015,
+        "Luong et al. 2015",
+        "the same, with a learned matrix between the two",
+        model={"score": "general"}, system="seqarena.models.luong:Luong",
+    ),
+    Architecture(
+        "luong_concat", "Global attention, concat score", "recurrent", 2015, "Luong et al. 2015",
+        "the same, with a small network that sees both",
+        model={"score": "concat"}, system="seqarena.models.luong:Luong",
+    ),
+    Architecture(
+        "transformer", "Transformer, encoder and decoder", "attention", 2017,
+        "Vaswani et al. 2017",
+        "no recurrence: source and target attend to themselves, and the target to the source",
+        system="seqarena.models.transformer:Transformer",
+    ),
+    Architecture(
+        "transformer_modern", "Transformer as built today", "attention", 2020,
+        "Vaswani et al. 2017; Xiong et al. 2020; Su et al. 2021; Shazeer 2020",
+        "the same with norms before each part, rotary positions and gated feed-forward layers",
+        model={
+            "norm_position": "pre", "norm": "rms", "positions": "rotary",
+            "channel_mixer": "gated",
+        },
+        system="seqarena.models.transformer:Transformer",
+    ),
 )  # fmt: skip
