@@ -1,12 +1,13 @@
 """The configuration of every task. No torch in here: a plan is read and checked without it."""
 
 import codecs
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, unknown_name
+from seqarena.data.audio import parse_range
 from seqarena.data.splits import check_fractions
 from seqarena.data.tokenizers import parse_tokenizer_name
 
@@ -162,3 +163,93 @@ class RunningAdditionConfig(TaskConfig):
                     f"running_addition: {field} {lengths}: different lengths of at least 1"
                 )
         return self
+
+
+class SpeechConfig(TaskConfig):
+    """The class of a recording. `data`: a folder or archive of wav files, or a list of them
+    (data/audio.py); None: touch tones in noise."""
+
+    kind: Literal["speech"] = "speech"
+    data: str | None = None
+    test_index: str | int | None = None  # 0-4: recordings whose names end in 0 to 4 are the test
+    validation_index: str | int | None = None
+    sample_rate: int | None = Field(None, ge=1)  # in Hz, of all recordings; None: of the first
+    max_seconds: float = Field(10.0, gt=0)  # what is longer is cut
+    features: Literal["log_mel", "waveform", "mu_law"] = "log_mel"
+    bands: int = Field(40, ge=1)  # of log_mel
+    decimate: int = Field(1, ge=1)  # keep every n-th sample, filtered
+    normalise: Literal["recording", "global", "none"] = "recording"  # log-mel bands, or loudness
+
+    @model_validator(mode="after")
+    def _check(self) -> "SpeechConfig":
+        for text in (self.test_index, self.validation_index):
+            if text is not None:
+                parse_range(str(text))
+        return self
+
+
+class PixelsConfig(TaskConfig):
+    """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
+    is published (data/images.py); None: digits drawn from a font."""
+
+    kind: Literal["pixels"] = "pixels"
+    data: str | None = None
+    pool: int = Field(2, ge=1)  # squares of so many pixels a side become their mean; 1: as it is
+    permuted: bool = False  # one fixed order of the pixels instead of row by row
+    train_examples: int | None = Field(None, ge=1)  # the first so many; None: all
+
+
+class PairsConfig(TaskConfig):
+    """What the tasks of pairs share. `data`: files of pairs in the forms of data/pairs.py."""
+
+    data: str | None = None
+    source: str = "source"  # suffix of the files, or column or field, that holds the sources
+    target: str = "target"  # the same for the targets
+    encoding: str = "utf-8"
+    tokenizer: str = "word"  # word, char or bpe:N
+    shared_vocabulary: bool = False  # one for source and target
+    lowercase: bool = True
+    min_count: int = Field(2, ge=1)  # rarer words or characters of the training pairs are unknown
+    max_length: int = Field(100, ge=1)  # tokens of either side
+    reverse_source: bool = False  # last word first (Sutskever et al. 2014)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.tokenizer not in ("word", "char"):
+            if not self.tokenizer.startswith("bpe"):
+                raise unknown_name("tokenizer", self.tokenizer, ["word", "char", "bpe:1024"])
+            parse_tokenizer_name(self.tokenizer)
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError as error:
+            raise UserError(
+                f"{self.kind}: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
+            ) from error
+        if self.source == self.target:
+            raise UserError(f"{self.kind}: source and target are both {self.source!r}")
+        return self
+
+
+class TranslationConfig(PairsConfig):
+    """Write a sentence in another language. `data` None: dates of ten languages as ISO dates, by
+    characters and scored by exact matches unless told otherwise."""
+
+    kind: Literal["translation"] = "translation"
+    source: str = "de"  # suffix of the files, or column or field, that holds the sources
+    target: str = "en"  # the same for the targets
+    metric: Literal["bleu", "exact"] = "bleu"  # exact: share of targets written exactly
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_dates(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and fields.get("data") is None:
+            return {"tokenizer": "char", "metric": "exact", **fields}
+        return fields
+
+
+class SummarisingConfig(PairsConfig):
+    """Write the one line that sums a text up. `data` None: docstrings of the standard library."""
+
+    kind: Literal["summarising"] = "summarising"
+    source: str = "text"  # suffix of the files, or column or field, that holds the texts
+    target: str = "summary"  # the same for the summaries

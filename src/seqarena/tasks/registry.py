@@ -57,6 +57,21 @@ _ROWS = {
         "seqarena.tasks.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.question_answering:QuestionAnsweringCodec",
     ),
+    "speech": Row(
+        "which word or command a recording is; accuracy, higher is better",
+        configs.SpeechConfig, "seqarena.tasks.speech:SpeechTask",
+        "seqarena.tasks.speech:SpeechCodec",
+    ),
+    "translation": Row(
+        "write a sentence in another language; BLEU or exact matches, higher is better",
+        configs.TranslationConfig, "seqarena.tasks.pairs:TranslationTask",
+        "seqarena.tasks.pairs_codec:PairsCodec",
+    ),
+    "summarising": Row(
+        "write the line that sums a text up; ROUGE-L, higher is better",
+        configs.SummarisingConfig, "seqarena.tasks.pairs:SummarisingTask",
+        "seqarena.tasks.pairs_codec:PairsCodec",
+    ),
 }  # fmt: skip
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
@@ -93,7 +108,9 @@ def takes(kind: str, field: str) -> bool:
 def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
     """The settings of a task: default, and the comment that stands beside it in its class."""
     config = _ROWS[kind].config
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.M))
+    bases = [base for base in reversed(config.__mro__) if issubclass(base, configs.TaskConfig)]
+    source = "".join(inspect.getsource(base) for base in bases)  # the class's own words come last
+    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.M))
     return {
         name: (field.get_default(call_default_factory=True), comments.get(name, ""))
         for name, field in config.model_fields.items()
