@@ -3,19 +3,31 @@
 import pytest
 
 import seqarena
-from seqarena.core.batch import own_inputs
+from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.any import count_parameters
 from seqarena.models.build import build, model_config
-from seqarena.models.catalog import CATALOG, LINEUP, architecture
+from seqarena.models.catalog import CATALOG, LINEUP, architecture, why_not
 from seqarena.models.size import Shape, default_depth, solve
 
 
-@pytest.mark.parametrize("params", [60_000, 1_000_000])
+PROBLEMS = (
+    own_inputs(256, 128),
+    Problem(form="label", num_outputs=9, vocab_size=256, num_segments=9, max_length=60),
+    Problem(form="label", num_outputs=9, features=1, image=(14, 14), max_length=196),
+    Problem(
+        form="pairs", num_outputs=256, vocab_size=256, source_vocab_size=200, causal=True,
+        max_length=30, max_source_length=30,
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("params", [200_000, 1_000_000])
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_architecture_meets_the_target(name: str, params: int) -> None:
-    shape = Shape(own_inputs(256, 128), default_depth(params))
-    config = solve(CATALOG[name], shape, params)
+    row = CATALOG[name]
+    problem = next(problem for problem in PROBLEMS if why_not(row, problem) is None)
+    config = solve(row, Shape(problem, default_depth(params)), params)
     assert abs(count_parameters(config) - params) <= 0.01 * params
 
 

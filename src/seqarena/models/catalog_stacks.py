@@ -109,6 +109,17 @@ STACKS = (
         (_mixer(_ATTENTION, positions="none"),), {"positions": "learned"},
     ),
     Architecture(
+        "attention_experts", "Transformer with mixtures of experts", "attention", 2017,
+        "Shazeer et al. 2017",
+        "each position uses two of eight small networks, chosen by a noisy gate",
+        (_mixer(_ATTENTION),), {"channel_mixer": "experts"},
+    ),
+    Architecture(
+        "lstm_experts", "LSTM with mixtures of experts", "recurrent", 2017, "Shazeer et al. 2017",
+        "as published: experts between layers of an LSTM, chosen by a noisy gate",
+        (_mixer(_LSTM),), {"channel_mixer": "experts"},
+    ),
+    Architecture(
         "sliding_window", "Sliding-window attention", "attention", 2020, "Beltagy et al. 2020",
         "attention over the last few positions alone: the state stops growing",
         (_mixer("sliding_window:SlidingWindow"),),

@@ -1,4 +1,5 @@
-"""Channel mixers: the second slot of a block. They mix features at each position alone.
+"""Channel mixers: the second slot of a block. They mix features at each position alone, so that
+the mask of real positions means nothing to them (it does to `experts.py`).
 
     mlp    W_2 gelu(W_1 x)                      (Vaswani et al. 2017, with GELU)
     gated  W_2 (silu(W_1 x) * W_3 x)            (SwiGLU, Shazeer 2020)
@@ -24,7 +25,7 @@ class MLP(nn.Module):
         self.contract = nn.Linear(hidden_width, width)
         _initialise(self, num_layers)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         return self.contract(F.gelu(self.expand(x_BTD)))
 
     def flops(self, length: int) -> int:
@@ -40,7 +41,7 @@ class GatedMLP(nn.Module):
         self.contract = nn.Linear(hidden_width, width, bias=False)
         _initialise(self, num_layers)
 
-    def forward(self, x_BTD: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
         gate_BTH, value_BTH = self.expand(x_BTD).chunk(2, dim=-1)
         return self.contract(F.silu(gate_BTH) * value_BTH)
 

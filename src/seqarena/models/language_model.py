@@ -8,6 +8,7 @@
 Same call, same costs; which one a stack becomes follows from its form and its mixers.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -140,6 +141,11 @@ class TokenModel(Model):
         if self.config.form == "label":
             x_BTD = self._pooled(x_BTD, batch.mask_BT)
         return self.logits(x_BTD)
+
+    def loss(self, batch: Batch, criterion: Callable[[Tensor, Batch], Tensor]) -> Tensor:
+        loss = criterion(self.answer(batch), batch)
+        balance = self.stack.balance_loss
+        return loss if balance is None else loss + balance
 
     def _pooled(self, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         """One vector a sequence, [B, 1, D]: all that a causal stack knows stands at the end."""

@@ -18,7 +18,12 @@ from seqarena.models.model import SystemConfig, load_system
 from seqarena.models.stack import LayerConfig, StackConfig, user_layer
 
 TOLERANCE = 0.01  # of the parameter target
-CHANNEL_RATIO = {"mlp": 4.0, "gated": 8 / 3, "none": 0.0}  # hidden over width, as published
+CHANNEL_RATIO = {
+    "mlp": 4.0,
+    "gated": 8 / 3,
+    "experts": 1.0,
+    "none": 0.0,
+}  # hidden over width, as published
 _STEP = 8  # widths in multiples of this are preferred: vector units like them
 _LARGEST_WIDTH = 1 << 17
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import CHANNEL_MIXERS
+from seqarena.models.experts import Experts
 
 
 class LayerConfig(Config):
@@ -36,8 +38,10 @@ class StackConfig(Config):
 
     width: int
     layers: tuple[LayerConfig, ...]
-    channel_mixer: Literal["mlp", "gated", "none"] = "mlp"
-    channel_width: int = 0  # hidden units of the channel mixer
+    channel_mixer: Literal["mlp", "gated", "experts", "none"] = "mlp"
+    channel_width: int = 0  # hidden units of the channel mixer, or of each of its experts
+    experts: int = 8
+    chosen_experts: int = 2
     norm: Literal["layer", "rms", "none"] = "layer"
     norm_position: Literal["pre", "post"] = "pre"
     residual: bool = True
@@ -56,9 +60,7 @@ class Block(nn.Module):
         self.channel_mixer: nn.Module | None = None
         if config.channel_mixer != "none":
             self.channel_norm = _norm(config)
-            self.channel_mixer = CHANNEL_MIXERS[config.channel_mixer](
-                config.width, config.channel_width, len(config.layers)
-            )
+            self.channel_mixer = _channel_mixer(config)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -68,7 +70,7 @@ class Block(nn.Module):
         y_BTD, state = self.mixer(self.mixer_norm(x_BTD) if pre else x_BTD, state, mask_BT=mask_BT)
         x_BTD = self._join(x_BTD, y_BTD, self.mixer_norm)
         if self.channel_mixer is not None and self.channel_norm is not None:
-            y_BTD = self.channel_mixer(self.channel_norm(x_BTD) if pre else x_BTD)
+            y_BTD = self.channel_mixer(self.channel_norm(x_BTD) if pre else x_BTD, mask_BT)
             x_BTD = self._join(x_BTD, y_BTD, self.channel_norm)
         return x_BTD, state
 
@@ -108,6 +110,17 @@ class Stack(nn.Module):
     @property
     def mixers(self) -> tuple[Mixer, ...]:
         return tuple(cast("Block", block).mixer for block in self.blocks)
+
+    @property
+    def balance_loss(self) -> Tensor | None:
+        """What keeps experts busy, summed over layers; None where there are none."""
+        losses = [
+            loss
+            for block in self.blocks
+            if (loss := getattr(cast("Block", block).channel_mixer, "balance_loss", None))
+            is not None
+        ]
+        return torch.stack(losses).sum() if losses else None
 
     @property
     def causal(self) -> bool:
@@ -162,6 +175,15 @@ def user_layer(specification: str, options: dict[str, Any] | None = None) -> Lay
     path = Path(specification.rpartition(":")[0])
     source = hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.suffix == ".py" else None
     return LayerConfig(mixer=specification, options=options or {}, source_digest=source)
+
+
+def _channel_mixer(config: StackConfig) -> nn.Module:
+    sizes = (config.width, config.channel_width, len(config.layers))
+    if config.channel_mixer == "experts":
+        if not 1 <= config.chosen_experts <= config.experts:
+            raise UserError(f"{config.chosen_experts} of {config.experts} experts cannot be chosen")
+        return Experts(*sizes, experts=config.experts, chosen=config.chosen_experts)
+    return CHANNEL_MIXERS[config.channel_mixer](*sizes)
 
 
 def _norm(config: StackConfig) -> nn.Module:
