@@ -10,7 +10,6 @@ from seqarena.models.build import build, model_config
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, why_not
 from seqarena.models.size import Shape, default_depth, solve
 
-
 PROBLEMS = (
     own_inputs(256, 128),
     Problem(form="label", num_outputs=9, vocab_size=256, num_segments=9, max_length=60),
