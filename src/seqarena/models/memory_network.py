@@ -98,15 +98,15 @@ class MemoryNetwork(System):
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         sentences = self._sentences(batch)
         filled_BS = sentences.filled_BS[:, :-1]
-        memories_BSED = self._in_time(sentences.vectors_BSED[:, :-1], filled_BS)
+        memories = self._in_time(sentences.vectors_BSED[:, :-1], filled_BS).unbind(2)
         adjacent = self.options.tying == "adjacent"
         u_BD = sentences.vectors_BSED[:, -1, 0 if adjacent else 2]
         weights = []
         for hop in range(self.options.hops):
             inputs, outputs = (hop, hop + 1) if adjacent else (0, 1)
-            score_BS = torch.einsum("bsd,bd->bs", memories_BSED[:, :, inputs], u_BD)
+            score_BS = (memories[inputs] @ u_BD[..., None]).squeeze(-1)
             p_BS = self._share(score_BS, filled_BS)
-            o_BD = torch.einsum("bs,bsd->bd", p_BS, memories_BSED[:, :, outputs])
+            o_BD = (p_BS[:, None] @ memories[outputs]).squeeze(1)
             u_BD = o_BD + (u_BD if self.between_hops is None else self.between_hops(u_BD))
             weights.append(F.pad(p_BS, (sentences.first, 0)))
         u_BD = self.dropout(u_BD)
@@ -126,7 +126,7 @@ class MemoryNetwork(System):
         place_BT = (segments_BT - first).where(real_BT, 0)
         count_BS = tokens_BT.new_zeros(size, num).scatter_add_(1, place_BT, real_BT.long())
         x_BTED = F.embedding(tokens_BT, self.words_VED.flatten(1)).unflatten(-1, (-1, self.width))
-        x_BTED = x_BTED * self._weights(place_BT, count_BS, real_BT).to(x_BTED.dtype)
+        x_BTED = x_BTED * self._weights(place_BT, count_BS, real_BT)
         rows_B1 = num * torch.arange(size, device=tokens_BT.device)[:, None]
         sums = x_BTED.new_zeros(size * num, *x_BTED.shape[2:])
         sums = sums.index_add(0, (rows_B1 + place_BT).flatten(), x_BTED.flatten(0, 1))
@@ -135,14 +135,15 @@ class MemoryNetwork(System):
     def _weights(self, place_BT: Tensor, count_BS: Tensor, real_BT: Tensor) -> Tensor:
         """l of each word, [B, T, 1, D], or [B, T, 1, 1] where it is the same everywhere; 0 at
         padding. A sentence's words stand together, sentences in the order of their numbers."""
-        weight_BT11 = real_BT[..., None, None].float()
+        dtype = self.words_VED.dtype
+        weight_BT11 = real_BT[..., None, None].to(dtype)
         if self.options.encoding == "bow":
             return weight_BT11
         before_BS = count_BS.cumsum(1) - count_BS
         j_BT = real_BT.cumsum(1) - before_BS.gather(1, place_BT)
-        share_BT = j_BT / count_BS.gather(1, place_BT).clamp(min=1)
-        share_BT11 = share_BT.to(self.words_VED.dtype)[..., None, None]
-        k_D = torch.arange(1, self.width + 1, device=real_BT.device) / self.width
+        share_BT = j_BT.to(dtype) / count_BS.gather(1, place_BT).clamp(min=1)
+        share_BT11 = share_BT[..., None, None]
+        k_D = torch.arange(1, self.width + 1, device=real_BT.device, dtype=dtype) / self.width
         return weight_BT11 * ((1 - share_BT11) - k_D * (1 - 2 * share_BT11))
 
     def _in_time(self, memories_BSED: Tensor, filled_BS: Tensor) -> Tensor:
