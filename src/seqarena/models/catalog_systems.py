@@ -80,4 +80,37 @@ SYSTEMS: tuple[Architecture, ...] = (
         },
         system="seqarena.models.transformer:Transformer",
     ),
+    Architecture(
+        "nnlm", "Neural probabilistic language model", "feed-forward", 2003,
+        "Bengio et al. 2003",
+        "the last few words' vectors side by side, one hidden layer, a softmax",
+        system="seqarena.models.nnlm:NNLM",
+    ),
+    Architecture(
+        "wavenet", "WaveNet", "convolution", 2016, "van den Oord et al. 2016",
+        "gated convolutions whose dilation doubles, read through skip connections",
+        system="seqarena.models.wavenet:WaveNet",
+    ),
+    Architecture(
+        "bytenet", "ByteNet", "convolution", 2016, "Kalchbrenner et al. 2016",
+        "a dilated decoder stands on the columns of a dilated encoder; linear in both lengths",
+        system="seqarena.models.bytenet:ByteNet",
+    ),
+    Architecture(
+        "convs2s", "ConvS2S", "convolution", 2017, "Gehring et al. 2017",
+        "gated convolutions on both sides, and every decoder layer attends to the source",
+        system="seqarena.models.convs2s:ConvS2S",
+    ),
+    Architecture(
+        "neural_gpu", "Neural GPU", "algorithmic", 2015, "Kaiser & Sutskever 2016",
+        "convolutional gates transform the whole memory, as many times as the input is long",
+        model={"dropout": 0.1}, causal=False, system="seqarena.models.neural_gpu:NeuralGPU",
+    ),
+    Architecture(
+        "diagonal_neural_gpu", "Diagonal Neural GPU", "algorithmic", 2017,
+        "Freivalds & Liepins 2017",
+        "a Neural GPU on one line: hard nonlinearities, and gates that shift a third each way",
+        model={"dropout": 0.1}, causal=False,
+        system="seqarena.models.diagonal_neural_gpu:DiagonalNeuralGPU",
+    ),
 )  # fmt: skip
