@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from seqarena.core.errors import UserError
+from seqarena.models.build import build
+from seqarena.tasks import LanguageConfig, build_task
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.budget import Budget
-from seqarena.train.loop import Trainer
+from seqarena.train.loop import TrainConfig, Trainer
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -65,3 +68,60 @@ def test_a_loss_that_is_not_finite_ends_the_run(make_trainer: MakeTrainer) -> No
 def test_predictions_score(make_trainer: MakeTrainer, task: Task) -> None:
     scores = task.evaluate(make_trainer().predict, "validation", 8, 2)
     assert scores.value == pytest.approx(8.0, abs=0.2)  # bits per byte of an untrained model
+
+
+class Carrying:
+    """The embedded text in lanes that are read on from window to window."""
+
+    task = build_task(LanguageConfig(sequence_length=16, carry_state=True))
+
+
+def carrying_trainer(name: str = "lstm", steps: int = 6) -> Trainer:
+    torch.manual_seed(0)
+    model = build(name, vocab_size=Carrying.task.vocab_size, width=16)
+    config = TrainConfig(budget=Budget(steps=steps), batch_size=4)
+    return Trainer(model, Carrying.task, config)
+
+
+def test_windows_go_on_where_the_last_ones_stopped() -> None:
+    task = Carrying.task
+    first, second = (task.training_batch(k, 4, seed=0) for k in (0, 1))
+    assert torch.equal(first.targets_BT[:, -1], second.inputs_BT[:, 0])
+    last = task.steps_per_epoch(4)
+    assert not task.continues(0, 4)
+    assert task.continues(last - 1, 4)
+    assert not task.continues(last, 4)
+    assert torch.equal(task.training_batch(last, 4, seed=0).inputs_BT, first.inputs_BT)
+
+
+def test_a_carried_state_is_that_of_the_whole_text_so_far() -> None:
+    trainer = carrying_trainer()
+    trainer.optimizer.step = lambda: None  # so that the model stays what it was
+    losses = [record.loss_nats for record in islice(trainer.steps(), 3)]
+    batches = [trainer.task.training_batch(k, 4, seed=0) for k in range(3)]
+    inputs_BT = torch.cat([batch.inputs_BT for batch in batches], 1)
+    logits_BTV, _ = trainer.model(inputs_BT)
+    expected = [
+        trainer.task.loss(part, batch).item()
+        for part, batch in zip(logits_BTV.split(16, 1), batches)
+    ]
+    assert losses == pytest.approx(expected, abs=1e-5)
+    alone = [trainer.task.loss(trainer.model.answer(batch), batch).item() for batch in batches]
+    assert losses[0] == pytest.approx(alone[0], abs=1e-5)
+    assert losses[2] != pytest.approx(alone[2], abs=1e-5)
+
+
+def test_resuming_with_a_carried_state_is_exact(tmp_path: Path) -> None:
+    expected = [record.loss_nats for record in carrying_trainer().steps()]
+    first = carrying_trainer()
+    losses = [record.loss_nats for record in islice(first.steps(), 3)]
+    checkpoint.save(tmp_path / "checkpoint", first, {})
+    second = carrying_trainer()
+    assert checkpoint.resume(second, tmp_path / "checkpoint")
+    losses += [record.loss_nats for record in second.steps()]
+    assert losses == expected
+
+
+def test_a_state_that_grows_is_not_carried() -> None:
+    with pytest.raises(UserError, match="grows with every token"):
+        next(carrying_trainer("attention").steps())

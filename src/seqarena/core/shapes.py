@@ -32,6 +32,21 @@ def map_state(function: Any, state: Any) -> Any:
     return pytree.tree_map(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, state)
 
 
+def state_leaves(state: Any) -> list[Tensor]:
+    """Everything in a state as tensors, plain integers too: what a checkpoint stores."""
+    return [torch.as_tensor(leaf) for leaf in pytree.tree_leaves(state) if leaf is not None]
+
+
+def fill_state(like: Any, leaves: list[Tensor]) -> Any:
+    """The state of `like`'s shape whose leaves `state_leaves` gave."""
+    found, structure = pytree.tree_flatten(like)
+    filled = [
+        leaf.to(old.device) if isinstance(old, Tensor) else int(leaf)
+        for old, leaf in zip(found, leaves, strict=True)
+    ]
+    return pytree.tree_unflatten(filled, structure)
+
+
 def measured_state_bytes(state: Any) -> int:
     """Bytes held by the tensors of a state, all sequences of the batch together."""
     return sum(leaf.numel() * leaf.element_size() for leaf in state_tensors(state))

@@ -36,6 +36,11 @@ STACKS = (
         (_mixer(_LSTM),),
     ),
     Architecture(
+        "lstm_plain", "Regularised LSTM", "recurrent", 2014, "Zaremba et al. 2014",
+        "LSTM layers and nothing else, dropout between them alone (--dropout), a carried state",
+        (_mixer(_LSTM),), {"norm": "none", "residual": False, "channel_mixer": "none"},
+    ),
+    Architecture(
         "factored_lstm", "Factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "an LSTM whose big matrix is a product of two thin ones",
         (_mixer("factored_lstm:FactoredLSTM"),),

@@ -132,6 +132,11 @@ class Task(ABC):
         """Batches that show every training example once; None where examples never end."""
         return None
 
+    def continues(self, index: int, batch_size: int) -> bool:
+        """Whether training batch `index` goes on where the one before it stopped, row by row, so
+        that a state may be carried over (truncated back-propagation through time)."""
+        return False
+
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""
         return {}

@@ -28,6 +28,7 @@ class LanguageConfig(TaskConfig):
     sequence_length: int = Field(64, ge=1)
     validation_fraction: float = 0.05
     test_fraction: float | Literal["validation"] = 0.05  # "validation": test on the same text
+    carry_state: bool = False  # training windows follow one another and so do states
 
     @model_validator(mode="after")
     def _check(self) -> "LanguageConfig":
@@ -253,3 +254,15 @@ class SummarisingConfig(PairsConfig):
     kind: Literal["summarising"] = "summarising"
     source: str = "text"  # suffix of the files, or column or field, that holds the texts
     target: str = "summary"  # the same for the summaries
+
+
+class TaggingConfig(TaskConfig):
+    """A tag for every word of a sentence. `data` None: roles of names in Python's own library."""
+
+    kind: Literal["tagging"] = "tagging"
+    data: str | None = None
+    format: Literal["auto", "conllu", "bio"] = "auto"  # bio: columns by tabs, the word first
+    column: str | int | None = None  # conllu: upos, xpos, deprel ... [upos]; bio: number [the last]
+    min_count: int = Field(2, ge=1)  # words that training has less often share one vector
+    spelling: bool = True  # the letters of each word; the words themselves are then lower case
+    max_length: int = Field(512, ge=1)  # in words; longer training sentences are left out

@@ -1,5 +1,9 @@
 """Language modelling: predict each token of a text from the tokens before it.
 
+With `carry_state` the training text is cut into as many lanes as a batch has rows; each window goes
+on where the last one stopped, in order, and a recurrent state goes along without its gradient
+(Zaremba et al. 2014). Otherwise windows come in random order and each starts from nothing.
+
 The text is cut into train, validation and test by position, before any tokenizer sees it. The
 metric is bits per byte,
 
@@ -84,7 +88,29 @@ class LanguageTask(Task):
         }
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        return _as_batch(self._sampler.batch(index, batch_size, seed=seed))
+        if not self.config.carry_state:
+            return _as_batch(self._sampler.batch(index, batch_size, seed=seed))
+        lane, windows = self._lanes(batch_size)
+        starts_B = np.arange(batch_size) * lane + index % windows * self.sequence_length
+        return _as_batch(windows_at(self._tokens["train"], starts_B, self.sequence_length))
+
+    def continues(self, index: int, batch_size: int) -> bool:
+        return self.config.carry_state and index % self._lanes(batch_size)[1] != 0
+
+    def _lanes(self, batch_size: int) -> tuple[int, int]:
+        """The text in `batch_size` lanes that are read side by side: tokens and windows of each."""
+        lane = (len(self._tokens["train"]) - 1) // batch_size
+        if lane < self.sequence_length:
+            raise UserError(
+                f"the training text has {len(self._tokens['train'])} tokens, too few for "
+                f"{batch_size} lanes of {self.sequence_length}: lower --batch or --length"
+            )
+        return lane, lane // self.sequence_length
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        if self.config.carry_state:
+            return self._lanes(batch_size)[1]
+        return math.ceil(self._sampler.windows_per_epoch / batch_size)
 
     def num_evaluation_examples(self, split: Split) -> int:
         return count_evaluation_windows(len(self._tokens[split]), self.sequence_length)

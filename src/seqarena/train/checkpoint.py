@@ -23,11 +23,14 @@ from torch import Tensor
 
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import fill_state, state_leaves
 from seqarena.models.any import build_model, parse_config
+from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.train.loop import Progress, Trainer
 
 FORMAT = 1
+_CARRIED = "carried state"  # its leaves stand beside the optimizer's
 _FILES = ("model.safetensors", "optimizer.safetensors", "about.json")
 
 
@@ -137,7 +140,8 @@ def _model_tensors(model: Model) -> dict[str, Tensor]:
 
 def _optimizer_tensors(trainer: Trainer) -> dict[str, Tensor]:
     names = {id(p): name for name, p in trainer.model.named_parameters()}
-    return {
+    leaves = state_leaves(trainer.carried)
+    return {f"{_CARRIED}|{place}": leaf.contiguous() for place, leaf in enumerate(leaves)} | {
         f"{names[id(parameter)]}|{key}": value.detach().contiguous()
         for parameter, state in trainer.optimizer.state.items()
         for key, value in state.items()
@@ -146,6 +150,11 @@ def _optimizer_tensors(trainer: Trainer) -> dict[str, Tensor]:
 
 def _load_optimizer(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     parameters = dict(trainer.model.named_parameters())
+    places = [name for name in tensors if name.startswith(f"{_CARRIED}|")]
+    if places:
+        assert isinstance(trainer.model, LanguageModel)
+        leaves = [tensors.pop(f"{_CARRIED}|{place}") for place in range(len(places))]
+        trainer.carried = fill_state(trainer.model.initial_state(1), leaves)
     for name_and_key, value in tensors.items():
         name, key = name_and_key.split("|")
         parameter = parameters[name]

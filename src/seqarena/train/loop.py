@@ -9,14 +9,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqarena.core.batch import Batch, map_batch, num_tokens
 from seqarena.core.config import Config
+from seqarena.core.errors import UserError
 from seqarena.core.records import StepRecord
 from seqarena.core.runtime import autocast
+from seqarena.core.shapes import map_state
+from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
@@ -60,6 +64,9 @@ class Trainer:
         self.total_steps = config.budget.total_steps(
             config.batch_size * length, self.flops_per_step, task.steps_per_epoch(config.batch_size)
         )
+        self.carried: Any = (
+            None  # state at the end of the last batch, where the task goes on from it
+        )
         self.criterion = partial(task.loss, label_smoothing=config.label_smoothing)
 
     @property
@@ -99,6 +106,8 @@ class Trainer:
         self.model.train()
         self.model.at_progress(self.share_done)
         self.optimizer.zero_grad(set_to_none=True)
+        if not self.task.continues(progress.step, config.batch_size):
+            self.carried = None
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
         loss = self._accumulate(to_device(batch, config.device))
         limit = config.optimizer.clip_norm or math.inf
@@ -124,10 +133,25 @@ class Trainer:
             piece = map_batch(lambda x, first=first: x[first : first + size], batch)
             weight = piece.inputs_BT.shape[0] / batch.inputs_BT.shape[0]
             with autocast(self.config.device, self.config.dtype):
-                loss = self.model.loss(piece, self.criterion) * weight
+                loss = self._loss(piece) * weight
             loss.backward()
             total += float(loss.detach())
         return total
+
+    def _loss(self, batch: Batch) -> Tensor:
+        following = self.progress.step + 1
+        if not (self.carried or self.task.continues(following, self.config.batch_size)):
+            return self.model.loss(batch, self.criterion)
+        if not isinstance(self.model, LanguageModel) or self.config.accumulation > 1:
+            raise UserError("a state is carried over by language models, with --accumulation 1")
+        if self.model.state_bytes(1) != self.model.state_bytes(2):
+            raise UserError(
+                "the state of this architecture grows with every token: it cannot be carried over "
+                "a whole text; leave carry_state off"
+            )
+        logits_BTV, state = self.model(batch.inputs_BT, self.carried, mask_BT=batch.mask_BT)
+        self.carried = map_state(torch.detach, state)
+        return self.criterion(logits_BTV, batch)
 
     def _share_at_step_end(self) -> float:
         if self.total_steps is not None:
