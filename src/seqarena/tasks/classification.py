@@ -241,12 +241,9 @@ def _words(text: str, config: ClassificationConfig) -> list[str]:
 
 
 def _example_words(example: Labelled, config: ClassificationConfig) -> list[list[str]]:
-    """The words of its one or two sentences. Raises UserError where there is none."""
+    """The words of its one or two sentences; what is not blank has at least one."""
     texts = [example.text] if example.text_pair is None else [example.text, example.text_pair]
-    sentences = [_words(text, config) for text in texts]
-    if not all(sentences):
-        raise UserError(f"{example.place}: a sentence without a word: {texts}")
-    return sentences
+    return [_words(text, config) for text in texts]
 
 
 def _encode(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, limit: int) -> _Encoded:
