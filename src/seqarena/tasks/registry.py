@@ -72,6 +72,11 @@ _ROWS = {
         configs.SummarisingConfig, "seqarena.tasks.pairs:SummarisingTask",
         "seqarena.tasks.pairs_codec:PairsCodec",
     ),
+    "tagging": Row(
+        "tag every word of a sentence; accuracy, or F1 of spans, higher is better",
+        configs.TaggingConfig, "seqarena.tasks.tagging:TaggingTask",
+        "seqarena.tasks.tagging_codec:TaggingCodec",
+    ),
 }  # fmt: skip
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
