@@ -66,9 +66,9 @@ class AlgorithmsTask(ProbeTask[int]):
     @property
     def mean_length(self) -> float:
         """Positions that a training example fills on average, padding aside."""
-        bits = np.arange(1, self.max_bits + 1)
-        shares = np.diff(np.sqrt(np.append(0, bits) / self.max_bits))
-        return float(sum(s * num_positions(self.algorithm, n) for s, n in zip(shares, bits)))
+        ends = np.sqrt(np.arange(self.max_bits + 1) / self.max_bits)
+        shares = np.diff(ends).tolist()
+        return sum(s * num_positions(self.algorithm, n) for n, s in enumerate(shares, start=1))
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         generator = philox(seed, Stream.TRAIN, index)

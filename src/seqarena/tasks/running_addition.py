@@ -37,6 +37,7 @@ class RunningAdditionTask(ProbeTask[int]):
 
     name = "running_addition"
     causal = True
+    config: RunningAdditionConfig
 
     def __init__(self, config: RunningAdditionConfig) -> None:
         self.config = config
