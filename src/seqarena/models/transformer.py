@@ -144,7 +144,7 @@ class Transformer(AttentiveDecoder):
         return 4 * length * size * len(self.decoder) + length
 
     def serial_steps(self, length: int) -> int:
-        """An attention: project, score, softmax, average, project; rotating or penalising comes
-        between in self-attention. A feed-forward layer: 3."""
+        """An attention: project, score, softmax, average, project; rotating comes between in
+        self-attention. A feed-forward layer: 3."""
         own = 5 if self.options.positions == "sinusoidal" else 6
         return len(self.encoder) * (own + 3) + len(self.decoder) * (own + 5 + 3)

@@ -14,7 +14,7 @@ from seqarena.mixers.attention import KeyValueCache, extend_cache, filled
 from seqarena.models.channel_mixers import GatedMLP
 from seqarena.models.model import SystemOptions
 from seqarena.ops import attention as ops
-from seqarena.ops.positions import alibi_slopes, rotate, rotation
+from seqarena.ops.positions import rotate, rotation
 
 _ROTARY_BASE = 10_000.0  # of Su et al. 2021
 
@@ -29,7 +29,7 @@ class TransformerOptions(SystemOptions):
     hidden_width: int | None = Field(None, ge=1)
     norm: Literal["layer", "rms"] = "layer"
     norm_position: Literal["post", "pre"] = "post"
-    positions: Literal["sinusoidal", "rotary", "alibi"] = "sinusoidal"
+    positions: Literal["sinusoidal", "rotary"] = "sinusoidal"
     channel_mixer: Literal["relu", "gated"] = "relu"
     share: bool = True
 
@@ -143,25 +143,17 @@ class SelfAttention(_Heads):
         super().__init__(width, options)
         self.inward = _Stacked(width, self.inner, 3)
         self.rotary = options.positions == "rotary"
-        slopes_H = alibi_slopes(self.num_heads) if options.positions == "alibi" else None
-        self.slopes_H: Tensor | None
-        self.register_buffer("slopes_H", slopes_H, persistent=False)
 
     def all_see_all(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         q, k, v = self._project(x_BTD, 0)
-        return self.merge(
-            ops.attention(
-                q, k, v, "fused", causal=False, lengths_B=lengths_B, slopes_H=self.slopes_H
-            )
-        )
+        return self.merge(ops.attention(q, k, v, "fused", causal=False, lengths_B=lengths_B))
 
     def each_sees_the_past(
         self, x_BTD: Tensor, cache: KeyValueCache | None
     ) -> tuple[Tensor, KeyValueCache]:
         q, k, v = self._project(x_BTD, 0 if cache is None else cache.length)
         cache = extend_cache(cache, k, v, None)
-        y_BHTE = ops.attention(q, *filled(cache), "fused", slopes_H=self.slopes_H)
-        return self.merge(y_BHTE), cache
+        return self.merge(ops.attention(q, *filled(cache), "fused")), cache
 
     def room(self, batch_size: int, max_length: int) -> KeyValueCache:
         """An empty cache for `max_length` positions."""
