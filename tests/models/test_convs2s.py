@@ -112,7 +112,7 @@ def test_variance_is_kept_from_layer_to_layer() -> None:
             parameter.data = model.get_parameter(at).detach().norm(dim=1)
     sizes = []
     for layer in model.encoder:
-        layer.register_forward_hook(lambda _, x, y: sizes.append(float(x[0].std())))
+        layer.register_forward_hook(lambda _, x, y: sizes.append(float(x[0].detach().std())))
     model.encode(tokens(4, 16) % 11, None)
     assert 0.5 < sizes[-1] / sizes[0] < 2.0
 
