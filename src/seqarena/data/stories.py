@@ -94,7 +94,7 @@ def _read(file: Path) -> list[Story]:
             raise UserError(f"{place}: no words: expected ID text")
         if len(fields) > 1:
             stories[-1].append(_question(fields, tuple(statements), words, name, place))
-        elif fields[0].rstrip().endswith("?"):
+        elif "?" in text:
             raise UserError(
                 f"{place}: a question without an answer: expected ID question<TAB>answer"
             )
