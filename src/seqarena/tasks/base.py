@@ -180,9 +180,12 @@ class Task(ABC):
                 seen += size
                 num_scored += int((batch.targets_BT != IGNORE).sum())
         assert seen == total
+        value = float(chunks[0].sum() / chunks[1].sum()) if chunks[1].any() else 0.0
+        # a chunk in which nothing is to be found and nothing was says nothing: the value of all
+        values = np.divide(chunks[0], chunks[1], np.full(num_chunks, value), where=chunks[1] > 0)
         return Scores(
-            value=float(chunks[0].sum() / chunks[1].sum()),
-            chunk_values=tuple((chunks[0] / chunks[1]).tolist()),
+            value=value,
+            chunk_values=tuple(values.tolist()),
             slices={name: float(sums[0] / sums[1]) for name, sums in slices.items()},
             num_scored=num_scored,
         )
