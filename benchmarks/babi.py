@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "memory_network": Recipe(20, 1, 100, 1e-2, 0.0),
+    "memory_network": Recipe(20, 1, 100, 2e-2, 0.0),
     "gru": Recipe(64, 1, 40, 5e-3, 0.01),
     "lstm": Recipe(64, 1, 40, 5e-3, 0.01),
 }

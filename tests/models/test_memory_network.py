@@ -196,8 +196,12 @@ def test_gaps_are_for_training_alone() -> None:
 
 
 def test_every_weight_learns() -> None:
-    for options in ({}, {"tying": "layerwise"}, {"num_outputs": 3}):
-        model = made(**options).train()
+    for num_outputs, tying in (
+        (VOCABULARY, "adjacent"),
+        (VOCABULARY, "layerwise"),
+        (3, "adjacent"),
+    ):
+        model = made(num_outputs, tying=tying).train()
         model.answer(batch_of(STORIES)).square().sum().backward()
         for name, parameter in model.named_parameters():
             assert parameter.grad is not None, name
