@@ -53,7 +53,7 @@ class ActiveMemory(System):
         nn.init.zeros_(self.read.bias)
 
     @abstractmethod
-    def begin(self, x_BTM: Tensor) -> Tensor:
+    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         """The memory before the first step, [B, T, ...], from the written input."""
 
     @abstractmethod
@@ -74,10 +74,10 @@ class ActiveMemory(System):
         """The memory after each row's last step; the real positions of a row stand first."""
         x_BTM = self.write(batch.inputs_BT)
         if batch.mask_BT is None:
-            return self._steps(self.begin(x_BTM), None, None)
+            return self._steps(self.begin(x_BTM, None), None, None)
         aligned = left_align(x_BTM, batch.mask_BT)
         real_BT = lengths_to_mask(aligned.lengths_B, x_BTM.shape[1])
-        return self._steps(self.begin(aligned.x_BTD), real_BT, aligned.lengths_B)
+        return self._steps(self.begin(aligned.x_BTD, real_BT), real_BT, aligned.lengths_B)
 
     def _steps(self, memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
         """Longest rows first, so that the rows still at work are always the first ones."""

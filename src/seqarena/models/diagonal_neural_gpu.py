@@ -56,9 +56,10 @@ class DiagonalNeuralGPU(ActiveMemory):
         nn.init.uniform_(self.candidate, -limit, limit)
         self._saturation: list[Tensor] | None = None  # collected while a loss is computed
 
-    def begin(self, x_BTM: Tensor) -> Tensor:
-        if self._saturation is not None:
-            self._collect(x_BTM, None, times=x_BTM.shape[1])
+    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+        if self._saturation is not None:  # as often as there are steps: it weighs as much as they
+            steps = x_BTM.shape[1] if mask_BT is None else mask_BT.sum(1, keepdim=True)
+            self._collect(x_BTM, mask_BT, steps)
         return dropped(F.hardtanh(x_BTM), self.options.dropout, self.training)
 
     def advance(self, memory: Tensor, mask_AT: Tensor | None, step: int) -> Tensor:
@@ -89,12 +90,12 @@ class DiagonalNeuralGPU(ActiveMemory):
         most = self.options.saturation_share * loss.detach() / cost.detach().clamp_min(1e-20)
         return loss + cost * most.clamp(max=self.options.saturation_weight)
 
-    def _collect(self, x_ATK: Tensor, mask_AT: Tensor | None, times: int = 1) -> None:
-        beyond_AT = F.softshrink(x_ATK, SATURATION_LIMIT).abs().sum(-1)
+    def _collect(self, x_ATK: Tensor, mask_AT: Tensor | None, times: int | Tensor = 1) -> None:
+        beyond_AT = times * F.softshrink(x_ATK, SATURATION_LIMIT).abs().sum(-1)
         if mask_AT is not None:
             beyond_AT = beyond_AT * mask_AT
         assert self._saturation is not None
-        self._saturation.append(times * beyond_AT.sum())
+        self._saturation.append(beyond_AT.sum())
 
     @staticmethod
     def _places(batch: Batch) -> float:
