@@ -114,6 +114,18 @@ STACKS = (
         (_mixer(_ATTENTION, positions="none"),), {"positions": "learned"},
     ),
     Architecture(
+        "gpt2", "GPT-2", "attention", 2019, "Radford et al. 2019",
+        "a pre-norm Transformer with learned positions, as its weights are published",
+        (_mixer(_ATTENTION, positions="none", bias=True),),
+        {"positions": "learned", "activation": "gelu_tanh"},
+    ),
+    Architecture(
+        "llama", "Llama", "attention", 2023, "Touvron et al. 2023",
+        "root-mean-square norms, rotary positions, gated channels, keys shared by two heads",
+        (_mixer(_ATTENTION, num_groups=2),),
+        {"norm": "rms", "norm_epsilon": 1e-6, "channel_mixer": "gated", "tie_embeddings": False},
+    ),
+    Architecture(
         "attention_experts", "Transformer with mixtures of experts", "attention", 2017,
         "Shazeer et al. 2017",
         "each position uses two of eight small networks, chosen by a noisy gate",

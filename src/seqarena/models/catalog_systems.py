@@ -10,6 +10,11 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.memory_network:MemoryNetwork",
     ),
     Architecture(
+        "bert", "BERT", "attention", 2018, "Devlin et al. 2018",
+        "a Transformer that reads both ways, trained by guessing words that were hidden",
+        system="seqarena.models.bert:Bert", causal=False,
+    ),
+    Architecture(
         "text_cnn", "Convolution with the maximum over time", "convolution", 2014, "Kim 2014",
         "filters over three to five words; each tells how well it fits at its best place",
         system="seqarena.models.text_cnn:TextCNN",

@@ -9,24 +9,36 @@ GPT-2 does.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 INITIAL_STD = 0.02  # of GPT-2 (Radford et al. 2019)
+Activation = Literal["gelu", "gelu_tanh", "relu"]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # as GPT-2 computes it
+    "relu": F.relu,  # Vaswani et al. 2017
+}
 
 
 class MLP(nn.Module):
-    """Two linear maps with GELU between. [..., D] -> [..., D]."""
+    """Two linear maps with an activation between. [..., D] -> [..., D]."""
 
-    def __init__(self, width: int, hidden_width: int, num_layers: int) -> None:
+    def __init__(
+        self, width: int, hidden_width: int, num_layers: int, activation: Activation = "gelu"
+    ) -> None:
         super().__init__()
         self.expand = nn.Linear(width, hidden_width)
         self.contract = nn.Linear(hidden_width, width)
+        self.activation = ACTIVATIONS[activation]
         _initialise(self, num_layers)
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor | None = None) -> Tensor:
-        return self.contract(F.gelu(self.expand(x_BTD)))
+        return self.contract(self.activation(self.expand(x_BTD)))
 
     def flops(self, length: int) -> int:
         return 4 * length * self.expand.in_features * self.expand.out_features
@@ -55,6 +67,3 @@ def _initialise(channel_mixer: MLP | GatedMLP, num_layers: int) -> None:
     for linear in (channel_mixer.expand, channel_mixer.contract):
         if linear.bias is not None:
             nn.init.zeros_(linear.bias)
-
-
-CHANNEL_MIXERS = {"mlp": MLP, "gated": GatedMLP}

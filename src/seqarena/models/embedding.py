@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.models.channel_mixers import INITIAL_STD
+from seqarena.ops.padding import real_positions
 from seqarena.ops.positions import sinusoidal_positions
 
 Positions = Literal["none", "sinusoidal", "learned"]
@@ -44,10 +45,7 @@ class _Embedding(nn.Module):
         self, x_BTD: Tensor, start: int | Tensor, mask_BT: Tensor | None
     ) -> Tensor:
         """Real positions are counted, padding is not: [T, D], or [B, T, D] where rows differ."""
-        if mask_BT is None:
-            index = torch.arange(x_BTD.shape[1], device=x_BTD.device)
-        else:
-            index = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
+        index = real_positions(x_BTD, mask_BT)
         index = index + (start[:, None] if isinstance(start, Tensor) else start)
         if self.learned is None:
             return sinusoidal_positions(index, self.width)

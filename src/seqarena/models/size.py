@@ -7,6 +7,7 @@ memory, no time, no random numbers.
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from seqarena.core.batch import Problem
@@ -122,6 +123,14 @@ def _solve_system(architecture: Architecture, shape: Shape, params: int) -> AnyC
     def total(width: int, dial: int | None = None) -> int:
         return count_parameters(configure(architecture, shape, width, dial))
 
+    def valid(width: int) -> int:
+        """The width, or the next one that the system can have (its heads divide it, say)."""
+        for candidate in range(width, width + 128):
+            with suppress(UserError):
+                total(candidate)
+                return candidate
+        return total(width)  # raises the system's own words
+
     def largest_below(count: Callable[[int], int]) -> int:
         low, high = 1, 2
         while high < _LARGEST_WIDTH and count(high) <= params:
@@ -131,11 +140,12 @@ def _solve_system(architecture: Architecture, shape: Shape, params: int) -> AnyC
             low, high = (middle, high) if count(middle) <= params else (low, middle)
         return low
 
-    width = largest_below(total)
-    found = [configure(architecture, shape, w) for w in (width, width + 1)]
+    width = largest_below(lambda width: total(valid(width)))
+    widths = {valid(width), valid(width + 1)}
+    found = [configure(architecture, shape, w) for w in widths]
     assert architecture.system is not None
     if load_system(architecture.system).dial is not None:
-        for w in {width - width % _STEP or width, width}:
+        for w in {valid(width - width % _STEP or width), *widths}:
             dial = largest_below(lambda units, w=w: total(w, units))
             found += [configure(architecture, shape, w, units) for units in (dial, dial + 1)]
     best = min(found, key=lambda config: abs(count_parameters(config) - params))

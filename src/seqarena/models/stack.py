@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.models.channel_mixers import CHANNEL_MIXERS
+from seqarena.models.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.experts import Experts
 
 
@@ -42,7 +42,9 @@ class StackConfig(Config):
     channel_width: int = 0  # hidden units of the channel mixer, or of each of its experts
     experts: int = 8
     chosen_experts: int = 2
+    activation: Activation = "gelu"  # of an mlp
     norm: Literal["layer", "rms", "none"] = "layer"
+    norm_epsilon: float = 1e-5
     norm_position: Literal["pre", "post"] = "pre"
     residual: bool = True
     dropout: float = 0.0
@@ -183,13 +185,16 @@ def _channel_mixer(config: StackConfig) -> nn.Module:
         if not 1 <= config.chosen_experts <= config.experts:
             raise UserError(f"{config.chosen_experts} of {config.experts} experts cannot be chosen")
         return Experts(*sizes, experts=config.experts, chosen=config.chosen_experts)
-    return CHANNEL_MIXERS[config.channel_mixer](*sizes)
+    if config.channel_mixer == "mlp":
+        return MLP(*sizes, activation=config.activation)
+    return GatedMLP(*sizes)
 
 
 def _norm(config: StackConfig) -> nn.Module:
     if config.norm == "none":
         return nn.Identity()
-    return nn.LayerNorm(config.width) if config.norm == "layer" else nn.RMSNorm(config.width)
+    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
+    return kind(config.width, eps=config.norm_epsilon)
 
 
 def _module(name: str) -> Any:

@@ -66,3 +66,11 @@ def reverse(x_BTD: Tensor, lengths_B: Tensor | None) -> Tensor:
         steps_T < lengths_B[:, None], lengths_B[:, None] - 1 - steps_T, steps_T[None, :]
     )
     return x_BTD.gather(1, index_BT[..., None].expand_as(x_BTD))
+
+
+def real_positions(x_BT: Tensor, mask_BT: Tensor | None) -> Tensor:
+    """The number of each position among the real ones of its row: [T], or [B, T] with a mask.
+    Padding repeats the number of the real position before it."""
+    if mask_BT is None:
+        return torch.arange(x_BT.shape[1], device=x_BT.device)
+    return (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
