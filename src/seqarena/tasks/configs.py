@@ -134,6 +134,7 @@ class AlgorithmsConfig(TaskConfig):
     kind: Literal["algorithms"] = "algorithms"
     problem: Literal["addition", "multiplication", "sorting", "reversal", "copying"] = "addition"
     max_bits: int = Field(20, ge=1)  # of training
+    growing: int = Field(800, ge=0)  # training batches until the longest numbers have max_bits
     test_bits: tuple[int, ...] = (20, 50, 100, 200)
     evaluation_examples: int = Field(32, ge=1)  # of each length
 

@@ -102,7 +102,9 @@ def known_classes(labels: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """
     classes = tuple(sorted(set(labels["train"])))
     if len(classes) < 2:
-        raise UserError(f"every training example is of class {labels['train'][0]!r}: two are needed")
+        raise UserError(
+            f"every training example is of class {labels['train'][0]!r}: two are needed"
+        )
     for split, found in labels.items():
         unknown = set(found) - set(classes)
         if unknown:

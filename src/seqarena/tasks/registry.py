@@ -62,6 +62,11 @@ _ROWS = {
         configs.SpeechConfig, "seqarena.tasks.speech:SpeechTask",
         "seqarena.tasks.speech:SpeechCodec",
     ),
+    "pixels": Row(
+        "what a picture shows, read pixel by pixel; accuracy, higher is better",
+        configs.PixelsConfig, "seqarena.tasks.pixels:PixelsTask",
+        "seqarena.tasks.pixels:PixelsCodec",
+    ),
     "translation": Row(
         "write a sentence in another language; BLEU or exact matches, higher is better",
         configs.TranslationConfig, "seqarena.tasks.pairs:TranslationTask",
