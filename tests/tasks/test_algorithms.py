@@ -17,7 +17,12 @@ PROBLEMS = ("addition", "multiplication", "sorting", "reversal", "copying")
 
 
 def algorithm(problem, **fields):
-    settings = {"max_bits": 6, "test_bits": (3, 9), "evaluation_examples": 20} | fields
+    settings = {
+        "max_bits": 6,
+        "test_bits": (3, 9),
+        "evaluation_examples": 20,
+        "growing": 0,
+    } | fields
     return build_task(AlgorithmsConfig(problem=problem, **settings))
 
 
@@ -69,6 +74,15 @@ def test_every_answer_is_right(problem):
     for batch in task.evaluation_batches("test", 7):
         for question, answer in zip(batch.inputs_BT.tolist(), batch.targets_BT.tolist()):
             assert answer == worked_out(problem, question)
+
+
+def test_lengths_grow_with_the_batch_number():
+    task = algorithm("copying", growing=6)
+    assert [task.longest_bits(index) for index in range(8)] == [3, 3, 3, 3, 4, 5, 6, 6]
+    for index in (0, 3, 9):
+        batch = task.training_batch(index, 64, seed=0)
+        assert batch.inputs_BT.shape[1] == task.longest_bits(index)
+    assert algorithm("copying", growing=6, max_bits=2).longest_bits(0) == 2
 
 
 def test_digits_and_numbers():

@@ -13,10 +13,11 @@ first on, and what it leaves free is to be called blank. For N bits:
 Both numbers have N digits and the answer always as many as it can need, zeros in front included.
 The papers drop those zeros, so that a model has to find the end of a sum as well.
 
-A training batch mixes lengths from 1 to `max_bits` bits and is padded to the longest in it: `bits =
-1 + floor(max_bits u^2)` for a uniform u, since short numbers are the ones to begin with and cost
-little. Validation asks for `max_bits` bits alone, so that nothing is ever chosen on longer numbers;
-the test split goes through `test_bits`.
+A training batch mixes lengths, uniform from 1 bit to a longest that grows from 3 bits in batch 0 to
+`max_bits` in batch `growing`, slowly at first, and is padded to the longest row in it. (The papers
+lengthen when the model has learned the shorter ones; here a batch follows from its index alone.)
+Validation asks for `max_bits` bits alone, so that nothing is ever chosen on longer numbers; the
+test split goes through `test_bits`.
 
 The metric is the share of the digits that are right, over all test lengths; blanks count in the
 loss and in "whole right", where every position of an answer has to be right.
@@ -38,6 +39,7 @@ from seqarena.tasks.configs import AlgorithmsConfig
 from seqarena.tasks.probe import ProbeTask
 
 BLANK, ZERO, ONE, OPERATOR = 0, 1, 2, 3  # OPERATOR stands between two numbers; no answer has it
+FIRST_BITS = 3  # the longest numbers of the first training batch
 
 
 class AlgorithmsTask(ProbeTask[int]):
@@ -65,14 +67,22 @@ class AlgorithmsTask(ProbeTask[int]):
 
     @property
     def mean_length(self) -> float:
-        """Positions that a training example fills on average, padding aside."""
-        ends = np.sqrt(np.arange(self.max_bits + 1) / self.max_bits)
-        shares = np.diff(ends).tolist()
-        return sum(s * num_positions(self.algorithm, n) for n, s in enumerate(shares, start=1))
+        """Positions that a training example fills on average once lengths have grown, padding
+        aside."""
+        lengths = [num_positions(self.algorithm, n) for n in range(1, self.max_bits + 1)]
+        return sum(lengths) / len(lengths)
+
+    def longest_bits(self, index: int) -> int:
+        """Of training batch number `index`."""
+        if index >= self.config.growing:
+            return self.max_bits
+        first = min(FIRST_BITS, self.max_bits)
+        done = (index / self.config.growing) ** 2
+        return first + int((self.max_bits - first) * done)
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         generator = philox(seed, Stream.TRAIN, index)
-        bits_B = 1 + (self.max_bits * generator.random(batch_size) ** 2).astype(np.int64)
+        bits_B = generator.integers(1, self.longest_bits(index) + 1, size=batch_size)
         rows = [self._example(generator, int(bits)) for bits in bits_B]
         longest = max(len(question) for question, _ in rows)
         inputs = np.full((batch_size, longest), BLANK, dtype=np.int64)

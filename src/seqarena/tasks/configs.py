@@ -37,6 +37,19 @@ class LanguageConfig(TaskConfig):
         return self
 
 
+class MaskedLanguageConfig(TaskConfig):
+    """Guess the tokens that were hidden in a text. `data` is a path; None is the embedded text."""
+
+    kind: Literal["masked_language"] = "masked_language"
+    data: str | None = None
+    text_field: str = "text"  # of JSON lines and Parquet
+    tokenizer: str = "bpe:1000"  # byte, char or bpe:N
+    sequence_length: int = Field(64, ge=2)
+    masked: float = Field(0.15, gt=0, lt=1)  # share of the tokens that are asked for
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.05
+
+
 class CopyingConfig(TaskConfig):
     """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""
 
