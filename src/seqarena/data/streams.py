@@ -18,6 +18,7 @@ class Stream(IntEnum):
     TRAIN = 0
     VALIDATION = 1
     TEST = 2
+    MASK = 3
 
 
 def philox(seed: int, stream: Stream, index: int) -> np.random.Generator:

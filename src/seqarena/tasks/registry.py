@@ -30,6 +30,11 @@ _ROWS = {
         "predict the next token of your text; bits per byte, lower is better",
         configs.LanguageConfig, "seqarena.tasks.language:LanguageTask",
     ),
+    "masked_language": Row(
+        "guess the hidden tokens of your text; bits a hidden byte, lower is better",
+        configs.MaskedLanguageConfig, "seqarena.tasks.masked_language:MaskedLanguageTask",
+        "seqarena.tasks.masked_language:MaskedLanguageCodec",
+    ),
     "copying": Row(
         "repeat symbols after a blank stretch; accuracy, higher is better",
         configs.CopyingConfig, "seqarena.tasks.copying:CopyingTask",
