@@ -15,6 +15,11 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.bert:Bert", causal=False,
     ),
     Architecture(
+        "lenet5", "LeNet-5", "convolution", 1998, "LeCun et al. 1998",
+        "small filters over rows and columns, then coarser ones over what they found",
+        system="seqarena.models.lenet:LeNet5", causal=False,
+    ),
+    Architecture(
         "text_cnn", "Convolution with the maximum over time", "convolution", 2014, "Kim 2014",
         "filters over three to five words; each tells how well it fits at its best place",
         system="seqarena.models.text_cnn:TextCNN",
