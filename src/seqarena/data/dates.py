@@ -136,9 +136,10 @@ def make_dates(train: int = 20_000, validation: int = 1_000, test: int = 1_000) 
     """That many pairs of each split, always the same ones; no two of a split are alike."""
     order = philox(0, Stream.TRAIN, 0).permutation((LAST - FIRST).days + 1)
     held = np.split(order, (_HELD_OUT, 2 * _HELD_OUT))
-    wanted = ((held[2], train), (held[0], validation), (held[1], test))
     return Splits(
-        *(_draw(days, count, stream) for stream, (days, count) in zip(Stream, wanted, strict=True))
+        _draw(held[2], train, Stream.TRAIN),
+        _draw(held[0], validation, Stream.VALIDATION),
+        _draw(held[1], test, Stream.TEST),
     )
 
 

@@ -188,8 +188,10 @@ def _checked(source: str, target: str, place: str) -> Pair:
     for name, text in pair._asdict().items():
         if not text:
             raise UserError(f"{place}: the {name} is empty: every line needs both sides")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise UserError(f"{place}: the {name} holds half a surrogate pair")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{place}: the {name} holds half a surrogate pair") from error
     return pair
 
 

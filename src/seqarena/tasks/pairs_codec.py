@@ -64,7 +64,8 @@ class Units:
     def learn(cls, texts: Iterable[str], kind: str, *, lowercase: bool, min_count: int) -> Self:
         """Raises UserError where nothing occurs `min_count` times."""
         side = cls(Vocabulary(()), kind, lowercase=lowercase)
-        side.vocabulary = Vocabulary.build(map(side._split, texts), min_count=min_count)
+        split = map(side._split, texts)
+        side.vocabulary = Vocabulary.build(split, min_count=min_count)
         if len(side) == len(SPECIAL):
             raise UserError(
                 f"no {kind} occurs {min_count} times in the training pairs: "
