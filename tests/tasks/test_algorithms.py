@@ -9,7 +9,7 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.algorithms import BLANK, OPERATOR, to_digits, to_number
+from seqarena.tasks.algorithms import BLANK, OPERATOR, AlgorithmsCodec, to_digits, to_number
 from seqarena.tasks.base import IGNORE
 from seqarena.tasks.configs import AlgorithmsConfig, RunningAdditionConfig
 
@@ -166,6 +166,34 @@ def test_guessing_scores_a_half():
 def test_bad_settings_of_algorithms(fields, words):
     with pytest.raises(UserError, match=words):
         parse_task({"kind": "algorithms", **fields})
+
+
+@pytest.mark.parametrize(
+    ("problem", "items", "answers"),
+    [
+        ("addition", ["1011 + 110", "1+1", "0+0"], ["10001", "10", "0"]),
+        ("multiplication", ["1011*110", "1*1"], ["1000010", "1"]),
+        ("sorting", ["0110"], ["0011"]),
+        ("reversal", ["110", "01"], ["011", "10"]),
+    ],
+)
+def test_a_users_numbers(problem, items, answers):
+    codec = AlgorithmsCodec(AlgorithmsConfig(problem=problem))
+    batch = codec.encode(items)
+    targets_BT = torch.zeros_like(batch.inputs_BT)
+    for row, real in enumerate(batch.mask_BT):
+        question = batch.inputs_BT[row, real].tolist()
+        targets_BT[row, real] = torch.tensor(worked_out(problem, question))
+    logits_BTV = 50.0 * torch.nn.functional.one_hot(targets_BT, 3)
+    found = codec.decode(logits_BTV, batch)
+    assert [answer.text for answer in found] == answers
+    assert [answer.confidence for answer in found] == pytest.approx([1.0] * len(items))
+
+
+@pytest.mark.parametrize("item", ["1+1+1", "12+1", "101", "1+", ""])
+def test_numbers_that_cannot_be_read(item):
+    with pytest.raises(UserError, match=r"two binary numbers, 1011\+110 are needed"):
+        AlgorithmsCodec(AlgorithmsConfig()).encode([item])
 
 
 def running(**fields):

@@ -26,15 +26,18 @@ loss and in "whole right", where every position of an answer has to be right.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seqarena.core.batch import Problem
+from seqarena.core.errors import UserError
+from seqarena.data.buckets import pad
 from seqarena.data.streams import Stream, philox
-from seqarena.tasks.base import IGNORE, Batch, Ratios, Split
+from seqarena.tasks.base import IGNORE, Answer, Batch, Codec, Ratios, Split
 from seqarena.tasks.configs import AlgorithmsConfig
 from seqarena.tasks.probe import ProbeTask
 
@@ -46,6 +49,7 @@ class AlgorithmsTask(ProbeTask[int]):
     """One algorithm; a cell is a length in bits."""
 
     name = "algorithms"
+    config: AlgorithmsConfig
 
     def __init__(self, config: AlgorithmsConfig) -> None:
         self.config = config
@@ -83,15 +87,9 @@ class AlgorithmsTask(ProbeTask[int]):
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         generator = philox(seed, Stream.TRAIN, index)
         bits_B = generator.integers(1, self.longest_bits(index) + 1, size=batch_size)
-        rows = [self._example(generator, int(bits)) for bits in bits_B]
-        longest = max(len(question) for question, _ in rows)
-        inputs = np.full((batch_size, longest), BLANK, dtype=np.int64)
-        targets = np.full((batch_size, longest), IGNORE, dtype=np.int64)
-        mask = np.zeros((batch_size, longest), dtype=bool)
-        for place, (question, answer) in enumerate(rows):
-            inputs[place, : len(question)] = question
-            targets[place, : len(question)] = answer
-            mask[place, : len(question)] = True
+        questions, answers = zip(*(self._example(generator, int(bits)) for bits in bits_B))
+        inputs, mask = pad(list(questions), BLANK)
+        targets, _ = pad(list(answers), IGNORE)
         return Batch(*(torch.from_numpy(x) for x in (inputs, targets, mask)))
 
     def cells_of(self, split: Split) -> tuple[int, ...]:
@@ -113,7 +111,7 @@ class AlgorithmsTask(ProbeTask[int]):
         question = np.concatenate((ZERO + a_N, [OPERATOR], ZERO + b_N))
         result = _OF_TWO[self.algorithm](to_number(a_N), to_number(b_N))
         answer = np.full_like(question, BLANK)
-        length = bits + 1 if self.algorithm == "addition" else 2 * bits
+        length = answer_digits(self.algorithm, bits)
         answer[:length] = ZERO + to_digits(result, length)
         return question, answer
 
@@ -140,9 +138,58 @@ class AlgorithmsTask(ProbeTask[int]):
 
     def baseline(self) -> dict[str, float]:
         """Of a guesser that knows which positions are blank."""
-        digits = {"addition": self.max_bits + 1, "multiplication": 2 * self.max_bits}
-        share = digits.get(self.algorithm, self.max_bits) / self.sequence_length
+        share = answer_digits(self.algorithm, self.max_bits) / self.sequence_length
         return {"accuracy": 0.5, "loss_nats": share * math.log(2)}
+
+
+class AlgorithmsCodec(Codec):
+    """1011+110 -> 10001, written as people do; a single row of digits is read from its left."""
+
+    def __init__(self, config: AlgorithmsConfig) -> None:
+        self.algorithm = config.problem
+        self.sign = {"addition": "+", "multiplication": "*"}.get(self.algorithm)
+        self.prompt = f"two binary numbers, 1011{self.sign}110" if self.sign else "binary digits"
+
+    @classmethod
+    def from_artifacts(cls, config: AlgorithmsConfig, artifacts: Mapping[str, str]) -> Self:
+        return cls(config)
+
+    def encode(self, items: Sequence[str]) -> Batch:
+        """Raises UserError for what is not binary digits, or not as many numbers as are asked."""
+        inputs, mask = pad([self._question(item) for item in items], BLANK)
+        mask_BT = torch.from_numpy(mask)
+        return Batch(torch.from_numpy(inputs), torch.full(mask_BT.shape, IGNORE), mask_BT)
+
+    def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
+        assert batch.mask_BT is not None
+        best_BT = outputs.float().log_softmax(-1).max(-1)
+        answers = []
+        for tokens, sure, real in zip(best_BT.indices, best_BT.values, batch.mask_BT):
+            text = "".join("_01"[token] for token in tokens[real].tolist())
+            if self.sign:
+                text = text[: answer_digits(self.algorithm, len(text) // 2)][::-1]
+                text = text.lstrip("0") or "0"
+            answers.append(Answer(text, float(sure[real].sum().exp())))
+        return answers
+
+    def _question(self, item: str) -> np.ndarray:
+        numbers = ["".join(part.split()) for part in item.split(self.sign)]
+        if self.sign is None:
+            numbers = ["".join(item.split())]
+        if len(numbers) != (2 if self.sign else 1) or any(set(n) - set("01") for n in numbers):
+            raise UserError(f"{item!r}: {self.prompt} are needed")
+        if not all(numbers):
+            raise UserError(f"{item!r}: a number without a digit: {self.prompt} are needed")
+        if self.sign is None:
+            return np.array([ZERO + int(digit) for digit in numbers[0]])
+        length = max(map(len, numbers))
+        a_N, b_N = (ZERO + to_digits(int(number, 2), length) for number in numbers)
+        return np.concatenate((a_N, [OPERATOR], b_N))
+
+
+def answer_digits(algorithm: str, bits: int) -> int:
+    """Digits of the answer, zeros in front included."""
+    return {"addition": bits + 1, "multiplication": 2 * bits}.get(algorithm, bits)
 
 
 def num_positions(algorithm: str, bits: int) -> int:

@@ -46,6 +46,7 @@ _ROWS = {
     "algorithms": Row(
         "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
         configs.AlgorithmsConfig, "seqarena.tasks.algorithms:AlgorithmsTask",
+        "seqarena.tasks.algorithms:AlgorithmsCodec",
     ),
     "running_addition": Row(
         "the sum so far of digits, 4 of them or 1,000; accuracy",
