@@ -95,8 +95,10 @@ def test_the_squashing_function_is_fixed_at_one() -> None:
     torch.testing.assert_close(found, torch.tensor([-1.0, 0.0, 1.0]).double(), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("size", [(7, 7), (14, 10), (32, 32), (28, 28)])
-def test_padding_and_smaller_pictures(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("size", "times"), [((7, 7), 4), ((14, 10), 2), ((32, 32), 1), ((28, 28), 1)]
+)
+def test_padding_and_smaller_pictures(size: tuple[int, int], times: int) -> None:
     model = made(*size)
     count = size[0] * size[1]
     pixels = torch.randn(3, count, 1, dtype=torch.float64)
@@ -105,11 +107,13 @@ def test_padding_and_smaller_pictures(size: tuple[int, int]) -> None:
     longer = torch.cat((pixels, torch.full((3, 5, 1), 9.0).double()), 1)
     mask = torch.arange(count + 5).expand(3, -1) < count
     assert torch.equal(model.answer(Batch(longer, targets, mask)), alone)
-    # what is set into the middle is the picture itself
+    # what is set into the middle is the picture, each pixel a square
     placed = model._in_the_middle(pixels.view(3, 1, *size))
-    top, left = (32 - size[0]) // 2, (32 - size[1]) // 2
-    inside = placed[:, 0, top : top + size[0], left : left + size[1]]
-    assert torch.equal(inside, pixels.view(3, *size))
+    height, width = times * size[0], times * size[1]
+    top, left = (32 - height) // 2, (32 - width) // 2
+    inside = placed[:, 0, top : top + height, left : left + width]
+    squares = torch.ones(times, times, dtype=torch.float64)
+    assert torch.equal(inside, torch.kron(pixels.view(3, *size), squares))
     assert torch.equal(placed[:, 0, 0, 0], pixels[:, 0, 0])
 
 

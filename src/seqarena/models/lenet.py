@@ -12,7 +12,8 @@ with f(a) = 1.7159 tanh(2/3 a) after each, and weights drawn uniformly within 2.
 unit (its appendix A). The paper's last layer compares F6 with fixed bitmaps of the characters
 (radial basis functions); here it is a linear layer with a softmax, which any classes can have.
 
-The input is 32 x 32: smaller pictures are set into the middle, their edges continued outwards.
+The input is 32 x 32: a smaller picture is enlarged by the largest whole factor that fits (none for
+28 x 28), each pixel becoming a square, and set into the middle, its edges continued outwards.
 `width` is the number of units in C5 (120 as published) and the dial that of F6.
 
     B  examples    T = H W  pixels, row by row    H  rows    W  columns
@@ -87,8 +88,10 @@ class LeNet5(System):
 
     def _in_the_middle(self, x: Tensor) -> Tensor:
         """[B, 1, H, W] -> [B, 1, 32, 32]: an edge's pixel goes on to the border."""
+        times = SIDE // max(x.shape[2:])
+        place = torch.arange(SIDE, device=x.device)
         rows, columns = (
-            (torch.arange(SIDE, device=x.device) - (SIDE - size) // 2).clamp(0, size - 1)
+            ((place - (SIDE - times * size) // 2) // times).clamp(0, size - 1)
             for size in x.shape[2:]
         )
         return x[:, :, rows[:, None], columns]
