@@ -316,6 +316,14 @@ def test_a_gru_learns_to_count(tmp_path):
     assert losses[-1] < 0.1 * losses[0]
 
 
+def test_a_budget_in_tokens_counts_both_sides(task):
+    model = build("gru", problem=task.problem, width=8, depth=1, seed=0)
+    trainer = Trainer(model, task, TrainConfig(budget=Budget(tokens=9_000), batch_size=16))
+    for _ in trainer.steps():
+        pass
+    assert trainer.progress.tokens == pytest.approx(9_000, rel=0.05)
+
+
 def test_mistakes(folder):
     codec = load_codec(make(folder).config, make(folder).artifacts())
     with pytest.raises(UserError, match=r"'  ' is empty"):

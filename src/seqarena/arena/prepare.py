@@ -150,7 +150,7 @@ def _check_affordable(wish: Wish, config: AnyConfig, task: Task) -> None:
     with torch.device("meta"):
         flops = build_model(config).training_flops(max(1, round(task.mean_length)))
     wish.budget.total_steps(
-        wish.batch_size * task.mean_length,
+        wish.batch_size * task.mean_tokens,
         wish.batch_size * flops,
         task.steps_per_epoch(wish.batch_size),
     )

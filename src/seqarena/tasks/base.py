@@ -128,6 +128,11 @@ class Task(ABC):
         """Positions of an average training example: what a batch's size is counted in."""
         return self.sequence_length
 
+    @property
+    def mean_tokens(self) -> float:
+        """What a training example adds to a budget in tokens; of pairs, source and target."""
+        return self.mean_length
+
     def steps_per_epoch(self, batch_size: int) -> int | None:
         """Batches that show every training example once; None where examples never end."""
         return None

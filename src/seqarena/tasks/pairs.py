@@ -108,6 +108,10 @@ class PairsTask(Task):
         """Of a side, since a model counts its costs in source and target positions alike."""
         return self._sampler.mean_length / 2
 
+    @property
+    def mean_tokens(self) -> float:
+        return self._sampler.mean_length
+
     def steps_per_epoch(self, batch_size: int) -> int:
         return self._sampler.batches_per_epoch(batch_size)
 

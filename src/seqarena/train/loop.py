@@ -62,7 +62,9 @@ class Trainer:
         length = max(1, round(task.mean_length))  # of an example, for the budget
         self.flops_per_step = config.batch_size * model.training_flops(length)
         self.total_steps = config.budget.total_steps(
-            config.batch_size * length, self.flops_per_step, task.steps_per_epoch(config.batch_size)
+            config.batch_size * max(1, round(task.mean_tokens)),
+            self.flops_per_step,
+            task.steps_per_epoch(config.batch_size),
         )
         self.carried: Any = (
             None  # state at the end of the last batch, where the task goes on from it
