@@ -16,6 +16,7 @@ from causal_checks import (
     pairs_problem,
     tokens,
 )
+from pair_checks import share_learned
 
 from seqarena.core.batch import Batch, own_inputs
 from seqarena.core.errors import UserError
@@ -159,3 +160,7 @@ def test_costs_are_those_of_its_products_and_state() -> None:
 def test_impossible_options_are_told(options: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(PLACE, pairs_problem(), **options)
+
+
+def test_learns_to_write_words_backwards() -> None:
+    assert share_learned("bytenet", steps=80, rate=3e-3) == 1.0

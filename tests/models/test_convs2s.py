@@ -13,6 +13,7 @@ from causal_checks import (
     pairs_problem,
     tokens,
 )
+from pair_checks import share_learned
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
@@ -192,3 +193,7 @@ def test_impossible_options_are_told() -> None:
         small(kernel=2)
     with pytest.raises(UserError, match="at least one layer"):
         small(decoder_layers=0)
+
+
+def test_learns_to_write_words_backwards() -> None:
+    assert share_learned("convs2s", steps=80, rate=3e-3) == 1.0
