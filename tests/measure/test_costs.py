@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqarena.core.batch import own_inputs
+from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord
 from seqarena.measure.costs import measure_costs
@@ -69,12 +69,15 @@ def planted(tmp_path: Path) -> str:
     return f"{path}:Planted"
 
 
-def costs(row: Architecture, length: int = 16) -> dict[str, MeasureRecord]:
-    config = model_config(row, own_inputs(32, length), params=None, width=16, depth=2)
+def costs(
+    row: Architecture, length: int = 16, problem: Problem | None = None
+) -> dict[str, MeasureRecord]:
+    problem = problem or own_inputs(32, length)
+    config = model_config(row, problem, params=None, width=16, depth=2)
     records = measure_costs(
         row.name,
         config,
-        own_inputs(32, length),
+        problem,
         batch_size=2,
         sequence_length=length,
         device="cpu",
@@ -118,7 +121,9 @@ def test_misstated_state_bytes_are_an_error(planted: str) -> None:
 
 def test_an_encoder_has_no_state_and_no_decoding(planted: str) -> None:
     found = costs(yours("a", planted, {"sees_future": True}))
-    assert set(found) == {"training_tokens_per_second", "peak_training_bytes"}
+    assert set(found) == {
+        "training_tokens_per_second", "peak_training_bytes", "answer_seconds_per_example"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("length", [1, 33])
@@ -145,6 +150,25 @@ def test_records_of_real_architectures(name: str, length: int) -> None:
     assert found["state_bytes"].value == model.state_bytes(length)
     # parameters, gradients and two moments at the very least
     assert found["peak_training_bytes"].value > 4 * 4 * model.num_parameters
+
+
+@pytest.mark.parametrize("name", ["text_cnn", "gru"])
+def test_what_gives_one_label_has_the_time_of_an_answer(name: str) -> None:
+    problem = Problem(form="label", num_outputs=3, vocab_size=20, max_length=16)
+    found = costs(architecture(name), problem=problem)
+    assert found["answer_seconds_per_example"].value > 0
+    assert "decode_seconds_per_token" not in found
+
+
+@pytest.mark.parametrize("name", ["rnnsearch", "transformer", "gru"])
+def test_what_writes_has_the_time_of_a_token_and_a_state(name: str) -> None:
+    problem = Problem(
+        form="pairs", num_outputs=20, vocab_size=20, source_vocab_size=20, max_length=16,
+        max_source_length=16,
+    )  # fmt: skip
+    found = costs(architecture(name), problem=problem)
+    assert found["decode_seconds_per_token"].value > 0
+    assert found["state_bytes"].value > 0
 
 
 def test_measuring_leaves_random_numbers_and_threads_alone() -> None:

@@ -50,6 +50,15 @@ AXES = (
         unit="s per token",
     ),
     Axis(
+        field="answer_seconds_per_example",
+        larger_is_better=False,
+        goal="the fastest answers",
+        noun="speed of answering",
+        better="answers {} times faster",
+        worse="answers {} times slower",
+        unit="s per example",
+    ),
+    Axis(
         field="training_tokens_per_second",
         larger_is_better=True,
         goal="the fastest training",

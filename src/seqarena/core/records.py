@@ -81,6 +81,7 @@ class MeasureRecord(Config):
     name: Literal[
         "training_tokens_per_second",
         "decode_seconds_per_token",
+        "answer_seconds_per_example",
         "peak_training_bytes",
         "state_bytes",
     ]
@@ -126,7 +127,8 @@ class Measures(Config):
 
     architecture: str
     training_tokens_per_second: float | None = None
-    decode_seconds_per_token: float | None = None
+    decode_seconds_per_token: float | None = None  # where tokens are written one by one
+    answer_seconds_per_example: float | None = None  # of one example alone, where they are not
     peak_training_bytes: float | None = None
     state_bytes: float | None = None
     spread: dict[str, tuple[float, float]] = {}  # name -> (lowest, highest) of the repeats

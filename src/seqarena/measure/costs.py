@@ -1,8 +1,9 @@
-"""The four costs of one architecture, measured alone on the machine, with random tokens.
+"""The costs of one architecture, measured alone on the machine, on random inputs.
 
 What is asked of a model does not change what it costs, so that no task is needed.
 """
 
+import statistics
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -10,15 +11,25 @@ import torch
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord
-from seqarena.core.runtime import parameter_dtype
-from seqarena.core.shapes import measured_state_bytes
+from seqarena.core.runtime import autocast, parameter_dtype
+from seqarena.core.shapes import map_state, measured_state_bytes
 from seqarena.measure.memory import peak_bytes
-from seqarena.measure.speed import Decoder, limited_threads, time_decoding, time_training
+from seqarena.measure.speed import (
+    DECODE_STEPS,
+    WARMUP_STEPS,
+    Decoder,
+    Stopwatch,
+    limited_threads,
+    repeat,
+    time_decoding,
+    time_training,
+)
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.language_model import LanguageModel, PrefixModel
+from seqarena.models.language_model import LanguageModel
+from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.loop import TrainConfig, Trainer, to_device
 from seqarena.train.optimizer import OptimizerConfig
 
 # So long that no measurement leaves the first steps of the warm-up: weights hardly move, and no
@@ -33,11 +44,18 @@ class _RandomTask(NamedTuple):
     mean_length: int
     generates: bool = False
 
+    @property
+    def mean_tokens(self) -> int:
+        return self.mean_length
+
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         return random_batch(self.problem, batch_size, length=self.mean_length, seed=seed + index)
 
     def steps_per_epoch(self, batch_size: int) -> int | None:
         return None
+
+    def continues(self, index: int, batch_size: int) -> bool:
+        return False
 
     loss = Task.loss
 
@@ -56,7 +74,8 @@ def measure_costs(
     seconds: float = 2.0,
     optimizer: OptimizerConfig,
 ) -> list[MeasureRecord]:
-    """One record a cost, each with its context; an encoder has no state, and no decoding.
+    """One record a cost, each with its context. What writes tokens has a decoding latency and a
+    state; what does not has the time of one answer.
 
     `device` and `dtype` are resolved names. `seconds` is what the timing of training takes; the
     rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
@@ -72,8 +91,12 @@ def measure_costs(
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         found = _training_costs(config, task, training, repeats, seconds)
         model = _build(config, training)
-        if isinstance(model, LanguageModel) and not isinstance(model, PrefixModel):
+        if problem.form == "pairs":
+            found |= _writing_costs(model, problem, training, repeats)
+        elif problem.form == "tokens" and isinstance(model, LanguageModel):
             found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
+        else:
+            found |= _answering_costs(model, task, training, repeats)
     context = {
         "batch_size": batch_size,
         "sequence_length": sequence_length,
@@ -94,7 +117,7 @@ def measure_costs(
     ]
 
 
-_OF_ONE_SEQUENCE = ("decode_seconds_per_token", "state_bytes")
+_OF_ONE_SEQUENCE = ("decode_seconds_per_token", "answer_seconds_per_example", "state_bytes")
 _Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
 
 
@@ -133,6 +156,45 @@ def _decoding_costs(
         "decode_seconds_per_token": (timing.median, timing.repeats),
         "state_bytes": (float(measured), ()),
     }
+
+
+def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeats: int) -> _Found:
+    """Of pairs: a token further from a state that has read a whole source and half a target."""
+    half = max(1, problem.max_length // 2)
+    batch = to_device(random_batch(problem, 1, length=half, seed=0), training.device)
+    assert batch.source_BS is not None
+    model.eval()
+    with torch.inference_mode(), autocast(training.device, training.dtype):
+        state = model.start(batch.source_BS, None, problem.max_length)
+        for token_B in batch.inputs_BT.unbind(1):
+            state = model.step(token_B, state)[1]
+
+        def once() -> float:
+            copied = map_state(torch.clone, state)
+            with Stopwatch(training.device) as watch:
+                model.step(batch.inputs_BT[:, -1], copied)
+            return watch.seconds
+
+        for _ in range(WARMUP_STEPS):
+            once()
+        found = [statistics.median(once() for _ in range(DECODE_STEPS)) for _ in range(repeats)]
+    return {
+        "decode_seconds_per_token": (statistics.median(found), tuple(found)),
+        "state_bytes": (float(measured_state_bytes(state)), ()),
+    }
+
+
+def _answering_costs(
+    model: Model, task: _RandomTask, training: TrainConfig, repeats: int
+) -> _Found:
+    """One example alone, from inputs to logits."""
+    batch = to_device(task.training_batch(0, 1, seed=0), training.device)
+    model.eval()
+    with torch.inference_mode(), autocast(training.device, training.dtype):
+        timing = repeat(
+            lambda: model.answer(batch), repeats=repeats, seconds=0.2, device=training.device
+        )
+    return {"answer_seconds_per_example": (timing.median, timing.repeats)}
 
 
 def _build(config: AnyConfig, training: TrainConfig) -> Any:

@@ -180,7 +180,12 @@ def ranking_section(view: RunView) -> Section | None:
 def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
     decimals = units.metric_decimals(ranking)
     size = units.scale_for("count", [row.parameters for row in ranking.rows])
-    costs = [_cost_column(view, ranking, cost) for cost in COSTS]
+    measured = {
+        cost.field
+        for cost in COSTS
+        if any(getattr(entry, cost.field) is not None for entry in view.measures)
+    }
+    costs = [_cost_column(view, ranking, cost) for cost in COSTS if cost.field in measured]
     headings: list[str | Markup] = [
         "architecture",
         "place",

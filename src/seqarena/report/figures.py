@@ -25,6 +25,7 @@ class Cost(NamedTuple):
 
     field: Literal[
         "decode_seconds_per_token",
+        "answer_seconds_per_example",
         "peak_training_bytes",
         "training_tokens_per_second",
         "state_bytes",
@@ -38,6 +39,7 @@ class Cost(NamedTuple):
 
 COSTS: tuple[Cost, ...] = (
     Cost("decode_seconds_per_token", "Decode latency", "decode", "seconds", " per token", True),
+    Cost("answer_seconds_per_example", "Time to answer", "answer", "seconds", " per example", True),
     Cost("peak_training_bytes", "Peak memory while training", "peak memory", "bytes", "", True),
     Cost(
         "training_tokens_per_second",

@@ -132,7 +132,12 @@ def _quality_columns(view: RunView, ranking: Ranking) -> list[_Column]:
 
 def _cost_columns(view: RunView) -> list[_Column]:
     speed = units.scale_for("count", [m.training_tokens_per_second for m in view.measures])
-    decode = units.scale_for("seconds", [m.decode_seconds_per_token for m in view.measures])
+    latency, per = (
+        ("answer_seconds_per_example", "answer\n{}/example")
+        if any(m.answer_seconds_per_example is not None for m in view.measures)
+        else ("decode_seconds_per_token", "decode\n{}/token")
+    )
+    decode = units.scale_for("seconds", [getattr(m, latency) for m in view.measures])
     memory = units.scale_for("bytes", [m.peak_training_bytes for m in view.measures])
     state = units.scale_for("bytes", [m.state_bytes for m in view.measures])
     return [
@@ -141,8 +146,8 @@ def _cost_columns(view: RunView) -> list[_Column]:
             lambda _, entry: units.scaled(entry.training_tokens_per_second, speed),
         ),
         _Column(
-            f"decode\n{decode.unit}/token",
-            lambda _, entry: units.scaled(entry.decode_seconds_per_token, decode),
+            per.format(decode.unit),
+            lambda _, entry: units.scaled(getattr(entry, latency), decode),
         ),
         _Column(
             f"peak\n{memory.unit}", lambda _, entry: units.scaled(entry.peak_training_bytes, memory)
