@@ -232,8 +232,8 @@ def _price(ranking: Ranking, row: RankRow, against: RankRow) -> str:
 def _absolute(axis: Axis, measures: Measures | None) -> str:
     value = axis.value(measures)
     assert value is not None
-    if axis.unit == "s per token":
-        return f"{1e3 * value:.3g} ms per token"
+    if axis.unit.startswith("s per "):
+        return f"{1e3 * value:.3g} ms{axis.unit[1:]}"
     if axis.unit == "tokens/s":
         return f"{float(f'{value:.3g}'):,.0f} tokens/s"
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):

@@ -43,7 +43,7 @@ def why_not(row: Architecture, problem: "Problem") -> str | None:
     system = load_system(row.system)
     if problem.form not in system.forms:
         does = " or ".join(_FORMS[form] for form in system.forms)
-        return f"it is made for {does}, and this task wants {_FORMS[problem.form]}"
+        return f"it is made for {does}, and this task asks for {_FORMS[problem.form]}"
     for field in system.needs:
         if not getattr(problem, field):
             return f"it needs {_NEEDS[field]}, which this task does not have"
@@ -57,7 +57,7 @@ def why_not(row: Architecture, problem: "Problem") -> str | None:
 _FORMS = {
     "tokens": "an answer at every position",
     "label": "one label for a whole sequence",
-    "pairs": "a sequence for a sequence",
+    "pairs": "writing one sequence from another",
 }
 _NEEDS = {
     "image": "pixels in rows and columns",

@@ -152,5 +152,13 @@ def _cost_columns(view: RunView) -> list[_Column]:
         _Column(
             f"peak\n{memory.unit}", lambda _, entry: units.scaled(entry.peak_training_bytes, memory)
         ),
-        _Column(f"state\n{state.unit}", lambda _, entry: units.scaled(entry.state_bytes, state)),
+        *(
+            [
+                _Column(
+                    f"state\n{state.unit}", lambda _, entry: units.scaled(entry.state_bytes, state)
+                )
+            ]
+            if any(m.state_bytes is not None for m in view.measures)
+            else []
+        ),
     ]
