@@ -204,6 +204,17 @@ def test_dropout_of_the_neural_gpu_keeps_the_mean_and_spares_long_rows() -> None
     torch.testing.assert_close(kept.mean((1, 2, 3)), torch.ones(2).double(), atol=0.03, rtol=0)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_spare_steps_are_of_training_alone(name: str) -> None:
+    batch = ragged([3, 5])
+    usual, spared = (made(name, dropout=0.0, spare_steps=most) for most in (0, 2))
+    assert torch.equal(spared.answer(batch), usual.answer(batch))
+    spared.train()
+    torch.manual_seed(0)
+    found = {round(float(spared.answer(batch)[0, 0, 0].detach()), 9) for _ in range(20)}
+    assert len(found) == 3
+
+
 def test_no_maps() -> None:
     with pytest.raises(UserError, match="at least 1 map"):
         made("neural_gpu", width=0)

@@ -13,8 +13,10 @@ answers depend on the bin; here an example alone and the same example in a padde
 """
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,12 +28,21 @@ from seqarena.models.model import System, SystemOptions
 from seqarena.ops.padding import Aligned, left_align, restore
 
 
+class ActiveMemoryOptions(SystemOptions):
+    """In training, every batch takes 0 to `spare_steps` steps more than its rows are long, so that
+    an answer has to stay once it is found; padding to bins does as much in the published code."""
+
+    spare_steps: int = Field(0, ge=0)
+
+
 class ActiveMemory(System):
     """What the Neural GPUs share: writing the input, the loop over steps, reading the answer.
 
     One label is read at the first position: n steps bring it news from every other one.
     """
 
+    Options = ActiveMemoryOptions
+    options: Any
     forms = ("tokens", "label")
     takes = ("features",)
     causal = False
@@ -39,7 +50,7 @@ class ActiveMemory(System):
         work="T^2 D^2", serial_steps="T", path_length="distance", state="sees the future"
     )
 
-    def __init__(self, problem: Problem, width: int, options: SystemOptions) -> None:
+    def __init__(self, problem: Problem, width: int, options: ActiveMemoryOptions) -> None:
         super().__init__(problem, width, options)
         if width < 1:
             raise UserError(f"{type(self).__name__} needs at least 1 map, not {width}")
@@ -81,12 +92,14 @@ class ActiveMemory(System):
 
     def _steps(self, memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
         """Longest rows first, so that the rows still at work are always the first ones."""
+        most = self.options.spare_steps if self.training else 0
+        spare = int(torch.randint(most + 1, ())) if most else 0
         if real_BT is None or lengths_B is None:
-            for step in range(memory.shape[1]):
+            for step in range(memory.shape[1] + spare):
                 memory = self.advance(memory, None, step)
             return memory
         order_B = lengths_B.argsort(descending=True, stable=True)
-        lengths = lengths_B[order_B].tolist()
+        lengths = (lengths_B[order_B] + spare).tolist()
         memory, mask_AT = _blank(memory[order_B], real_BT[order_B]), real_BT[order_B]
         done: list[Tensor] = []
         for step in range(max(lengths)):

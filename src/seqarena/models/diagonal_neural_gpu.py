@@ -24,14 +24,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.models.active_memory import ActiveMemory, dropped
-from seqarena.models.model import SystemOptions
+from seqarena.models.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
 
 SATURATION_LIMIT = 0.9
 _BIAS_R, _BIAS_C, _BIAS_U = 0.5, 0.0, 0.7  # where the published code starts
 
 
-class DiagonalNeuralGPUOptions(SystemOptions):
+class DiagonalNeuralGPUOptions(ActiveMemoryOptions):
     """Dropout falls on the candidate c; published: 0.5 for addition, 0.1 for multiplication."""
 
     saturation_weight: float = Field(1e-3, ge=0)  # of the saturation cost, at most

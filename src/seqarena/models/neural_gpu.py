@@ -25,14 +25,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.models.active_memory import ActiveMemory, dropped
-from seqarena.models.model import SystemOptions
+from seqarena.models.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
 
 _GATE_BIAS = 1.0  # gates begin nearly open: most of the memory is kept
 _GAIN = 1.44  # of the orthogonal initialisation, as in the published code
 
 
-class NeuralGPUOptions(SystemOptions):
+class NeuralGPUOptions(ActiveMemoryOptions):
     """Dropout falls on the memory before each step, at `dropout * min(1, 3 / sqrt(T))` for a row
     of T positions, so that long rows, which take more steps, do not lose more."""
 
