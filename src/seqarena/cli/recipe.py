@@ -6,17 +6,21 @@ about = "what it reproduces"
 data = "$SEQARENA_DATA/..."
 [expect.ARCHITECTURE]               # a metric or slice of the test split
 nats_per_token = { at_most = 1.90, published = 1.88 }
+accuracy = { above = "gru" }        # greater than another architecture's
 """
 
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from seqarena.cli import compare, single
 from seqarena.core.errors import UserError
+
+if TYPE_CHECKING:
+    from seqarena.core.records import RunView
 
 
 def recipe(
@@ -51,34 +55,40 @@ def _holds(folder: Path, architecture: str, wanted: dict[str, Any]) -> bool:
     from seqarena.arena.view import read_run
 
     view = read_run(RunFolder(folder))
-    row = (
-        next((r for r in view.ranking.rows if r.architecture == architecture), None)
-        if (view.ranking)
-        else None
-    )
+    holds = True
+    for name, bounds in wanted.items():
+        mean = _mean(view, architecture, name)
+        if mean is None:
+            print(f"{architecture}: not measured")
+            return False
+        good = mean <= bounds.get("at_most", mean) and mean >= bounds.get("at_least", mean)
+        if "above" in bounds:
+            other = _mean(view, bounds["above"], name)
+            good = good and other is not None and mean > other
+        holds = holds and good
+        limits = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items())
+        print(f"{architecture} {name}: {mean:.4f} ({limits}): {'holds' if good else 'MISSED'}")
+    return holds
+
+
+def _mean(view: "RunView", architecture: str, name: str) -> float | None:
+    """Of the metric or a slice over the seeds at the chosen rate; None: not measured."""
+    rows = view.ranking.rows if view.ranking else ()
+    row = next((r for r in rows if r.architecture == architecture), None)
     if row is None:
-        print(f"{architecture}: not measured")
-        return False
-    trials = [
-        t
+        return None
+    values = [
+        t.test_value if name == view.metric else t.test_slices.get(name)
         for t in view.trials
         if t.architecture == architecture
         and t.learning_rate == row.learning_rate
         and t.role != "repeat"
         and t.test_value is not None
     ]
-    holds = True
-    for name, bounds in wanted.items():
-        values = [t.test_value if name == view.metric else t.test_slices.get(name) for t in trials]
-        known = [value for value in values if value is not None]
-        if not known:
-            raise UserError(f"recipe expects {name!r}, which {architecture} has not")
-        mean = sum(known) / len(known)
-        good = mean <= bounds.get("at_most", mean) and mean >= bounds.get("at_least", mean)
-        holds = holds and good
-        limits = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items())
-        print(f"{architecture} {name}: {mean:.4f} ({limits}): {'holds' if good else 'MISSED'}")
-    return holds
+    known = [value for value in values if value is not None]
+    if not known:
+        raise UserError(f"recipe expects {name!r}, which {architecture} has not")
+    return sum(known) / len(known)
 
 
 def _expand(value: Any) -> Any:
