@@ -120,7 +120,6 @@ SYSTEMS: tuple[Architecture, ...] = (
         "diagonal_neural_gpu", "Diagonal Neural GPU", "algorithmic", 2017,
         "Freivalds & Liepins 2017",
         "a Neural GPU on one line: hard nonlinearities, and gates that shift a third each way",
-        model={"dropout": 0.1}, causal=False,
-        system="seqarena.models.diagonal_neural_gpu:DiagonalNeuralGPU",
+        causal=False, system="seqarena.models.diagonal_neural_gpu:DiagonalNeuralGPU",
     ),
 )  # fmt: skip
