@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
@@ -36,10 +37,11 @@ def pair(first: list[int], second: list[int]) -> Batch:
 
 def pooled(model: TextCNN, tokens: list[int]) -> np.ndarray:
     """Equations (2) and (4): c_t = relu(w . x_{t:t+K-1} + b), and the greatest over t."""
+    assert isinstance(model.input.embed, nn.Embedding)
     words = model.input.embed.weight.detach().numpy()[tokens]
     found = []
     for size, conv in zip(model.options.windows, model.filters):
-        weight, bias = (p.detach().numpy() for p in (conv.weight, conv.bias))
+        weight, bias = (p.detach().numpy() for p in conv.parameters())
         around = np.zeros((size - 1, words.shape[1]))
         text = np.concatenate((around, words, around))
         for w, b in zip(weight, bias):
