@@ -40,14 +40,16 @@ class _RankingTable:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        quality, costs = _quality_columns(self.view, self.ranking), _cost_columns(self.view)
+        quality = _quality_columns(self.view, self.ranking)
+        costs = _cost_columns(self.view) if self.view.measures else []
         plain = options.ascii_only
         wide = self._table(quality + costs, plain)
         if Measurement.get(console, options.update(max_width=10_000), wide).maximum > (
             options.max_width
         ):
             yield self._table(quality, plain)
-            yield self._table(costs, plain)
+            if costs:
+                yield self._table(costs, plain)
         else:
             yield wide
         yield self._below(plain)

@@ -18,7 +18,7 @@ from seqarena.core.batch import Batch, map_batch, num_tokens
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.records import StepRecord
-from seqarena.core.runtime import autocast
+from seqarena.core.runtime import autocast, seed_generators
 from seqarena.core.shapes import map_state
 from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
@@ -101,7 +101,7 @@ class Trainer:
 
     def _step(self) -> StepRecord:
         progress, config = self.progress, self.config
-        torch.manual_seed(config.seed * 1_000_003 + progress.step)
+        seed_generators(config.seed * 1_000_003 + progress.step, config.device)
         rate = learning_rate_at(self._share_at_step_end(), config.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
