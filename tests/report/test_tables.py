@@ -70,6 +70,12 @@ def test_unranked() -> None:
     assert "1 of 3 trials" in printed(unranked_view(), 80)
 
 
-def test_no_measure_is_a_dash() -> None:
-    text = printed(whole_view().model_copy(update={"measures": ()}), 120)
-    assert text.count("–") >= 4 * len(ARENA)
+def test_a_missing_measure_is_a_dash() -> None:
+    view = whole_view()
+    text = printed(view.model_copy(update={"measures": view.measures[:1]}), 120)
+    assert text.count("–") >= 4 * (len(ARENA) - 1)
+
+
+def test_without_measures_there_is_no_table_of_costs() -> None:
+    assert "/token" in printed(whole_view(), 120)
+    assert "/token" not in printed(whole_view().model_copy(update={"measures": ()}), 120)
