@@ -68,7 +68,7 @@ def test_problem_and_features(folder: Path) -> None:
 
 
 def test_normalisation(folder: Path) -> None:
-    each = made(folder, test_index="0")
+    each = made(folder, test_index="0", normalise="recording")
     for row_TF in each._features["test"]:
         np.testing.assert_allclose(row_TF.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(row_TF.std(axis=0), 1, atol=1e-3)

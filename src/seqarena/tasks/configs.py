@@ -193,7 +193,7 @@ class SpeechConfig(TaskConfig):
     features: Literal["log_mel", "waveform", "mu_law"] = "log_mel"
     bands: int = Field(40, ge=1)  # of log_mel
     decimate: int = Field(1, ge=1)  # keep every n-th sample, filtered
-    normalise: Literal["recording", "global", "none"] = "recording"  # log-mel bands, or loudness
+    normalise: Literal["recording", "global", "none"] = "global"  # over one, or all for training
 
     @model_validator(mode="after")
     def _check(self) -> "SpeechConfig":
