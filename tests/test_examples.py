@@ -1,5 +1,6 @@
 """The examples run and are right."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from typer.testing import CliRunner
+
+from seqarena.cli import app
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -40,3 +44,36 @@ def test_elman_by_hand_learns_its_text() -> None:
         [sys.executable, EXAMPLES / "elman_numpy.py"], capture_output=True, text=True, check=True
     )
     assert run.stdout.splitlines()[-1] == example["TEXT"].rstrip("\n")
+
+
+def test_predictions_from_python_and_from_the_command_line(tmp_path: Path) -> None:
+    """A translation, tags, an answer and a digit from a wav file, by models trained on the spot."""
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / "predict.py"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    lines = run.stdout.splitlines()
+    answers = dict(line.split("  ->  ") for line in lines if "  ->  " in line)
+    (date,) = (a for q, a in answers.items() if q.startswith("translation"))
+    (tags,) = (a for q, a in answers.items() if q.startswith("tagging"))
+    (place,) = (a for q, a in answers.items() if q.startswith("question_answering"))
+    (key,) = (a for q, a in answers.items() if q.startswith("speech"))
+    assert date == "2019-03-03"
+    assert tags.split()[0] == "for/keyword"
+    assert tags.split()[2] == "in/keyword"
+    assert place.startswith("library ")
+    assert key.startswith("5 ")
+
+    def predicted(task: str, *inputs: str) -> str:
+        place = str(tmp_path / "runs" / f"example-{task}")
+        result = CliRunner().invoke(app, ["predict", place, *inputs])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert predicted("translation", "3. März 2019") == "2019-03-03\n"
+    assert predicted("speech", str(tmp_path / "runs" / "five.wav")).startswith("5\t")
+    assert predicted("tagging", "for name in names :").startswith("for/keyword ")
+    refused = CliRunner().invoke(app, ["predict", str(tmp_path / "runs/example-speech"), "no.wav"])
+    assert refused.exit_code == 2
+    assert "no.wav" in refused.output
