@@ -40,7 +40,7 @@ def test_words_become_tokens(tmp_path: Path) -> None:
     task = task_of(tmp_path)
     # at least twice: good 3, a 3, film 3, bad 2; the others are unknown
     assert task.vocabulary.words[4:] == ("a", "film", "good", "bad")
-    assert task.labels == ("neg", "pos")
+    assert task.classes == ("neg", "pos")
     (batch,) = task.evaluation_batches("test", 8)
     assert batch.inputs_BT.tolist() == [[4, 7, 5], [UNKNOWN, UNKNOWN, 0], [6, 6, 0]]
     assert batch.mask_BT is not None
@@ -203,7 +203,7 @@ def test_the_embedded_default_trains_a_counter_of_words() -> None:
     task = build_task(parse_task({"kind": "classification"}))
     assert isinstance(task, ClassificationTask)
     assert task.baseline()["accuracy"] < 0.3
-    counts_LV = np.ones((len(task.labels), task.vocab_size))
+    counts_LV = np.ones((len(task.classes), task.vocab_size))
     for index in range(task.steps_per_epoch(32)):
         batch = task.training_batch(index, 32, seed=0)
         for tokens, label in zip(batch.inputs_BT.numpy(), batch.targets_BT[:, 0].numpy()):
@@ -239,6 +239,6 @@ def test_published_data(real_data: Path, name: str) -> None:
     assert isinstance(task, ClassificationTask)
     facts = task.describe()
     assert tuple(facts["splits"][s]["examples"] for s in facts["splits"]) == sizes
-    assert task.labels == labels
+    assert task.classes == labels
     if name == "sick":
         assert facts["baseline"] == {"label": "NEUTRAL", "accuracy": 0.5669}

@@ -16,7 +16,7 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,12 +26,12 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, UNKNOWN, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
-from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.labelled import Labelled, LabelledData, load_labelled
 from seqarena.data.vocabulary import Vocabulary, split_words
-from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
+from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
+from seqarena.tasks.label import LabelTask
 
 
 class _Encoded(NamedTuple):
@@ -41,13 +41,10 @@ class _Encoded(NamedTuple):
     segments_T: np.ndarray | None
 
 
-class ClassificationTask(Task):
-    """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `labels`."""
+class ClassificationTask(LabelTask):
+    """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `classes`."""
 
     name = "classification"
-    metric = "accuracy"
-    lower_is_better = False
-    causal = False
 
     def __init__(self, config: ClassificationConfig, data: LabelledData | None = None) -> None:
         """Loads `config.data` unless data are handed in.
@@ -66,8 +63,8 @@ class ClassificationTask(Task):
             (sentence[: config.max_length] for sentence in training_words),
             min_count=config.min_count,
         )
-        self.labels = tuple(sorted({example.label for example in self.data.splits.train}))
-        number = {label: index for index, label in enumerate(self.labels)}
+        self.classes = tuple(sorted({example.label for example in self.data.splits.train}))
+        number = {label: index for index, label in enumerate(self.classes)}
         self._examples = {
             split: [_encode(example, self.vocabulary, config.max_length) for example in examples]
             for split, examples in words.items()
@@ -80,7 +77,8 @@ class ClassificationTask(Task):
             split: sum(any(len(s) > config.max_length for s in example) for example in examples)
             for split, examples in words.items()
         }
-        self._sampler = BucketSampler(np.array([len(x.tokens_T) for x in self._examples["train"]]))
+        self.sampler = BucketSampler(np.array([len(x.tokens_T) for x in self._examples["train"]]))
+        self.sizes = {split: len(examples) for split, examples in splits.items()}
         self.vocab_size = len(self.vocabulary)
         self.sequence_length = max(
             len(x.tokens_T) for examples in self._examples.values() for x in examples
@@ -90,46 +88,18 @@ class ClassificationTask(Task):
     def problem(self) -> Problem:
         return Problem(
             form="label",
-            num_outputs=len(self.labels),
+            num_outputs=len(self.classes),
             vocab_size=self.vocab_size,
             num_segments=2 if self.config.text_pair else 0,
             max_length=self.sequence_length,
         )
 
-    @property
-    def mean_length(self) -> float:
-        return self._sampler.mean_length
+    def groups(self, split: Split, index: int) -> tuple[str, ...]:
+        return (f"class {self.classes[self._labels[split][index]]}",)
 
-    def steps_per_epoch(self, batch_size: int) -> int:
-        return self._sampler.batches_per_epoch(batch_size)
-
-    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        return self._batch("train", self._sampler.batch(index, batch_size, seed=seed))
-
-    def num_evaluation_examples(self, split: Split) -> int:
-        return len(self._examples[split])
-
-    def evaluation_batches(
-        self, split: Split, batch_size: int, max_batches: int | None = None
-    ) -> Iterator[Batch]:
-        selected = self._num_selected(split, batch_size, max_batches)
-        chosen = spread(self.num_evaluation_examples(split), selected)
-        for first in range(0, selected, batch_size):
-            yield self._batch(split, chosen[first : first + batch_size])
-
-    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
-        logits_BV, targets_B = logits_BTV[:, 0].float().cpu(), batch.targets_BT[:, 0].cpu()
-        right_B = (logits_BV.argmax(-1) == targets_B) & ~logits_BV.isnan().any(-1)
-        right_B = right_B.numpy().astype(np.float64)
-        classes_B = targets_B.numpy()
-        slices = {
-            f"class {self.labels[k]}": (
-                float(right_B[classes_B == k].sum()),
-                float((classes_B == k).sum()),
-            )
-            for k in np.unique(classes_B)
-        }
-        return Ratios(right_B, np.ones_like(right_B), slices)
+    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+        examples = [self._examples[split][k] for k in chosen_B]
+        return _as_batch(examples, torch.from_numpy(self._labels[split][chosen_B])[:, None])
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -139,7 +109,7 @@ class ClassificationTask(Task):
             "format": self.data.format,
             "labels": {
                 label: int((self._labels["train"] == k).sum())
-                for k, label in enumerate(self.labels)
+                for k, label in enumerate(self.classes)
             },
             "tokenizer": self.config.tokenizer,
             "vocab_size": self.vocab_size,
@@ -154,7 +124,7 @@ class ClassificationTask(Task):
         """Always the most frequent label of the training examples: its accuracy on the test."""
         most = int(np.bincount(self._labels["train"]).argmax())
         share = float((self._labels["test"] == most).mean())
-        return {"label": self.labels[most], "accuracy": round(share, 4)}
+        return {"label": self.classes[most], "accuracy": round(share, 4)}
 
     def digest(self) -> str:
         settings = self.config.model_dump(mode="json", exclude={"data"})
@@ -162,11 +132,7 @@ class ClassificationTask(Task):
         return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
 
     def artifacts(self) -> dict[str, str]:
-        return {"vocabulary": self.vocabulary.to_json(), "labels": json.dumps(self.labels)}
-
-    def _batch(self, split: str, chosen_B: np.ndarray) -> Batch:
-        examples = [self._examples[split][k] for k in chosen_B]
-        return _as_batch(examples, torch.from_numpy(self._labels[split][chosen_B])[:, None])
+        return {"vocabulary": self.vocabulary.to_json(), "labels": json.dumps(self.classes)}
 
     def _split_facts(self, split: str) -> dict[str, Any]:
         examples = self._examples[split]
@@ -192,7 +158,7 @@ class ClassificationCodec(Codec):
     ) -> None:
         self.config = config
         self.vocabulary = vocabulary
-        self.labels = tuple(labels)
+        self.labels = self.classes = tuple(labels)
         if config.text_pair:
             self.prompt = "two sentences with a tab between them"
         else:

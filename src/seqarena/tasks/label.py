@@ -7,7 +7,7 @@ groups that an example belongs to.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
-from seqarena.data.batches import spread
-from seqarena.data.buckets import BucketSampler
-from seqarena.tasks.base import Answer, Ratios, Split, Task
+from seqarena.tasks.base import Answer, Ratios, Split
+from seqarena.tasks.examples import ExampleTask
 
 
 class LabelBatch(Batch):
@@ -26,47 +25,22 @@ class LabelBatch(Batch):
     groups_B: tuple[tuple[str, ...], ...] = ()
 
 
-class LabelTask(Task):
-    """Abstract. A subclass sets `classes`, `lengths` and `sampler` and makes batches."""
+class LabelTask(ExampleTask):
+    """Abstract. A subclass sets `classes` beside what ExampleTask wants."""
 
     metric = "accuracy"
     lower_is_better = False
     causal = False
     classes: tuple[str, ...]  # in the order of the outputs
-    sizes: dict[str, int]  # examples of each split
-    sampler: BucketSampler
-
-    @abstractmethod
-    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
-        """Those examples of `train` or of an evaluation split, targets [B, 1]."""
 
     @abstractmethod
     def groups(self, split: Split, index: int) -> tuple[str, ...]:
         """The slices that an example belongs to."""
 
-    @property
-    def mean_length(self) -> float:
-        return self.sampler.mean_length
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        return self.sampler.batches_per_epoch(batch_size)
-
-    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        return self.batch("train", self.sampler.batch(index, batch_size, seed=seed))
-
-    def num_evaluation_examples(self, split: Split) -> int:
-        return self.sizes[split]
-
-    def evaluation_batches(
-        self, split: Split, batch_size: int, max_batches: int | None = None
-    ) -> Iterator[Batch]:
-        selected = self._num_selected(split, batch_size, max_batches)
-        chosen = spread(self.sizes[split], selected)
-        for first in range(0, selected, batch_size):
-            chosen_B = chosen[first : first + batch_size]
-            batch = LabelBatch(*self.batch(split, chosen_B))
-            batch.groups_B = tuple(self.groups(split, int(index)) for index in chosen_B)
-            yield batch
+    def scored_batch(self, split: Split, chosen_B: np.ndarray) -> Batch:
+        batch = LabelBatch(*self.batch(split, chosen_B))
+        batch.groups_B = tuple(self.groups(split, int(index)) for index in chosen_B)
+        return batch
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         logits_BV = logits_BTV[:, 0].float().cpu()

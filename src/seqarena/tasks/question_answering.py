@@ -22,7 +22,6 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, UNKNOWN, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
-from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.sources import Splits, complete, find_split_files
 from seqarena.data.stories import (
@@ -34,13 +33,14 @@ from seqarena.data.stories import (
 )
 from seqarena.data.streams import Stream, philox
 from seqarena.data.vocabulary import Vocabulary
-from seqarena.tasks.base import Answer, Batch, Codec, Ratios, Split, Task
+from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
+from seqarena.tasks.examples import ExampleTask
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
 
-class QuestionAnsweringTask(Task):
+class QuestionAnsweringTask(ExampleTask):
     """Stories and questions of files in the form of bAbI, or generated ones."""
 
     name = "question_answering"
@@ -66,7 +66,8 @@ class QuestionAnsweringTask(Task):
             for name, part in self._questions.items()
         }
         lengths_N = np.array([len(example.tokens_T) for example in self._examples["train"]])
-        self._sampler = BucketSampler(lengths_N)
+        self.sampler = BucketSampler(lengths_N)
+        self.sizes = {name: len(part) for name, part in self._questions.items()}
         self.sequence_length = max(
             len(example.tokens_T) for part in self._examples.values() for example in part
         )
@@ -82,28 +83,8 @@ class QuestionAnsweringTask(Task):
             max_length=self.sequence_length,
         )
 
-    @property
-    def mean_length(self) -> float:
-        return self._sampler.mean_length
-
-    def steps_per_epoch(self, batch_size: int) -> int | None:
-        return self._sampler.batches_per_epoch(batch_size)
-
-    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        chosen = self._sampler.batch(index, batch_size, seed=seed)
-        return as_batch([self._examples["train"][k] for k in chosen])
-
-    def num_evaluation_examples(self, split: Split) -> int:
-        return len(self._examples[split])
-
-    def evaluation_batches(
-        self, split: Split, batch_size: int, max_batches: int | None = None
-    ) -> Iterator[Batch]:
-        selected = self._num_selected(split, batch_size, max_batches)
-        chosen = spread(self.num_evaluation_examples(split), selected)
-        for first in range(0, selected, batch_size):
-            here = chosen[first : first + batch_size]
-            yield as_batch([self._examples[split][k] for k in here])
+    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+        return as_batch([self._examples[split][k] for k in chosen_B])
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         logits_BV, target_B = logits_BTV[:, 0].cpu(), batch.targets_BT[:, 0].cpu()

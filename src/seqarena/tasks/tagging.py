@@ -21,7 +21,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,11 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
-from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.tagged import Sentence, Tagged, load_tagged
-from seqarena.tasks.base import Ratios, Split, Task
+from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
+from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
@@ -50,7 +50,7 @@ class TaggedBatch(Batch):
     unseen_BT: np.ndarray
 
 
-class TaggingTask(Task):
+class TaggingTask(ExampleTask):
     """A tag for every word."""
 
     name = "tagging"
@@ -86,7 +86,8 @@ class TaggingTask(Task):
         self.sequence_length = max(
             len(s.words) for sentences in self.sentences.values() for s in sentences
         )
-        self._sampler = BucketSampler(np.array([len(s.words) for s in train]))
+        self.sampler = BucketSampler(np.array([len(s.words) for s in train]))
+        self.sizes = {split: len(found) for split, found in self.sentences.items()}
 
     @property
     def problem(self) -> Problem:
@@ -97,29 +98,10 @@ class TaggingTask(Task):
             max_length=self.sequence_length,
         )
 
-    @property
-    def mean_length(self) -> float:
-        return self._sampler.mean_length
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        return self._sampler.batches_per_epoch(batch_size)
-
-    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        return self._batch("train", self._sampler.batch(index, batch_size, seed=seed))
-
-    def num_evaluation_examples(self, split: Split) -> int:
-        return len(self.sentences[split])
-
-    def evaluation_batches(
-        self, split: Split, batch_size: int, max_batches: int | None = None
-    ) -> Iterator[Batch]:
-        selected = self._num_selected(split, batch_size, max_batches)
-        chosen = spread(self.num_evaluation_examples(split), selected)
-        for first in range(0, selected, batch_size):
-            chosen_B = chosen[first : first + batch_size]
-            batch = TaggedBatch(*self._batch(split, chosen_B))
-            batch.unseen_BT, _ = pad([self._unseen(self.sentences[split][k]) for k in chosen_B])
-            yield batch
+    def scored_batch(self, split: Split, chosen_B: np.ndarray) -> Batch:
+        batch = TaggedBatch(*self.batch(split, chosen_B))
+        batch.unseen_BT, _ = pad([self._unseen(self.sentences[split][k]) for k in chosen_B])
+        return batch
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         logits_BTV = logits_BTV.float().cpu()
@@ -171,7 +153,7 @@ class TaggingTask(Task):
     def artifacts(self) -> dict[str, str]:
         return {**self.encoder.artifacts(), "tags": json.dumps(self.tags, ensure_ascii=False)}
 
-    def _batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return self.encoder.batch(
             [self._encoded[split][k] for k in chosen_B],
             [self._targets[split][k] for k in chosen_B],
