@@ -10,8 +10,8 @@ from scipy.io import wavfile
 
 from seqarena.core.batch import IGNORE
 from seqarena.core.errors import UserError
+from seqarena.data.mel import log_mel
 from seqarena.models.build import build
-from seqarena.ops.mel import log_mel
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.registry import load_codec
 from seqarena.tasks.speech import SpeechTask

@@ -1,6 +1,6 @@
 """Speech: which word, command or class a recording is.
 
-A recording becomes frames of log-mel features (ops/mel.py), or stays a waveform: one number a
+A recording becomes frames of log-mel features (data/mel.py), or stays a waveform: one number a
 position, as it is or mu-law companded, sign(x) ln(1 + 255 |x|) / ln 256 (van den Oord et al. 2016,
 section 2.2). Features are normalised by band: over all training frames, or over each recording,
 which also takes out how loud it is and what it was recorded with (a class may show in those).
@@ -25,9 +25,9 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.audio import Recording, check_rate, load_recordings, parse_range, read_wav
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.mel import log_mel
 from seqarena.data.sources import Splits, complete
 from seqarena.data.tones import touch_tones
-from seqarena.ops.mel import log_mel
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
 from seqarena.tasks.label import LabelTask, as_targets, known_classes, likeliest, majority
