@@ -1,6 +1,6 @@
 """How information flows through a model over tokens, whatever it is made of.
 
-    influence     ||J_ij|| with J_ij = d f_i / d e_j, f_i the logits at position i, e_j the embedding
+    influence     ||J_ij|| with J_ij = d f_i / d e_j, f_i the logits at i, e_j the embedding
                   at j, estimated by random projections: E ||d (v . f_i) / d e_j||^2 = ||J_ij||_F^2
                   for v ~ N(0, 1). With rows that are made to sum to one, a recurrent network, a
                   convolution and a state space can be looked at beside attention's weights.
