@@ -5,7 +5,7 @@ to be believed stands beside it: configuration, seed, code, hardware, dtype, alg
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,12 +201,17 @@ def read_records(path: Path) -> Iterator[Any]:
 
     Raises UserError when a line before the last is not a record.
     """
+    return read_lines(path, parse_record)
+
+
+def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
+    """The parsed lines of an append-only file, none where there is no file; see read_records."""
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         try:
-            yield parse_record(line)
+            yield parse(line)
         except ValidationError as error:
             if number == len(lines) and not line.endswith("\n"):
                 return

@@ -1,0 +1,1 @@
+"""The ledger: every claim of the literature as an experiment with a criterion stated before it."""

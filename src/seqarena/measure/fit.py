@@ -1,0 +1,85 @@
+"""A short training in this process: what probes of memory and length are measured on."""
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+
+from seqarena.measure.subject import Subject
+from seqarena.models.any import build_model
+from seqarena.models.build import model_config
+from seqarena.models.model import Model
+from seqarena.tasks.base import Scores, Split, Task
+from seqarena.train.budget import Budget
+from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.optimizer import OptimizerConfig
+
+
+class Fitted(NamedTuple):
+    """A trained model and what its training was."""
+
+    trainer: Trainer
+    losses: tuple[float, ...]  # nats, one a step
+    gradient_norms: tuple[float, ...]  # before clipping, one a step
+    seconds: float
+    settings: dict[str, Any]
+
+    @property
+    def model(self) -> Model:
+        return self.trainer.model
+
+    def scores(self, split: Split = "test", *, batch_size: int = 64) -> Scores:
+        """The task's metric, with its slices."""
+        return self.trainer.task.evaluate(self.trainer.predict, split, batch_size)
+
+
+def fit(
+    subject: Subject,
+    task: Task,
+    *,
+    steps: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 0.0,
+    clip_norm: float = 1.0,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Fitted:
+    """Trains `subject` on `task` for so many steps: AdamW, warm-up and cosine. A function of its
+    arguments. A loss that is not finite ends it early."""
+    config = model_config(
+        subject.row,
+        task.problem,
+        params=subject.params,
+        width=None if subject.params else subject.width or 64,
+        depth=subject.depth,
+    )
+    torch.manual_seed(seed)
+    training = TrainConfig(
+        budget=Budget(steps=steps),
+        optimizer=OptimizerConfig(
+            learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm
+        ),
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+    )
+    model = build_model(config).to(device)
+    trainer = Trainer(model, task, training)
+    start = time.perf_counter()
+    records = list(trainer.steps())
+    return Fitted(
+        trainer,
+        tuple(record.loss_nats for record in records),
+        tuple(record.gradient_norm for record in records),
+        time.perf_counter() - start,
+        {
+            "parameters": model.num_parameters,
+            "width": config.width,
+            "steps": len(records),
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "task": task.describe().get("settings", {"name": task.name}),
+        },
+    )

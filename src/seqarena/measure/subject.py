@@ -1,0 +1,130 @@
+"""What is measured: an architecture of the catalog as it begins, or a trained checkpoint.
+
+Measuring needs a model at many lengths, and no data: each architecture is asked in the first form
+of task that it can do (predict the next token; tag; label tokens, pixels or numbers; write one
+sequence from another), and the form is part of the record.
+
+    T  length of the inputs; of pairs, of the source and of the target alike
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from seqarena.core.batch import Problem
+from seqarena.core.errors import UserError
+from seqarena.models.any import AnyConfig, build_model, parse_config
+from seqarena.models.architecture import Architecture
+from seqarena.models.build import model_config, with_options
+from seqarena.models.catalog import architecture, why_not
+from seqarena.models.model import Model
+from seqarena.train.checkpoint import load
+
+VOCABULARY = 256
+_SENTENCES = 4  # in the inputs of what reads stories
+_IMAGE = 32
+
+
+class Subject(NamedTuple):
+    """One thing to measure. Build it at every length that is asked of it."""
+
+    row: Architecture
+    variant: str = ""  # what tells it from other subjects of its architecture
+    width: int | None = None
+    params: int | None = None
+    depth: int | None = None
+    checkpoint: Path | None = None  # trained weights; sizes then come from it
+    vocab_size: int = VOCABULARY
+
+    def problem(self, length: int) -> Problem:
+        """What the model is told; of a checkpoint, what it was trained for."""
+        if self.checkpoint is not None:
+            return _problem_of(self.config(length))
+        return problem_for(self.row, self.vocab_size, length)
+
+    def config(self, length: int) -> AnyConfig:
+        """The model's configuration at that length."""
+        if self.checkpoint is not None:
+            return parse_config(load(self.checkpoint).about["model"])
+        return model_config(
+            self.row,
+            self.problem(length),
+            params=self.params,
+            width=None if self.params else self.width or 64,
+            depth=self.depth,
+        )
+
+    def build(self, length: int, *, seed: int = 0) -> Model:
+        """The model, in evaluation mode: fresh from `seed`, or with the checkpoint's weights."""
+        if self.checkpoint is not None:
+            return load(self.checkpoint).model().eval()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_model(self.config(length)).eval()
+
+    def settings(self, length: int) -> dict[str, Any]:
+        """What the record says of it."""
+        config = self.config(length)
+        return {
+            "width": config.width,
+            "depth": self.depth,
+            "form": self.problem(length).form,
+            "weights": "initial" if self.checkpoint is None else str(self.checkpoint),
+        }
+
+
+def subject(
+    name: str, *, variant: str = "", options: dict[str, Any] | None = None, **size: Any
+) -> Subject:
+    """The architecture of that name, as it begins: `subject("lstm", width=64, depth=2)`.
+
+    `options` go to every layer, or to the system (see models.build.with_options).
+    """
+    return Subject(with_options(architecture(name), options), variant, **size)
+
+
+def trained(name: str, checkpoint: Path) -> Subject:
+    """The model in a checkpoint folder, under the name of its architecture."""
+    return Subject(architecture(name), "trained", checkpoint=checkpoint)
+
+
+def problem_for(row: Architecture, vocab_size: int, length: int) -> Problem:
+    """The first problem of this size that the architecture can enter. Raises UserError for none."""
+    problems = (
+        Problem(num_outputs=vocab_size, vocab_size=vocab_size, causal=True, max_length=length),
+        Problem(
+            num_outputs=vocab_size, vocab_size=vocab_size, num_characters=vocab_size,
+            max_length=length,
+        ),
+        Problem(
+            form="label", num_outputs=10, vocab_size=vocab_size, num_segments=_SENTENCES,
+            max_length=length,
+        ),
+        Problem(
+            form="pairs", num_outputs=vocab_size, vocab_size=vocab_size, causal=True,
+            source_vocab_size=vocab_size, max_length=length, max_source_length=length,
+        ),
+        Problem(form="label", num_outputs=10, features=1, image=(_IMAGE, _IMAGE),
+                max_length=_IMAGE * _IMAGE),
+        Problem(form="label", num_outputs=10, features=1, max_length=length),
+    )  # fmt: skip
+    for problem in problems:
+        if why_not(row, problem) is None:
+            return problem
+    raise UserError(f"{row.name} can do no form of task that measuring knows")
+
+
+def _problem_of(config: Any) -> Problem:
+    if hasattr(config, "problem"):
+        return config.problem
+    return Problem(
+        form=config.form,
+        num_outputs=config.num_outputs or config.vocab_size,
+        vocab_size=config.vocab_size,
+        source_vocab_size=config.vocab_size if config.form == "pairs" else 0,
+        features=config.features,
+        num_segments=config.num_segments,
+        num_characters=config.num_characters,
+        max_length=config.max_length or 1 << 20,
+    )
