@@ -11,7 +11,6 @@ test), or that its list says.
 
 import csv
 import io
-import json
 import tarfile
 import warnings
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import read_lines
+from seqarena.data.sources import json_objects, read_lines
 
 _SPLITS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",
@@ -175,8 +174,7 @@ def _files_in_archive(path: Path) -> Iterator[_Found]:
 
 
 def _files_in_list(path: Path) -> Iterator[_Found]:
-    for number, row in _rows(path):
-        where = f"{path}, line {number}"
+    for where, row in _rows(path):
         for field in ("path", "label"):
             if row.get(field) in (None, ""):
                 raise UserError(f"{where}: no {field}: each recording needs a path and a label")
@@ -197,21 +195,16 @@ def _files_in_list(path: Path) -> Iterator[_Found]:
         )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict]]:
+def _rows(path: Path) -> Iterator[tuple[str, dict]]:
+    """(place for errors, the fields of one recording)."""
     delimiter = _LISTS[path.suffix.lower()]
-    lines = [line for line in read_lines(path) if line[1].strip()]
-    if delimiter:
-        header, *rest = csv.reader((text for _, text in lines), delimiter=delimiter)
-        yield from ((line[0], dict(zip(header, row))) for line, row in zip(lines[1:], rest))
+    if not delimiter:
+        yield from json_objects(path, read_lines(path))
         return
-    for number, text in lines:
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}, line {number}: not JSON: {error.msg}") from error
-        if not isinstance(row, dict):
-            raise UserError(f'{path}, line {number}: write {{"path": ..., "label": ...}}')
-        yield number, row
+    lines = [line for line in read_lines(path) if line[1].strip()]
+    header, *rest = csv.reader((text for _, text in lines), delimiter=delimiter)
+    for (number, _), row in zip(lines[1:], rest):
+        yield f"{path}, line {number}", dict(zip(header, row))
 
 
 def _hidden(inside: PurePosixPath) -> bool:

@@ -5,7 +5,6 @@ UTF-8; a byte order mark at the head of a file is not part of the text.
 """
 
 import hashlib
-import json
 import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.core.errors import UserError, missing_extra
+from seqarena.data.sources import json_objects
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst")  # what is read from a folder
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
@@ -125,16 +125,8 @@ def _folder_documents(folder: Path) -> list[str]:
 
 def _json_lines_documents(path: Path, text_field: str) -> Iterator[str]:
     # split on "\n" alone: str.splitlines would also cut at U+2028, which JSON strings may hold
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(entry, dict):
-            raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
+    lines = enumerate(_read_text(path).split("\n"), start=1)
+    for place, entry in json_objects(path, lines):
         if text_field not in entry:
             raise UserError(f"{place}: no field {text_field!r}: it has {_listed(entry)}")
         yield _checked_string(entry[text_field], f"{place}: field {text_field!r}")

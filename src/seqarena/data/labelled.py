@@ -18,7 +18,14 @@ from typing import Any, NamedTuple, Protocol
 
 from seqarena.core.errors import UserError
 from seqarena.data.python_reference import labelled_sentences, origin
-from seqarena.data.sources import Splits, complete, find_split_files, plain_suffix, read_lines
+from seqarena.data.sources import (
+    Splits,
+    complete,
+    find_split_files,
+    json_objects,
+    plain_suffix,
+    read_lines,
+)
 
 _FORMAT_BY_SUFFIX = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -141,16 +148,7 @@ def _table(file: Path, fields: Fields, delimiter: str) -> Iterator[tuple[str, Ma
 
 
 def _json_lines(file: Path, fields: Fields) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in read_lines(file, fields.encoding):
-        if not line.strip():
-            continue
-        place = f"{file}, line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: a JSON object is needed, not {type(row).__name__}")
+    for place, row in json_objects(file, read_lines(file, fields.encoding)):
         label = row.get(fields.label)
         if isinstance(label, int):
             row = {**row, fields.label: str(label)}

@@ -24,6 +24,7 @@ from seqarena.data.sources import (
     Splits,
     complete,
     find_split_files,
+    json_objects,
     plain_suffix,
     read_lines,
 )
@@ -137,16 +138,7 @@ def _counterpart(file: Path, sides: _Sides) -> Path:
 
 
 def _json_lines(file: Path, sides: _Sides) -> Iterator[Pair]:
-    for number, line in read_lines(file, sides.encoding):
-        if not line.strip():
-            continue
-        place = f"{file}, line {number}"
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(entry, dict):
-            raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
+    for place, entry in json_objects(file, read_lines(file, sides.encoding)):
         for field in (sides.source, sides.target):
             if not isinstance(entry.get(field), str):
                 raise UserError(

@@ -9,10 +9,11 @@ Files that end in .gz are unpacked while they are read.
 """
 
 import gzip
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -103,6 +104,27 @@ def read_lines(file: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]
                 yield number, (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\r\n")
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read: {error}") from error
+
+
+def json_objects(
+    file: Path, lines: Iterable[tuple[int, str]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place for errors, object) of every line of JSON lines that is not blank. `lines` are those
+    of the file with their numbers, as `read_lines` gives them.
+
+    Raises UserError with file and line for what is not JSON, or no object.
+    """
+    for number, line in lines:
+        if not line.strip():
+            continue
+        place = f"{file}, line {number}"
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(entry, dict):
+            raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
+        yield place, entry
 
 
 def complete(train: list[Example], validation: list[Example], test: list[Example]) -> Splits:
