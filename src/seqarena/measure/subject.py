@@ -17,7 +17,7 @@ from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model, parse_config
 from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config, with_options
-from seqarena.models.catalog import architecture, why_not
+from seqarena.models.catalog import CATALOG, architecture, why_not, yours
 from seqarena.models.model import Model
 from seqarena.train.checkpoint import load
 
@@ -79,14 +79,17 @@ def subject(
 ) -> Subject:
     """The architecture of that name, as it begins: `subject("lstm", width=64, depth=2)`.
 
-    `options` go to every layer, or to the system (see models.build.with_options).
+    A name with a colon is a user's own mixer, `[label=]my_file.py:MyMixer`. `options` go to every
+    layer, or to the system (see models.build.with_options).
     """
-    return Subject(with_options(architecture(name), options), variant, **size)
+    return Subject(with_options(_row(name), options), variant, **size)
 
 
 def trained(name: str, checkpoint: Path) -> Subject:
-    """The model in a checkpoint folder, under the name of its architecture."""
-    return Subject(architecture(name), "trained", checkpoint=checkpoint)
+    """The model in a checkpoint folder, under the name of its architecture; a name that is not of
+    the catalog labels a user's own mixer, whose file the checkpoint knows."""
+    row = CATALOG[name] if name in CATALOG else yours(name, "of the checkpoint")
+    return Subject(row, "trained", checkpoint=checkpoint)
 
 
 def problem_for(row: Architecture, vocab_size: int, length: int) -> Problem:
@@ -113,6 +116,13 @@ def problem_for(row: Architecture, vocab_size: int, length: int) -> Problem:
         if why_not(row, problem) is None:
             return problem
     raise UserError(f"{row.name} can do no form of task that measuring knows")
+
+
+def _row(name: str) -> Architecture:
+    if ":" not in name:
+        return architecture(name)
+    label, equals, place = name.rpartition("=")
+    return yours(label if equals else place.rpartition(":")[2].lower(), place)
 
 
 def _problem_of(config: Any) -> Problem:
