@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field, TypeAdapter
 
 import seqarena
 from seqarena.core.config import Config
 from seqarena.core.records import read_lines
-from seqarena.core.runtime import code_digest, processor_name
 
 
 class Machine(Config):
@@ -90,6 +88,10 @@ _MEASUREMENT: TypeAdapter[Any] = TypeAdapter(Annotated[Series | Map, Field(discr
 
 def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
     """The record of where numbers come to be."""
+    import torch  # here, so that what only reads records does not wait for it
+
+    from seqarena.core.runtime import code_digest, processor_name
+
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
     return Machine(
         processor=name,
