@@ -1,6 +1,7 @@
 """A short training in this process: what probes of memory and length are measured on."""
 
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -44,9 +45,11 @@ def fit(
     clip_norm: float = 1.0,
     seed: int = 0,
     device: str = "cpu",
+    until: Callable[[Trainer], bool] = lambda _: False,
 ) -> Fitted:
     """Trains `subject` on `task` for so many steps: AdamW, warm-up and cosine. A function of its
-    arguments. A loss that is not finite ends it early."""
+    arguments. A loss that is not finite ends it early, and so does `until`, asked after each step.
+    """
     config = model_config(
         subject.row,
         task.problem,
@@ -67,7 +70,11 @@ def fit(
     model = build_model(config).to(device)
     trainer = Trainer(model, task, training)
     start = time.perf_counter()
-    records = list(trainer.steps())
+    records = []
+    for record in trainer.steps():
+        records.append(record)
+        if until(trainer):
+            break
     return Fitted(
         trainer,
         tuple(record.loss_nats for record in records),
