@@ -76,19 +76,22 @@ class ActiveMemory(System):
         """What the answer is read from: [B, T, M]."""
 
     def answer(self, batch: Batch) -> Tensor:
-        final_BTM = self.end(self.run(batch))
+        memory, aligned = self.run(batch)
+        final_BTM = self.end(memory)
         if self.problem.form == "label":
             return self.read(final_BTM[:, :1])
-        return self.read(final_BTM if batch.mask_BT is None else self._restore(final_BTM, batch))
+        return self.read(final_BTM if aligned is None else restore(final_BTM, aligned))
 
-    def run(self, batch: Batch) -> Tensor:
-        """The memory after each row's last step; the real positions of a row stand first."""
+    def run(self, batch: Batch) -> tuple[Tensor, Aligned | None]:
+        """The memory after each row's last step, where the real positions of a row stand first,
+        and how they were brought there (None without a mask)."""
         x_BTM = self.write(batch.inputs_BT)
         if batch.mask_BT is None:
-            return self._steps(self.begin(x_BTM, None), None, None)
+            return self._steps(self.begin(x_BTM, None), None, None), None
         aligned = left_align(x_BTM, batch.mask_BT)
         real_BT = lengths_to_mask(aligned.lengths_B, x_BTM.shape[1])
-        return self._steps(self.begin(aligned.x_BTD, real_BT), real_BT, aligned.lengths_B)
+        memory = self._steps(self.begin(aligned.x_BTD, real_BT), real_BT, aligned.lengths_B)
+        return memory, aligned
 
     def _steps(self, memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
         """Longest rows first, so that the rows still at work are always the first ones."""
@@ -109,13 +112,6 @@ class ActiveMemory(System):
                 memory, mask_AT = memory[:active], mask_AT[:active]
             memory = _blank(self.advance(memory, mask_AT, step), mask_AT)
         return torch.cat([memory, *reversed(done)])[order_B.argsort()]
-
-    @staticmethod
-    def _restore(final_BTM: Tensor, batch: Batch) -> Tensor:
-        mask_BT = batch.mask_BT
-        assert mask_BT is not None
-        order_BT = torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
-        return restore(final_BTM, Aligned(final_BTM, mask_BT.sum(1), order_BT))
 
     @property
     def algorithms(self) -> tuple[str, ...]:

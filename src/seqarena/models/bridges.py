@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Form, Problem
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.model import System, SystemOptions
-from seqarena.ops.padding import Aligned, restore, reverse
+from seqarena.ops.padding import Aligned, real_first, restore, reverse
 from seqarena.ops.recurrent import state_dtype
 from seqarena.ops.recurrent_gru import GRUWeights, gru
 from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
@@ -45,7 +45,7 @@ def ordered(tokens_BT: Tensor, mask_BT: Tensor | None, *, backwards: bool = Fals
         order_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
     else:
         lengths_B = mask_BT.sum(1)
-        order_BT = torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
+        order_BT = real_first(mask_BT)
     if backwards:
         order_BT = reverse(order_BT[..., None], lengths_B)[..., 0]
     return Ordered(tokens_BT.gather(1, order_BT), lengths_B, order_BT)

@@ -26,11 +26,16 @@ def left_align(x_BTD: Tensor, mask_BT: Tensor) -> Aligned:
 
     Padding content is replaced by zeros, so that whatever stood there cannot matter.
     """
-    order_BT = torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
+    order_BT = real_first(mask_BT)
     lengths_B = mask_BT.sum(dim=1)
     aligned_BTD = x_BTD.gather(1, order_BT[..., None].expand_as(x_BTD))
     real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
     return Aligned(aligned_BTD.masked_fill(~real_BT[..., None], 0.0), lengths_B, order_BT)
+
+
+def real_first(mask_BT: Tensor) -> Tensor:
+    """order_BT[b, i]: where the i-th position of row b stands once the real ones come first."""
+    return torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
 
 
 def restore(y_BTD: Tensor, aligned: Aligned) -> Tensor:
