@@ -1,10 +1,14 @@
 """Configuration is data: frozen, keyword-only, validated once, saved whole, hashed canonically."""
 
 import hashlib
+import importlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seqarena.core.errors import UserError
 
 
 class Config(BaseModel):
@@ -28,3 +32,22 @@ def canonical_json(value: Any) -> str:
 def digest(value: Any, length: int = 16) -> str:
     """The first `length` hexadecimal digits of the SHA-256 of the value's canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+Options = TypeVar("Options", bound=Config)
+
+
+def parse_options(owner: str, kind: type[Options], fields: Mapping[str, Any]) -> Options:
+    """The options of `owner`, a class's name. Raises UserError naming the first that is wrong."""
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{owner} option {where!r}: {first['msg']}") from error
+
+
+def load_object(place: str) -> Any:
+    """What `package.module:Name` names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -6,17 +6,14 @@ file of its own, a subclass of `System`. For pairs, a model also continues a tar
 that greedy and beam search are written once (use/translate.py).
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem
-from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.config import Config, load_object, parse_options
 from seqarena.core.shapes import map_state
 from seqarena.mixers.base import Complexity
 
@@ -121,19 +118,13 @@ class SystemConfig(Config):
 
 def load_system(place: str) -> type[System]:
     """The class named by `package.module:Class`."""
-    module, _, name = place.rpartition(":")
-    return getattr(importlib.import_module(module), name)
+    return load_object(place)
 
 
 def build_system(config: SystemConfig) -> System:
     """Freshly initialised. Raises UserError for options that the system does not have."""
     system = load_system(config.system)
-    try:
-        options = system.Options(**config.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{system.__name__} option {where!r}: {first['msg']}") from error
+    options = parse_options(system.__name__, system.Options, config.options)
     model = system(config.problem, config.width, options)
     model.config = config
     return model

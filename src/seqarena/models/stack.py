@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
-from seqarena.core.config import Config
+from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import MLP, Activation, GatedMLP
@@ -162,13 +161,9 @@ def load_mixer(specification: str) -> type[Mixer]:
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:
     """The mixer of one layer. Raises UserError for options that it does not have."""
     mixer_class = load_mixer(layer.mixer)
-    try:
-        config = mixer_class.Config(**layer.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{mixer_class.__name__} option {where!r}: {first['msg']}") from error
-    return mixer_class(width, config)
+    return mixer_class(
+        width, parse_options(mixer_class.__name__, mixer_class.Config, layer.options)
+    )
 
 
 def user_layer(specification: str, options: dict[str, Any] | None = None) -> LayerConfig:

@@ -1,6 +1,5 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
-import importlib
 import inspect
 import re
 from collections.abc import Mapping
@@ -8,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from seqarena.core.config import load_object
 from seqarena.core.errors import UserError, unknown_name
-from seqarena.tasks import configs
+from seqarena.tasks import configs, configs_probes
 from seqarena.tasks.configs import TaskConfig
 
 if TYPE_CHECKING:
@@ -42,6 +42,24 @@ _ROWS = {
     "mqar": Row(
         "look up keys seen before (multi-query associative recall); accuracy",
         configs.MQARConfig, "seqarena.tasks.mqar:MQARTask",
+    ),
+    "selective_copying": Row(
+        "repeat symbols that lie scattered among blanks; accuracy",
+        configs_probes.SelectiveCopyingConfig,
+        "seqarena.tasks.selective_copying:SelectiveCopyingTask",
+    ),
+    "adding": Row(
+        "the sum of the two marked numbers of a sequence; mean squared error, lower is better",
+        configs_probes.AddingConfig, "seqarena.tasks.adding:AddingTask",
+    ),
+    "parity": Row(
+        "whether the ones of a bit string are odd, on strings longer than trained on; accuracy",
+        configs_probes.ParityConfig, "seqarena.tasks.state_tracking:ParityTask",
+    ),
+    "modular_arithmetic": Row(
+        "the value modulo 5 of an expression, on expressions longer than trained on; accuracy",
+        configs_probes.ModularArithmeticConfig,
+        "seqarena.tasks.state_tracking:ModularArithmeticTask",
     ),
     "algorithms": Row(
         "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
@@ -136,7 +154,7 @@ def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
 
 def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
-    return _load(_ROWS[config.kind].task)(config)
+    return load_object(_ROWS[config.kind].task)(config)
 
 
 def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
@@ -147,9 +165,4 @@ def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
     place = _ROWS[config.kind].codec
     if place is None:
         raise UserError(f"a model of task {config.kind} has nothing to predict for a user's input")
-    return _load(place).from_artifacts(config, artifacts)
-
-
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    return load_object(place).from_artifacts(config, artifacts)
