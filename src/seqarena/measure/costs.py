@@ -3,10 +3,10 @@
 What is asked of a model does not change what it costs, so that no task is needed.
 """
 
-import statistics
 from typing import Any, NamedTuple, cast
 
 import torch
+from torch import Tensor
 
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
@@ -15,10 +15,7 @@ from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.core.shapes import map_state, measured_state_bytes
 from seqarena.measure.memory import peak_bytes
 from seqarena.measure.speed import (
-    DECODE_STEPS,
-    WARMUP_STEPS,
     Decoder,
-    Stopwatch,
     limited_threads,
     repeat,
     time_decoding,
@@ -168,20 +165,27 @@ def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeat
         state = model.start(batch.source_BS, None, problem.max_length)
         for token_B in batch.inputs_BT.unbind(1):
             state = model.step(token_B, state)[1]
-
-        def once() -> float:
-            copied = map_state(torch.clone, state)
-            with Stopwatch(training.device) as watch:
-                model.step(batch.inputs_BT[:, -1], copied)
-            return watch.seconds
-
-        for _ in range(WARMUP_STEPS):
-            once()
-        found = [statistics.median(once() for _ in range(DECODE_STEPS)) for _ in range(repeats)]
+    writer = _Writer(model, state, batch.inputs_BT[:, -1], training)
+    timing = time_decoding(writer, repeats=repeats)
     return {
-        "decode_seconds_per_token": (statistics.median(found), tuple(found)),
+        "decode_seconds_per_token": (timing.median, timing.repeats),
         "state_bytes": (float(measured_state_bytes(state)), ()),
     }
+
+
+class _Writer:
+    """One token further for one target, from the same state every time."""
+
+    def __init__(self, model: Model, state: Any, next_1: Tensor, training: TrainConfig) -> None:
+        self.model, self.state, self.next_1 = model, state, next_1
+        self.device, self.dtype = training.device, training.dtype
+
+    def copied_state(self) -> Any:
+        return map_state(torch.clone, self.state)
+
+    def step(self, state: Any) -> tuple[Tensor, Any]:
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            return self.model.step(self.next_1, state)
 
 
 def _answering_costs(

@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -110,7 +110,19 @@ class Decoder:
             yield
 
 
-def time_decoding(decoder: Decoder, *, repeats: int, steps: int = DECODE_STEPS) -> Timing:
+class Steps(Protocol):
+    """What can take one step of decoding again and again: a Decoder, or what acts as one."""
+
+    device: str
+
+    def copied_state(self) -> Any:
+        """A state that a step may consume."""
+
+    def step(self, state: Any) -> Any:
+        """One step further from it."""
+
+
+def time_decoding(decoder: Steps, *, repeats: int, steps: int = DECODE_STEPS) -> Timing:
     """Seconds of one decoding step; copying the state is not counted."""
 
     def once() -> float:
