@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from pydantic import TypeAdapter
 
 from seqarena.models.language_model import ModelConfig, build_stack_model
@@ -25,7 +26,5 @@ def build_model(config: AnyConfig) -> Model:
 
 def count_parameters(config: AnyConfig) -> int:
     """Trainable parameters of the model, without allocating it."""
-    import torch
-
     with torch.device("meta"):
         return build_model(config).num_parameters
