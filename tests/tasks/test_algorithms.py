@@ -9,7 +9,7 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.algorithms import BLANK, OPERATOR, AlgorithmsCodec, to_digits, to_number
+from seqarena.tasks.algorithms import BLANK, OPERATOR, PAIR, AlgorithmsCodec, to_digits, to_number
 from seqarena.tasks.base import IGNORE
 from seqarena.tasks.configs import AlgorithmsConfig, RunningAdditionConfig
 
@@ -30,11 +30,13 @@ def worked_out(problem, question):
     """The answer to a list of tokens, as a list of as many."""
     if problem in ("addition", "multiplication"):
         middle = question.index(OPERATOR)
-        assert len(question) == 2 * middle + 1
-        a, b = (
-            sum((token - 1) << place for place, token in enumerate(part))
-            for part in (question[:middle], question[middle + 1 :])
-        )
+        if question[0] >= PAIR:
+            parts = [[1 + (token - PAIR) // d % 2 for token in question[:middle]] for d in (2, 1)]
+            assert set(question[middle:]) == {OPERATOR}
+        else:
+            assert len(question) == 2 * middle + 1
+            parts = [question[:middle], question[middle + 1 :]]
+        a, b = (sum((token - 1) << place for place, token in enumerate(part)) for part in parts)
         length = middle + 1 if problem == "addition" else 2 * middle
         result = a + b if problem == "addition" else a * b
         assert result < 2**length
@@ -53,9 +55,12 @@ def oracle(batch):
     return logits_BTV.scatter(-1, batch.targets_BT.clamp(min=0)[..., None], 1.0)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-def test_every_answer_is_right(problem):
-    task = algorithm(problem)
+@pytest.mark.parametrize(
+    ("problem", "operands"),
+    [*((problem, "in_row") for problem in PROBLEMS), *((p, "aligned") for p in PROBLEMS[:2])],
+)
+def test_every_answer_is_right(problem, operands):
+    task = algorithm(problem, operands=operands)
     lengths = Counter()
     for index in range(20):
         batch = task.training_batch(index, 16, seed=5)
@@ -67,7 +72,10 @@ def test_every_answer_is_right(problem):
             assert (answer[length:] == IGNORE).all()
             assert answer[:length].tolist() == worked_out(problem, question[:length].tolist())
             lengths[length] += 1
-    wanted = range(1, 7) if problem in PROBLEMS[2:] else range(3, 14, 2)
+    wanted = {
+        "in_row": range(1, 7) if problem in PROBLEMS[2:] else range(3, 14, 2),
+        "aligned": range(2, 8) if problem == "addition" else range(2, 13, 2),
+    }[operands]
     assert set(lengths) == set(wanted)  # every length, none beyond
     mean = sum(length * count for length, count in lengths.items()) / lengths.total()
     assert mean == pytest.approx(task.mean_length, rel=0.1)
@@ -177,8 +185,9 @@ def test_bad_settings_of_algorithms(fields, words):
         ("reversal", ["110", "01"], ["011", "10"]),
     ],
 )
-def test_a_users_numbers(problem, items, answers):
-    codec = AlgorithmsCodec(AlgorithmsConfig(problem=problem))
+@pytest.mark.parametrize("operands", ["in_row", "aligned"])
+def test_a_users_numbers(problem, items, answers, operands):
+    codec = AlgorithmsCodec(AlgorithmsConfig(problem=problem, operands=operands))
     batch = codec.encode(items)
     targets_BT = torch.zeros_like(batch.inputs_BT)
     for row, real in enumerate(batch.mask_BT):

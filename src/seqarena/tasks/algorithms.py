@@ -13,6 +13,11 @@ first on, and what it leaves free is to be called blank. For N bits:
 Both numbers have N digits and the answer always as many as it can need, zeros in front included.
 The papers drop those zeros, so that a model has to find the end of a sum as well.
 
+With operands "aligned", digit i of both numbers stands at position i as one token (Price, Zaremba &
+Sutskever 2016, "Extensions and Limitations of the Neural GPU", found that this alone decides what
+can be learned); operators fill the rest of the answer's length. A carry still has to travel as far
+as there are digits, but nothing has to be brought from the other number first.
+
 A training batch mixes lengths, uniform from 1 bit to a longest that grows from 3 bits in batch 0 to
 `max_bits` in batch `growing`, slowly at first, and is padded to the longest row in it. (The papers
 lengthen when the model has learned the shorter ones; here a batch follows from its index alone.)
@@ -42,6 +47,7 @@ from seqarena.tasks.configs import AlgorithmsConfig
 from seqarena.tasks.probe import ProbeTask
 
 BLANK, ZERO, ONE, OPERATOR = 0, 1, 2, 3  # OPERATOR stands between two numbers; no answer has it
+PAIR = 4  # the first of the four tokens for two digits at once
 FIRST_BITS = 3  # the longest numbers of the first training batch
 
 
@@ -54,10 +60,11 @@ class AlgorithmsTask(ProbeTask[int]):
     def __init__(self, config: AlgorithmsConfig) -> None:
         self.config = config
         self.algorithm = config.problem
+        self.aligned = config.operands == "aligned"
         self.max_bits = config.max_bits
         self.cells = config.test_bits
-        self.vocab_size = 4
-        self.sequence_length = num_positions(self.algorithm, self.max_bits)
+        self.vocab_size = PAIR + 4 if self.aligned else PAIR
+        self.sequence_length = self._positions(self.max_bits)
         self.evaluation_examples = config.evaluation_examples
 
     @property
@@ -66,14 +73,17 @@ class AlgorithmsTask(ProbeTask[int]):
         return Problem(
             num_outputs=3,
             vocab_size=self.vocab_size,
-            max_length=num_positions(self.algorithm, longest),
+            max_length=self._positions(longest),
         )
+
+    def _positions(self, bits: int) -> int:
+        return num_positions(self.algorithm, bits, aligned=self.aligned)
 
     @property
     def mean_length(self) -> float:
         """Positions that a training example fills on average once lengths have grown, padding
         aside."""
-        lengths = [num_positions(self.algorithm, n) for n in range(1, self.max_bits + 1)]
+        lengths = [self._positions(n) for n in range(1, self.max_bits + 1)]
         return sum(lengths) / len(lengths)
 
     def longest_bits(self, index: int) -> int:
@@ -108,7 +118,7 @@ class AlgorithmsTask(ProbeTask[int]):
         if self.algorithm not in _OF_TWO:
             return ZERO + a_N, ZERO + _OF_ONE[self.algorithm](a_N)
         b_N = generator.integers(2, size=bits)
-        question = np.concatenate((ZERO + a_N, [OPERATOR], ZERO + b_N))
+        question = written(self.algorithm, a_N, b_N, aligned=self.aligned)
         result = _OF_TWO[self.algorithm](to_number(a_N), to_number(b_N))
         answer = np.full_like(question, BLANK)
         length = answer_digits(self.algorithm, bits)
@@ -131,9 +141,8 @@ class AlgorithmsTask(ProbeTask[int]):
         return Ratios(right_B, asked_B, slices)
 
     def conditions(self, batch: Batch) -> list[str]:
-        bits_B = (batch.targets_BT != IGNORE).sum(1).cpu().numpy()
-        if self.algorithm in _OF_TWO:
-            bits_B = bits_B // 2
+        positions = {self._positions(bits): bits for bits in (self.max_bits, *self.cells)}
+        bits_B = [positions[n] for n in (batch.targets_BT != IGNORE).sum(1).tolist()]
         return [f"{bits} bits" for bits in bits_B]
 
     def baseline(self) -> dict[str, float]:
@@ -147,6 +156,7 @@ class AlgorithmsCodec(Codec):
 
     def __init__(self, config: AlgorithmsConfig) -> None:
         self.algorithm = config.problem
+        self.aligned = config.operands == "aligned"
         self.sign = {"addition": "+", "multiplication": "*"}.get(self.algorithm)
         self.prompt = f"two binary numbers, 1011{self.sign}110" if self.sign else "binary digits"
 
@@ -167,8 +177,9 @@ class AlgorithmsCodec(Codec):
         for tokens, sure, real in zip(best_BT.indices, best_BT.values, batch.mask_BT):
             text = "".join("_01"[token] for token in tokens[real].tolist())
             if self.sign:
-                text = text[: answer_digits(self.algorithm, len(text) // 2)][::-1]
-                text = text.lstrip("0") or "0"
+                if not self.aligned:  # an aligned question is as long as its answer
+                    text = text[: answer_digits(self.algorithm, len(text) // 2)]
+                text = text[::-1].lstrip("0") or "0"
             answers.append(Answer(text, float(sure[real].sum().exp())))
         return answers
 
@@ -183,8 +194,8 @@ class AlgorithmsCodec(Codec):
         if self.sign is None:
             return np.array([ZERO + int(digit) for digit in numbers[0]])
         length = max(map(len, numbers))
-        a_N, b_N = (ZERO + to_digits(int(number, 2), length) for number in numbers)
-        return np.concatenate((a_N, [OPERATOR], b_N))
+        a_N, b_N = (to_digits(int(number, 2), length) for number in numbers)
+        return written(self.algorithm, a_N, b_N, aligned=self.aligned)
 
 
 def answer_digits(algorithm: str, bits: int) -> int:
@@ -192,9 +203,20 @@ def answer_digits(algorithm: str, bits: int) -> int:
     return {"addition": bits + 1, "multiplication": 2 * bits}.get(algorithm, bits)
 
 
-def num_positions(algorithm: str, bits: int) -> int:
+def num_positions(algorithm: str, bits: int, *, aligned: bool) -> int:
     """Positions of a question about numbers of that many bits."""
-    return 2 * bits + 1 if algorithm in _OF_TWO else bits
+    if algorithm not in _OF_TWO:
+        return bits
+    return answer_digits(algorithm, bits) if aligned else 2 * bits + 1
+
+
+def written(algorithm: str, a_N: np.ndarray, b_N: np.ndarray, *, aligned: bool) -> np.ndarray:
+    """The question about two numbers, as tokens [num_positions]."""
+    if not aligned:
+        return np.concatenate((ZERO + a_N, [OPERATOR], ZERO + b_N))
+    question = np.full(answer_digits(algorithm, len(a_N)), OPERATOR)
+    question[: len(a_N)] = PAIR + 2 * a_N + b_N
+    return question
 
 
 def to_number(digits_N: np.ndarray) -> int:

@@ -146,6 +146,8 @@ class AlgorithmsConfig(TaskConfig):
 
     kind: Literal["algorithms"] = "algorithms"
     problem: Literal["addition", "multiplication", "sorting", "reversal", "copying"] = "addition"
+    # two numbers one behind the other, or digit by digit one above the other
+    operands: Literal["in_row", "aligned"] = "in_row"
     max_bits: int = Field(20, ge=1)  # of training
     growing: int = Field(800, ge=0)  # training batches until the longest numbers have max_bits
     test_bits: tuple[int, ...] = (20, 50, 100, 200)
