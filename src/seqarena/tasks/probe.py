@@ -55,7 +55,7 @@ class ProbeTask(Task, Generic[Cell]):
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         cell = self.cells[index % len(self.cells)]
-        return _as_batch(self.generate(philox(seed, Stream.TRAIN, index), cell, batch_size))
+        return as_batch(self.generate(philox(seed, Stream.TRAIN, index), cell, batch_size))
 
     def cells_of(self, split: Split) -> tuple[Cell, ...]:
         """The settings that a split asks about."""
@@ -78,7 +78,7 @@ class ProbeTask(Task, Generic[Cell]):
             here = places[cells == cell]
             for first in range(0, len(here), batch_size):
                 chosen = here[first : first + batch_size]
-                yield _as_batch((inputs[chosen], targets[chosen]))
+                yield as_batch((inputs[chosen], targets[chosen]))
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         asked_BT = batch.targets_BT != IGNORE
@@ -116,6 +116,7 @@ class ProbeTask(Task, Generic[Cell]):
         return digest(self.config)
 
 
-def _as_batch(examples: tuple[np.ndarray, np.ndarray]) -> Batch:
+def as_batch(examples: tuple[np.ndarray, np.ndarray]) -> Batch:
+    """Inputs and targets as they were drawn, as tensors."""
     inputs, targets = examples
     return Batch(torch.from_numpy(inputs), torch.from_numpy(targets))
