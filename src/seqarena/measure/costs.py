@@ -6,16 +6,16 @@ What is asked of a model does not change what it costs, so that no task is neede
 from typing import Any, NamedTuple, cast
 
 import torch
-from torch import Tensor
 
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord
 from seqarena.core.runtime import autocast, parameter_dtype
-from seqarena.core.shapes import map_state, measured_state_bytes
+from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.memory import peak_bytes
 from seqarena.measure.speed import (
     Decoder,
+    PairsDecoder,
     limited_threads,
     repeat,
     time_decoding,
@@ -31,11 +31,11 @@ from seqarena.train.optimizer import OptimizerConfig
 
 # So long that no measurement leaves the first steps of the warm-up: weights hardly move, and no
 # learning rate makes them diverge.
-_STEPS = 10_000_000
+STEPS = 10_000_000
 
 
-class _RandomTask(NamedTuple):
-    """As much of a task as training needs."""
+class RandomTask(NamedTuple):
+    """As much of a task as training needs: random examples of a problem."""
 
     problem: Problem
     mean_length: int
@@ -78,13 +78,13 @@ def measure_costs(
     rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
     """
     training = TrainConfig(
-        budget=Budget(steps=_STEPS),
+        budget=Budget(steps=STEPS),
         optimizer=optimizer,
         batch_size=batch_size,
         device=device,
         dtype=dtype,
     )
-    task = _RandomTask(problem, sequence_length)
+    task = RandomTask(problem, sequence_length)
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         found = _training_costs(config, task, training, repeats, seconds)
         model = _build(config, training)
@@ -119,7 +119,7 @@ _Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
 
 
 def _training_costs(
-    config: AnyConfig, task: _RandomTask, training: TrainConfig, repeats: int, seconds: float
+    config: AnyConfig, task: RandomTask, training: TrainConfig, repeats: int, seconds: float
 ) -> _Found:
     def trainer() -> Trainer:
         return Trainer(_build(config, training), cast("Task", task), training)
@@ -159,38 +159,16 @@ def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeat
     """Of pairs: a token further from a state that has read a whole source and half a target."""
     half = max(1, problem.max_length // 2)
     batch = to_device(random_batch(problem, 1, length=half, seed=0), training.device)
-    assert batch.source_BS is not None
-    model.eval()
-    with torch.inference_mode(), autocast(training.device, training.dtype):
-        state = model.start(batch.source_BS, None, problem.max_length)
-        for token_B in batch.inputs_BT.unbind(1):
-            state = model.step(token_B, state)[1]
-    writer = _Writer(model, state, batch.inputs_BT[:, -1], training)
-    timing = time_decoding(writer, repeats=repeats)
+    decoder = PairsDecoder(model, batch, problem.max_length, training.device, training.dtype)
+    timing = time_decoding(decoder, repeats=repeats)
+    _, state = decoder.step(decoder.copied_state())
     return {
         "decode_seconds_per_token": (timing.median, timing.repeats),
         "state_bytes": (float(measured_state_bytes(state)), ()),
     }
 
 
-class _Writer:
-    """One token further for one target, from the same state every time."""
-
-    def __init__(self, model: Model, state: Any, next_1: Tensor, training: TrainConfig) -> None:
-        self.model, self.state, self.next_1 = model, state, next_1
-        self.device, self.dtype = training.device, training.dtype
-
-    def copied_state(self) -> Any:
-        return map_state(torch.clone, self.state)
-
-    def step(self, state: Any) -> tuple[Tensor, Any]:
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            return self.model.step(self.next_1, state)
-
-
-def _answering_costs(
-    model: Model, task: _RandomTask, training: TrainConfig, repeats: int
-) -> _Found:
+def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repeats: int) -> _Found:
     """One example alone, from inputs to logits."""
     batch = to_device(task.training_batch(0, 1, seed=0), training.device)
     model.eval()

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from seqarena.core.batch import Batch
 from seqarena.core.runtime import autocast
 from seqarena.core.shapes import map_state
+from seqarena.models.causal_system import CausalSystem, PastState
 from seqarena.models.language_model import LanguageModel, ModelState
+from seqarena.models.model import Model
 from seqarena.train.loop import Trainer
 
 WARMUP_STEPS = 2
@@ -83,22 +86,25 @@ def time_training(trainer: Trainer, *, repeats: int, seconds: float) -> Timing:
 class Decoder:
     """One greedy step for one sequence, from the same state every time: T - 1 tokens, then one."""
 
-    def __init__(self, model: LanguageModel, length: int, device: str, dtype: str) -> None:
+    def __init__(
+        self, model: LanguageModel | CausalSystem, length: int, device: str, dtype: str
+    ) -> None:
         """`length` is T >= 1; the state is preallocated for it. Puts the model in eval mode."""
         self.model = model.eval()
         self.device, self.dtype = device, dtype
-        tokens_1T = torch.arange(length, device=device)[None] % model.config.vocab_size
+        problem = model.problem if isinstance(model, CausalSystem) else model.config
+        tokens_1T = torch.arange(length, device=device)[None] % problem.vocab_size
         self.next_11 = tokens_1T[:, -1:]
         with self._inference():
             self.state = model.initial_state(1, max_length=length)
             if length > 1:
                 self.state = model(tokens_1T[:, :-1], self.state)[1]
 
-    def copied_state(self) -> ModelState:
+    def copied_state(self) -> ModelState | PastState:
         """A state that a step may consume."""
         return map_state(torch.clone, self.state)
 
-    def step(self, state: ModelState) -> tuple[Tensor, ModelState]:
+    def step(self, state: Any) -> tuple[Tensor, Any]:
         """The next token [1, 1] and the state after T tokens."""
         with self._inference():
             logits_11V, state = self.model(self.next_11, state)
@@ -108,6 +114,34 @@ class Decoder:
     def _inference(self) -> Iterator[None]:
         with torch.inference_mode(), autocast(self.device, self.dtype):
             yield
+
+
+class PairsDecoder:
+    """One greedy step for one target, from the same state every time: the whole source, and all of
+    the target but its last token."""
+
+    def __init__(
+        self, model: Model, batch: Batch, max_length: int, device: str, dtype: str
+    ) -> None:
+        """`batch` is one pair, on the device; the state is preallocated for `max_length` tokens.
+        Puts the model in eval mode."""
+        assert batch.source_BS is not None
+        self.model, self.device, self.dtype = model.eval(), device, dtype
+        self.next_1 = batch.inputs_BT[:, -1]
+        with torch.inference_mode(), autocast(device, dtype):
+            self.state = model.start(batch.source_BS, None, max_length)
+            for token_1 in batch.inputs_BT[:, :-1].unbind(1):
+                self.state = model.step(token_1, self.state)[1]
+
+    def copied_state(self) -> Any:
+        """A state that a step may consume."""
+        return map_state(torch.clone, self.state)
+
+    def step(self, state: Any) -> tuple[Tensor, Any]:
+        """The next token [1] and the state after it."""
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            logits_1V, state = self.model.step(self.next_1, state)
+            return logits_1V.argmax(dim=-1), state
 
 
 class Steps(Protocol):
