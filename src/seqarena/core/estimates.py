@@ -57,7 +57,8 @@ def exponent(series: Series, *, beyond: float = 0.0) -> Estimate:
     x = np.log([point.x for point in points])
     y = np.log([float(np.median(point.repeats)) for point in points])
     fit = stats.linregress(x, y)
-    half = stats.t.ppf(0.975, len(points) - 2) * float(fit.stderr)
+    # no stderr: all y are the same
+    half = stats.t.ppf(0.975, len(points) - 2) * np.nan_to_num(float(fit.stderr))
     slope = float(fit.slope)
     return Estimate(value=slope, low=slope - half, high=slope + half)
 
