@@ -19,12 +19,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops import recurrent
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
-
-_SERIAL_PER_STEP = 8  # an LSTM's seven, and the second product
-_ELEMENTWISE_FLOPS = 4
+from seqarena.mixers.base import Complexity, MixerConfig
+from seqarena.mixers.lstm import ELEMENTWISE_FLOPS, LSTMCell
 
 
 class FactoredLSTMConfig(MixerConfig):
@@ -39,12 +35,12 @@ class FactoredLSTMConfig(MixerConfig):
     forget_bias: float = 1.0
 
 
-class FactoredLSTM(Mixer):
+class FactoredLSTM(LSTMCell):
     """One layer; its hidden size is the width."""
 
     Config = FactoredLSTMConfig
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
     complexity: ClassVar[Complexity] = Complexity("T D R, T D^2 / K", "T", "T", "D")
+    serial_per_step: ClassVar[int] = 8  # an LSTM's seven, and the second product
 
     def __init__(self, width: int, config: FactoredLSTMConfig) -> None:
         super().__init__(width, config)
@@ -66,10 +62,6 @@ class FactoredLSTM(Mixer):
         with torch.no_grad():
             self.bias_F.chunk(4)[1].fill_(config.forget_bias)
 
-    @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        return "fused" if config.algorithm == "auto" else config.algorithm
-
     def matrices(self) -> tuple[Tensor, Tensor]:
         """T as the input matrix and the recurrent one, [F, D] each."""
         if len(self.factors) == 2:
@@ -79,41 +71,10 @@ class FactoredLSTM(Mixer):
         (blocks,) = self.factors  # [K, 4 D / K, 2 D / K]
         return tuple(_grouped(part) for part in blocks.chunk(2, dim=2))  # pyright: ignore
 
-    def mix(
-        self, x_BTD: Tensor, state: LSTMState | None, lengths_B: Tensor | None
-    ) -> tuple[Tensor, LSTMState]:
-        """One call of the LSTM's operation."""
-        start = state if state is not None else self.initial_state(x_BTD.shape[0])
-        weights = LSTMWeights(*self.matrices(), self.bias_F)
-        y_BTD, state = lstm(x_BTD, start, weights, lengths_B, algorithm=self.algorithm)
-        return y_BTD.to(x_BTD.dtype), state
-
-    def initial_state(self, batch_size: int, max_length: int = 0) -> LSTMState:
-        """Zeros."""
-        dtype = recurrent.state_dtype(self.bias_F.dtype)
-        zeros_BD = self.bias_F.new_zeros(batch_size, self.width, dtype=dtype)
-        return LSTMState(zeros_BD, zeros_BD.clone())
-
     def flops(self, length: int) -> int:
         """The products with T's factors, two a weight and position, and the recurrence itself."""
         weights = sum(factor.numel() for factor in self.factors)
-        return length * (2 * weights + _ELEMENTWISE_FLOPS * self.width)
-
-    def state_bytes(self, length: int) -> int:
-        """2 D numbers, whatever the length."""
-        return 2 * self.width * recurrent.state_dtype(self.bias_F.dtype).itemsize
-
-    def serial_steps(self, length: int) -> int:
-        """The input product, then each position after the one before."""
-        return 1 + _SERIAL_PER_STEP * length
-
-    def path_length(self, distance: int) -> int:
-        """One step a position."""
-        return distance
-
-    def reach(self) -> float:
-        """All of the past, through the state."""
-        return math.inf
+        return length * (2 * weights + ELEMENTWISE_FLOPS * self.width)
 
 
 def _grouped(blocks: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ candidate, c the memory cell.
 """
 
 import math
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import torch
@@ -21,8 +22,7 @@ from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import recurrent
 from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
 
-_SERIAL_PER_STEP = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply
-_ELEMENTWISE_FLOPS = 4  # f c + i g and o tanh(c), a feature
+ELEMENTWISE_FLOPS = 4  # f c + i g and o tanh(c), a feature
 _FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 5
 
 
@@ -56,11 +56,59 @@ class LSTMConfig(MixerConfig):
         return self
 
 
-class LSTM(Mixer):
-    """One layer; its hidden size is the width, and there is no output projection."""
+class LSTMCell(Mixer):
+    """Abstract: one layer whose hidden size is the width, without an output projection. A subclass
+    has the bias `bias_F`, says what the matrices are made of, and counts their products."""
+
+    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
+    serial_per_step: ClassVar[int] = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply
+    bias_F: nn.Parameter
+
+    @classmethod
+    def resolve_algorithm(cls, config: MixerConfig) -> str:
+        """`auto` is fused: on a CPU 1.6 times stepwise at width 128, level with it at 512."""
+        return "fused" if config.algorithm == "auto" else config.algorithm
+
+    @abstractmethod
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        """W and U, [F, D] and [F, E]."""
+
+    def mix(
+        self, x_BTD: Tensor, state: LSTMState | None, lengths_B: Tensor | None
+    ) -> tuple[Tensor, LSTMState]:
+        """One call of the operation."""
+        start = state if state is not None else self.initial_state(x_BTD.shape[0])
+        weights = LSTMWeights(*self.matrices(), self.bias_F)
+        y_BTE, state = lstm(x_BTD, start, weights, lengths_B, algorithm=self.algorithm)
+        return y_BTE.to(x_BTD.dtype), state
+
+    def initial_state(self, batch_size: int, max_length: int = 0) -> LSTMState:
+        """Zeros."""
+        dtype = recurrent.state_dtype(self.bias_F.dtype)
+        zeros_BE = self.bias_F.new_zeros(batch_size, self.width, dtype=dtype)
+        return LSTMState(zeros_BE, zeros_BE.clone())
+
+    def state_bytes(self, length: int) -> int:
+        """2 D numbers, whatever the length."""
+        return 2 * self.width * recurrent.state_dtype(self.bias_F.dtype).itemsize
+
+    def serial_steps(self, length: int) -> int:
+        """The input product, then each position after the one before."""
+        return 1 + self.serial_per_step * length
+
+    def path_length(self, distance: int) -> int:
+        """One step a position."""
+        return distance
+
+    def reach(self) -> float:
+        """All of the past, through the state."""
+        return math.inf
+
+
+class LSTM(LSTMCell):
+    """The layer with two full matrices."""
 
     Config = LSTMConfig
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "D")
 
     def __init__(self, width: int, config: LSTMConfig) -> None:
@@ -69,11 +117,6 @@ class LSTM(Mixer):
         self.recurrent_FE = nn.Parameter(torch.empty(4 * width, width))
         self.bias_F = nn.Parameter(torch.empty(4 * width))
         self._initialise(config)
-
-    @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """`auto` is fused: on a CPU 1.6 times stepwise at width 128, level with it at 512."""
-        return "fused" if config.algorithm == "auto" else config.algorithm
 
     @torch.no_grad()
     def _initialise(self, config: LSTMConfig) -> None:
@@ -87,39 +130,9 @@ class LSTM(Mixer):
             forget_bias.uniform_(1, config.max_time_steps - 1).log_()
             input_bias.copy_(-forget_bias)
 
-    def mix(
-        self, x_BTD: Tensor, state: LSTMState | None, lengths_B: Tensor | None
-    ) -> tuple[Tensor, LSTMState]:
-        """One call of the operation."""
-        start = state if state is not None else self.initial_state(x_BTD.shape[0])
-        weights = LSTMWeights(self.input_FD, self.recurrent_FE, self.bias_F)
-        y_BTE, state = lstm(x_BTD, start, weights, lengths_B, algorithm=self.algorithm)
-        return y_BTE.to(x_BTD.dtype), state
-
-    def initial_state(self, batch_size: int, max_length: int = 0) -> LSTMState:
-        """Zeros."""
-        weight = self.recurrent_FE
-        zeros_BE = weight.new_zeros(
-            batch_size, self.width, dtype=recurrent.state_dtype(weight.dtype)
-        )
-        return LSTMState(zeros_BE, zeros_BE.clone())
+    def matrices(self) -> tuple[Tensor, Tensor]:
+        return self.input_FD, self.recurrent_FE
 
     def flops(self, length: int) -> int:
         """W x and U h for four gates, 16 D^2 a position, and the recurrence itself."""
-        return length * (16 * self.width**2 + _ELEMENTWISE_FLOPS * self.width)
-
-    def state_bytes(self, length: int) -> int:
-        """2 D numbers, whatever the length."""
-        return 2 * self.width * recurrent.state_dtype(self.recurrent_FE.dtype).itemsize
-
-    def serial_steps(self, length: int) -> int:
-        """The input product, then each position after the one before."""
-        return 1 + _SERIAL_PER_STEP * length
-
-    def path_length(self, distance: int) -> int:
-        """One step a position."""
-        return distance
-
-    def reach(self) -> float:
-        """All of the past, through the state."""
-        return math.inf
+        return length * (16 * self.width**2 + ELEMENTWISE_FLOPS * self.width)
