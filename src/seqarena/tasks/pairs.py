@@ -29,8 +29,9 @@ from seqarena.data.dates import make_dates
 from seqarena.data.docstrings import standard_library_docstrings
 from seqarena.data.pairs import PairCorpus, corpus_of, load_pairs
 from seqarena.data.vocabulary import split_words
-from seqarena.tasks.base import Ratios, Scores, Split, Task
+from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
+from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.pairs_codec import learn_sides, source_tensors, target_tensors
 from seqarena.tasks.pairs_metrics import METRICS
 
@@ -48,7 +49,7 @@ class _Examples:
         return len(self.sources)
 
 
-class PairsTask(Task):
+class PairsTask(ExampleTask):
     """What translation and summarising share."""
 
     lower_is_better = False
@@ -67,18 +68,20 @@ class PairsTask(Task):
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
-        self._training = self._short_enough(self._encode("train"))
-        self._held_out = {
+        train = self._short_enough(self._encode("train"))
+        self._examples = {
+            "train": train,
             "validation": self._cut(self._encode("validation"), self.corpus.splits.validation),
             "test": self._cut(self._encode("test"), self.corpus.splits.test),
         }
-        everything = (self._training, *self._held_out.values())
+        self.sizes = {split: len(examples) for split, examples in self._examples.items()}
+        everything = self._examples.values()
         longest = max(len(row) for examples in everything for row in examples.targets)
         self.sequence_length = longest + 1  # END
         self.max_source_length = max(len(row) for part in everything for row in part.sources)
-        pairs = zip(self._training.sources, self._training.targets, strict=True)
+        pairs = zip(train.sources, train.targets, strict=True)
         lengths_N = np.array([len(source) + len(target) + 1 for source, target in pairs])
-        self._sampler = BucketSampler(lengths_N)
+        self.sampler = BucketSampler(lengths_N)
 
     @abstractmethod
     def _embedded(self) -> PairCorpus:
@@ -106,28 +109,26 @@ class PairsTask(Task):
     @property
     def mean_length(self) -> float:
         """Of a side, since a model counts its costs in source and target positions alike."""
-        return self._sampler.mean_length / 2
+        return self.sampler.mean_length / 2
 
     @property
     def mean_tokens(self) -> float:
-        return self._sampler.mean_length
+        return self.sampler.mean_length
 
-    def steps_per_epoch(self, batch_size: int) -> int:
-        return self._sampler.batches_per_epoch(batch_size)
-
-    def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
-        chosen = self._sampler.batch(index, batch_size, seed=seed)
-        return self._batch(self._training, chosen)
-
-    def num_evaluation_examples(self, split: Split) -> int:
-        return len(self._held_out[split])
+    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+        examples = self._examples[split]
+        sources = [examples.sources[k] for k in chosen_B]
+        return Batch(
+            **target_tensors([examples.targets[k] for k in chosen_B]),
+            **source_tensors(sources, reverse=self.config.reverse_source),
+        )
 
     def evaluation_batches(
         self, split: Split, batch_size: int, max_batches: int | None = None
     ) -> Iterator[Batch]:
         """By rising source length, so that little is padded; `evaluate` puts them in order."""
         for chosen in self._evaluation_order(split, batch_size, max_batches):
-            yield self._batch(self._held_out[split], chosen)
+            yield self.batch(split, chosen)
 
     def evaluate(
         self,
@@ -140,11 +141,11 @@ class PairsTask(Task):
 
         Chunks are contiguous in the order of the file and long enough to mean something.
         """
-        examples = self._held_out[split]
+        examples = self._examples[split]
         written: dict[int, str] = {}
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
-                rows = predict(self._batch(examples, chosen)).tolist()
+                rows = predict(self.batch(split, chosen)).tolist()
                 written |= zip(chosen.tolist(), map(self.sides.target.words, rows), strict=True)
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
@@ -184,11 +185,8 @@ class PairsTask(Task):
             "sha256": self.corpus.sha256,
             "pairs": {name: len(part) for name, part in splits._asdict().items()},
             "test_pairs_seen_in_training": sum(pair in known for pair in splits.test),
-            "training_pairs_left_out": len(splits.train) - len(self._training),
-            "cut": {
-                "train": self._training.num_cut,
-                **{name: part.num_cut for name, part in self._held_out.items()},
-            },
+            "training_pairs_left_out": len(splits.train) - self.sizes["train"],
+            "cut": {name: part.num_cut for name, part in self._examples.items()},
             "tokenizer": self.config.tokenizer,
             "vocab_size": self.vocab_size,
             "source_vocab_size": len(self.sides.source),
@@ -253,20 +251,13 @@ class PairsTask(Task):
         )
         return found
 
-    def _batch(self, examples: _Examples, chosen: np.ndarray) -> Batch:
-        sources = [examples.sources[k] for k in chosen]
-        return Batch(
-            **target_tensors([examples.targets[k] for k in chosen]),
-            **source_tensors(sources, reverse=self.config.reverse_source),
-        )
-
     def _evaluation_order(
         self, split: Split, batch_size: int, max_batches: int | None
     ) -> list[np.ndarray]:
         """The examples of each batch."""
         selected = self._num_selected(split, batch_size, max_batches)
         places = spread(self.num_evaluation_examples(split), selected)
-        lengths_N = np.array([len(self._held_out[split].sources[k]) for k in places])
+        lengths_N = np.array([len(self._examples[split].sources[k]) for k in places])
         places = places[np.argsort(lengths_N, kind="stable")]
         return [places[first : first + batch_size] for first in range(0, selected, batch_size)]
 
