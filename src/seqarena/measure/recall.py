@@ -1,0 +1,147 @@
+"""How far back a model remembers: accuracy against distance.
+
+    copying            distance  blanks between the symbols and the signal to repeat them
+    selective_copying  distance  the stretch over which the symbols lie scattered
+    text_copy          distance  noise of the same alphabet between the symbols and the delimiter
+    adding             distance  numbers, two of which are marked
+    mqar               pairs     of a key and a value, in sequences of one length
+
+`train="each"` trains a fresh model at every distance, as the literature does; "mixed" trains one
+over all distances and scores it at each. A seed is a repeat. Beside every curve stands what the
+best guesser without memory gets, by the task's own formula. How far a model reaches is computed
+from the records (core/estimates.py: reach).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+from seqarena.core.errors import UserError, unknown_name
+from seqarena.core.measurement import Series
+from seqarena.measure.best_fit import Recipe
+from seqarena.measure.probing import Curves, Place, study
+from seqarena.tasks import build_task, parse_task
+from seqarena.tasks.probe import ProbeTask
+
+LEARNT = 0.9  # mean accuracy of a distance that counts as learnt
+
+
+class Probe(NamedTuple):
+    """How a task is asked at distances."""
+
+    fields: Callable[[dict[str, Any], tuple[int, ...]], dict[str, Any]]  # settings at distances
+    defaults: dict[str, Any] = {}  # where they differ from the task's own
+    axis: str = "distance"
+    quantities: tuple[str, ...] = ("accuracy",)
+
+
+def _copying(settings: dict[str, Any], distances: tuple[int, ...]) -> dict[str, Any]:
+    return {**settings, "min_distance": min(distances), "max_distance": max(distances)}
+
+
+def _mqar(settings: dict[str, Any], pairs: tuple[int, ...]) -> dict[str, Any]:
+    length = settings.pop("sequence_length", 64)
+    settings.pop("grid", None)
+    return {**settings, "grid": tuple((length, number) for number in pairs)}
+
+
+def _text_copy(settings: dict[str, Any], distances: tuple[int, ...]) -> dict[str, Any]:
+    around = 2 * settings.get("copy_len", 5) + 1  # the symbols, the delimiter, the answers
+    return {**settings, "seq_lens": tuple(distance + around for distance in distances)}
+
+
+PROBES = {
+    # published with 10 symbols out of 8; 3 ask for the same memory and are learnt in seconds
+    "copying": Probe(_copying, {"num_symbols": 3, "alphabet": 8}),
+    "selective_copying": Probe(
+        lambda settings, distances: {**settings, "distances": distances},
+        {"num_symbols": 3, "alphabet": 8},
+    ),
+    "text_copy": Probe(_text_copy),
+    "adding": Probe(
+        lambda settings, distances: {**settings, "lengths": distances},
+        quantities=("mean_squared_error", "solved"),
+    ),
+    # published with 8,192 tokens: with fewer, less of the training goes into the embedding
+    "mqar": Probe(_mqar, {"vocab_size": 64, "sequence_length": 64}, axis="pairs"),
+}
+
+
+def recall(
+    architecture: str,
+    *,
+    task: str = "copying",
+    distances: Sequence[int],
+    steps: int = 600,
+    width: int | None = None,
+    params: int | None = None,
+    depth: int | None = None,
+    options: dict[str, Any] | None = None,
+    variant: str = "",
+    train: Literal["each", "mixed"] = "each",
+    learning_rates: Sequence[float] = (3e-3,),
+    seeds: Sequence[int] = (0,),
+    batch_size: int = 32,
+    weight_decay: float = 0.0,
+    clip_norm: float = 1.0,
+    evaluation_examples: int = 256,
+    give_up_after: int | None = None,
+    task_settings: dict[str, Any] | None = None,
+    checkpoint: str | None = None,
+    device: str = "cpu",
+) -> list[Series]:
+    """One curve; of adding two, the error and the share that is solved.
+
+    `distances` are pairs, of mqar. The width is 64 unless it or `params` is given; a user's own
+    mixer is named `file.py:Class`. With `give_up_after=n`, what lies beyond n distances in a row
+    that were not learnt (mean below 0.9) is left out, and the settings say so. A `checkpoint` is
+    asked as it stands, with the task's settings that it was trained with. Raises UserError for an
+    unknown task and for what the task or the architecture refuses.
+    """
+    if task not in PROBES:
+        raise unknown_name("task of recall", task, PROBES)
+    if train not in ("each", "mixed"):
+        raise unknown_name("way to train", train, ["each", "mixed"])
+    distances = tuple(sorted(set(distances)))
+    if not distances:
+        raise UserError("recall needs at least one distance")
+    probe = PROBES[task]
+    recipe = Recipe(steps, batch_size, tuple(learning_rates), weight_decay, clip_norm, device)
+    asked = study(
+        architecture, task, recipe, seeds, checkpoint=checkpoint, variant=variant,
+        options=options, width=width, params=params, depth=depth,
+    )  # fmt: skip
+    settings = {
+        **(asked.task_settings or probe.defaults),
+        "evaluation_examples": evaluation_examples,
+        **(task_settings or {}),
+    }
+
+    def built(*at: int) -> ProbeTask[Any]:
+        found = build_task(parse_task({"kind": task, **probe.fields(dict(settings), at)}))
+        assert isinstance(found, ProbeTask)
+        return found
+
+    shared = asked.models(built(*distances)) if train == "mixed" else list(asked.stored)
+    curves = Curves(probe.quantities)
+    misses = 0
+    for distance in distances:
+        if give_up_after is not None and misses >= give_up_after:
+            curves.leave_out(distance, f"{misses} nearer ones in a row were not learnt")
+            continue
+        here = built(distance)
+        models = shared or asked.models(here)
+        mean = curves.add(Place(distance, here, models, here.baseline()))
+        misses = 0 if mean >= LEARNT else misses + 1
+    return curves.series(
+        {
+            **asked.settings(),
+            "train": "checkpoint" if asked.stored else train,
+            "task": task,
+            "task_settings": settings,
+            "options": options,
+        },
+        of=asked.of,
+        measurement=f"recall_{task}",
+        axis=probe.axis,
+        device=device,
+    )
