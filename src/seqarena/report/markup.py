@@ -20,7 +20,7 @@ class Cell(NamedTuple):
     best: bool = False
 
 
-def element(name: str, *children: str | None, **attributes: Any) -> Markup:
+def element(name: str, /, *children: str | None, **attributes: Any) -> Markup:
     """One element. `class_` gives class, `aria_label` aria-label; None and False are left out.
 
     >>> element("a", "x < y", href="#top", class_="link")

@@ -31,19 +31,11 @@ from seqarena.report.sections import (
     section_html,
     stacked,
 )
-from seqarena.report.style import css, looks
+from seqarena.report.style import SVG_DASHES, css, looks
 
 _NARROW = 5  # columns of a heatmap that still fit half the page
 _FORMULA = 20  # characters of a formula that a cell holds on one line
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SVG_DASHES = {
-    "solid": None,
-    "dash": "6 4",
-    "dot": "2 3",
-    "dashdot": "6 3 2 3",
-    "longdash": "10 4",
-    "longdashdot": "10 3 2 3",
-}
 
 
 def curves_section(view: RunView) -> Section | None:
@@ -103,7 +95,7 @@ def _legend(view: RunView) -> Markup:
     chips = [
         element(
             "button",
-            _line_sample(css(look.colour), _SVG_DASHES[look.dash]),
+            _line_sample(css(look.colour), SVG_DASHES[look.dash]),
             name,
             type="button",
             class_="chip",

@@ -41,6 +41,14 @@ FAMILY_COLOURS: tuple[Colour, ...] = (
     Colour("#7a4a2b", "#c8946c"),  # brown, beyond the eight of the palette
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SVG_DASHES: dict[str, str | None] = {
+    "solid": None,
+    "dash": "6 4",
+    "dot": "2 3",
+    "dashdot": "6 3 2 3",
+    "longdash": "10 4",
+    "longdashdot": "10 3 2 3",
+}
 # shade of a heatmap from the best (0) to the worst (1) of a column
 HEAT: tuple[tuple[float, Colour], ...] = (
     (0.0, Colour("#eef4f8", "#1b2730")),
