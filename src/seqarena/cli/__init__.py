@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from seqarena.cli import compare, recipe, show, single
+from seqarena.cli import compare, measure, recipe, show, single
 from seqarena.core.errors import UserError
 
 
@@ -28,6 +28,7 @@ def _plainly(verb: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+_HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="seqarena",
     help=(
@@ -54,7 +55,11 @@ for verb in (
     recipe.recipe,
     show.check,
 ):
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_plainly(verb))
+    app.command(context_settings=_HELP)(_plainly(verb))
+measuring = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP)
+app.add_typer(measuring, name="measure", help=measure.HELP)
+for verb in measure.VERBS:
+    measuring.command(context_settings=_HELP)(_plainly(verb))
 
 
 def main() -> None:

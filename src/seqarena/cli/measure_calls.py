@@ -1,0 +1,188 @@
+"""What `seqarena measure` does: calls of measuring functions, each done once and kept.
+
+A call is one architecture in one variant. What it finds is written as soon as it is there, so that
+stopping loses the call in flight alone; an equal call by equal code is not made again.
+"""
+
+import functools
+import hashlib
+import importlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from seqarena.cli import options
+from seqarena.core.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from seqarena.core.measurement import Measurement
+
+
+class Target(NamedTuple):
+    """One architecture to measure."""
+
+    name: str  # what its records call it
+    asked: str  # what a measuring function is given: the name, or a user's file.py:Class
+    checkpoint: Path | None = None
+
+
+class Call(NamedTuple):
+    """One measuring function for one target; `arguments` are JSON values."""
+
+    function: str  # package.module:function
+    target: Target
+    arguments: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        variant = self.arguments.get("variant")
+        return f"{self.target.name}, {variant}" if variant else self.target.name
+
+    def run(self) -> "list[Measurement]":
+        """Calls it in this process; the records carry the target's own name."""
+        module, _, name = self.function.partition(":")
+        found = getattr(importlib.import_module(module), name)(self.target.asked, **self.arguments)
+        if not found:
+            raise UserError("nothing was found to measure")
+        return [one.model_copy(update={"architecture": self.target.name}) for one in found]
+
+
+class Findings(NamedTuple):
+    """What a list of calls gave."""
+
+    measurements: "list[Measurement]"
+    reused: list[str]  # labels
+    refused: dict[str, str]  # label -> why it cannot be measured
+
+
+def targets(
+    models: str | None, mixers: list[str], run: Path | None, model: str | None, default: str
+) -> list[Target]:
+    """What is named: of the catalog and a user's own, or trained in a run.
+
+    Raises UserError for an unknown name, or for names beside a run.
+    """
+    if run is not None:
+        if models or mixers:
+            raise UserError("--run measures what it trained: choose one of it with --model NAME")
+        return _trained(run, model)
+    if model:
+        raise UserError("--model chooses from a --run: name architectures with --models")
+    from seqarena.models.stack import load_mixer
+
+    rows = options.architectures(models or (None if mixers else default), mixers)
+    named = len(rows) - len(mixers)
+    asked = [row.name for row in rows[:named]] + list(mixers)
+    found = [Target(row.name, given) for row, given in zip(rows, asked, strict=True)]
+    for twice in {t.name for t in found if [o.name for o in found].count(t.name) > 1}:
+        raise UserError(f"{twice!r} is named twice: give a mixer another name, LABEL=FILE.py:Class")
+    for mixer in mixers:
+        load_mixer(mixer.rpartition("=")[2])  # a missing file or class is told before anything runs
+    return found
+
+
+def _trained(run: Path, model: str | None) -> list[Target]:
+    from seqarena.arena.folder import RunFolder
+    from seqarena.arena.view import read_run
+    from seqarena.cli.single import find_checkpoint
+    from seqarena.train.checkpoint import load
+
+    if model is None and (run / "plan.json").exists():
+        ranking = read_run(RunFolder(run)).ranking
+        names = [row.architecture for row in ranking.rows] if ranking else [None]
+    else:
+        names = [model]
+    places = [find_checkpoint(run, name) for name in names]
+    architectures = [load(place).about["architecture"] for place in places]
+    return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
+
+
+def perform(calls: Sequence[Call], path: Path, console: "Console") -> Findings:
+    """Makes each call that is not in the file `path` already, and writes what it finds there.
+
+    A call that raises UserError is reported and the others go on. Progress, with the time left,
+    goes to `console`.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    from seqarena.arena.folder import drop_torn_line
+    from seqarena.core.measurement import append_measurements, latest, read_measurements
+
+    drop_torn_line(path)
+    old = list(read_measurements(path))
+    standing = latest(old)
+    findings = Findings([], [], {})
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeLeft())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("", total=len(calls))
+        for call in calls:
+            progress.update(bar, description=call.label)
+            key = call_key(call)
+            found = [one for one in old if one.settings.get("call") == key]
+            if found:
+                findings.reused.append(call.label)
+                # what is asked for last is what the page shows of a curve measured twice
+                append_measurements(path, [one for one in found if one not in standing])
+            else:
+                start = time.perf_counter()
+                try:
+                    found = [_signed(one, key) for one in call.run()]
+                except UserError as error:
+                    _refuse(findings, call, str(error), console)
+                    found = []
+                append_measurements(path, found)
+                seconds = time.perf_counter() - start
+                if found and seconds > 2 and not console.is_terminal:
+                    console.print(f"{call.label}: {seconds:.1f} s", highlight=False, soft_wrap=True)
+            findings.measurements.extend(found)
+            progress.advance(bar)
+    return findings
+
+
+def _refuse(findings: Findings, call: Call, why: str, console: "Console") -> None:
+    if findings.refused.setdefault(call.label, why) == why:
+        prefix = "" if why.startswith(f"{call.label}:") else f"{call.label}: "
+        console.print(f"not measured: {prefix}{why}", highlight=False, soft_wrap=True)
+
+
+def _signed(found: "Measurement", key: str) -> "Measurement":
+    return found.model_copy(update={"settings": {**found.settings, "call": key}})
+
+
+def call_key(call: Call) -> str:
+    """What a call's numbers depend on, in sixteen digits: the call, the code, the machine, and the
+    content of a user's file or of a checkpoint."""
+    import torch
+
+    from seqarena.core.config import digest
+    from seqarena.core.runtime import code_digest, processor_name
+
+    arguments = json.loads(json.dumps(call.arguments, default=str))
+    place = [code_digest(), _measuring_code(), torch.__version__, processor_name()]
+    return digest([call.function, call.target.asked, arguments, place, torch.get_num_threads(),
+                   _content(call.target)])  # fmt: skip
+
+
+def _content(target: Target) -> str:
+    if target.checkpoint is not None:
+        return (target.checkpoint / "manifest.json").read_text(encoding="utf-8")
+    file = Path(target.asked.rpartition("=")[2].rpartition(":")[0])
+    if file.suffix != ".py":
+        return ""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@functools.cache
+def _measuring_code() -> str:
+    """Digits over what measures, which is no part of what a trial's numbers depend on."""
+    import seqarena.measure
+
+    hasher = hashlib.sha256()
+    for file in sorted(Path(seqarena.measure.__path__[0]).glob("*.py")):
+        hasher.update(file.read_bytes())
+    return hasher.hexdigest()[:8]
