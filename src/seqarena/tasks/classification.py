@@ -4,8 +4,8 @@
     two sentences   a_1 .. a_n END b_1 .. b_m END       segments 0 .. 0 and 1 .. 1
 
 Both sentences end alike, so that swapping them swaps what a model that reads each by itself finds.
-Words come from the training texts; what they lack is UNKNOWN. Labels are numbered in the order of
-the alphabet.
+Words come from the training texts; what they lack is UNKNOWN. A model that starts from a language
+model reads as that one does instead (reading.py). Labels are numbered in the order of the alphabet.
 
 The metric is accuracy, the share of examples whose greatest logit is right; logits that are not
 numbers are wrong. Slices give the same for the examples of each class (its recall).
@@ -13,7 +13,6 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
     B  examples      T  positions      V  labels
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,15 +22,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqarena.core.batch import END, IGNORE, UNKNOWN, Batch, Problem
+from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.labelled import Labelled, LabelledData, load_labelled
-from seqarena.data.vocabulary import Vocabulary, split_words
+from seqarena.data.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
 from seqarena.tasks.label import LabelTask
+from seqarena.tasks.reading import (
+    Reader,
+    WordReader,
+    reader_from_artifacts,
+    reader_of_checkpoint,
+    split_units,
+)
 
 
 class _Encoded(NamedTuple):
@@ -54,20 +60,20 @@ class ClassificationTask(LabelTask):
         self.config = config
         self.data = data or load_labelled(config.data, config)
         splits = self.data.splits._asdict()
-        words = {
-            split: [_example_words(example, config) for example in examples]
+        self.reader = (
+            reader_of_checkpoint(config.reads_like)
+            if config.reads_like
+            else _learnt_reader(self.data.splits.train, config)
+        )
+        tokens = {
+            split: [[self.reader(text) for text in _texts(example)] for example in examples]
             for split, examples in splits.items()
         }
-        training_words = (sentence for example in words["train"] for sentence in example)
-        self.vocabulary = Vocabulary.build(
-            (sentence[: config.max_length] for sentence in training_words),
-            min_count=config.min_count,
-        )
         self.classes = tuple(sorted({example.label for example in self.data.splits.train}))
         number = {label: index for index, label in enumerate(self.classes)}
         self._examples = {
-            split: [_encode(example, self.vocabulary, config.max_length) for example in examples]
-            for split, examples in words.items()
+            split: [_encode(example, self.reader, config.max_length) for example in examples]
+            for split, examples in tokens.items()
         }
         self._labels = {
             split: np.array([number[example.label] for example in examples])
@@ -75,14 +81,20 @@ class ClassificationTask(LabelTask):
         }
         self._cut = {
             split: sum(any(len(s) > config.max_length for s in example) for example in examples)
-            for split, examples in words.items()
+            for split, examples in tokens.items()
         }
         self.sampler = BucketSampler(np.array([len(x.tokens_T) for x in self._examples["train"]]))
         self.sizes = {split: len(examples) for split, examples in splits.items()}
-        self.vocab_size = len(self.vocabulary)
+        self.vocab_size = self.reader.vocab_size
         self.sequence_length = max(
             len(x.tokens_T) for examples in self._examples.values() for x in examples
         )
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the words that were learnt from the training texts."""
+        assert isinstance(self.reader, WordReader)
+        return self.reader.vocabulary
 
     @property
     def problem(self) -> Problem:
@@ -111,7 +123,7 @@ class ClassificationTask(LabelTask):
                 label: int((self._labels["train"] == k).sum())
                 for k, label in enumerate(self.classes)
             },
-            "tokenizer": self.config.tokenizer,
+            "tokenizer": self.reader.name,
             "vocab_size": self.vocab_size,
             "sequence_length": self.sequence_length,
             "mean_length": round(self.mean_length, 1),
@@ -127,12 +139,12 @@ class ClassificationTask(LabelTask):
         return {"label": self.classes[most], "accuracy": round(share, 4)}
 
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data"})
-        vocabulary = hashlib.sha256(self.vocabulary.to_json().encode()).hexdigest()
+        settings = self.config.model_dump(mode="json", exclude={"data", "reads_like"})
+        vocabulary = digest(self.reader.artifacts())
         return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
 
     def artifacts(self) -> dict[str, str]:
-        return {"vocabulary": self.vocabulary.to_json(), "labels": json.dumps(self.classes)}
+        return {**self.reader.artifacts(), "labels": json.dumps(self.classes)}
 
     def _split_facts(self, split: str) -> dict[str, Any]:
         examples = self._examples[split]
@@ -140,7 +152,9 @@ class ClassificationTask(LabelTask):
         return {
             "examples": len(examples),
             "tokens": len(tokens_N),
-            "unknown_tokens": int((tokens_N == UNKNOWN).sum()),
+            "unknown_tokens": int((tokens_N == self.reader.unknown).sum())
+            if self.reader.unknown is not None
+            else 0,
             "cut_at_max_length": self._cut[split],
         }
 
@@ -153,11 +167,9 @@ class ClassificationTask(LabelTask):
 class ClassificationCodec(Codec):
     """A line, or two sentences with a tab between, -> the label and its probability."""
 
-    def __init__(
-        self, config: ClassificationConfig, vocabulary: Vocabulary, labels: Sequence[str]
-    ) -> None:
+    def __init__(self, config: ClassificationConfig, reader: Reader, labels: Sequence[str]) -> None:
         self.config = config
-        self.vocabulary = vocabulary
+        self.reader = reader
         self.labels = self.classes = tuple(labels)
         if config.text_pair:
             self.prompt = "two sentences with a tab between them"
@@ -166,8 +178,8 @@ class ClassificationCodec(Codec):
 
     @classmethod
     def from_artifacts(cls, config: ClassificationConfig, artifacts: Mapping[str, str]) -> Self:
-        vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
-        return cls(config, vocabulary, json.loads(artifacts["labels"]))
+        reader = reader_from_artifacts(config, artifacts)
+        return cls(config, reader, json.loads(artifacts["labels"]))
 
     def encode(self, items: Sequence[str]) -> Batch:
         """Raises UserError for an input that is empty, too long, or not the right number of
@@ -188,36 +200,40 @@ class ClassificationCodec(Codec):
         wanted = 2 if self.config.text_pair else 1
         if len(parts) != wanted:
             raise UserError(f"{item!r}: {self.prompt} are needed, not {len(parts)}")
-        sentences = [_words(part, self.config) for part in parts]
-        for sentence in sentences:
-            if not sentence:
+        sentences = [self.reader(part) for part in parts]
+        for part, sentence in zip(parts, sentences):
+            if not (len(sentence) and part.strip()):
                 raise UserError(f"{item!r}: no word in it: {self.prompt} is needed")
             if len(sentence) > self.config.max_length:
                 raise UserError(
-                    f"{item[:40]!r}...: {len(sentence)} {self.config.tokenizer}s, but this model "
+                    f"{item[:40]!r}...: {len(sentence)} {self.reader.unit}s, but this model "
                     f"was made for {self.config.max_length} at most: shorten it"
                 )
-        return _encode(sentences, self.vocabulary, self.config.max_length)
+        return _encode(sentences, self.reader, self.config.max_length)
 
 
-def _words(text: str, config: ClassificationConfig) -> list[str]:
-    if config.tokenizer == "word":
-        return split_words(text, lowercase=config.lowercase)
-    return list(text.lower() if config.lowercase else text)
+def _texts(example: Labelled) -> list[str]:
+    """Its one or two sentences."""
+    return [example.text] if example.text_pair is None else [example.text, example.text_pair]
 
 
-def _example_words(example: Labelled, config: ClassificationConfig) -> list[list[str]]:
-    """The words of its one or two sentences; what is not blank has at least one."""
-    texts = [example.text] if example.text_pair is None else [example.text, example.text_pair]
-    return [_words(text, config) for text in texts]
+def _learnt_reader(train: Sequence[Labelled], config: ClassificationConfig) -> WordReader:
+    """Of the words of the training texts, as far as they are not cut."""
+    sentences = (
+        split_units(text, config.tokenizer, lowercase=config.lowercase)[: config.max_length]
+        for example in train
+        for text in _texts(example)
+    )
+    vocabulary = Vocabulary.build(sentences, min_count=config.min_count)
+    return WordReader(vocabulary, config.tokenizer, lowercase=config.lowercase)
 
 
-def _encode(sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, limit: int) -> _Encoded:
-    """Each sentence cut at `limit` words; see the head of this file."""
-    parts = [vocabulary.encode(sentence[:limit]) for sentence in sentences]
+def _encode(sentences: Sequence[np.ndarray], reader: Reader, limit: int) -> _Encoded:
+    """Each sentence cut at `limit` tokens; see the head of this file."""
+    parts = [sentence[:limit] for sentence in sentences]
     if len(parts) == 1:
         return _Encoded(parts[0], None)
-    parts = [np.append(part, END) for part in parts]
+    parts = [np.append(part, reader.separator) for part in parts]
     segments = [np.full(len(part), number) for number, part in enumerate(parts)]
     return _Encoded(np.concatenate(parts), np.concatenate(segments))
 

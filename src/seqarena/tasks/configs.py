@@ -58,6 +58,7 @@ class CopyingConfig(TaskConfig):
     alphabet: int = Field(8, ge=2)
     min_distance: int = Field(1, ge=0)  # in blanks
     max_distance: int = Field(100, ge=0)
+    all_positions: bool = False  # ask for a blank wherever no symbol is asked for: copy memory
     evaluation_examples: int = Field(1000, ge=1)  # of each split
 
     @model_validator(mode="after")
@@ -118,6 +119,7 @@ class ClassificationConfig(TaskConfig):
     lowercase: bool = True
     min_count: int = Field(2, ge=1)  # rarer words of the training texts are unknown
     max_length: int = Field(256, ge=1)  # tokens of a sentence; what is longer is cut
+    reads_like: str | None = None  # a checkpoint whose tokenizer is used (train --start-from)
 
     @model_validator(mode="after")
     def _check(self) -> "ClassificationConfig":
