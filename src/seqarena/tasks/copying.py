@@ -12,15 +12,20 @@ stretch of variable length so that counting alone does not solve it:
 The input blank below s_k in the targets is the slot that asks for it; every other position is
 ignored. All examples have the length 2 n + 1 + d_max; what follows the slots is plain blank.
 
-Copy memory is usually scored over all positions, where a memoryless guesser has the loss
-n ln(alphabet) / length; here only the slots count and the same guesser has ln(alphabet).
+With `all_positions` every other position asks for a blank, as in Arjovsky et al. 2016, equation 11
+and section 4.1: there the loss goes over all T + 20 positions for n = 10 (T = d + 1), and whoever
+counts positions but remembers no symbol has n ln(alphabet) / length. Without it only the slots
+count and the same guesser has ln(alphabet). The metric is the accuracy in the slots either way;
+with it the slices `loss_nats`, over all positions, and `share of the memoryless loss`, which is 1
+for that guesser, say where a model stands.
 """
 
 import math
 
 import numpy as np
+from torch import Tensor
 
-from seqarena.tasks.base import IGNORE, Batch
+from seqarena.tasks.base import IGNORE, Batch, Ratios
 from seqarena.tasks.configs import CopyingConfig
 from seqarena.tasks.probe import ProbeTask
 
@@ -41,6 +46,7 @@ class CopyingTask(ProbeTask[None]):
         self.vocab_size = FIRST_SYMBOL + config.alphabet
         self.sequence_length = 2 * config.num_symbols + 1 + config.max_distance
         self.evaluation_examples = config.evaluation_examples
+        self.all_positions = config.all_positions
         self._ranges = distance_ranges(*self.distances)
 
     def generate(
@@ -51,11 +57,22 @@ class CopyingTask(ProbeTask[None]):
         low, high = self.distances
         marker = n + generator.integers(low, high + 1, size=(num_examples, 1))
         inputs = np.full((num_examples, self.sequence_length), BLANK, dtype=np.int64)
-        targets = np.full_like(inputs, IGNORE)
+        targets = np.full_like(inputs, BLANK if self.all_positions else IGNORE)
         inputs[:, :n] = symbols
         np.put_along_axis(inputs, marker, MARKER, axis=1)
         np.put_along_axis(targets, marker + 1 + np.arange(n), symbols, axis=1)
         return inputs, targets
+
+    def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
+        if not self.all_positions:
+            return super().ratios(logits_BTV, batch)
+        slots_BT = batch.targets_BT.masked_fill(batch.targets_BT == BLANK, IGNORE)
+        found = super().ratios(logits_BTV, batch._replace(targets_BT=slots_BT))
+        nats = float(self.loss(logits_BTV, batch)) * batch.targets_BT.numel()
+        count = float(batch.targets_BT.numel())
+        share = nats / self.baseline()["loss_nats"]
+        losses = {"loss_nats": (nats, count), "share of the memoryless loss": (share, count)}
+        return found._replace(slices={**found.slices, **losses})
 
     def conditions(self, batch: Batch) -> list[str]:
         distances = (batch.inputs_BT == MARKER).int().argmax(1) - self.num_symbols
@@ -65,7 +82,8 @@ class CopyingTask(ProbeTask[None]):
 
     def baseline(self) -> dict[str, float]:
         alphabet = self.vocab_size - FIRST_SYMBOL
-        return {"accuracy": 1 / alphabet, "loss_nats": math.log(alphabet)}
+        asked = self.num_symbols / self.sequence_length if self.all_positions else 1.0
+        return {"accuracy": 1 / alphabet, "loss_nats": asked * math.log(alphabet)}
 
 
 def distance_ranges(low: int, high: int) -> list[tuple[int, int]]:

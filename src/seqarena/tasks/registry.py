@@ -61,6 +61,14 @@ _ROWS = {
         configs_probes.ModularArithmeticConfig,
         "seqarena.tasks.state_tracking:ModularArithmeticTask",
     ),
+    "induction": Row(
+        "what followed a special symbol, in sequences longer than trained on; accuracy",
+        configs_probes.InductionConfig, "seqarena.tasks.induction:InductionTask",
+    ),
+    "text_copy": Row(
+        "repeat the first symbols after noise of the same alphabet; accuracy",
+        configs_probes.TextCopyConfig, "seqarena.tasks.text_copy:TextCopyTask",
+    ),
     "algorithms": Row(
         "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
         configs.AlgorithmsConfig, "seqarena.tasks.algorithms:AlgorithmsTask",
