@@ -12,6 +12,7 @@ accuracy = { above = "gru" }        # greater than another architecture's
 import os
 import tomllib
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,33 +51,41 @@ def recipe(
 
 
 def _holds(folder: Path, architecture: str, wanted: dict[str, Any]) -> bool:
-    """Prints each expectation beside what was measured: the mean over seeds at the chosen rate."""
+    """Prints each expectation beside what was measured: the mean over seeds at the chosen rate, and
+    how many of the seeds reach it by themselves."""
     from seqarena.arena.folder import RunFolder
     from seqarena.arena.view import read_run
 
     view = read_run(RunFolder(folder))
     holds = True
     for name, bounds in wanted.items():
-        mean = _mean(view, architecture, name)
-        if mean is None:
-            print(f"{architecture}: not measured")
+        values = _values(view, architecture, name)
+        rival = _values(view, bounds["above"], name) if "above" in bounds else []
+        if not values or ("above" in bounds and not rival):
+            print(f"{architecture if not values else bounds['above']}: not measured")
             return False
-        good = mean <= bounds.get("at_most", mean) and mean >= bounds.get("at_least", mean)
-        if "above" in bounds:
-            other = _mean(view, bounds["above"], name)
-            good = good and other is not None and mean > other
+        reached = [_within(value, bounds, rival) for value in (fmean(values), *values)]
+        good = reached[0]
         holds = holds and good
         limits = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items())
-        print(f"{architecture} {name}: {mean:.4f} ({limits}): {'holds' if good else 'MISSED'}")
+        seeds = f"{sum(reached[1:])} of {len(values)} seeds; " if len(values) > 1 else ""
+        verdict = "holds" if good else "MISSED"
+        print(f"{architecture} {name}: {fmean(values):.4f} ({seeds}{limits}): {verdict}")
     return holds
 
 
-def _mean(view: "RunView", architecture: str, name: str) -> float | None:
-    """Of the metric or a slice over the seeds at the chosen rate; None: not measured."""
+def _within(value: float, bounds: dict[str, Any], rival: list[float]) -> bool:
+    if rival and value <= fmean(rival):
+        return False
+    return bounds.get("at_least", value) <= value <= bounds.get("at_most", value)
+
+
+def _values(view: "RunView", architecture: str, name: str) -> list[float]:
+    """The metric or a slice, one a seed at the chosen rate; empty: not measured."""
     rows = view.ranking.rows if view.ranking else ()
     row = next((r for r in rows if r.architecture == architecture), None)
     if row is None:
-        return None
+        return []
     values = [
         t.test_value if name == view.metric else t.test_slices.get(name)
         for t in view.trials
@@ -88,7 +97,7 @@ def _mean(view: "RunView", architecture: str, name: str) -> float | None:
     known = [value for value in values if value is not None]
     if not known:
         raise UserError(f"recipe expects {name!r}, which {architecture} has not")
-    return sum(known) / len(known)
+    return known
 
 
 def _expand(value: Any) -> Any:
