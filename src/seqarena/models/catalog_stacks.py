@@ -41,6 +41,13 @@ STACKS = (
         (_mixer(_LSTM),), {"norm": "none", "residual": False, "channel_mixer": "none"},
     ),
     Architecture(
+        "lstm_chrono", "LSTM with chrono initialisation", "recurrent", 2018,
+        "Tallec and Ollivier 2018",
+        "bare LSTM layers whose gates start out remembering for up to 256 positions",
+        (_mixer(_LSTM, initialisation="chrono", max_time_steps=256),),
+        {"norm": "none", "residual": False, "channel_mixer": "none"},
+    ),
+    Architecture(
         "factored_lstm", "Factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "an LSTM whose big matrix is a product of two thin ones",
         (_mixer("factored_lstm:FactoredLSTM"),),
