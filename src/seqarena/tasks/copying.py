@@ -14,10 +14,10 @@ ignored. All examples have the length 2 n + 1 + d_max; what follows the slots is
 
 With `all_positions` every other position asks for a blank, as in Arjovsky et al. 2016: there the
 loss goes over all T + 20 positions for n = 10 (T = d + 1), and whoever counts positions but
-remembers no symbol has n ln(alphabet) / length. Without it only the slots
-count and the same guesser has ln(alphabet). The metric is the accuracy in the slots either way;
-with it the slices `loss_nats`, over all positions, and `share of the memoryless loss`, which is 1
-for that guesser, say where a model stands.
+remembers no symbol has n ln(alphabet) / length. Without it only the slots count and the same
+guesser has ln(alphabet). The metric is the accuracy in the slots either way; with it the slices
+`loss_nats`, over all positions, and `share of the memoryless loss`, which is 1 for that guesser,
+say where a model stands.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Parity and modular arithmetic: a small state that every symbol may change.
 
-Deletang et al. 2022, "Neural Networks and the Chomsky Hierarchy": both are regular, so that a network
-of finite state can do them at any length, and what is asked is whether training on short strings
-(up to 40) finds that state. Both follow length_probe.py.
+Deletang et al. 2022, "Neural Networks and the Chomsky Hierarchy": both are regular, so that a
+network of finite state can do them at any length, and what is asked is whether training on short
+strings (up to 40) finds that state. Both follow length_probe.py.
 
     parity               1 0 1 1 ?              ->  1     whether the ones are odd in number
     modular arithmetic   3 - 2 * 4 ?            ->  0     digits below M, value modulo M
