@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from seqarena.cli import compare, measure, recipe, show, single
+from seqarena.cli import claims, compare, measure, recipe, show, single
 from seqarena.core.errors import UserError
 
 
@@ -53,6 +53,7 @@ for verb in (
     single.generate,
     show.report,
     recipe.recipe,
+    claims.claims,
     show.check,
 ):
     app.command(context_settings=_HELP)(_plainly(verb))

@@ -1,0 +1,162 @@
+"""Claims about how gradients flow back through time."""
+
+from collections.abc import Sequence
+
+from seqarena.arena.claims.claim import Claim, Part, Scale
+from seqarena.arena.claims.judging import curve, judgement, verdict
+from seqarena.arena.claims.measuring import part
+from seqarena.arena.claims.recurrence import FLAT, chains
+from seqarena.core.estimates import decay, exponent, half_life
+from seqarena.core.ledger import Judgement
+from seqarena.core.measurement import Measurement
+
+RADII = (0.5, 0.8, 1.0, 1.5)
+OFF = 0.1  # how far the measured rate may lie from the spectral radius, as a share of it
+LENGTH = 64
+
+
+def flow(scale: Scale, *architectures: str) -> list[Part]:
+    """d h_T / d h_(T-k) at initialisation."""
+    return [
+        part("gradient:gradient_flow_series", 15, architecture=name, length=LENGTH, width=64,
+             seeds=3 if scale == "quick" else 10, of="state")
+        for name in architectures
+    ]  # fmt: skip
+
+
+def _power_parts(scale: Scale) -> list[Part]:
+    return [
+        part("gradient:gradient_flow_series", 15, architecture="elman", length=LENGTH, width=64,
+             seeds=3 if scale == "quick" else 10, of="state", spectral_radius=radius,
+             variant=f"radius {radius:g}")
+        for radius in RADII
+    ]  # fmt: skip
+
+
+def judge_power(records: Sequence[Measurement]) -> Judgement:
+    rates = {
+        radius: decay(curve(records, "gradient_norm", "elman", f"radius {radius:g}"))
+        for radius in RADII
+    }
+    near = {radius: abs(rates[radius].value / radius - 1) <= OFF for radius in RADII}
+    below = all(near[radius] for radius in RADII if radius < 1)
+    explodes = all(rates[radius].value > 1 for radius in RADII if radius > 1)
+    falls = all(rates[radius].value < 1 for radius in RADII if radius < 1)
+    pairs = ", ".join(f"{radius:g}: {rates[radius]}" for radius in RADII)
+    return judgement(
+        verdict(all(near.values()) and explodes, falls and (explodes or below)),
+        f"measured lambda by spectral radius: {pairs}",
+        rates[RADII[0]],
+        ""
+        if below
+        else "the gradient vanishes, at another rate than the spectral radius: tanh's "
+        "slope takes its part, and norms of matrices that are not normal fall later",
+        ""
+        if explodes
+        else "above one it does not explode: tanh saturates, and its slope falls "
+        "as the weights grow",
+    )
+
+
+POWER = Claim(
+    name="gradient-power",
+    title="Gradients shrink or grow as lambda^k",
+    words="Back through k steps the gradient is multiplied by the same matrix k times, so it "
+    "behaves as lambda^k: it vanishes below one and explodes above.",
+    source="Hochreiter 1991; Bengio et al. 1994; Pascanu et al. 2013; introductory texts",
+    experiment="Norm of d h_T / d h_(T-k) of an Elman network by automatic differentiation, its "
+    f"recurrent matrix scaled to spectral radius {', '.join(f'{r:g}' for r in RADII)}; lambda is "
+    "fitted to the logarithms.",
+    criterion=f"Holds when every fitted lambda lies within {OFF:.0%} of the spectral radius and "
+    "exceeds one where that does. Within limits when gradients vanish below one, and either those "
+    "rates fit or gradients explode above one.",
+    parts=_power_parts,
+    judge=judge_power,
+)
+
+LONGER = 10.0  # times the half-life of the Elman network's gradient: cured
+HELPS = 2.0
+
+
+def _gating_parts(scale: Scale) -> list[Part]:
+    return flow(scale, "elman", "lstm", "gru")
+
+
+def judge_gating(records: Sequence[Measurement]) -> Judgement:
+    rates = {
+        name: decay(curve(records, "gradient_norm", name)) for name in ("elman", "lstm", "gru")
+    }
+    lives = {name: half_life(rate.value) for name, rate in rates.items()}
+    times = {name: lives[name] / max(lives["elman"], 1e-9) for name in ("lstm", "gru")}
+    worst = min(times.values())
+    said = ", ".join(f"{name} {rates[name]} (half after {lives[name]:.3g})" for name in rates)
+    return judgement(
+        verdict(worst >= LONGER, max(times.values()) >= HELPS),
+        f"lambda and half-life in steps: {said}",
+        rates["lstm"],
+        "the gates slow the decay and do not end it: a rate below one still vanishes"
+        if rates["lstm"].value < 1 else "",
+        "at initialisation; training moves the gates (a forget gate that learns to stay open)",
+    )  # fmt: skip
+
+
+GATING = Claim(
+    name="gating",
+    title="Gates cure vanishing gradients",
+    words="The LSTM's cell adds instead of multiplying, so its gradient does not vanish; the GRU "
+    "does the same with two gates.",
+    source="Hochreiter and Schmidhuber 1997; Cho et al. 2014; introductory texts",
+    experiment=f"Norm of d h_T / d h_(T-k) over {LENGTH} steps of Elman, LSTM and GRU of equal "
+    "width, and the half-life of the fitted lambda.",
+    criterion=f"Holds when both half-lives are at least {LONGER:g} times the Elman network's. "
+    f"Within limits when one is at least {HELPS:g} times.",
+    parts=_gating_parts,
+    judge=judge_gating,
+)
+
+STEADY = 0.98  # a rate of decay from which on distance hardly matters
+
+
+def _path_parts(scale: Scale) -> list[Part]:
+    found = [
+        part("gradient:gradient_flow_series", 15, architecture=name, length=LENGTH, width=64,
+             seeds=3 if scale == "quick" else 10, of="loss")
+        for name in ("attention", "elman", "lstm")
+    ]  # fmt: skip
+    return found + chains(("attention", "explicit"))
+
+
+def judge_path(records: Sequence[Measurement]) -> Judgement:
+    rates = {
+        name: decay(curve(records, "gradient_norm", name))
+        for name in ("attention", "elman", "lstm")
+    }
+    chain = exponent(curve(records, "dependent_operations", "attention"))
+    steady, best = rates["attention"].value >= STEADY, rates["attention"].value
+    recurrent = max(rates["elman"].value, rates["lstm"].value)
+    said = ", ".join(f"{name} {rate}" for name, rate in rates.items())
+    return judgement(
+        verdict(chain.value <= FLAT and steady and best > recurrent, chain.value <= FLAT),
+        f"chain of operations ~ T^p with p {chain}; gradient's rate a step: {said}",
+        rates["attention"],
+        "" if best > recurrent else "a short path does not alone give the larger gradient",
+        "each position is one of T in a mean, so that its own share of the gradient is about 1/T",
+    )
+
+
+PATH = Claim(
+    name="constant-path",
+    title="Attention connects any two positions by a path of constant length",
+    words="Between any two positions lies one attention step, however far apart they are, so "
+    "distance costs neither operations nor gradient.",
+    source="Vaswani et al. 2017, section 4 and table 1; introductory texts",
+    experiment="The longest chain of operations by length, and the norm of d loss_T / d x_(T-k) "
+    "by distance, of attention, Elman and LSTM.",
+    criterion=f"Holds when the chain's exponent is at most {FLAT}, attention's gradient falls by "
+    f"a rate of at least {STEADY} a step, and both recurrent networks' rates are lower. Within "
+    "limits when the chain alone is constant.",
+    parts=_path_parts,
+    judge=judge_path,
+)
+
+CLAIMS = (POWER, GATING, PATH)
