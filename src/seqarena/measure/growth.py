@@ -177,7 +177,10 @@ class Growth:
         least = (WARMUP_STEPS + self.repeats) * median
         return Sample(repeats, least, {"flops": flops, "serial_steps": serial_steps})
 
-    def _why_too_much(self, length: int, flops: int, pace: tuple[int, float] | None) -> str | None:
+    def _why_too_much(
+        self, model: Model, length: int, pace: tuple[int, float] | None
+    ) -> str | None:
+        flops = model.flops(length)
         if pace is None:
             fastest = _FASTEST[self.bench.device.split(":")[0]]
             fastest *= 1 if self.bench.device.startswith("cuda") else torch.get_num_threads()
