@@ -19,11 +19,13 @@ from seqarena.measure.subject import Subject
 from seqarena.models.catalog import why_not
 from seqarena.models.model import Model
 from seqarena.tasks.base import Scores, Split, Task
+from seqarena.tasks.probe import ProbeTask
 from seqarena.train.loop import Trainer, to_device
 
 SOLVED = 0.999  # share of right answers on a sample of validation that ends a training
 _BATCH = 64  # examples of an evaluation batch
 _SAMPLE = 2  # evaluation batches of that sample
+_VALIDATION_TOKENS = 1 << 15  # that choose a learning rate
 _LOOKS = 30  # times that a training is looked at
 
 
@@ -99,7 +101,10 @@ def best_fit(of: Subject, task: Task, recipe: Recipe, *, seed: int) -> Kept:
             until=_has_learnt(max(10, recipe.steps // _LOOKS)),
         )
         kept = Kept(found.model, rate, len(found.losses), 0.0, recipe.device)
-        scores = kept.scores(task, "validation")
+        if len(recipe.learning_rates) == 1:
+            best = 0.0, kept
+            break
+        scores = kept.scores(task, "validation", _VALIDATION_TOKENS)
         badness = scores.value if task.lower_is_better else -scores.value
         if best is None or not badness >= best[0]:  # nan never stays
             best = badness, kept
@@ -112,8 +117,8 @@ def best_fit(of: Subject, task: Task, recipe: Recipe, *, seed: int) -> Kept:
 
 def _has_learnt(every: int) -> Callable[[Trainer], bool]:
     def look(trainer: Trainer) -> bool:
-        if trainer.progress.step % every:
-            return False
+        if trainer.progress.step % every or not isinstance(trainer.task, ProbeTask):
+            return False  # of a text nobody can know all
         scores = trainer.task.evaluate(trainer.predict, "validation", _BATCH, _SAMPLE)
         return _is_perfect(trainer.task, scores)
 

@@ -29,7 +29,6 @@ from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Task
 from seqarena.tasks.probe import ProbeTask
 
-_LANGUAGE_TOKENS = 1 << 15  # of the test text that each length reads: seconds, not minutes
 _COUNTED_BATCHES = 64  # of 64 windows: what the guesser of language counts its frequencies in
 
 
@@ -40,7 +39,6 @@ class LengthProbe(NamedTuple):
     asking: Callable[[dict[str, Any], int, int], dict[str, Any]]
     defaults: dict[str, Any] = {}
     quantity: str = "accuracy"
-    max_tokens: int | None = None
 
 
 _OWN = LengthProbe(  # tasks that are made for this
@@ -65,7 +63,6 @@ PROBES = {
         lambda settings, length, _: {**settings, "sequence_length": length},
         lambda settings, _, asked: {**settings, "sequence_length": asked},
         quantity="bits_per_byte",
-        max_tokens=_LANGUAGE_TOKENS,
     ),
 }
 
@@ -88,6 +85,7 @@ def length_generalisation(
     weight_decay: float = 0.0,
     clip_norm: float = 1.0,
     evaluation_examples: int = 512,
+    evaluation_tokens: int = 1 << 15,
     task_settings: dict[str, Any] | None = None,
     checkpoint: str | None = None,
     device: str = "cpu",
@@ -96,8 +94,9 @@ def length_generalisation(
 
     The width is 64 unless it or `params` is given; a user's own mixer is named `file.py:Class`. A
     `checkpoint` is asked as it stands, with the task's settings that it was trained with, at
-    factors of `train_length`. Raises UserError for an unknown task and for what the task or the
-    architecture refuses.
+    factors of `train_length`. Each length is asked `evaluation_examples`, or of language as many
+    windows as hold `evaluation_tokens`. Raises UserError for an unknown task and for what the task
+    or the architecture refuses.
     """
     if task not in PROBES:
         raise unknown_name("task of length", task, PROBES)
@@ -119,10 +118,10 @@ def length_generalisation(
 
     learnt = built(probe.training(settings, train_length, lengths))
     models = asked.models(learnt)
-    curves = Curves([probe.quantity], probe.max_tokens)
+    curves = Curves([probe.quantity], evaluation_tokens if task == "language" else None)
     for length in lengths:
         here = built(probe.asking(settings, train_length, length))
-        curves.add(Place(length, here, models, guesser(here, learnt)))
+        curves.add(Place(length, here, models, guesser(here, learnt, evaluation_tokens)))
     return curves.series(
         {
             **asked.settings(),
@@ -130,7 +129,7 @@ def length_generalisation(
             "task_settings": settings,
             "options": options,
             "train_length": train_length,
-            "tokens_read_at_each_length": probe.max_tokens,
+            "evaluation_tokens": curves.max_tokens,
         },
         of=asked.of,
         measurement=f"length_{task}",
@@ -139,7 +138,7 @@ def length_generalisation(
     )
 
 
-def guesser(task: Task, learnt: Task) -> dict[str, float]:
+def guesser(task: Task, learnt: Task, max_tokens: int) -> dict[str, float]:
     """What the best guesser without memory gets on `task`, by quantity.
 
     It knows how often each answer is right: by the formula of a probe; of a text, as often as the
@@ -156,5 +155,5 @@ def guesser(task: Task, learnt: Task) -> dict[str, float]:
     def always(batch: Batch) -> torch.Tensor:
         return logits_V.expand(*batch.targets_BT.shape, -1)
 
-    batches = max(1, _LANGUAGE_TOKENS // task.sequence_length)
+    batches = max(1, max_tokens // task.sequence_length)
     return {task.metric: task.evaluate(always, "test", 1, batches).value}
