@@ -114,7 +114,7 @@ DIFFER = 0.1  # bits
 def _head_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("heads:head_divergence", 45 if quick else 3600, steps=400 if quick else 8000,
+        part("heads:head_divergence", 45 if quick else 3600, steps=250 if quick else 8000,
              width=64 if quick else 128, depth=2 if quick else 4,
              seeds=[0, 1] if quick else [0, 1, 2])
     ]  # fmt: skip

@@ -57,11 +57,9 @@ def run_parts(folder: Path, parts: Sequence[Part], jobs: int) -> Generator[Happe
     together = sorted((p for p in missing if not p.alone), key=lambda part: -part.seconds)
     suspects = yield from _run_batch(folder, together, jobs)
     # a process that died took those beside it along: each goes again by itself, to tell which
-    for part in [*suspects, *(p for p in missing if p.alone)]:
-        killers = yield from _run_batch(folder, [part], 1)
-        for killer in killers:
-            outcome = _Outcome(0.0, [], "its process died (out of memory?)")
-            yield _keep(folder, killer, outcome)
+    killers = yield from _run_batch(folder, [*suspects, *(p for p in missing if p.alone)], 1)
+    for killer in killers:
+        yield _keep(folder, killer, _Outcome(0.0, [], "its process died (out of memory?)"))
 
 
 def _run_batch(
@@ -76,9 +74,11 @@ def _run_batch(
             broken = False
             while (waiting or running) and not broken:
                 while waiting and len(running) < jobs:
-                    part = waiting.pop(0)
-                    running[pool.submit(_call, part)] = part
-                    yield Happening("started", part)
+                    try:
+                        running[pool.submit(_call, waiting[0])] = waiting[0]
+                    except BrokenProcessPool:
+                        break  # what runs says so too
+                    yield Happening("started", waiting.pop(0))
                 done, _ = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
                 if not done:
                     yield Happening("waiting")
