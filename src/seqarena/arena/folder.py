@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seqarena.arena.plan import Plan, Trial
+from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord, ResultRecord, read_records
@@ -66,8 +66,8 @@ class RunFolder:
         if self.plan_path.exists():
             old = self.load_plan().model_dump(mode="json")
             for key, value in plan.model_dump(mode="json").items():
-                if key not in _MAY_CHANGE and canonical_json(_place_free(old[key])) != (
-                    canonical_json(_place_free(value))
+                if key not in _MAY_CHANGE and canonical_json(_place_free(key, old[key])) != (
+                    canonical_json(_place_free(key, value))
                 ):
                     raise UserError(
                         f"{self.path} holds a comparison with another {_WORDS.get(key, key)}: "
@@ -100,6 +100,7 @@ _WORDS = {
     "code": "version of seqarena",
     "params": "parameter target",
     "budget": "budget",
+    "start": "start",
 }
 
 
@@ -140,8 +141,8 @@ def drop_torn_line(path: Path) -> None:
         os.truncate(path, end)
 
 
-def _place_free(value: Any) -> Any:
-    """A task without the place of its data file: its content is compared by digest."""
+def _place_free(field: str, value: Any) -> Any:
+    """A field of a plan without the places in it: what lies there is compared by digest."""
     if isinstance(value, dict):
-        return {key: inner for key, inner in value.items() if key != "data"}
+        return {key: inner for key, inner in value.items() if key not in PLACES.get(field, ())}
     return json.loads(json.dumps(value))

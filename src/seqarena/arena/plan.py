@@ -16,7 +16,9 @@ from seqarena.models.any import AnyConfig
 from seqarena.train.budget import Budget
 from seqarena.train.loop import TrainConfig
 from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.start import Start
 
+PLACES = {"task": ("data", "reads_like"), "start": ("checkpoint",)}  # fields that name a place
 Role = Literal["search", "seed", "repeat"]
 
 
@@ -51,6 +53,7 @@ class Plan(Config):
     dtype: str
     threads: int  # of each trial
     code: str
+    start: Start | None = None  # of a training that does not begin at random
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Self:
@@ -75,12 +78,15 @@ class Trial(Config):
     threads: int
     code: str
     repetition: int = 0
+    start: Start | None = None
 
     @cached_property
     def hash(self) -> str:
-        """Names the trial's folder. Where the data file lies does not matter, its content does."""
+        """Names the trial's folder. Not where data and weights lie matters, but what they are."""
         fields = self.model_dump(mode="json")
-        fields["task"].pop("data", None)
+        for key, places in PLACES.items():
+            for place in places:
+                (fields[key] or {}).pop(place, None)
         return digest(fields)
 
 
@@ -106,6 +112,7 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
         threads=plan.threads,
         code=plan.code,
         repetition=repetition,
+        start=plan.start,
     )
 
 

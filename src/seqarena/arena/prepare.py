@@ -21,6 +21,7 @@ from seqarena.tasks import TaskConfig, build_task
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.start import plan_start
 
 
 class Wish(Config):
@@ -46,6 +47,7 @@ class Wish(Config):
     jobs: int | None = None
     name: str | None = None
     runs: Path = Path("runs")
+    start_from: Path | None = None  # a checkpoint whose body the model takes; it gives the size
 
 
 class Prepared(Config):
@@ -69,7 +71,12 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
     dtype = runtime.resolve_dtype(wish.dtype, device.name)
     cores = runtime.available_cores()
     jobs = wish.jobs or (1 if device.name.startswith("cuda") else cores)
-    entries, excluded = _enter(wish, task, architectures)
+    start, fixed = (
+        plan_start(wish.start_from, architectures[0].name, task)
+        if wish.start_from is not None
+        else (None, None)
+    )
+    entries, excluded = _enter(wish, task, architectures, fixed)
     facts = task.describe()
     fields: dict[str, Any] = {
         "command": wish.command,
@@ -91,6 +98,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         "dtype": dtype.name,
         "threads": max(1, cores // jobs),
         "code": runtime.code_digest(),
+        "start": start,
     }
     name = wish.name or _default_name(task, fields, facts)
     plan = Plan(name=name, **fields)
@@ -101,6 +109,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         f"dtype: {dtype.name} ({dtype.reason})",
         f"freed memory: {memory.name} ({memory.reason})",
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
+        *([] if start is None else [start.words()]),
     )
     return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
 
@@ -121,7 +130,7 @@ def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
 
 
 def _enter(
-    wish: Wish, task: Task, architectures: list[Architecture]
+    wish: Wish, task: Task, architectures: list[Architecture], fixed: AnyConfig | None
 ) -> tuple[tuple[Entry, ...], dict[str, str]]:
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
@@ -130,7 +139,7 @@ def _enter(
         if reason is not None:
             excluded[row.name] = reason
             continue
-        config = model_config(
+        config = fixed or model_config(
             row, task.problem, params=wish.params, width=wish.width, depth=wish.depth
         )
         config = _with_dropout(config, wish.dropout)

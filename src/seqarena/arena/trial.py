@@ -27,6 +27,7 @@ from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Split, Task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
+from seqarena.train.start import begin
 
 CHECKPOINT_SECONDS = 20.0
 EVALUATION_TOKENS = 8_192  # tokens that one evaluation batch holds at most
@@ -69,7 +70,8 @@ def run_trial(
         if task.digest() != trial.task_digest:
             raise UserError("the data has changed since the comparison was planned")
         trainer = _build_trainer(trial, task)
-        checkpoint.resume(trainer, folder / "checkpoint")
+        if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
+            begin(trainer.model, trial.start)
         _rewind(records_path, trainer.progress.step)
         with records_path.open("a", encoding="utf-8") as file:
             return _train(trial, trainer, folder, file, watch)
@@ -84,6 +86,7 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
         "task_digest": trial.task_digest,
         "artifacts": task.artifacts(),
         "code": trial.code,
+        "start": None if trial.start is None else trial.start.model_dump(mode="json"),
     }
 
 
@@ -107,6 +110,8 @@ def _train(
         keep_freed_memory().name,
         trainer.model.algorithms,
     )
+    if trial.start is not None:
+        facts = facts.model_copy(update={"started_from": trial.start.sha256})
     _write(file, facts)
     evaluator = _Evaluator(trial, trainer)
     saved_at = time.monotonic()

@@ -26,7 +26,17 @@ Which = Annotated[
 def train(
     data: compare.Data = None,
     *,
-    model: Annotated[str, typer.Option(help="An architecture of the catalog.")] = "attention",
+    model: Annotated[
+        str | None,
+        typer.Option(help="An architecture of the catalog [attention, or that of --start-from]."),
+    ] = None,
+    start_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fine-tune: a run or checkpoint whose model gives all but the head, and its "
+            "tokenizer to task classification."
+        ),
+    ] = None,
     mixer: Annotated[
         str | None, typer.Option(help="Your own mixer instead, my_file.py:MyMixer.")
     ] = None,
@@ -71,15 +81,26 @@ def train(
     from seqarena.arena.prepare import Wish
     from seqarena.models.build import with_options
     from seqarena.tasks import parse_task
+    from seqarena.tasks.registry import takes
 
-    (row,) = options.architectures(None if mixer else model, [mixer] if mixer else [])
+    source = None
+    if start_from is not None:
+        sizes = {"--params": params, "--width": width, "--depth": depth, "--option": option,
+                 "--mixer": mixer, "--tokenizer": tokenizer}  # fmt: skip
+        source, model = find_start(start_from, model, sizes)
+    (row,) = options.architectures(
+        None if mixer else model or "attention", [mixer] if mixer else []
+    )
     row = with_options(row, options.settings(option or []))
-    config = parse_task(options.task_fields(task, data, tokenizer, length, settings or []))
+    fields = options.task_fields(task, data, tokenizer, length, settings or [])
+    if source is not None and takes(task, "reads_like"):
+        fields["reads_like"] = str(source)
+    config = parse_task(fields)
     peak = options.number(rate, "--rate")
     wish = Wish(
         command=options.command_line(),
         budget=compare.make_budget(steps, epochs, tokens, flops, seconds),
-        params=options.whole(params or (None if width else "100k"), "--params"),
+        params=options.whole(params or (None if width or source else "100k"), "--params"),
         width=width,
         depth=depth,
         learning_rates=(peak,),
@@ -102,8 +123,10 @@ def train(
         device=device,
         dtype=dtype,
         jobs=1,
-        name=name or f"{row.name}-{Path(data or 'embedded').stem}-{seed}",
+        name=name
+        or f"{row.name}-{'tuned-' if source else ''}{Path(data or 'embedded').stem}-{seed}",
         runs=runs,
+        start_from=source,
     )
     run_single(wish, config, row)
 
@@ -236,6 +259,25 @@ def predict(
             print(answer.text, flush=True)
         else:
             print(f"{answer.text}\t{answer.confidence:.3f}", flush=True)
+
+
+def find_start(place: Path, model: str | None, sizes: dict[str, object]) -> tuple[Path, str]:
+    """The checkpoint to start from and its architecture.
+
+    Raises UserError for options in `sizes`: what they say is given by the checkpoint.
+    """
+    from seqarena.train import checkpoint
+
+    for option, value in sizes.items():
+        if value:
+            raise UserError(
+                f"{option} is that of the run that --start-from names: leave it out, or train "
+                "without --start-from"
+            )
+    found = checkpoint.find(find_checkpoint(place, None))
+    if found is None:
+        raise UserError(f"no checkpoint at {place}")
+    return found, model or checkpoint.load(found).about["architecture"]
 
 
 def find_checkpoint(place: Path, model: str | None) -> Path:

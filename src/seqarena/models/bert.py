@@ -10,7 +10,7 @@ Layers are the stack's own (models/stack.py) with attention that sees everything
 from the layout of the authors' later releases in `huggingface.py`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.attention import Attention
 from seqarena.models.channel_mixers import INITIAL_STD
-from seqarena.models.model import System, SystemOptions
+from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
 from seqarena.models.stack import LayerConfig, Stack, StackConfig
 from seqarena.ops.padding import real_positions
 
@@ -44,7 +44,18 @@ class Bert(System):
     needs = ("vocab_size",)
     dial = "hidden_width"
     causal: ClassVar[bool] = False
+    head_modules: ClassVar[tuple[str, ...]] = (
+        "transform", "transform_norm", "output_bias_V", "pooler", "classifier",
+    )  # fmt: skip
     complexity = Attention.complexity
+
+    @classmethod
+    def options_for(cls, trained: SystemConfig, problem: Problem) -> dict[str, Any]:
+        """As many positions as were trained, of which the task may use fewer."""
+        known = trained.options.get("max_positions") or trained.problem.max_length
+        if problem.max_length > known:
+            raise too_long(known, problem)
+        return {**trained.options, "max_positions": known}
 
     def __init__(self, problem: Problem, width: int, options: BertOptions) -> None:
         super().__init__(problem, width, options)

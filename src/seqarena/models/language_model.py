@@ -9,7 +9,7 @@ Same call, same costs; which one a stack becomes follows from its form and its m
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +55,7 @@ class TokenModel(Model):
     """What the models over stacks share. Abstract: build one of them."""
 
     config: ModelConfig
+    head_modules: ClassVar[tuple[str, ...]] = ("head",)
 
     def __init__(self, config: ModelConfig, stack: Stack | None = None) -> None:
         """`stack` is one that was built from `config.stack` already, if there is one."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem
 from seqarena.core.config import Config, load_object, parse_options
+from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
 from seqarena.mixers.base import Complexity
 
@@ -23,6 +24,7 @@ class Model(nn.Module, ABC):
     alike, `length` each)."""
 
     config: Any  # a frozen Config that builds it again
+    head_modules: ClassVar[tuple[str, ...]] = ()  # made for one task; (): the whole model is
 
     @abstractmethod
     def answer(self, batch: Batch) -> Tensor:
@@ -99,6 +101,12 @@ class System(Model, ABC):
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one
     complexity: ClassVar[Complexity]
 
+    @classmethod
+    def options_for(cls, trained: "SystemConfig", problem: Problem) -> dict[str, Any]:
+        """The options under which a body that was trained fits another problem (train/start.py).
+        Raises UserError where none do."""
+        return dict(trained.options)
+
     def __init__(self, problem: Problem, width: int, options: Any) -> None:
         """Raises UserError for a width or options that the system cannot have."""
         super().__init__()
@@ -114,6 +122,14 @@ class SystemConfig(Config):
     problem: Problem
     width: int
     options: dict[str, Any] = {}
+
+
+def too_long(known: int, problem: Problem) -> UserError:
+    """The error for a problem whose inputs go beyond the positions that a body has learnt."""
+    return UserError(
+        f"the model to start from knows {known} positions, and this task's longest input has "
+        f"{problem.max_length}: shorten the inputs, --set max_length={known} say"
+    )
 
 
 def load_system(place: str) -> type[System]:

@@ -41,6 +41,11 @@ class Checkpoint(NamedTuple):
     about: dict[str, Any]
     tensors: dict[str, Tensor]
 
+    @property
+    def weights_sha256(self) -> str:
+        """Of the file of the weights."""
+        return _sha256(self.path / "model.safetensors")
+
     def model(self) -> Model:
         """The model with its weights, in evaluation mode. Raises UserError where they misfit."""
         model = build_model(parse_config(self.about["model"]))
@@ -53,7 +58,7 @@ def save(directory: Path, trainer: Trainer, about: dict[str, Any]) -> None:
     fresh, old = directory.with_name("checkpoint.new"), directory.with_name("checkpoint.old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    save_file(_model_tensors(trainer.model), fresh / "model.safetensors")
+    save_file(model_tensors(trainer.model), fresh / "model.safetensors")
     save_file(_optimizer_tensors(trainer), fresh / "optimizer.safetensors")
     about = {
         "format": FORMAT,
@@ -118,7 +123,7 @@ def resume(trainer: Trainer, directory: Path) -> bool:
 
 def load_weights(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
     """Copies the tensors into the model; names and shapes must all agree."""
-    expected = _model_tensors(model)
+    expected = model_tensors(model)
     if set(expected) != set(tensors):
         odd = sorted(set(expected) ^ set(tensors))[0]
         raise UserError(f"{path} does not fit its model: tensor {odd!r} is on one side alone")
@@ -129,7 +134,7 @@ def load_weights(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
             target.copy_(tensors[name])
 
 
-def _model_tensors(model: Model) -> dict[str, Tensor]:
+def model_tensors(model: Model) -> dict[str, Tensor]:
     """Parameters (tied ones once, by their first name) and the buffers that are saved."""
     saved = model.state_dict(keep_vars=True)
     unique: dict[int, tuple[str, Tensor]] = {}

@@ -1,0 +1,154 @@
+"""Fine-tuning: a model whose body is that of a trained one and whose head is fresh (Devlin et al.
+2018, section 3.2).
+
+The body is every tensor outside the modules that the model's class calls `head_modules`; it keeps
+the sizes of the run that it comes from. What the task adds to a body (vectors of a second sentence,
+say) is fresh as well. Both lists are part of the plan and of every trial.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqarena.core.batch import Problem
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+from seqarena.models.any import AnyConfig, build_model
+from seqarena.models.language_model import ModelConfig
+from seqarena.models.model import Model, SystemConfig, load_system, too_long
+from seqarena.tasks.base import Task
+from seqarena.train.checkpoint import Checkpoint, load, model_tensors
+
+_VOCABULARIES = ("tokenizer", "vocabulary", "words", "letters", "source", "target")  # of artifacts
+
+
+class Start(Config):
+    """Where a training starts from. The digest stands for the weights, wherever they lie."""
+
+    checkpoint: str
+    architecture: str
+    sha256: str  # of the weights
+    taken: tuple[str, ...]  # names of tensors
+    fresh: tuple[str, ...]
+
+    def words(self) -> str:
+        """What is taken and what is not, by module."""
+        return (
+            f"starts from {self.checkpoint}: {len(self.taken)} tensors are its "
+            f"({_modules(self.taken)}), {len(self.fresh)} are fresh ({_modules(self.fresh)})"
+        )
+
+
+def plan_start(folder: Path, architecture: str, task: Task) -> tuple[Start, AnyConfig]:
+    """What a model of `architecture` for `task` takes from a checkpoint, and its configuration.
+
+    Raises UserError for a damaged checkpoint, one of another architecture or vocabulary, one that
+    is too short for the task's inputs, and for an architecture without a body that can be taken.
+    """
+    checkpoint = load(folder)
+    if checkpoint.about["architecture"] != architecture:
+        raise UserError(
+            f"{folder} holds a model named {checkpoint.about['architecture']}: "
+            f"leave --model {architecture} out"
+        )
+    _check_vocabulary(checkpoint, task)
+    config = _fitted(checkpoint, task.problem)
+    with torch.device("meta"):
+        model = build_model(config)
+    taken, fresh = divide(model, checkpoint)
+    start = Start(
+        checkpoint=str(folder),
+        architecture=architecture,
+        sha256=checkpoint.weights_sha256,
+        taken=taken,
+        fresh=fresh,
+    )
+    return start, config
+
+
+def begin(model: Model, start: Start) -> None:
+    """Copies the body into a freshly initialised model.
+
+    Raises UserError when the weights are not those that were planned with, or do not fit.
+    """
+    checkpoint = load(Path(start.checkpoint))
+    if checkpoint.weights_sha256 != start.sha256:
+        raise UserError(
+            f"the weights in {start.checkpoint} have changed since this training was planned: "
+            "plan it anew under another --name"
+        )
+    expected = model_tensors(model)
+    taken, _ = divide(model, checkpoint)
+    with torch.no_grad():
+        for name in taken:
+            expected[name].copy_(checkpoint.tensors[name])
+
+
+def divide(model: Model, checkpoint: Checkpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the tensors that the model takes, and of those that stay fresh.
+
+    Raises UserError for a model that names no head, and for a tensor of another shape.
+    """
+    if not model.head_modules:
+        raise UserError(
+            f"{checkpoint.about['architecture']} cannot start from another run: its parts are made "
+            "for one task (a stack of mixers can, and so can bert)"
+        )
+    taken, fresh = [], []
+    for name, target in model_tensors(model).items():
+        source = checkpoint.tensors.get(name)
+        if name.partition(".")[0] in model.head_modules or source is None:
+            fresh.append(name)
+            continue
+        if source.shape != target.shape:
+            raise UserError(
+                f"{checkpoint.path} does not fit: {name!r} is {_size(source.shape)} there and "
+                f"{_size(target.shape)} here"
+            )
+        taken.append(name)
+    return tuple(taken), tuple(fresh)
+
+
+def _fitted(checkpoint: Checkpoint, problem: Problem) -> AnyConfig:
+    """The checkpoint's configuration, for another problem."""
+    fields = checkpoint.about["model"]
+    if "system" in fields:
+        old = SystemConfig(**fields)
+        options = load_system(old.system).options_for(old, problem)
+        return SystemConfig(system=old.system, problem=problem, width=old.width, options=options)
+    stack = ModelConfig(**fields)
+    if stack.positions == "learned" and problem.max_length > stack.max_length:
+        raise too_long(stack.max_length, problem)
+    same = problem.num_outputs == problem.vocab_size
+    return stack.model_copy(
+        update={
+            "form": problem.form,
+            "num_outputs": None if same else problem.num_outputs,
+            "num_characters": problem.num_characters,
+            "num_segments": problem.num_segments if problem.num_segments == 2 else 0,
+        }
+    )
+
+
+def _check_vocabulary(checkpoint: Checkpoint, task: Task) -> None:
+    """Rows of an embedding mean what they meant only under the same vocabulary."""
+    theirs: dict[str, Any] = checkpoint.about["artifacts"]
+    mine = task.artifacts()
+    kind = checkpoint.about["task"]["kind"]
+    shared = [key for key in _VOCABULARIES if key in mine]
+    if any(theirs.get(key) != mine[key] for key in shared) or not (shared or kind == task.name):
+        raise UserError(
+            f"{checkpoint.path} was trained on task {kind}, and task {task.name} does not read its "
+            "inputs by the same vocabulary: start from a run of the same tokenizer and text"
+        )
+
+
+def _modules(names: Iterable[str]) -> str:
+    return ", ".join(Counter(name.partition(".")[0] for name in names))
+
+
+def _size(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "one number"
