@@ -67,27 +67,62 @@ def tasks(
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run folder, runs/NAME.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="A folder of runs/: a comparison, measurements, or claims."),
+    ],
     *,
     open_page: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Serve it to this machine: it follows a run in progress, and sentences can be "
+            "typed into the attention explorer. Ctrl-C ends it.",
+        ),
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="To serve at; 0 takes a free one.")
+    ] = 8000,
 ) -> None:
-    """Draw a run's page again from its records, and print its table."""
+    """Draw a folder's page again from its records, and print its table.
+
+    The page is one file that needs no network: seqarena report runs/my_text --open
+    """
     from rich.console import Console
 
     from seqarena.arena.folder import RunFolder, write_atomically
     from seqarena.arena.view import read_run
-    from seqarena.report.html import render_html
+    from seqarena.cli.pages import kind_of, page_of
     from seqarena.report.tables import ranking_table
 
     folder = RunFolder(run)
-    view = read_run(folder)
-    write_atomically(folder.report_path, render_html(view))
-    Console().print(ranking_table(view))
+    if serve:
+        _serve(run, port, open_page)
+        return
+    write_atomically(folder.report_path, page_of(run))
+    if kind_of(run) == "comparison":
+        Console().print(ranking_table(read_run(folder)))
     print(f"report: {folder.report_path}")
     if open_page:
         import webbrowser
 
         webbrowser.open(folder.report_path.resolve().as_uri())
+
+
+def _serve(run: Path, port: int, open_page: bool) -> None:
+    from seqarena.cli.serve import PageServer
+
+    with PageServer(run, port) as server:
+        print(f"serving {run} at {server.address} (Ctrl-C ends it)", flush=True)
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("\nstopped serving")
 
 
 def check(

@@ -106,10 +106,12 @@ def _flow(series: Sequence[Series], catalog: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _flow_words(one: Timed) -> str:
-    share = units.with_unit(one.seconds / one.serial_steps, "seconds")
+    each = units.with_unit(one.seconds / one.serial_steps, "seconds")
+    share = units.with_unit(one.seconds / one.length, "seconds")
     return (
         f"{one.series.label}, length {one.length:g}: {one.serial_steps:,.0f} serial steps forward, "
-        f"{units.with_unit(one.seconds, 'seconds')} a training step, {share} for each serial step."
+        f"{units.with_unit(one.seconds, 'seconds')} a training step: {share} a position, "
+        f"{each} a serial step."
     )
 
 
@@ -117,12 +119,12 @@ def _chain_svg(one: Timed) -> Markup:
     per = units.with_unit(one.seconds / one.length, "seconds")
     places = [(45, "1"), (150, "2"), (255, "3"), (415, f"{one.length:g}")]
     links = itertools.pairwise(x for x, _ in places[:3])
-    parts = [_arrow(x + 26, 84, following - 26, 84) for x, following in links]
-    parts.append(_arrow(281, 84, 389, 84, dashed=True))
+    parts = [_arrow(x + 23, 84, following - 23, 84) for x, following in links]
+    parts.append(_arrow(278, 84, 392, 84, dashed=True))
     parts += [_text(x + 52, 72, per, "measure") for x, _ in places[:2]]
     parts.append(_text(335, 72, f"… {per} each", "measure"))
     for x, label in places:
-        parts += [_node(x, 84, f"h{label}"), _arrow(x, 148, x, 110), _node(x, 170, f"x{label}", 20)]
+        parts += [_node(x, 84, f"h{label}"), _arrow(x, 148, x, 107), _node(x, 170, f"x{label}", 20)]
     parts.append(_text(230, 28, "each step waits for the one before", "quiet"))
     steps = f"{one.serial_steps:,.0f} serial steps, {units.with_unit(one.seconds, 'seconds')}"
     parts.append(_text(230, 222, steps, "measure"))
@@ -131,7 +133,7 @@ def _chain_svg(one: Timed) -> Markup:
 
 def _wide_svg(one: Timed) -> Markup:
     places = [(45, "1"), (150, "2"), (255, "3"), (415, f"{one.length:g}")]
-    parts = [_line(x, 150, other, 106) for x, _ in places for other, _ in places]
+    parts = [_line(x, 150, other, 107) for x, _ in places for other, _ in places]
     for x, label in places:
         parts += [_node(x, 84, f"y{label}"), _node(x, 170, f"x{label}", 20)]
     parts.append(_text(335, 88, "…", "quiet"))
@@ -198,8 +200,8 @@ def _chain_of(one: Series) -> Markup:
 
 
 def _width(norm: float) -> float:
-    """From hair-thin at 1e-6 to as thick as the arrow allows at 1, by the logarithm."""
-    return 0.6 if norm <= 0 else min(9.0, max(0.6, 7.0 + 6.4 / 6 * math.log10(norm)))
+    """From hair-thin at 1e-4 to thick at 1, and thicker where it grows, by the logarithm."""
+    return 0.6 if norm <= 0 else min(13.0, max(0.6, 8.6 + 2.0 * math.log10(norm)))
 
 
 def _short(value: float) -> str:
@@ -220,7 +222,7 @@ def _svg(width: int, height: int, title: str, words: str, parts: Sequence[Markup
     )
 
 
-def _node(x: float, y: float, letter: str, radius: int = 26, index: str = "") -> Markup:
+def _node(x: float, y: float, letter: str, radius: int = 23, index: str = "") -> Markup:
     shape = element("circle", cx=x, cy=y, r=radius)
     sub = element("tspan", index or letter[1:], dy="4", class_="index")
     return join([shape, element("text", letter[0], sub, x=x, y=y + 3, class_="node")])

@@ -1,0 +1,226 @@
+// The four panels of who looks at whom, the cards of the timeline.
+(() => {
+  const byId = (name) => document.getElementById(name);
+
+  for (const button of document.querySelectorAll("[data-card]")) {
+    button.addEventListener("click", () => byId(button.dataset.card).showModal());
+  }
+  for (const dialog of document.querySelectorAll("dialog.card")) {
+    dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  }
+
+  const data = byId("explorer-maps");
+  if (!data) return;
+  const maps = JSON.parse(data.textContent);
+  // The pronoun that the texts ask about where a sentence has it, else the last word.
+  const telling = (words) =>
+    words.lastIndexOf("it") < 0 ? words.length - 1 : words.lastIndexOf("it");
+  const chosen = { sentence: 0, word: telling(maps[0].words) };
+  const select = (name) => byId(`explorer-${name}`);
+  const unique = (values) => [...new Set(values)];
+  const sentences = () => unique(maps.map((map) => map.words.join("\u0001")));
+  const here = () => maps.filter((map) => map.words.join("\u0001") === sentences()[chosen.sentence]);
+  const named = (map) => `${map.model} · ${map.kind === "attention" ? "attention weights" : "information flow"}`;
+  const models = (first) =>
+    unique([...here()].sort((a, b) => (b.kind === first) - (a.kind === first)).map(named));
+
+  function fill(name, entries, value) {
+    const place = select(name);
+    place.replaceChildren(...entries.map(([key, shown]) => new Option(shown, key)));
+    const keys = entries.map(([key]) => String(key));
+    place.value = keys.includes(String(value)) ? value : keys[0];
+    place.closest("label").hidden = entries.length < 2;
+    return place.value;
+  }
+
+  // Every choice follows from the ones before it: what no map has cannot be chosen.
+  function choose() {
+    fill("sentence", sentences().map((text, i) => [i, text.split("\u0001").join(" ")]), chosen.sentence);
+    chosen.left = fill("left", models("attention").map((name) => [name, name]), chosen.left);
+    const own = here().filter((map) => named(map) === chosen.left);
+    const layers = unique(own.map((map) => map.layer)).filter((layer) => layer !== null);
+    chosen.layer = fill("layer", layers.map((layer) => [layer, `layer ${layer + 1}`]), chosen.layer);
+    const heads = own.filter((map) => String(map.layer) === String(chosen.layer)).map((map) => map.head);
+    const real = unique(heads).filter((head) => head !== null);
+    chosen.head = fill("head", real.map((head) => [head, `head ${head + 1}`]), chosen.head);
+    const others = models("influence").filter((name) => name !== chosen.left);
+    const beside = others.length ? others : [chosen.left];
+    chosen.right = fill("right", beside.map((name) => [name, name]), chosen.right);
+    const words = own[0].words;
+    chosen.word = Math.min(chosen.word, words.length - 1);
+    fill("word", words.map((word, i) => [i, `${i + 1}: ${word}`]), chosen.word);
+    const same = (map, key) => map[key] === null || String(map[key]) === String(chosen[key]);
+    const left = own.find((map) => same(map, "layer") && same(map, "head")) ?? own[0];
+    return [left, here().find((map) => named(map) === chosen.right)];
+  }
+
+  const drawing = "http://www.w3.org/2000/svg";
+  function shape(name, attributes, text) {
+    const made = document.createElementNS(drawing, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+  const said = (weight) => weight.toFixed(weight < 0.095 ? 3 : 2);
+  const longest = (words) => Math.min(12, Math.max(...words.map((word) => word.length)));
+  const short = (word) => (word.length > 12 ? `${word.slice(0, 11)}…` : word.replaceAll(" ", "␣"));
+
+  function grid(place, map) {
+    const count = map.words.length;
+    const cell = Math.max(9, Math.min(30, 420 / count));
+    const size = Math.min(13, Math.max(7, cell * 0.8));
+    const margin = longest(map.words) * size * 0.6 + 10;
+    const whole = margin + cell * count;
+    const picture = shape("svg", {
+      viewBox: `0 0 ${whole + 2} ${whole + 2}`, role: "img", tabindex: 0, "font-size": size,
+      "aria-label": `${named(map)}: rows read columns. Arrow up and down choose the row.`,
+    });
+    const top = Math.max(...map.weights.flat());
+    map.words.forEach((word, i) => {
+      const middle = margin + cell * (i + 0.5);
+      const row = shape("text", { x: margin - 6, y: middle, class: "row" }, short(word));
+      if (i === chosen.word) row.classList.add("chosen");
+      row.addEventListener("click", () => pick(i));
+      picture.append(row, shape("text", {
+        class: "column", transform: `translate(${middle} ${margin - 6}) rotate(-90)`,
+      }, short(word)));
+    });
+    map.weights.forEach((weights, i) => weights.forEach((weight, j) => {
+      const square = shape("rect", {
+        x: margin + cell * j, y: margin + cell * i, width: cell - 1, height: cell - 1,
+        "fill-opacity": top > 0 ? (weight / top).toFixed(4) : 0, "data-row": i,
+      });
+      square.append(shape("title", {}, `${map.words[i]} reads ${map.words[j]}: ${said(weight)}`));
+      square.addEventListener("click", () => pick(i));
+      picture.append(square);
+    }));
+    picture.append(shape("rect", {
+      class: "frame", x: margin - 1, y: margin + cell * chosen.word - 1,
+      width: cell * count + 1, height: cell + 1,
+    }));
+    picture.addEventListener("keydown", keys);
+    place.replaceChildren(picture, scale(top));
+  }
+
+  function scale(top) {
+    const line = document.createElement("p");
+    line.className = "scale";
+    const ramp = document.createElement("i");
+    line.append("0", ramp, said(top));
+    return line;
+  }
+
+  function bars(place, rows) {
+    const words = rows[0].map.words;
+    const height = 190;
+    const step = Math.max(12, Math.min(44, 460 / words.length));
+    const size = Math.min(13, Math.max(7, step * 0.75));
+    const foot = longest(words) * size * 0.6 + 14;
+    const top = Math.max(1e-9, ...rows.flatMap(({ map }) => map.weights[chosen.word]));
+    const width = step * words.length + 8;
+    const label = rows.map(({ map }) => named(map)).join(" and ");
+    const picture = shape("svg", {
+      viewBox: `0 0 ${width} ${height + foot}`, role: "img", tabindex: 0, "font-size": size,
+      "aria-label": `What ${words[chosen.word]} reads: ${label}`,
+    });
+    picture.append(shape("line", { x1: 0, y1: height, x2: width, y2: height }));
+    words.forEach((word, j) => {
+      const middle = 4 + step * (j + 0.5);
+      const wide = (step - 3) / rows.length;
+      rows.forEach(({ map, name }, i) => {
+        const weight = map.weights[chosen.word][j];
+        const tall = (weight / top) * (height - 22);
+        const bar = shape("rect", {
+          class: name, x: middle - (step - 3) / 2 + i * wide, y: height - tall,
+          width: Math.max(1, wide - 0.5), height: tall, "data-weight": weight,
+        });
+        bar.append(shape("title", {}, `${word}, ${named(map)}: ${said(weight)}`));
+        picture.append(bar);
+        if (rows.length === 1 && step >= 22 && weight > 0) {
+          picture.append(shape("text", {
+            class: "amount", x: middle, y: height - tall - 5, "font-size": 10,
+          }, said(weight)));
+        }
+      });
+      const name = shape("text", {
+        class: "column", transform: `translate(${middle} ${height + 8}) rotate(-90)`,
+      }, short(word));
+      name.classList.add("under-bar");
+      name.addEventListener("click", () => pick(j));
+      picture.append(name);
+    });
+    picture.addEventListener("keydown", keys);
+    place.replaceChildren(picture);
+    if (rows.length > 1) place.append(legend(rows));
+  }
+
+  function legend(rows) {
+    const line = document.createElement("p");
+    line.className = "scale";
+    for (const { map, name } of rows) {
+      const sample = document.createElement("b");
+      sample.className = name;
+      line.append(sample, titled(map));
+    }
+    return line;
+  }
+
+  const placed = (map) => (map.layer === null ? "" : `, layer ${map.layer + 1}, head ${map.head + 1}`);
+  const titled = (map) => `${named(map)}${placed(map)}`;
+  const title = (letter, text) => {
+    document.querySelector(`#panel-${letter} .panel-title`).textContent = text;
+  };
+
+  function show() {
+    const [left, right] = choose();
+    const word = left.words[chosen.word];
+    title("a", titled(left));
+    title("b", `what “${word}” reads: ${titled(left)}`);
+    title("c", titled(right));
+    title("d", `what “${word}” reads: both`);
+    grid(byId("panel-weights"), left);
+    grid(byId("panel-flow"), right);
+    bars(byId("panel-row-of-weights"), [{ map: left, name: "one" }]);
+    bars(byId("panel-both-rows"), [{ map: left, name: "one" }, { map: right, name: "other" }]);
+    byId("explorer-said").textContent = [left, right].map((map) => strongest(map, word)).join(" ");
+  }
+
+  function strongest(map, word) {
+    const row = map.weights[chosen.word];
+    const most = row.indexOf(Math.max(...row));
+    return `${titled(map)}: “${word}” reads “${map.words[most]}” (word ${most + 1}) most, ${said(row[most])}.`;
+  }
+
+  function pick(word) {
+    const held = document.activeElement?.closest(".panels figure")?.id;
+    chosen.word = word;
+    show();
+    if (held) document.querySelector(`#${held} svg`)?.focus();
+  }
+
+  function keys(event) {
+    const step = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const count = here()[0].words.length;
+    pick(Math.min(count - 1, Math.max(0, chosen.word + step)));
+  }
+
+  for (const name of ["sentence", "left", "layer", "head", "right", "word"]) {
+    select(name).addEventListener("change", () => {
+      const number = name === "sentence" || name === "word";
+      chosen[name] = number ? Number(select(name).value) : select(name).value;
+      if (name === "sentence") chosen.word = telling(here()[0].words);
+      show();
+    });
+  }
+
+  // A served page puts the maps of a typed sentence before the others (served.js).
+  addEventListener("seqarena-maps", ({ detail }) => {
+    maps.unshift(...detail);
+    Object.assign(chosen, { sentence: 0, word: telling(detail[0].words) });
+    show();
+  });
+  show();
+})();

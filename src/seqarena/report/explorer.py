@@ -64,7 +64,9 @@ def _sentence_form(served: bool) -> Markup:
     if not served:
         return element(
             "p",
-            "With `seqarena report FOLDER --serve` a sentence of your own can be typed here.",
+            "With ",
+            element("code", "seqarena report FOLDER --serve"),
+            " a sentence of your own can be typed here.",
             class_="doubt",
         )
     return element(

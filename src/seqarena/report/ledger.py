@@ -128,7 +128,7 @@ def _short(head: str, claim: ClaimView, *, long: bool = False) -> Markup:
     link = element("a", claim.title, href=f"#claim-{claim.name}")
     said = f": {claim.judgement.figure}"
     if long and claim.judgement.remark:
-        said += f" {claim.judgement.remark}"
+        said = f"{said.rstrip('.')}. {claim.judgement.remark}"
     return element("li", element("b", head), link, said, class_="long" if long else None)
 
 
@@ -148,7 +148,7 @@ def _table(view: LedgerView) -> Section:
     rows = [
         [
             Cell(element("a", claim.title, href=f"#claim-{claim.name}"), claim.title),
-            Cell(_verdict(claim), list(_SIGNS).index(claim.judgement.verdict)),
+            Cell(_verdict(claim), str(list(_SIGNS).index(claim.judgement.verdict))),
             Cell(claim.judgement.figure, claim.judgement.figure),
         ]
         for claim in view.claims
@@ -198,7 +198,8 @@ def _claim(claim: ClaimView, order: Sequence[str]) -> tuple[Markup, list[Figure]
         group_block(group, f"claim-{claim.name}-{i}", order)
         for i, group in enumerate(groups(claim.series))
     ]
-    maps = element("p", element("a", _maps_words(claim), href="#explorer")) if claim.maps else None
+    link = element("a", _maps_words(claim), href="#explorer")
+    maps = element("p", link, class_="to-maps") if claim.maps else None
     facts = [
         ("stands in", claim.source),
         ("experiment", claim.experiment),

@@ -25,6 +25,7 @@ from seqarena.report.shell import page_html
 from seqarena.report.style import SVG_DASHES, css
 from seqarena.report.timeline import timeline_section
 
+_ACROSS = 10  # points that a table has columns for
 Catalog = Mapping[str, Mapping[str, Any]]
 
 
@@ -219,23 +220,26 @@ def _said_cell(found: Any) -> Cell:
 
 
 def _numbers(group: Group) -> Markup:
+    """Every point: places across, or down where they are many."""
     places = sorted({point.x for one in group.series for point in one.points})
-    scale = group.scale
-    rows = []
+    columns: list[tuple[str, dict[float, float]]] = []
     for one in group.series:
-        at = {point.x: point for point in one.points}
-        cells: list[Any] = [one.label]
-        for x in places:
-            value = middle(group.quantity, at[x]) if x in at else None
-            cells.append(Cell(units.scaled(value, scale), value))
-        rows.append(cells)
+        found = {point.x: middle(group.quantity, point) for point in one.points}
+        columns.append((one.label, found))
         for known, values in one.baselines.items():
             by_x = {point.x: value for point, value in zip(one.points, values)}
-            shown = [Cell(units.scaled(by_x.get(x), scale), by_x.get(x)) for x in places]
-            rows.append([element("small", f"{known}, {one.label}"), *shown])
-    headings = [units.words(group.axis), *(f"{x:g}" for x in places)]
+            columns.append((f"{known}, {one.label}", by_x))
     words = f"{quantity_words(group)}, {middle_word(group.quantity)} of the repeats"
-    return table(f"{words} ({group.measurement})", headings, rows)
+    axis, scale = units.words(group.axis), group.scale
+
+    def cell(values: dict[float, float], x: float) -> Cell:
+        return Cell(units.scaled(values.get(x), scale), values.get(x))
+
+    if len(places) > _ACROSS:
+        rows = [[f"{x:g}", *(cell(values, x) for _, values in columns)] for x in places]
+        return table(words, [axis, *(label for label, _ in columns)], rows, class_="long-table")
+    rows = [[label, *(cell(values, x) for x in places)] for label, values in columns]
+    return table(words, [axis, *(f"{x:g}" for x in places)], rows)
 
 
 def _settings(group: Group) -> Markup:

@@ -13,6 +13,8 @@
   const plots = [...document.querySelectorAll(".plot")].map((place) => ({
     place,
     source: document.getElementById(place.dataset.figure).textContent,
+    hidden: new Set(), // the curves that its own legend has switched off
+    axes: {}, // the kind of axis that its own buttons have chosen
   }));
   const hidden = new Set();
   let printing = false;
@@ -20,12 +22,18 @@
   const isDark = () =>
     !printing && (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
 
-  function figureOf(source) {
+  function figureOf({ source, hidden: off, axes }) {
     const dark = isDark();
     const figure = JSON.parse(source, (_, value) =>
       dark && typeof value === "string" && Object.hasOwn(darkOf, value) ? darkOf[value] : value);
     Object.assign(figure.layout, { showlegend: false, uirevision: "kept", dragmode: coarse ? false : "zoom" });
+    if (Object.keys(axes).length) figure.layout.uirevision = JSON.stringify(axes);
+    for (const [axis, type] of Object.entries(axes)) {
+      if (figure.layout[axis].type !== type) delete figure.layout[axis].range;
+      figure.layout[axis].type = type;
+    }
     for (const trace of figure.data) {
+      if (trace.meta?.groups) trace.visible = !trace.meta.groups.some((name) => off.has(name));
       if (figure.layout.meta?.toggled) trace.visible = !hidden.has(trace.legendgroup);
       if (figure.layout.meta?.named_points && trace.text) trace.mode = "markers";
     }
@@ -34,8 +42,9 @@
 
   // On paper there is no time to measure: a fixed width, and the names stay where they were.
   const paperWidth = 660;
-  async function draw({ place, source }) {
-    const { data, layout } = figureOf(source);
+  async function draw(plot) {
+    const { place } = plot;
+    const { data, layout } = figureOf(plot);
     if (printing) {
       const color = layout.font.color;
       const kept = (place.layout?.annotations ?? []).map((name) => ({ ...name, font: { ...name.font, color } }));
@@ -139,13 +148,13 @@
   }
 
   function applyHidden() {
-    for (const chip of document.querySelectorAll(".chip")) {
+    for (const chip of document.querySelectorAll(".chip[data-architecture]")) {
       chip.setAttribute("aria-pressed", String(!hidden.has(chip.dataset.architecture)));
     }
     plots.filter(({ place }) => place.layout.meta?.toggled).forEach(draw);
   }
 
-  for (const chip of document.querySelectorAll(".chip")) {
+  for (const chip of document.querySelectorAll(".chip[data-architecture]")) {
     const name = chip.dataset.architecture;
     chip.addEventListener("click", () => {
       if (!hidden.delete(name)) hidden.add(name);
@@ -155,13 +164,36 @@
   for (const button of document.querySelectorAll("[data-show]")) {
     button.addEventListener("click", () => {
       hidden.clear();
-      for (const chip of document.querySelectorAll(".chip")) {
+      for (const chip of document.querySelectorAll(".chip[data-architecture]")) {
         if (button.dataset.show === "leaders" && !("leader" in chip.dataset)) {
           hidden.add(chip.dataset.architecture);
         }
       }
       applyHidden();
     });
+  }
+
+  const plotOf = (button) => plots.find(({ place }) => place.dataset.figure === button.dataset.figure);
+  for (const chip of document.querySelectorAll(".chip[data-curve]")) {
+    const plot = plotOf(chip);
+    chip.addEventListener("click", () => {
+      const name = chip.dataset.curve;
+      if (!plot.hidden.delete(name)) plot.hidden.add(name);
+      chip.setAttribute("aria-pressed", String(!plot.hidden.has(name)));
+      draw(plot);
+    });
+  }
+  for (const button of document.querySelectorAll(".axis")) {
+    const plot = plotOf(button);
+    const { axis } = button.dataset;
+    const shown = () => plot.axes[axis] ?? JSON.parse(plot.source).layout[axis].type;
+    const say = () => button.setAttribute("aria-pressed", String(shown() === "log"));
+    button.addEventListener("click", () => {
+      plot.axes[axis] = shown() === "log" ? "linear" : "log";
+      say();
+      draw(plot);
+    });
+    say();
   }
 
   for (const button of document.querySelectorAll(".plot-range")) {

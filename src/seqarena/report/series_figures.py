@@ -141,8 +141,9 @@ def _finite(value: float) -> float | None:
 
 def _x_axis(group: Group) -> dict[str, Any]:
     places = sorted({point.x for one in group.series for point in one.points})
-    axis: dict[str, Any] = {"type": _kind_of_axis(places)}
-    if len(places) <= _TICKS:
+    kind = _kind_of_axis(places) if places[0] > 0 else "linear"
+    axis: dict[str, Any] = {"type": kind}
+    if axis["type"] == "log" and len(places) <= _TICKS:
         axis |= {"tickvals": places, "ticktext": [_tick(place) for place in places]}
     return axis | {"minor_ticks": "", "tickangle": 0}
 
@@ -151,7 +152,7 @@ def _y_axis(group: Group) -> dict[str, Any]:
     values = [middle(group.quantity, point) for one in group.series for point in one.points]
     if any(share in group.quantity for share in _SHARES):
         return {"type": "linear", "range": [-0.02, 1.02]}
-    return {"type": _kind_of_axis(values), "tickformat": "~g", "exponentformat": "power"}
+    return {"type": _kind_of_axis(values), "exponentformat": "power"}
 
 
 def _kind_of_axis(values: Sequence[float]) -> str:

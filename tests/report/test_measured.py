@@ -1,0 +1,219 @@
+"""Pages of measurements and claims as text: everything on them follows from the records."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from ledger_views import (
+    CATALOG,
+    attention_map,
+    gradient,
+    ledger,
+    measurements,
+    recall,
+    series,
+    speed,
+)
+from plotly.offline import get_plotlyjs
+from report_views import NASTY, whole_view
+from test_html import Page
+
+from seqarena.cli.pages import digest_of, page_of
+from seqarena.cli.serve import PageServer, typed_maps
+from seqarena.core.errors import UserError
+from seqarena.core.measurement import append_measurements
+from seqarena.report.diagrams import timed_pair
+from seqarena.report.html import render_html
+from seqarena.report.ledger import render_ledger
+from seqarena.report.measured import render_measurements
+from seqarena.report.series_reading import groups, looks_of, saying, told
+
+
+def words_of(found: list) -> str:
+    return read(render_measurements("planted", found, CATALOG)).words
+
+
+def read(html: str) -> Page:
+    """The page without plotly's own script, which is long to read and says nothing."""
+    return Page(html.replace(get_plotlyjs(), ""))
+
+
+def test_every_claim_is_on_the_page_with_all_it_says() -> None:
+    page = read(render_ledger(ledger(), CATALOG))
+    assert page.open == []
+    for claim in ledger().claims:
+        for text in (claim.title, claim.words, claim.source, claim.experiment, claim.criterion):
+            assert text in page.words
+        assert claim.judgement.figure in page.words
+        assert claim.judgement.verdict in page.words
+        assert claim.judgement.remark in page.words
+    assert "1 of 5 claims hold" in page.words
+    assert "1 holds within limits, 1 does not hold, 1 cannot be measured here" in page.words
+    assert "Most surprising The claim memory" in page.words
+    assert "Published, not measured here" in page.words
+    assert "1.5 billion parameters on other data" in page.words
+
+
+def test_a_changed_verdict_changes_the_opening() -> None:
+    view = ledger()
+    claims = [
+        claim.model_copy(
+            update={"judgement": claim.judgement.model_copy(update={"verdict": "holds"})}
+        )
+        for claim in view.claims
+    ]
+    words = read(render_ledger(view.model_copy(update={"claims": tuple(claims)}), CATALOG)).words
+    assert "5 of 5 claims hold" in words
+    assert "Most surprising" not in words
+
+
+def test_ids_are_unique_and_links_lead_somewhere() -> None:
+    page = read(render_ledger(ledger(), CATALOG))
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    used = [v for _, n, v in page.attributes if n in ("aria-labelledby", "data-figure", "for")]
+    used += [v[1:] for _, n, v in page.attributes if n == "href"]
+    used += [v for _, n, v in page.attributes if n == "data-card"]
+    assert set(used) <= set(ids)
+
+
+def test_a_planted_slow_one_gets_its_exponent() -> None:
+    for planted in (0.5, 1.0, 2.0):
+        (found, *_) = saying(speed("slow", planted, serial=True))
+        assert found.estimate.value == pytest.approx(planted)
+    assert "1.6" in words_of([speed("attention", 1.6, serial=False)])
+
+
+def test_a_planted_memory_gets_the_reach_it_deserves() -> None:
+    assert told(saying(recall("lstm", 16))[0]) == "16"
+    assert told(saying(recall("lstm", 0))[0]) == "0"
+    assert told(saying(recall("lstm", 64))[0]) == "at least 64"
+    assert "at least 64" in words_of([recall("attention", 64)])
+    assert "at least 64" not in words_of([recall("attention", 32)])
+
+
+def test_a_gradient_gets_its_rate_and_half_life() -> None:
+    rate, life = saying(gradient("elman", 0.5))
+    assert rate.estimate.value == pytest.approx(0.5)
+    assert life.estimate.value == pytest.approx(1.0)
+    assert told(saying(gradient("elman", 1.1))[1]) == "does not fall"
+
+
+def test_what_is_not_finite_says_nothing_and_breaks_nothing() -> None:
+    broken = series("elman", "forward_seconds", "length", (1, 2, 4), (1.0, float("nan"), 2.0))
+    assert saying(broken) == []
+    assert "Forward seconds against length" in words_of([broken])
+    flat = series("elman", "gradient_norm", "distance", (0, 1, 2), (1.0, 0.0, 0.0))
+    assert "2 points at zero or below stand only on a linear axis" in words_of([flat])
+
+
+def test_the_newest_measuring_of_a_curve_is_shown() -> None:
+    words = words_of([recall("lstm", 8), recall("lstm", 64)])
+    assert "1 curve" in words
+    assert "at least 64" in words
+
+
+def test_looks_differ_inside_a_figure() -> None:
+    (group,) = groups([speed(f"model{i}", 1.0, serial=True) for i in range(9)])
+    looks = looks_of(group.series, ["elsewhere"] * 3)
+    assert len({look.colour.light for look in looks}) == 9
+    (group,) = groups([speed("lstm", 1.0, serial=True, variant=v) for v in ("loop", "fused")])
+    one, other = looks_of(group.series, ["lstm"])
+    assert one.colour == other.colour
+    assert one.dash != other.dash
+
+
+def test_diagrams_carry_the_measured_numbers() -> None:
+    found = measurements()
+    pair = timed_pair([one for one in found if one.kind == "series"], CATALOG)
+    assert pair is not None
+    assert (pair[0].series.label, pair[1].series.label) == ("lstm, loop", "attention")
+    assert pair[0].serial_steps == 7 * 2048
+    words = words_of(found)
+    assert "14,336 serial steps" in words
+    assert "12 serial steps" in words
+    assert "0.33" in words  # 0.8^5
+    assert "one wide step" not in words_of([gradient("elman", 0.8)])
+    assert "one wide step" in words
+    assert "Drawn with" not in words_of([recall("lstm", 8)])
+
+
+def test_a_run_keeps_its_page_and_gains_the_measurements() -> None:
+    plain, both = render_html(whole_view()), render_html(whole_view(), measurements())
+    assert "Training step seconds against length" not in plain
+    words = read(both).words
+    assert "No winner" in words
+    assert "Training step seconds against length" in words
+
+
+def test_hostile_words_stay_text() -> None:
+    evil = attention_map(0, 0).model_copy(update={"words": (NASTY,) * 11})
+    named = recall("lstm", 8).model_copy(update={"variant": NASTY})
+    html = render_measurements(NASTY, [evil, named], CATALOG)
+    assert "<script>alert" not in html
+    assert read(html).open == []
+
+
+def test_a_folder_is_drawn_by_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a run folder"):
+        page_of(tmp_path)
+    append_measurements(tmp_path / "measurements.jsonl", [recall("lstm", 8)])
+    assert "Accuracy against distance" in page_of(tmp_path)
+    before = digest_of(tmp_path)
+    append_measurements(tmp_path / "measurements.jsonl", [recall("lstm", 16)])
+    assert digest_of(tmp_path) != before
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[PageServer]:
+    append_measurements(tmp_path / "measurements.jsonl", [recall("lstm", 8)])
+    with PageServer(tmp_path) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def asked(server: PageServer, path: str, data: Any = None, **headers: str) -> str:
+    request = urllib.request.Request(server.address + path, data, headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def test_the_server_answers_and_notices_a_change(served: PageServer) -> None:
+    page = asked(served, "")
+    assert "connect-src 'self'" in page
+    assert "connect-src" not in render_measurements("static", [], CATALOG).split("<style>")[0]
+    state = asked(served, "state")
+    assert asked(served, "state") == state
+    append_measurements(served.folder / "measurements.jsonl", [speed("lstm", 1.0, serial=True)])
+    assert asked(served, "state") != state
+    assert "Training step seconds against length" in asked(served, "")
+
+
+def test_the_server_turns_strangers_away(served: PageServer) -> None:
+    assert served.server_address[0] == "127.0.0.1"
+    for path, data, headers, status in (
+        ("state", None, {"Host": "elsewhere.example"}, 403),
+        ("maps", b'{"text": "a"}', {"Content-Type": "text/plain"}, 400),
+        ("maps", b"[]", {"Content-Type": "application/json"}, 400),
+        ("plan.json", None, {}, 404),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as told_off:
+            asked(served, path, data, **headers)
+        assert told_off.value.code == status
+        told_off.value.close()
+
+
+def test_a_sentence_without_models_is_answered_in_words(served: PageServer) -> None:
+    raw = json.dumps({"text": "a b"}).encode()
+    said = json.loads(asked(served, "maps", raw, **{"Content-Type": "application/json"}))
+    assert said["maps"] == []
+    assert said["words"]
+    assert "1 to 200" in typed_maps(served.folder, " ")["words"]
