@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqarena.core.batch import own_inputs
+from seqarena.core.batch import Problem, own_inputs, random_batch
 from seqarena.core.errors import UserError
 from seqarena.measure.flow import GradientFlow, gradient_flow, influence, reaches, receptive_field
 from seqarena.models.build import build
@@ -85,6 +85,28 @@ def test_the_reach_is_the_one_that_the_mixer_states(name: str, options: dict[str
 
 def test_attention_reaches_everything_before_and_nothing_after() -> None:
     np.testing.assert_array_equal(reaches(made("attention"), TOKENS_T, 11), np.tri(24, dtype=bool))
+
+
+def test_what_is_too_faint_to_tell_is_not_reached() -> None:
+    # 0.45^k is below float64's 10^-16 of what it is added to from k = 50 on
+    model = made("elman")
+    tokens_T = torch.randint(11, (120,), generator=torch.Generator().manual_seed(1))
+    assert 5 < receptive_field(model, tokens_T, 11) < 100
+
+
+def test_pairs_are_looked_back_to_at_the_source_and_labels_have_one_row() -> None:
+    pairs = Problem(
+        form="pairs", num_outputs=11, vocab_size=11, source_vocab_size=11, causal=True,
+        max_length=7, max_source_length=7,
+    )  # fmt: skip
+    batch = random_batch(pairs, 1, length=7, seed=0)
+    batch = batch._replace(inputs_BT=batch.inputs_BT[:, :5], targets_BT=batch.targets_BT[:, :5])
+    for name in ("seq2seq_lstm", "transformer"):
+        model = build(name, problem=pairs, width=16, seed=0).double()
+        assert influence(model, batch).shape == (5, 7)
+    label = Problem(form="label", num_outputs=3, vocab_size=11, max_length=7)
+    model = build("gru", problem=label, width=16, seed=0).double()
+    assert influence(model, TOKENS_T[:7]).shape == (1, 7)
 
 
 def test_too_short_a_sequence_is_refused() -> None:

@@ -1,33 +1,40 @@
-"""How information flows through a model over tokens, whatever it is made of.
+"""How information flows through a model, whatever it is made of.
 
-    influence     ||J_ij|| with J_ij = d f_i / d e_j, f_i the logits at i, e_j the embedding
-                  at j, estimated by random projections: E ||d (v . f_i) / d e_j||^2 = ||J_ij||_F^2
-                  for v ~ N(0, 1). With rows that are made to sum to one, a recurrent network, a
-                  convolution and a state space can be looked at beside attention's weights.
-    gradient flow the same from the last position alone, against the distance k = T - 1 - j
-    receptive     which inputs change which outputs at all, by perturbation: exact, not estimated
+    influence     ||J_ij|| with J_ij = d f_i / d e_j, f_i the logits at i, e_j the vector of input
+                  j, estimated by random projections: E ||d (v . f_i) / d e_j||^2 = ||J_ij||_F^2
+                  for v ~ N(0, 1). With rows that are made to sum to one, a recurrent
+                  network, a convolution and a state space can be looked at beside attention
+    gradient flow d loss_T / d e_(T-k), the loss being that of the last answer; or the same of the
+                  answer itself, by projections
+    state flow    d s_T / d s_(T-k) of a state that keeps its size, through the state's interface
+    receptive     which inputs change the last answer at all, by perturbation: not estimated
 
-Everything reaches the embeddings through a hook on the table of tokens, so that stacks and whole
-systems are measured alike.
+The vectors e are what looking the tokens up gives, wherever a model does so, or the numbers that a
+model reads. Of pairs, they stand for the source.
 
-    T  positions    D  width of the embedding    V  outputs
+    N  positions read    R  answers (one for a label)    D  width of e    V  outputs
+    P  projections       S  numbers of a state
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
-from seqarena.core.batch import Batch
+from seqarena.core.batch import IGNORE, Batch, map_batch
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
+
+_NUMBERS_KEPT = 4_000_000  # of all states of all projections, which bounds memory
+_MOST_PROJECTIONS, _FEWEST_PROJECTIONS = 128, 8
 
 
 class GradientFlow(NamedTuple):
-    """Norms of d f_T / d e_(T-k) for k = 0 .. T - 1, and what they say."""
+    """Norms at distance k = 0 .. T - 1, and what they say."""
 
     norms_T: np.ndarray
     rate: float  # lambda of the line lambda^k that fits the logarithms best, from k = 1 on
@@ -41,82 +48,199 @@ class GradientFlow(NamedTuple):
         return "vanishing" if self.rate < 0.95 else "steady"
 
 
-def influence(model: Model, tokens_T: Tensor, *, draws: int = 8, seed: int = 0) -> np.ndarray:
-    """Norms of d f_i / d e_j, [T, T]: row i is an output, column j an input. One sequence."""
-    with _embeddings(model, tokens_T) as (outputs_TV, embedded_TD):
-        generator = torch.Generator().manual_seed(seed)
-        squares_TT = np.zeros((len(tokens_T), len(tokens_T)))
-        for output_V, squares_T in zip(outputs_TV, squares_TT):
-            for _ in range(draws):
-                v_V = torch.randn(output_V.shape, generator=generator, dtype=output_V.dtype)
-                squares_T += _squared_gradient(output_V, v_V, embedded_TD) / draws
-    return np.sqrt(squares_TT)
+def influence(model: Model, inputs: Tensor | Batch, *, draws: int = 8, seed: int = 0) -> np.ndarray:
+    """Norms of d f_i / d e_j, [R, N], for tokens [T] or a batch of one example."""
+    outputs_PRV, read = _answers(model, inputs, draws)
+    generator = torch.Generator().manual_seed(seed)
+    return np.stack([_norms(output_PV, read, generator) for output_PV in outputs_PRV.unbind(1)])
 
 
-def gradient_flow(model: Model, tokens_T: Tensor, *, draws: int = 8, seed: int = 0) -> GradientFlow:
-    """From the last position back to the first. Needs at least three positions."""
-    if len(tokens_T) < 3:
+def gradient_flow(
+    model: Model, inputs: Tensor | Batch, *, draws: int = 8, seed: int = 0
+) -> GradientFlow:
+    """From the last answer back to the first position. Needs at least three positions."""
+    if _read(_batch(inputs)).shape[1] < 3:
         raise UserError("the flow of gradients needs a sequence of at least three positions")
-    with _embeddings(model, tokens_T) as (outputs_TV, embedded_TD):
-        generator = torch.Generator().manual_seed(seed)
-        squares_T = np.zeros(len(tokens_T))
-        for _ in range(draws):
-            v_V = torch.randn(outputs_TV.shape[1], generator=generator, dtype=outputs_TV.dtype)
-            squares_T += _squared_gradient(outputs_TV[-1], v_V, embedded_TD) / draws
-    norms_T = np.sqrt(squares_T)[::-1]  # by distance
-    reached = np.flatnonzero(norms_T[1:] > 0) + 1
-    if len(reached) < 2:
-        return GradientFlow(norms_T, 0.0, 0.0)
-    slope = np.polyfit(reached, np.log(norms_T[reached]), 1)[0]
-    rate = float(np.exp(slope))
-    return GradientFlow(norms_T, rate, float(-np.log(2) / slope) if slope < 0 else np.inf)
+    outputs_PRV, read = _answers(model, inputs, draws)
+    norms_N = _norms(outputs_PRV[:, -1], read, torch.Generator().manual_seed(seed))
+    return _fitted(norms_N[::-1])
+
+
+def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False) -> GradientFlow:
+    """Norms of d loss_T / d e_(T-k): the loss of the last answer alone, as training has it. The
+    answer that is right comes from the batch's targets (of plain tokens: the first one). With
+    `parameters`, the gradients of the model's parameters are left in place as well."""
+    batch = _batch(inputs)
+    asked_BT = torch.full_like(batch.targets_BT, IGNORE)
+    asked_BT[:, -1] = batch.targets_BT[:, -1]
+
+    def run(caught: Batch) -> Tensor:
+        return model.loss(caught, _cross_entropy)
+
+    loss, read = _traced(model, batch._replace(targets_BT=asked_BT), run)
+    squares_N = _squares(loss, read)
+    if parameters:
+        model.zero_grad()
+        loss.backward()
+    return _fitted(np.sqrt(squares_N)[::-1])
+
+
+def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
+    """||d s_T / d s_(T-k)||_F / ||I||_F, that is the root mean square of the Jacobian's singular
+    values: never above its spectral norm, and 1 at k = 0. Also the number P of projections; where
+    it is that of the state's numbers the norms are exact.
+
+    `model` maps (tokens [B, T], state) to (anything, state) and has `initial_state`.
+    """
+    model.eval()
+    size = sum(tensor.numel() for tensor in state_tensors(model.initial_state(1)))
+    kept = _NUMBERS_KEPT // max(1, size * len(tokens_T))
+    draws = min(size, max(_FEWEST_PROJECTIONS, min(_MOST_PROJECTIONS, kept)))
+    state, states = model.initial_state(draws), []
+    with torch.enable_grad():
+        for token in tokens_T:
+            _, state = model(token.expand(draws, 1), state)
+            states.append([x for x in state_tensors(state) if x.requires_grad])
+    if not states[-1]:
+        return _fitted(np.zeros(len(tokens_T))), draws
+    rows_PS = _projections(draws, sum(x[0].numel() for x in states[-1]), seed).to(states[-1][0])
+    splits = rows_PS.split([x[0].numel() for x in states[-1]], 1)
+    along = [v.reshape(x.shape) for v, x in zip(splits, states[-1])]
+    earlier = [x for tensors in states[:-1] for x in tensors]
+    gradients = iter(torch.autograd.grad(states[-1], earlier, along, allow_unused=True))
+    squares = [
+        sum(float(g.double().square().sum()) for _ in tensors if (g := next(gradients)) is not None)
+        for tensors in states[:-1]
+    ]
+    squares.append(float(rows_PS.double().square().sum()))  # k = 0, the identity
+    return _fitted(np.sqrt(np.array(squares[::-1]) / squares[-1])), draws
 
 
 def reaches(model: Model, tokens_T: Tensor, vocab_size: int) -> np.ndarray:
     """[T, T] of truth: whether output i changes when token j is replaced by another."""
+    return _changes(model, _batch(tokens_T), vocab_size).T
+
+
+def receptive_field(model: Model, inputs: Tensor | Batch, vocab_size: int) -> int:
+    """How many positions back the last answer sees (the last position not counted), by
+    perturbation: the exact reach where the sequence is longer than that, as far as what comes from
+    so far can still be told in the model's own precision."""
+    seen_N = _changes(model, _batch(inputs), vocab_size)[:, -1]
+    return len(seen_N) - 1 - int(np.flatnonzero(seen_N)[0]) if seen_N.any() else 0
+
+
+def _changes(model: Model, batch: Batch, vocab_size: int) -> np.ndarray:
+    """[N, R] of truth: whether answer r changes with what stands at position n."""
     model.eval()
-    length = len(tokens_T)
-    changed_TT = tokens_T.repeat(length, 1)
+    read_1N = _read(batch)
+    length = read_1N.shape[1]
+    changed = read_1N.repeat(length, *[1] * (read_1N.dim() - 1))
     diagonal = torch.arange(length)
-    changed_TT[diagonal, diagonal] = (tokens_T + 1) % vocab_size
+    other_N = read_1N[0] + 1
+    changed[diagonal, diagonal] = other_N if other_N.is_floating_point() else other_N % vocab_size
+    # as many rows as there are changed ones: sums are rounded by the shape of a product
+    same = _copies(batch, length)
+    after = same._replace(**{"inputs_BT" if batch.source_BS is None else "source_BS": changed})
     with torch.no_grad():
-        before_TV = model.answer(Batch(tokens_T[None], tokens_T[None]))[0]
-        after_TTV = model.answer(Batch(changed_TT, changed_TT))  # row j: token j replaced
-    return (after_TTV != before_TV).any(-1).T.cpu().numpy()
+        return (model.answer(after) != model.answer(same)).any(-1).cpu().numpy()
 
 
-def receptive_field(model: Model, tokens_T: Tensor, vocab_size: int) -> int:
-    """How many positions back the last output sees (itself not counted): the exact reach where the
-    sequence is longer than that, by perturbation."""
-    seen_T = reaches(model, tokens_T, vocab_size)[-1]
-    return len(tokens_T) - 1 - int(np.flatnonzero(seen_T)[0]) if seen_T.any() else 0
+def _answers(
+    model: Model, inputs: Tensor | Batch, copies: int
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Answers [P, R, V] to P copies of an example, and the vectors [P, N, D] that they depend on:
+    one backward pass then serves P projections."""
+    return _traced(model, _copies(_batch(inputs), copies), model.answer)
 
 
-def _squared_gradient(output_V: Tensor, v_V: Tensor, embedded_TD: Tensor) -> np.ndarray:
-    (gradient_TD,) = torch.autograd.grad(
-        (output_V * v_V.to(output_V.device)).sum(), embedded_TD, retain_graph=True
-    )
-    return gradient_TD.double().square().sum(-1).squeeze(0).cpu().numpy()
+def _copies(batch: Batch, count: int) -> Batch:
+    return map_batch(lambda x: x.repeat(count, *[1] * (x.dim() - 1)), batch)
 
 
-@contextmanager
-def _embeddings(model: Model, tokens_T: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Outputs [T, V] of one sequence and the embeddings [1, T, D] that they depend on."""
+def _traced(model: Model, batch: Batch, run: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What `run` gives, and the vectors [P, N, D] to differentiate it by."""
     model.eval()
-    tables = [m for m in model.modules() if isinstance(m, nn.Embedding)]
-    table = max(tables, key=lambda m: m.num_embeddings, default=None)
-    if table is None:
-        raise UserError(f"{type(model).__name__} has no embedding of tokens to look back to")
-    caught: list[Tensor] = []
+    read = _read(batch)
+    with torch.enable_grad():
+        if read.is_floating_point():
+            read = read.to(next(model.parameters()).dtype).clone().requires_grad_()
+            return run(batch._replace(inputs_BT=read)), (read,)
+        with _LookUp(read) as look_up:
+            found = run(batch)
+    if not look_up.vectors:
+        raise UserError(f"{type(model).__name__} looks no token up: nothing to look back to")
+    return found, tuple(look_up.vectors)
 
-    def catch(_: nn.Module, __: object, embedded: Tensor) -> Tensor:
-        caught.append(embedded.detach().requires_grad_())
-        return caught[-1]
 
-    handle = table.register_forward_hook(catch)
-    try:
-        with torch.enable_grad():
-            outputs_BTV = model.answer(Batch(tokens_T[None], tokens_T[None]))
-        yield outputs_BTV[0], caught[0]
-    finally:
-        handle.remove()
+class _LookUp(TorchFunctionMode):
+    """Makes a leaf of the vectors that stand for the tokens [P, N], read in order or backwards."""
+
+    def __init__(self, tokens_PN: Tensor) -> None:
+        super().__init__()
+        self.tokens_PN = tokens_PN
+        self.vectors: list[Tensor] = []  # [P, N, D] in the order of the tokens
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if func is not F.embedding:
+            return found
+        if torch.equal(args[0], self.tokens_PN):
+            self.vectors.append(found.detach().requires_grad_())
+            return self.vectors[-1]
+        if torch.equal(args[0], self.tokens_PN.flip(1)):
+            self.vectors.append(found.detach().flip(1).requires_grad_())
+            return self.vectors[-1].flip(1)
+        return found
+
+
+def _norms(output_PV: Tensor, read: tuple[Tensor, ...], generator: torch.Generator) -> np.ndarray:
+    """Norms of d output / d e_n, [N], by a random projection of each of P copies."""
+    v_PV = torch.randn(output_PV.shape, generator=generator, dtype=output_PV.dtype)
+    squares_N = _squares((output_PV * v_PV.to(output_PV.device)).sum(), read)
+    return np.sqrt(squares_N / len(output_PV))
+
+
+def _squares(value: Tensor, read: tuple[Tensor, ...]) -> np.ndarray:
+    """Squared norms of d value / d e_n, [N], summed over copies. The graph stays."""
+    gradients = torch.autograd.grad(value, read, retain_graph=True, allow_unused=True)
+    squares_N = torch.zeros(read[0].shape[1], dtype=torch.float64, device=value.device)
+    for gradient_PND in gradients:
+        if gradient_PND is not None:
+            squares_N += gradient_PND.double().flatten(2).square().sum((0, 2))
+    return squares_N.cpu().numpy()
+
+
+def _projections(count: int, size: int, seed: int) -> Tensor:
+    """Orthonormal rows [P, S]: the identity where there are as many as directions."""
+    if count >= size:
+        return torch.eye(count, dtype=torch.float64)[:, :size]
+    generator = torch.Generator().manual_seed(seed)
+    random_SP = torch.randn(size, count, generator=generator, dtype=torch.float64)
+    return torch.linalg.qr(random_SP).Q.T.contiguous()
+
+
+def _fitted(norms_T: np.ndarray) -> GradientFlow:
+    reached = np.flatnonzero(norms_T[1:] > 0) + 1
+    if len(reached) < 2:
+        return GradientFlow(norms_T, 0.0, 0.0)
+    slope = np.polyfit(reached, np.log(norms_T[reached]), 1)[0]
+    return GradientFlow(
+        norms_T, float(np.exp(slope)), float(-np.log(2) / slope) if slope < 0 else np.inf
+    )
+
+
+def _batch(inputs: Tensor | Batch) -> Batch:
+    if isinstance(inputs, Batch):
+        return inputs
+    return Batch(inputs[None], inputs.roll(-1)[None])
+
+
+def _read(batch: Batch) -> Tensor:
+    """What is looked back to: the source of pairs, else the inputs."""
+    return batch.inputs_BT if batch.source_BS is None else batch.source_BS
+
+
+def _cross_entropy(logits_BTV: Tensor, batch: Batch) -> Tensor:
+    return F.cross_entropy(
+        logits_BTV.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORE
+    )

@@ -17,6 +17,7 @@ learned positions belong to the embedding, not here.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -54,7 +55,15 @@ class KeyValueCache(NamedTuple):
     lengths_B: Tensor | None = None
 
 
-class Attention(Mixer):
+class Watched:
+    """What can show the weights of its softmax: where `watcher` is set, each call hands it the
+    weights a_BHTC, written out beside the algorithm that gives the output. Where it is None, no
+    weight is written out."""
+
+    watcher: Callable[[Tensor], None] | None = None
+
+
+class Attention(Watched, Mixer):
     """Softmax attention over all positions up to the query's own, or over all (encoders)."""
 
     Config = AttentionConfig
@@ -95,16 +104,21 @@ class Attention(Mixer):
         starts_B: Tensor | None,
         lengths_B: Tensor | None,
     ) -> Tensor:
-        return ops.attention(
-            q_BHTE,
-            k_BGCE,
-            v_BGCE,
-            self.algorithm,
-            causal=self.causal,
-            starts_B=starts_B,
-            lengths_B=lengths_B,
-            slopes_H=self.slopes_H,
-        )
+        def attend(values: Tensor, algorithm: str) -> Tensor:
+            return ops.attention(
+                q_BHTE,
+                k_BGCE,
+                values,
+                algorithm,
+                causal=self.causal,
+                starts_B=starts_B,
+                lengths_B=lengths_B,
+                slopes_H=self.slopes_H,
+            )
+
+        if self.watcher is not None:
+            self.watcher(attend(slot_values(k_BGCE), "explicit"))
+        return attend(v_BGCE, self.algorithm)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> KeyValueCache | None:
         if not self.causal:
@@ -206,6 +220,12 @@ class HeadProjections(nn.Module):
     def cache_bytes(self, slots: int) -> int:
         """Of keys and values for `slots` positions of one sequence."""
         return 2 * self.num_groups * slots * self.features * self.inward.weight.element_size()
+
+
+def slot_values(k_BGCE: Tensor) -> Tensor:
+    """Values [B, G, C, C] whose weighted means are the weights themselves: a one at c for slot c."""
+    B, G, C, _ = k_BGCE.shape
+    return torch.eye(C, dtype=k_BGCE.dtype, device=k_BGCE.device).expand(B, G, C, C)
 
 
 def next_position(cache: KeyValueCache | None) -> int | Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention import HeadProjections
+from seqarena.mixers.attention import HeadProjections, Watched, slot_values
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops.attention import window_attention
 from seqarena.ops.padding import take_last
@@ -43,8 +43,9 @@ class WindowState(NamedTuple):
     position: int | Tensor  # real positions so far; [B] once padding made rows differ
 
 
-class SlidingWindow(Mixer):
-    """Softmax attention over the last W positions."""
+class SlidingWindow(Watched, Mixer):
+    """Softmax attention over the last W positions. Slots of its weights: W - 1 of history, free
+    before the sequence's start, then those of the call."""
 
     Config = SlidingWindowConfig
     algorithms = ("explicit", "banded")
@@ -78,6 +79,12 @@ class SlidingWindow(Mixer):
             empty = max(0, history - position)
         else:
             empty = (history - position).clamp(min=0)
+        if self.watcher is not None:
+            ones_BCGC = slot_values(k_BCGE.transpose(1, 2)).transpose(1, 2)
+            weights_BTHC = window_attention(
+                q_BTHE, k_BCGE, ones_BCGC, self.window, "explicit", empty
+            )
+            self.watcher(weights_BTHC.transpose(1, 2))
         y_BTHE = window_attention(q_BTHE, k_BCGE, v_BCGE, self.window, self.algorithm, empty)
         ends_B = None if lengths_B is None else history + lengths_B
         k_BCGE, v_BCGE = take_last(k_BCGE, ends_B, history), take_last(v_BCGE, ends_B, history)

@@ -23,10 +23,12 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.attention import (
     HeadProjections,
     KeyValueCache,
+    Watched,
     empty_cache,
     extend_cache,
     filled,
     next_position,
+    slot_values,
 )
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops.attention import strided_attention
@@ -44,7 +46,7 @@ class SparseAttentionConfig(MixerConfig):
     bias: bool = False
 
 
-class SparseAttention(Mixer):
+class SparseAttention(Watched, Mixer):
     """Softmax attention over a local window and every `stride`-th position before it."""
 
     Config = SparseAttentionConfig
@@ -74,6 +76,11 @@ class SparseAttention(Mixer):
         cache = extend_cache(state, k_BGTE, v_BGTE, lengths_B)
         k_BGCE, v_BGCE = filled(cache)
         starts_B = None if state is None else state.lengths_B
+        if self.watcher is not None:
+            ones_BGCC = slot_values(k_BGCE)
+            self.watcher(
+                strided_attention(q_BHTE, k_BGCE, ones_BGCC, self.stride, "explicit", starts_B)
+            )
         y_BHTE = strided_attention(q_BHTE, k_BGCE, v_BGCE, self.stride, self.algorithm, starts_B)
         return self.projections.merge(y_BHTE.transpose(1, 2)), cache
 

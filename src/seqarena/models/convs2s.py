@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
+from seqarena.mixers.attention import Watched
 from seqarena.mixers.base import Complexity
 from seqarena.models.causal_system import real_positions
 from seqarena.models.model import System, SystemOptions
@@ -108,7 +109,7 @@ class Words(nn.Module):
         return x_BTD + self.positions(index_T)
 
 
-class Attention(nn.Module):
+class Attention(Watched, nn.Module):
     """One step of the multi-step attention."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -127,7 +128,10 @@ class Attention(nn.Module):
             lowest = torch.finfo(scores_BTS.dtype).min
             scores_BTS = scores_BTS.masked_fill(~source.mask_BS[:, None], lowest)
             scale = source.mask_BS.sum(1).to(scores_BTS.dtype).sqrt()[:, None, None]
-        context_BTD = scores_BTS.softmax(-1) @ source.values_BSD * scale
+        weights_BTS = scores_BTS.softmax(-1)
+        if self.watcher is not None:
+            self.watcher(weights_BTS[:, None])
+        context_BTD = weights_BTS @ source.values_BSD * scale
         return (self.outward(context_BTD) + y_BTC) * HALF
 
 

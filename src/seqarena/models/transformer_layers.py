@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.mixers.attention import KeyValueCache, extend_cache, filled
+from seqarena.mixers.attention import KeyValueCache, Watched, extend_cache, filled, slot_values
 from seqarena.models.channel_mixers import GatedMLP
 from seqarena.models.model import SystemOptions
 from seqarena.ops import attention as ops
@@ -105,7 +105,7 @@ class Residual(nn.Module):
         return x_BTD if self.pre else self.norm(x_BTD)
 
 
-class _Heads(nn.Module):
+class _Heads(Watched, nn.Module):
     """Sizes and projections that both kinds of attention share; no biases, as in the paper."""
 
     def __init__(self, width: int, options: TransformerOptions) -> None:
@@ -146,6 +146,9 @@ class SelfAttention(_Heads):
 
     def all_see_all(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         q, k, v = self._project(x_BTD, 0)
+        if self.watcher is not None:
+            ones = slot_values(k)
+            self.watcher(ops.attention(q, k, ones, "explicit", causal=False, lengths_B=lengths_B))
         return self.merge(ops.attention(q, k, v, "fused", causal=False, lengths_B=lengths_B))
 
     def each_sees_the_past(
@@ -153,7 +156,10 @@ class SelfAttention(_Heads):
     ) -> tuple[Tensor, KeyValueCache]:
         q, k, v = self._project(x_BTD, 0 if cache is None else cache.length)
         cache = extend_cache(cache, k, v, None)
-        return self.merge(ops.attention(q, *filled(cache), "fused")), cache
+        k, v = filled(cache)
+        if self.watcher is not None:
+            self.watcher(ops.attention(q, k, slot_values(k), "explicit"))
+        return self.merge(ops.attention(q, k, v, "fused")), cache
 
     def room(self, batch_size: int, max_length: int) -> KeyValueCache:
         """An empty cache for `max_length` positions."""
@@ -190,6 +196,8 @@ class CrossAttention(_Heads):
     def forward(self, x_BTD: Tensor, memory: tuple[Tensor, Tensor], real_BS: Tensor) -> Tensor:
         q_BHTE = self.queries(x_BTD)
         mask_B11S = real_BS[:, None, None]
+        if self.watcher is not None:
+            self.watcher(ops.attention_weights(q_BHTE, memory[0], mask_B11S))
         return self.merge(F.scaled_dot_product_attention(q_BHTE, *memory, attn_mask=mask_B11S))
 
 
