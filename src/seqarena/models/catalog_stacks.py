@@ -43,8 +43,8 @@ STACKS = (
     Architecture(
         "lstm_chrono", "LSTM with chrono initialisation", "recurrent", 2018,
         "Tallec and Ollivier 2018",
-        "bare LSTM layers whose gates start out remembering for up to 256 positions",
-        (_mixer(_LSTM, initialisation="chrono", max_time_steps=256),),
+        "bare LSTM layers whose gates start out remembering for up to 128 positions",
+        (_mixer(_LSTM, initialisation="chrono", max_time_steps=128),),
         {"norm": "none", "residual": False, "channel_mixer": "none"},
     ),
     Architecture(
