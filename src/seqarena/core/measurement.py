@@ -66,7 +66,8 @@ class Map(Config):
     architecture: str
     variant: str = ""
     words: tuple[str, ...]  # the tokens, as people read them
-    weights: tuple[tuple[float, ...], ...]  # [T, T]; rows sum to one
+    columns: tuple[str, ...] = ()  # what is read, where it is another text: the source of pairs
+    weights: tuple[tuple[float, ...], ...]  # one row a word, one column a word; rows sum to one
     layer: int | None = None  # of attention: where the weights stand
     head: int | None = None
     settings: dict[str, Any] = {}
@@ -130,4 +131,4 @@ def _place(found: Measurement) -> tuple[Any, ...]:
     own = (found.kind, found.measurement, found.architecture, found.variant)
     if isinstance(found, Series):
         return (*own, found.quantity, found.axis)
-    return (*own, found.words, found.layer, found.head)
+    return (*own, found.words, found.columns, found.layer, found.head)

@@ -22,7 +22,7 @@ report the mean cross-entropy.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
 from seqarena.data.corpora import Corpus, load_corpus
 from seqarena.data.splits import Splits, split_text
-from seqarena.data.tokenizers import Tokenizer, train_tokenizer
+from seqarena.data.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
 
@@ -181,6 +181,11 @@ class LanguageTask(Task):
             f"sequence_length {self.sequence_length} is too long for this text "
             f"({len(self._tokens[name])} tokens in the {name} split): {remedy}"
         )
+
+
+def stored_tokenizer(artifacts: Mapping[str, str]) -> Tokenizer:
+    """The tokenizer that a checkpoint carries (see LanguageTask.artifacts)."""
+    return tokenizer_from_json(artifacts["tokenizer"])
 
 
 def position_ranges(length: int) -> list[tuple[int, int]]:
