@@ -51,6 +51,7 @@ def claims(
         return
     from rich.console import Console
 
+    from seqarena.arena.claims.ledger import CLAIMS
     from seqarena.arena.claims.read import read_ledger
 
     scale: Scale = "full" if full else "quick"
@@ -58,7 +59,7 @@ def claims(
     folder = runs / f"claims-{scale}"
     console = Console(stderr=json)
     failed = _measure(console, folder, chosen, scale, jobs)
-    view = read_ledger(folder, scale)
+    view = read_ledger(folder, scale, CLAIMS)
     page = _write_page(folder, view)
     if json:
         sys.stdout.write(view.model_dump_json(indent=1) + "\n")

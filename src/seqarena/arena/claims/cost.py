@@ -6,7 +6,7 @@ from seqarena.arena.claims.claim import Claim, Part, Scale
 from seqarena.arena.claims.judging import curve, difference, judgement, last, verdict
 from seqarena.arena.claims.measuring import part
 from seqarena.arena.claims.memory import LOSES, lookup
-from seqarena.arena.claims.recurrence import FLAT, by_formula, chains, training_speed
+from seqarena.arena.claims.recurrence import BEYOND, FLAT, by_formula, chains, training_speed
 from seqarena.core.estimates import at, exponent, mean
 from seqarena.core.ledger import Judgement
 from seqarena.core.measurement import Measurement, Series
@@ -131,7 +131,7 @@ STEP = 1.2  # an exponent of seconds up to which a cost counts as linear
 
 def judge_state_space(records: Sequence[Measurement]) -> Judgement:
     seconds = {
-        name: exponent(curve(records, "training_step_seconds", name), beyond=128)
+        name: exponent(curve(records, "training_step_seconds", name), beyond=BEYOND)
         for name in ("s4d", "mamba")
     }
     steps = exponent(by_formula(curve(records, "dependent_operations", "mamba", "scan")))
@@ -154,7 +154,7 @@ STATE_SPACE = Claim(
     source="Gu et al. 2022 (S4D); Gu and Dao 2023 (Mamba)",
     experiment="Seconds of training steps by length, alone on the machine, and serial steps of "
     "Mamba's scan by its formula.",
-    criterion=f"Holds when from 128 positions on both exponents of the seconds are at most {STEP} "
+    criterion=f"Holds when from {BEYOND} positions on both exponents of the seconds are at most {STEP} "
     "and serial steps grow with at most 0.5. Within limits when the seconds alone do.",
     parts=_state_space_parts,
     judge=judge_state_space,

@@ -17,7 +17,7 @@ def _remembering(scale: Scale, *architectures: str) -> list[Part]:
     """Repeat three symbols out of eight after a blank stretch; a model trained at each distance."""
     quick = scale == "quick"
     return [
-        part("recall:recall", 60 if quick else 3600, architecture=name, task="copying",
+        part("recall:recall", 50 if quick else 3600, architecture=name, task="copying",
              distances=[5, 10, 20, 40, 80] if quick else [5, 10, 20, 40, 80, 160, 320, 640, 1000],
              steps=250 if quick else 4000, width=64, depth=1,
              learning_rates=[3e-3] if quick else [1e-3, 3e-3, 1e-2],
@@ -117,7 +117,7 @@ NEAR = 0.1  # in accuracy
 def _drawn_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("recall:recall", 60 if quick else 1800, architecture=name, task="text_copy",
+        part("recall:recall", 50 if quick else 1800, architecture=name, task="text_copy",
              distances=[9, 39, 89, 189], steps=200 if quick else 4000, width=64, depth=2,
              learning_rates=[3e-3] if quick else [1e-3, 3e-3],
              seeds=[0, 1] if quick else [0, 1, 2, 3, 4])

@@ -116,7 +116,8 @@ def _keep(folder: Path, part: Part, outcome: _Outcome) -> Happening:
 
 
 def _begin() -> None:
-    """Of a worker: Ctrl-C is the parent's, and without a parent it ends."""
+    """Of a worker: one thread; Ctrl-C is the parent's, and without a parent it ends."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch is not loaded yet
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -130,9 +131,6 @@ def _begin() -> None:
 
 def _call(part: Part) -> _Outcome:
     """In a worker: the part's measurements as lines, or why there are none."""
-    import torch
-
-    torch.set_num_threads(1)
     start = time.perf_counter()
     try:
         lines = [found.model_dump_json() for found in part.run()]

@@ -115,7 +115,7 @@ ANSWERS, GAINS = 0.9, 0.05
 def _hop_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("experiments:questions", 90 if quick else 3600, hops=[1, 2, 3],
+        part("experiments:questions", 70 if quick else 3600, hops=[1, 2, 3],
              steps=500 if quick else 6000, seeds=[0, 1] if quick else [0, 1, 2, 3, 4],
              width=20 if quick else 50, learning_rates=[1e-2])
     ]  # fmt: skip

@@ -1,0 +1,255 @@
+"""Records made up for the tests of the ledger: for each claim, some that make it hold and some
+that do not."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seqarena.core.measurement import Machine, Measurement, Point, Series
+
+MACHINE = Machine(
+    processor="a processor", device="cpu", dtype="float32", threads=1, torch_version="2",
+    seqarena_version="0", code_digest="0", measured_at="2026-01-01T00:00:00+00:00",
+)  # fmt: skip
+Y = float | tuple[float, ...]
+
+
+def series(
+    quantity: str,
+    architecture: str,
+    values: Mapping[float, Y],
+    variant: str = "",
+    device: str = "cpu",
+    **baselines: tuple[float, ...],
+) -> Series:
+    """A curve through `values`; several numbers at one x are its repeats."""
+    return Series(
+        measurement="planted",
+        quantity=quantity,
+        axis="x",
+        architecture=architecture,
+        variant=variant,
+        points=tuple(
+            Point(x=x, repeats=y if isinstance(y, tuple) else (y,)) for x, y in values.items()
+        ),
+        baselines={name.replace("_", " "): found for name, found in baselines.items()},
+        machine=MACHINE.model_copy(update={"device": device}),
+    )
+
+
+def power(
+    quantity: str, architecture: str, exponent: float, variant: str = "", at: Any = (256, 512, 1024)
+) -> Series:
+    """y = x^exponent."""
+    return series(quantity, architecture, {x: float(x) ** exponent for x in at}, variant)
+
+
+def rate(architecture: str, decay: float, variant: str = "", line: float | None = None) -> Series:
+    """A gradient that falls by `decay` a step, and the texts' line."""
+    found = series(
+        "gradient_norm", architecture, {k: decay**k for k in range(10)}, variant
+    )  # fmt: skip
+    lines = {} if line is None else {"lambda^k": tuple(line**k for k in range(10))}
+    return found.model_copy(update={"baselines": lines})
+
+
+def chain(architecture: str, exponent: float, formula: float = 1.0) -> Series:
+    found = power("dependent_operations", architecture, exponent)
+    steps = tuple(p.x**formula for p in found.points)
+    return found.model_copy(
+        update={"baselines": {"serial steps by formula": steps}, "variant": "scan"}
+    )
+
+
+def _serial(recurrent: float, scan: float) -> list[Measurement]:
+    return [
+        *(chain(name, recurrent) for name in ("elman", "lstm", "gru")),
+        chain("mingru", 0, scan), chain("attention", 0),
+    ]  # fmt: skip
+
+
+def _time(lstm: float, attention: float) -> list[Measurement]:
+    return [
+        power("training_step_seconds", "lstm", lstm),
+        power("training_step_seconds", "attention", attention),
+    ]
+
+
+def _layers(one: str, other: str, work: float, seconds: float) -> list[Measurement]:
+    return [
+        series("mixer_flops", one, {64: work}), series("mixer_flops", other, {64: 1.0}),
+        series("mixer_parameters", one, {64: work}), series("mixer_parameters", other, {64: 1.0}),
+        series("mixer_seconds", one, {64: (seconds, seconds)}),
+        series("mixer_seconds", other, {64: (1.0, 1.0)}),
+    ]  # fmt: skip
+
+
+def _gru(bits: Y, parameters: float) -> list[Measurement]:
+    return [
+        *_layers("gru", "lstm", parameters, 1.0),
+        series("bits_per_byte", "gru", {1: bits}),
+        series("bits_per_byte", "lstm", {1: (2.0, 2.01, 2.02)}),
+    ]
+
+
+def _powers(rates: Callable[[float], float]) -> list[Measurement]:
+    from seqarena.arena.claims.gradients import RADII
+
+    return [rate("elman", rates(r), f"radius {r:g}", line=0.8 * r) for r in RADII]
+
+
+def _rates(**rates: float) -> list[Measurement]:
+    return [*(rate(name, found) for name, found in rates.items())]
+
+
+def _reach(one: str, far: float, other: str, near: float) -> list[Measurement]:
+    def up_to(name: str, limit: float) -> Series:
+        grid = (5, 10, 20, 40, 80, 160, 640)
+        return series("accuracy", name, {d: (1.0, 1.0) if d <= limit else (0.2, 0.3) for d in grid})
+
+    return [up_to(one, far), up_to(other, near)]
+
+
+def _drawn(off: float) -> list[Measurement]:
+    from seqarena.arena.claims.memory import DRAWN
+
+    return [
+        series("accuracy", name, {d: line(d) - off for d in (9.0, 39.0, 89.0)})
+        for name, line in DRAWN.items()
+    ]
+
+
+def _pairs(**most: float) -> list[Measurement]:
+    return [
+        series("accuracy", name, {2: (1.0, 1.0, 1.0), 16: (y, y + 0.01, y - 0.01)})
+        for name, y in most.items()
+    ]
+
+
+def _parity(attention: float) -> list[Measurement]:
+    return [
+        series("accuracy", name, {40: 1.0, 80: y, 256: y}, guesser=(0.5, 0.5, 0.5))
+        for name, y in (("lstm", 1.0), ("attention", attention))
+    ]
+
+
+def _positions(worse: float) -> list[Measurement]:
+    return [
+        series("bits_per_byte", name, {32: (3.0, 3.0), 512: (3.0 * worse, 3.0 * worse)})
+        for name in ("attention_sinusoidal", "attention", "attention_alibi")
+    ]
+
+
+def _norms(post: float) -> list[Measurement]:
+    return [
+        series("bits_per_byte", "attention", {1: (3.0, 3.1), 8: (y, y + 0.01)}, variant)
+        for variant, y in (("pre-norm", 2.9), ("post-norm", post))
+    ]
+
+
+def _heads(trained: float) -> list[Measurement]:
+    return [
+        series("head_divergence_bits", "attention", {1: (y, y + 0.001), 2: (0.05, 0.06)}, variant)
+        for variant, y in (("initial", 0.1), ("trained", trained))
+    ]
+
+
+def quadratic_memory(explicit: float, fused: float, lstm: float) -> list[Measurement]:
+    return [
+        power("peak_training_bytes", "attention", explicit, "explicit", (512, 1024, 2048)),
+        power("peak_training_bytes", "attention", fused, "fused", (512, 1024, 2048)),
+        power("peak_training_bytes", "lstm", lstm, "fused", (512, 1024, 2048)),
+        power("state_bytes", "attention", 1, "fused"),
+        power("state_bytes", "lstm", 0, "fused"),
+    ]
+
+
+def _shares(lstm: float, attention: float, device: str) -> list[Measurement]:
+    return [
+        series("share_of_peak", name, {64: y}, "batch 8", device)
+        for name, y in (("lstm", lstm), ("attention", attention))
+    ]
+
+
+def _state_space(seconds: float, steps: float) -> list[Measurement]:
+    return [
+        power("training_step_seconds", "s4d", seconds),
+        power("training_step_seconds", "mamba", seconds),
+        chain("mamba", 0, steps),
+    ]
+
+
+def _cheap(cost: float, recall: float) -> list[Measurement]:
+    return [
+        power("forward_seconds", "attention", 1.8),
+        power("forward_seconds", "linear_attention", cost),
+        power("forward_seconds", "sparse_attention", cost),
+        *_pairs(attention=1.0, linear_attention=recall, sparse_attention=recall),
+    ]
+
+
+def _translation(right: float, seconds: float) -> list[Measurement]:
+    return [
+        series("exact_match", "rnnsearch", {100: (right, right + 0.01)}),
+        series("exact_match", "seq2seq_gru", {100: (0.1, 0.11)}),
+        series("training_step_seconds", "rnnsearch", {64: (seconds, seconds)}),
+        series("training_step_seconds", "seq2seq_gru", {64: (1.0, 1.0)}),
+    ]
+
+
+def _convolution(reaches: tuple[float, ...], exponent: float) -> list[Measurement]:
+    return [
+        series("reach_positions", "conv", dict(enumerate(reaches, start=1))),
+        series("reach_positions", "attention", {1: 79.0}),
+        chain("conv", exponent),
+    ]
+
+
+def _hops(most: float) -> list[Measurement]:
+    values: dict[float, Y] = {1: (0.5, 0.51), 2: (0.6, 0.61), 3: (most, most + 0.01)}
+    usual = (0.2, 0.2, 0.2)
+    return [series("accuracy", "memory_network", values, most_usual_answer=usual)]
+
+
+def _sizes(attention: float, at_most: float) -> list[Measurement]:
+    sizes = (1e4, 3e4, 1e5)
+
+    def bits(slope: float, end: float) -> dict[float, Y]:
+        return {n: (end * (n / 1e5) ** slope, end * (n / 1e5) ** slope + 0.001) for n in sizes}
+
+    return [
+        series("bits_per_byte", "attention", bits(attention, at_most)),
+        series("bits_per_byte", "lstm", bits(-0.1, 2.5)),
+    ]
+
+
+# claim -> records that make it hold, records that make it not hold
+PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
+    "serial-steps": (_serial(1, 1), _serial(0.3, 0.2)),
+    "training-time": (_time(1, 0.1), _time(0.9, 1.0)),
+    "bidirectional-cost": (
+        _layers("bi_lstm", "lstm", 2.1, 2.0), _layers("bi_lstm", "lstm", 3.0, 2.0)
+    ),
+    "gru-lstm": (_gru((2.0, 2.01, 2.021), 0.75), _gru((2.5, 2.51, 2.52), 0.75)),
+    "gradient-power": (_powers(lambda r: 0.8 * r), _powers(lambda r: 0.4 * r)),
+    "gating": (_rates(elman=0.5, lstm=0.99, gru=0.98), _rates(elman=0.9, lstm=0.9, gru=0.9)),
+    "constant-path": (
+        [*_rates(attention=0.999, elman=0.5, lstm=0.8), chain("attention", 0)],
+        [*_rates(attention=0.7, elman=0.5, lstm=0.8), chain("attention", 1)],
+    ),
+    "vanilla-context": (_reach("elman", 10, "irnn", 20), _reach("elman", 80, "irnn", 20)),
+    "lstm-context": (_reach("lstm", 160, "elman", 10), _reach("lstm", 10, "elman", 10)),
+    "copy-curves": (_drawn(0.05), _drawn(0.3)),
+    "state-bottleneck": (_pairs(attention=0.98, lstm=0.3), _pairs(attention=0.98, lstm=0.98)),
+    "attention-always": (_parity(0.99), _parity(0.52)),
+    "sinusoids": (_positions(1.0), _positions(1.5)),
+    "norm-position": (_norms(4.0), _norms(2.8)),
+    "heads": (_heads(0.4), _heads(0.1)),
+    "attention-memory": (quadratic_memory(2, 2, 1), quadratic_memory(1, 1, 1)),
+    "gpu-utilisation": (_shares(0.4, 0.8, "cuda"), _shares(0.8, 0.4, "cuda")),
+    "state-space": (_state_space(1, 0.2), _state_space(1.9, 0.2)),
+    "cheap-attention": (_cheap(1.0, 0.5), _cheap(1.8, 1.0)),
+    "attention-on-rnn": (_translation(0.6, 1.3), _translation(0.1, 1.3)),
+    "convolution": (_convolution((3, 15, 63), 0), _convolution((63, 15, 3), 1)),
+    "memory-hops": (_hops(0.97), _hops(0.51)),
+    "loss-by-size": (_sizes(-0.2, 2.3), _sizes(-0.05, 2.7)),
+}  # fmt: skip

@@ -1,0 +1,93 @@
+"""`seqarena claims` from the command line; the measuring itself is in tests/arena."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from seqarena.arena.claims import ledger
+from seqarena.arena.claims.claim import Claim, Part
+from seqarena.arena.claims.judging import curve, judgement
+from seqarena.cli import app
+
+LISTING = """
+import sys
+from seqarena.cli import app
+try:
+    app(["claims", "--list"])
+finally:
+    assert "torch" not in sys.modules
+"""
+
+
+def test_list_is_one_line_a_claim_and_loads_no_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    assert lines == [[claim.name, claim.title] for claim in ledger.CLAIMS]
+
+
+def _planted(name: str, **arguments: object) -> Claim:
+    part = Part("seqarena.measure.experiments:chain", arguments, 1.0)
+
+    def judge(records: object) -> object:
+        points = curve(records, "dependent_operations", "attention").points  # pyright: ignore
+        return judgement("holds", f"{points[0].repeats[0]:g} operations")
+
+    words = ("a title", "words", "source", "experiment", "criterion")
+    return Claim(name, *words, lambda _: [part], judge)  # pyright: ignore
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The ledger is two claims, one of which fails; the page is a stand-in that is kept."""
+    claims = (
+        _planted("good", architecture="attention", lengths=[4, 8, 16]),
+        _planted("bad", architecture="no_such", lengths=[4]),
+    )
+    monkeypatch.setattr(ledger, "CLAIMS", claims)
+    shown: list[object] = []
+
+    def render(view: object, catalog: object) -> str:
+        shown.append(view)
+        assert "lstm" in catalog  # pyright: ignore
+        return "<!doctype html>"
+
+    module = ModuleType("seqarena.report.ledger")
+    module.render_ledger = render  # pyright: ignore
+    monkeypatch.setitem(sys.modules, "seqarena.report.ledger", module)
+    return shown
+
+
+def test_a_run_prints_the_ledger_and_a_second_reuses_it(tmp_path: Path, page: list) -> None:
+    command = ["claims", "--only", "good", "--runs", str(tmp_path), "--jobs", "1"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "holds" in first.output
+    assert "operations" in first.output
+    assert (tmp_path / "claims-quick" / "report.html").read_text() == "<!doctype html>"
+    again = CliRunner().invoke(app, [*command, "--json"])
+    assert "1 parts, 1 stand" in again.stderr
+    view = json.loads(again.stdout)
+    assert [claim["judgement"]["verdict"] for claim in view["claims"]] == [
+        "holds", "not measured yet"
+    ]  # fmt: skip
+    assert len(page) == 2
+
+
+def test_a_part_that_fails_ends_with_one(tmp_path: Path, page: list) -> None:
+    done = CliRunner().invoke(app, ["claims", "--runs", str(tmp_path), "--jobs", "1"])
+    assert done.exit_code == 1
+    assert "no_such" in done.output
+    assert "1 part(s) failed" in done.output
+    assert page[0].claims[0].judgement.verdict == "holds"  # pyright: ignore
+
+
+def test_an_unknown_claim_is_told() -> None:
+    done = CliRunner().invoke(app, ["claims", "--only", "gatting"])
+    assert done.exit_code == 2
+    assert "unknown claim 'gatting': did you mean gating?" in done.stderr
