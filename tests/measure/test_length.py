@@ -1,5 +1,6 @@
 """Scores beyond the trained length: of models whose answer is known, and of those that refuse."""
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Series
 from seqarena.measure.fit import fit
-from seqarena.measure.length import PROBES, length_generalisation
+from seqarena.measure.length import FULL, PROBES, QUICK, length_generalisation
 from seqarena.measure.subject import subject
 from seqarena.tasks import build_task, parse_task
 from seqarena.train.checkpoint import save
@@ -96,3 +97,9 @@ def test_a_checkpoint_is_asked_at_other_lengths(tmp_path: Path) -> None:
 def test_mistakes_are_said_in_a_line(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         curve("gru", **arguments)
+
+
+def test_the_suggested_settings_are_arguments() -> None:
+    assert set(FULL) == set(QUICK) <= set(PROBES)
+    for arguments in (*QUICK.values(), *FULL.values()):
+        inspect.signature(length_generalisation).bind("gru", **arguments)

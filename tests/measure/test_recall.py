@@ -1,5 +1,6 @@
 """Recall: what cannot remember gets the reach it deserves, and the record says how it was found."""
 
+import inspect
 import math
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from seqarena.core.estimates import reach
 from seqarena.core.measurement import Series, append_measurements, read_measurements
 from seqarena.measure.best_fit import Recipe, best_fit
 from seqarena.measure.fit import fit
-from seqarena.measure.recall import PROBES, recall
+from seqarena.measure.recall import FULL, PROBES, QUICK, recall
 from seqarena.measure.subject import subject
 from seqarena.tasks import build_task, parse_task
 from seqarena.train.checkpoint import save
@@ -97,7 +98,8 @@ def test_one_model_over_mixed_distances() -> None:
 def test_mqar_goes_by_pairs_and_adding_by_its_error() -> None:
     (found,) = recall("gru", task="mqar", distances=(2, 4), steps=5, width=16)
     assert found.axis == "pairs"
-    assert found.baselines["memoryless guesser"] == (1 / 32, 1 / 32)
+    assert found.baselines["memoryless guesser"] == (1 / 128, 1 / 128)
+    assert found.settings["task_settings"]["random_non_queries"] is False
     error, solved = recall("gru", task="adding", distances=(6,), steps=5, width=16)
     assert (error.quantity, solved.quantity) == ("mean_squared_error", "solved")
     assert error.baselines["memoryless guesser"][0] == pytest.approx(1 / 6)
@@ -152,3 +154,9 @@ def test_a_checkpoint_is_asked_as_it_stands(tmp_path: Path) -> None:
 def test_mistakes_are_said_in_a_line(name: str, arguments: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         recall(name, **{"distances": (2,), "steps": 1, "width": 8, **arguments})  # pyright: ignore
+
+
+def test_the_suggested_settings_are_arguments() -> None:
+    assert set(FULL) == set(QUICK) <= set(PROBES)
+    for arguments in (*QUICK.values(), *FULL.values()):
+        inspect.signature(recall).bind("gru", **arguments)
