@@ -165,7 +165,10 @@ def gradient(
 def reach(
     *,
     depths: Annotated[str, typer.Option(help="Layers, 1,2,4.")] = "1,2,4",
-    length: Annotated[int, typer.Option(min=2, help="Tokens in the sequence.")] = 128,
+    length: Annotated[
+        int | None,
+        typer.Option(min=2, help="Tokens in the sequence. Default: one more than the formula's."),
+    ] = None,
     common: Common,
 ) -> None:
     """Find how far back one output sees, by replacing one token at a time, at several depths.
@@ -173,7 +176,8 @@ def reach(
     seqarena measure reach --models conv,sliding_window,lstm
 
     A row is an architecture, a column a number of layers, a cell a number of positions; the dim row
-    below is what its layers' own formula says. A reach of length - 1 means: it sees everything.
+    below is what its layers' own formula says. Without a formula the sequence has 128 positions,
+    and 127 means: it sees everything.
     """
     if common.depth is not None:
         raise UserError("measure reach asks for several depths: give --depths, not --depth")
@@ -181,7 +185,7 @@ def reach(
         common,
         "seqarena.measure.gradient:receptive_field_series",
         "feed_forward,conv,sliding_window,lstm,attention",
-        {"depths": _numbers(depths, "--depths"), "length": length},
+        {"depths": _numbers(depths, "--depths"), **({"length": length} if length else {})},
     )
 
 

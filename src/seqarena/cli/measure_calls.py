@@ -7,6 +7,7 @@ stopping loses the call in flight alone; an equal call by equal code is not made
 import functools
 import hashlib
 import importlib
+import inspect
 import json
 import time
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from seqarena.core.measurement import Measurement
+
+
+_FLAGS = {"checkpoint": "run", "options": "option"}  # arguments that the command line calls else
 
 
 class Target(NamedTuple):
@@ -43,9 +47,18 @@ class Call(NamedTuple):
         return f"{self.target.name}, {variant}" if variant else self.target.name
 
     def run(self) -> "list[Measurement]":
-        """Calls it in this process; the records carry the target's own name."""
+        """Calls it in this process; the records carry the target's own name.
+
+        Raises UserError for an argument that it does not have.
+        """
         module, _, name = self.function.partition(":")
-        found = getattr(importlib.import_module(module), name)(self.target.asked, **self.arguments)
+        function = getattr(importlib.import_module(module), name)
+        takes = inspect.signature(function).parameters.values()
+        known = {parameter.name for parameter in takes}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
+            for unknown in [argument for argument in self.arguments if argument not in known]:
+                raise UserError(f"this measurement has no --{_FLAGS.get(unknown, unknown)}")
+        found = function(self.target.asked, **self.arguments)
         if not found:
             raise UserError("nothing was found to measure")
         return [one.model_copy(update={"architecture": self.target.name}) for one in found]

@@ -38,7 +38,9 @@ class Common:
     model: Annotated[
         str | None, typer.Option(help="Which architecture of --run. Default: every ranked one.")
     ] = None
-    width: Annotated[int | None, typer.Option(min=1, help="Width of every model [64].")] = None
+    width: Annotated[
+        int | None, typer.Option(min=1, help="Width of every model [64; of reach 32].")
+    ] = None
     params: Annotated[
         str | None, typer.Option(help="The same number of parameters instead: 100k.")
     ] = None

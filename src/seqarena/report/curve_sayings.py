@@ -75,9 +75,10 @@ def _reader(series: Series) -> _Reader:
     if series.quantity in ("reach_positions", "share_of_peak"):
         return _Reader(f"The largest {quantity} is", _largest)
     if saying(series) or _is_flat(series):
-        symbol = _SYMBOLS.get(series.axis, axis)
-        what = f", {symbol} the {axis}," if symbol != axis else ""
-        return _Reader(f"{_quantity(series)}{what} grows as", _growth)
+        symbol = _SYMBOLS.get(series.axis, "")
+        return _Reader(
+            f"{_quantity(series)} grows with the {f'{axis} {symbol}'.strip()} as", _growth
+        )
     return _Reader(f"From the first to the last {axis}, {quantity} goes from", _ends)
 
 

@@ -12,7 +12,7 @@ from seqarena.core.measurement import Map, Measurement, Series
 from seqarena.report import units
 from seqarena.report.curve_sayings import looks_at, says, sentence
 from seqarena.report.series_reading import Group as Curves
-from seqarena.report.series_reading import groups, middle, middle_word
+from seqarena.report.series_reading import groups, middle, middle_word, quantity_words
 
 _COLUMNS = 8  # of a curve with more points, these many are shown, evenly in the logarithm
 
@@ -30,11 +30,11 @@ def measurement_tables(measurements: Sequence[Measurement]) -> RenderableType:
 
 def _curve_table(curves: Curves) -> Table:
     places = shown_places(sorted({p.x for series in curves.series for p in series.points}))
-    scale = (
-        units.Scale(0.01, "%") if curves.quantity.startswith("share") else curves.scale
-    )  # a share is read in hundredths
-    unit = f", {scale.unit}" if scale.unit else ""
-    table = _table(f"{curves.heading}{unit} ({middle_word(curves.quantity)} of the repeats)")
+    scale, name = curves.scale, quantity_words(curves)
+    if curves.quantity.startswith("share"):
+        scale, name = units.Scale(0.01, "%"), f"{name}, %"
+    title = f"{name} against {units.words(curves.axis)}, {middle_word(curves.quantity)}s"
+    table = _table(title[:1].upper() + title[1:])
     table.add_column("architecture", overflow="fold")
     for x in places:
         table.add_column(f"{x:,g}", justify="right", no_wrap=True)
