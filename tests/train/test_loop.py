@@ -15,6 +15,7 @@ from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.budget import Budget
 from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.optimizer import OptimizerConfig
 
 MakeTrainer = Callable[..., Trainer]
 
@@ -125,3 +126,18 @@ def test_resuming_with_a_carried_state_is_exact(tmp_path: Path) -> None:
 def test_a_state_that_grows_is_not_carried() -> None:
     with pytest.raises(UserError, match="grows with every token"):
         next(carrying_trainer("attention").steps())
+
+
+def test_gradient_noise_is_drawn_from_the_step() -> None:
+    """Two trainings draw the same noise, and noise changes what is learnt."""
+
+    def weights(noise: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = build("mingru", vocab_size=Carrying.task.vocab_size, width=16)
+        optimizer = OptimizerConfig(gradient_noise=noise)
+        config = TrainConfig(budget=Budget(steps=2), optimizer=optimizer, batch_size=2)
+        list(Trainer(model, Carrying.task, config).steps())
+        return dict(model.named_parameters())["embedding.tokens.weight"].detach()
+
+    assert torch.equal(weights(0.01), weights(0.01))
+    assert not torch.equal(weights(0.01), weights(0.0))

@@ -1,11 +1,17 @@
 """Schedules and budgets, by hand."""
 
 import pytest
+import torch
 
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
+from seqarena.train.optimizer import (
+    OptimizerConfig,
+    add_gradient_noise,
+    build_optimizer,
+    learning_rate_at,
+)
 
 
 def test_cosine_by_hand() -> None:
@@ -62,3 +68,18 @@ def test_impossible_budgets() -> None:
         Budget(steps=-1)
     with pytest.raises(UserError, match="buys no step: one costs 3"):
         Budget(flops=1.0).total_steps(300, 3.0)
+
+
+def test_gradient_noise_has_its_variance_and_falls() -> None:
+    model = torch.nn.Linear(200, 200)
+    config = OptimizerConfig(gradient_noise=0.3)
+    for step, variance in ((0, 0.3), (99, 0.3 / 100**0.55)):
+        torch.manual_seed(step)
+        model.weight.grad = torch.full_like(model.weight, 2.0)
+        add_gradient_noise(model, step, config)
+        assert model.weight.grad.mean().item() == pytest.approx(2.0, abs=0.02)
+        assert model.weight.grad.var().item() == pytest.approx(variance, rel=0.05)
+    assert model.bias.grad is None
+    drawn = torch.get_rng_state()
+    add_gradient_noise(model, 0, OptimizerConfig())
+    assert torch.equal(drawn, torch.get_rng_state())

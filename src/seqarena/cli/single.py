@@ -62,6 +62,9 @@ def train(
     final_ratio: Annotated[float, typer.Option(help="Last learning rate over the peak.")] = 0.1,
     weight_decay: compare.Decay = 0.1,
     clip: Annotated[float, typer.Option(help="Largest gradient norm; 0: no clipping.")] = 1.0,
+    gradient_noise: Annotated[
+        float, typer.Option(min=0, help="Variance of noise on the first gradients: 0.01, 0.3, 1.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     batch: compare.Batch = 8,
     accumulation: Annotated[
@@ -117,6 +120,7 @@ def train(
             final_ratio=final_ratio,
             weight_decay=weight_decay,
             clip_norm=clip,
+            gradient_noise=gradient_noise,
         ),
         label_smoothing=label_smoothing,
         dropout=dropout,

@@ -25,7 +25,12 @@ from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig, build_optimizer, learning_rate_at
+from seqarena.train.optimizer import (
+    OptimizerConfig,
+    add_gradient_noise,
+    build_optimizer,
+    learning_rate_at,
+)
 
 
 class TrainConfig(Config):
@@ -114,6 +119,7 @@ class Trainer:
         loss = self._accumulate(to_device(batch, config.device))
         limit = config.optimizer.clip_norm or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        add_gradient_noise(self.model, progress.step, config.optimizer)
         if math.isfinite(loss):
             self.optimizer.step()
         progress.step += 1
