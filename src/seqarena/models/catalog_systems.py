@@ -117,6 +117,11 @@ SYSTEMS: tuple[Architecture, ...] = (
         model={"dropout": 0.1}, causal=False, system="seqarena.models.neural_gpu:NeuralGPU",
     ),
     Architecture(
+        "extended_neural_gpu", "Extended Neural GPU", "algorithmic", 2016, "Kaiser & Bengio 2016",
+        "a Neural GPU reads, and another goes on from its memory with a tape of what is written",
+        system="seqarena.models.extended_neural_gpu:ExtendedNeuralGPU",
+    ),
+    Architecture(
         "diagonal_neural_gpu", "Diagonal Neural GPU", "algorithmic", 2017,
         "Freivalds & Liepins 2017",
         "a Neural GPU on one line: hard nonlinearities, and gates that shift a third each way",

@@ -27,8 +27,8 @@ from torch.nn import functional as F
 from seqarena.core.batch import Batch, Problem
 from seqarena.models.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
 
-_GATE_BIAS = 1.0  # gates begin nearly open: most of the memory is kept
-_GAIN = 1.44  # of the orthogonal initialisation, as in the published code
+GATE_BIAS = 1.0  # gates begin nearly open: most of the memory is kept
+GAIN = 1.44  # of the orthogonal initialisation, as in the published code
 
 
 class NeuralGPUOptions(ActiveMemoryOptions):
@@ -54,11 +54,11 @@ class NeuralGPU(ActiveMemory):
         # rows: the 9 cells around, M maps each; columns of the gates: r, then u
         self.gates = nn.Parameter(torch.empty(*sets, 9 * width, 2 * width))
         self.candidate = nn.Parameter(torch.empty(*sets, 9 * width, width))
-        self.gate_bias = nn.Parameter(torch.full((*sets, 2 * width), _GATE_BIAS))
+        self.gate_bias = nn.Parameter(torch.full((*sets, 2 * width), GATE_BIAS))
         self.candidate_bias = nn.Parameter(torch.zeros(*sets, width))
         for one in (*self.gates.detach().flatten(0, 1), *self.candidate.detach().flatten(0, 1)):
             for kernel in one.split(width, dim=1):
-                nn.init.orthogonal_(kernel, gain=_GAIN)
+                nn.init.orthogonal_(kernel, gain=GAIN)
         # of the budget spent; saved with the weights, for it says how they are to be used
         self.share = nn.Buffer(torch.zeros(()))
 
