@@ -16,8 +16,14 @@ KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 @pytest.mark.parametrize("name", CATALOG)
 def test_every_catalog_row_is_complete(name: str) -> None:
     row = complexity_row(name)
-    assert set(row) == KEYS
+    assert set(row) == KEYS | {"equations"}
     assert all(str(row[key]).strip() for key in KEYS)
+
+
+def test_equations_are_those_at_the_head_of_the_file() -> None:
+    assert "c_t = f * c_{t-1} + i * g" in complexity_row("lstm")["equations"]
+    assert "(causal), or all c" in complexity_row("hybrid")["equations"]
+    assert complexity_row("lenet5")["equations"] == ""  # its file states none
 
 
 def test_a_hybrid_names_each_of_its_mixers_orders() -> None:

@@ -12,6 +12,7 @@ import pytest
 from ledger_views import (
     CATALOG,
     attention_map,
+    flow_map,
     gradient,
     ledger,
     measurements,
@@ -28,6 +29,7 @@ from seqarena.cli.serve import PageServer, typed_maps
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import append_measurements
 from seqarena.report.diagrams import timed_pair
+from seqarena.report.explorer import map_data
 from seqarena.report.html import render_html
 from seqarena.report.ledger import render_ledger
 from seqarena.report.measured import render_measurements
@@ -151,6 +153,16 @@ def test_a_run_keeps_its_page_and_gains_the_measurements() -> None:
     assert "Training step seconds against length" in words
 
 
+def test_maps_of_pairs_keep_both_texts() -> None:
+    one = attention_map(0, 0).model_copy(
+        update={"words": ("un", "chat"), "columns": ("a", "black", "cat"),
+                "weights": ((0.7, 0.2, 0.1), (0.1, 0.1, 0.8))}
+    )  # fmt: skip
+    said = map_data(one)
+    assert (said["words"], said["columns"]) == (["un", "chat"], ["a", "black", "cat"])
+    assert map_data(attention_map(0, 0))["columns"] == list(attention_map(0, 0).words)
+
+
 def test_hostile_words_stay_text() -> None:
     evil = attention_map(0, 0).model_copy(update={"words": (NASTY,) * 11})
     named = recall("lstm", 8).model_copy(update={"variant": NASTY})
@@ -211,9 +223,14 @@ def test_the_server_turns_strangers_away(served: PageServer) -> None:
         told_off.value.close()
 
 
-def test_a_sentence_without_models_is_answered_in_words(served: PageServer) -> None:
+def test_a_typed_sentence_is_mapped_or_answered_in_words(served: PageServer) -> None:
     raw = json.dumps({"text": "a b"}).encode()
     said = json.loads(asked(served, "maps", raw, **{"Content-Type": "application/json"}))
-    assert said["maps"] == []
-    assert said["words"]
+    assert said == {"words": "Nothing here can map a sentence.", "maps": []}
+    append_measurements(served.folder / "measurements.jsonl", [flow_map("elman")])
+    said = typed_maps(served.folder, "a b c")
+    assert [(one["model"], one["words"]) for one in said["maps"]] == [
+        ("elman, initial weights", ["a", "b", "c"])
+    ]
+    assert "elman has no attention" in said["words"]
     assert "1 to 200" in typed_maps(served.folder, " ")["words"]

@@ -65,14 +65,11 @@ class PageServer(ThreadingHTTPServer):
 
 def typed_maps(folder: Path, text: str) -> dict[str, Any]:
     """The maps of one sentence by the folder's models, and in words what could not be mapped."""
+    from seqarena.measure import maps as measuring
     from seqarena.report.explorer import map_data
 
     if not text.strip() or len(text) > _LONGEST_TEXT:
         return {"words": f"Type a sentence of 1 to {_LONGEST_TEXT} characters.", "maps": []}
-    try:
-        from seqarena.measure import maps as measuring
-    except ImportError:
-        return {"words": "This version cannot map a typed sentence.", "maps": []}
     found: list[Map] = []
     refused: list[str] = []
     for one in looked_at(folder):
@@ -86,8 +83,9 @@ def typed_maps(folder: Path, text: str) -> dict[str, Any]:
 
 
 def _measured(measure: Callable[..., list[Map]], one: Looked, text: str) -> list[Map]:
-    place = None if one.checkpoint is None else str(one.checkpoint)
-    return measure(one.architecture, text=text, checkpoint=place)
+    if one.checkpoint is None:
+        return measure(one.architecture, text=text, variant="initial weights")
+    return measure(one.architecture, text=text, checkpoint=str(one.checkpoint))
 
 
 def looked_at(folder: Path) -> list[Looked]:

@@ -5,6 +5,9 @@ covers the sequence mixers of an architecture; embedding, channel mixers and hea
 all of them.
 """
 
+import itertools
+import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -19,8 +22,8 @@ from seqarena.models.stack import load_mixer
 def complexity_row(name: str) -> dict[str, Any]:
     """Facts and orders of one architecture of the catalog, as strings (the year as a number).
 
-    Keys: title, family, year, paper, idea, work, serial_steps, path_length, state. Raises UserError
-    for an unknown name.
+    Keys: title, family, year, paper, idea, equations, work, serial_steps, path_length, state.
+    Raises UserError for an unknown name.
     """
     return describe(architecture(name))
 
@@ -29,8 +32,10 @@ def describe(row: Architecture) -> dict[str, Any]:
     """The same for a row that may not be in the catalog, such as a user's own mixer."""
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
     if row.system is not None:
-        return facts | load_system(row.system).complexity._asdict()
+        system = load_system(row.system)
+        return facts | {"equations": _equations([system])} | system.complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
+    facts["equations"] = _equations(classes)
     orders = [mixer_class.complexity for mixer_class in classes]
     return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
@@ -50,6 +55,17 @@ def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
         "serial_steps": model.serial_steps(length),
         "state_bytes": model.state_bytes(length),
     }
+
+
+def _equations(classes: Iterable[type]) -> str:
+    """The first indented block at the head of each class's file, where it holds an equation."""
+    found = []
+    for own in classes:
+        written = (sys.modules[own.__module__].__doc__ or "").partition("\n    ")[2]
+        lines = list(itertools.takewhile(lambda line: line.startswith("    "),
+                                         f"    {written}".splitlines()))  # fmt: skip
+        found.append(textwrap.dedent("\n".join(lines)).strip())
+    return "\n\n".join(block for block in dict.fromkeys(found) if " = " in block)
 
 
 def _joined(orders: Iterable[NamedTuple], field: str) -> str:

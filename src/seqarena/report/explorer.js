@@ -19,8 +19,14 @@
   const chosen = { sentence: 0, word: telling(maps[0].words) };
   const select = (name) => byId(`explorer-${name}`);
   const unique = (values) => [...new Set(values)];
-  const sentences = () => unique(maps.map((map) => map.words.join("\u0001")));
-  const here = () => maps.filter((map) => map.words.join("\u0001") === sentences()[chosen.sentence]);
+  // Maps of the same rows and columns lie on the same axes.
+  const axesOf = ({ words, columns }) => JSON.stringify([words, columns]);
+  const sentences = () => unique(maps.map(axesOf));
+  const here = () => maps.filter((map) => axesOf(map) === sentences()[chosen.sentence]);
+  function sentence(axes) {
+    const [words, columns] = JSON.parse(axes).map((side) => side.join(" "));
+    return words === columns ? words : `${words} ← ${columns}`;
+  }
   const named = (map) => `${map.model} · ${map.kind === "attention" ? "attention weights" : "information flow"}`;
   const models = (first) =>
     unique([...here()].sort((a, b) => (b.kind === first) - (a.kind === first)).map(named));
@@ -36,7 +42,7 @@
 
   // Every choice follows from the ones before it: what no map has cannot be chosen.
   function choose() {
-    fill("sentence", sentences().map((text, i) => [i, text.split("\u0001").join(" ")]), chosen.sentence);
+    fill("sentence", sentences().map((axes, i) => [i, sentence(axes)]), chosen.sentence);
     chosen.left = fill("left", models("attention").map((name) => [name, name]), chosen.left);
     const own = here().filter((map) => named(map) === chosen.left);
     const layers = unique(own.map((map) => map.layer)).filter((layer) => layer !== null);
@@ -55,7 +61,9 @@
     return [left, here().find((map) => named(map) === chosen.right)];
   }
 
-  const drawing = "http://www.w3.org/2000/svg";
+  const holder = document.createElement("div");
+  holder.innerHTML = "<svg></svg>";
+  const drawing = holder.firstChild.namespaceURI;
   function shape(name, attributes, text) {
     const made = document.createElementNS(drawing, name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -67,37 +75,37 @@
   const short = (word) => (word.length > 12 ? `${word.slice(0, 11)}…` : word.replaceAll(" ", "␣"));
 
   function grid(place, map) {
-    const count = map.words.length;
-    const cell = Math.max(9, Math.min(30, 420 / count));
+    const { words, columns } = map;
+    const cell = Math.max(9, Math.min(30, 420 / Math.max(words.length, columns.length)));
     const size = Math.min(13, Math.max(7, cell * 0.8));
-    const margin = longest(map.words) * size * 0.6 + 10;
-    const whole = margin + cell * count;
+    const margin = longest(words) * size * 0.6 + 10;
+    const head = longest(columns) * size * 0.6 + 10;
     const picture = shape("svg", {
-      viewBox: `0 0 ${whole + 2} ${whole + 2}`, role: "img", tabindex: 0, "font-size": size,
+      viewBox: `0 0 ${margin + cell * columns.length + 2} ${head + cell * words.length + 2}`, role: "img", tabindex: 0, "font-size": size,
       "aria-label": `${named(map)}: rows read columns. Arrow up and down choose the row.`,
     });
     const top = Math.max(...map.weights.flat());
-    map.words.forEach((word, i) => {
-      const middle = margin + cell * (i + 0.5);
-      const row = shape("text", { x: margin - 6, y: middle, class: "row" }, short(word));
+    words.forEach((word, i) => {
+      const row = shape("text", { x: margin - 6, y: head + cell * (i + 0.5), class: "row" }, short(word));
       if (i === chosen.word) row.classList.add("chosen");
       row.addEventListener("click", () => pick(i));
-      picture.append(row, shape("text", {
-        class: "column", transform: `translate(${middle} ${margin - 6}) rotate(-90)`,
-      }, short(word)));
+      picture.append(row);
     });
+    columns.forEach((word, j) => picture.append(shape("text", {
+      class: "column", transform: `translate(${margin + cell * (j + 0.5)} ${head - 6}) rotate(-90)`,
+    }, short(word))));
     map.weights.forEach((weights, i) => weights.forEach((weight, j) => {
       const square = shape("rect", {
-        x: margin + cell * j, y: margin + cell * i, width: cell - 1, height: cell - 1,
+        x: margin + cell * j, y: head + cell * i, width: cell - 1, height: cell - 1,
         "fill-opacity": top > 0 ? (weight / top).toFixed(4) : 0, "data-row": i,
       });
-      square.append(shape("title", {}, `${map.words[i]} reads ${map.words[j]}: ${said(weight)}`));
+      square.append(shape("title", {}, `${words[i]} reads ${columns[j]}: ${said(weight)}`));
       square.addEventListener("click", () => pick(i));
       picture.append(square);
     }));
     picture.append(shape("rect", {
-      class: "frame", x: margin - 1, y: margin + cell * chosen.word - 1,
-      width: cell * count + 1, height: cell + 1,
+      class: "frame", x: margin - 1, y: head + cell * chosen.word - 1,
+      width: cell * columns.length + 1, height: cell + 1,
     }));
     picture.addEventListener("keydown", keys);
     place.replaceChildren(picture, scale(top));
@@ -112,20 +120,20 @@
   }
 
   function bars(place, rows) {
-    const words = rows[0].map.words;
+    const { columns, words: read } = rows[0].map;
     const height = 190;
-    const step = Math.max(12, Math.min(44, 460 / words.length));
+    const step = Math.max(12, Math.min(44, 460 / columns.length));
     const size = Math.min(13, Math.max(7, step * 0.75));
-    const foot = longest(words) * size * 0.6 + 14;
+    const foot = longest(columns) * size * 0.6 + 14;
     const top = Math.max(1e-9, ...rows.flatMap(({ map }) => map.weights[chosen.word]));
-    const width = step * words.length + 8;
+    const width = step * columns.length + 8;
     const label = rows.map(({ map }) => named(map)).join(" and ");
     const picture = shape("svg", {
       viewBox: `0 0 ${width} ${height + foot}`, role: "img", tabindex: 0, "font-size": size,
-      "aria-label": `What ${words[chosen.word]} reads: ${label}`,
+      "aria-label": `What ${read[chosen.word]} reads: ${label}`,
     });
     picture.append(shape("line", { x1: 0, y1: height, x2: width, y2: height }));
-    words.forEach((word, j) => {
+    columns.forEach((word, j) => {
       const middle = 4 + step * (j + 0.5);
       const wide = (step - 3) / rows.length;
       rows.forEach(({ map, name }, i) => {
@@ -147,7 +155,6 @@
         class: "column", transform: `translate(${middle} ${height + 8}) rotate(-90)`,
       }, short(word));
       name.classList.add("under-bar");
-      name.addEventListener("click", () => pick(j));
       picture.append(name);
     });
     picture.addEventListener("keydown", keys);
@@ -189,7 +196,7 @@
   function strongest(map, word) {
     const row = map.weights[chosen.word];
     const most = row.indexOf(Math.max(...row));
-    return `${titled(map)}: “${word}” reads “${map.words[most]}” (word ${most + 1}) most, ${said(row[most])}.`;
+    return `${titled(map)}: “${word}” reads “${map.columns[most]}” (word ${most + 1}) most, ${said(row[most])}.`;
   }
 
   function pick(word) {

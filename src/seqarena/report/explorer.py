@@ -56,6 +56,7 @@ def map_data(one: Map) -> dict[str, object]:
         "layer": one.layer,
         "head": one.head,
         "words": list(one.words),
+        "columns": list(one.columns or one.words),
         "weights": [[round(weight, _DIGITS) for weight in row] for row in one.weights],
     }
 

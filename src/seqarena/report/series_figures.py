@@ -152,7 +152,14 @@ def _y_axis(group: Group) -> dict[str, Any]:
     values = [middle(group.quantity, point) for one in group.series for point in one.points]
     if any(share in group.quantity for share in _SHARES):
         return {"type": "linear", "range": [-0.02, 1.02]}
-    return {"type": _kind_of_axis(values), "exponentformat": "power"}
+    return {"type": _kind_of_axis(values)} | _plain_ticks(values)
+
+
+def _plain_ticks(values: Sequence[float]) -> dict[str, Any]:
+    """Numbers in full where they are short, powers of ten where they are not."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    plain = bool(sizes) and min(sizes) >= 1e-3 and max(sizes) < 1e5
+    return {"tickformat": ",~g"} if plain else {"exponentformat": "power"}
 
 
 def _kind_of_axis(values: Sequence[float]) -> str:

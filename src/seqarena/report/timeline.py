@@ -12,7 +12,9 @@ from seqarena.report.series_reading import saying, told
 from seqarena.report.style import FAMILY_COLOURS, css
 
 _FACTS = ("work", "serial_steps", "path_length", "state")
-_BEGINS = 1986  # back-propagation through time: Rumelhart, Hinton and Williams
+# where the story begins: how all that follow are trained
+_BEGINS = 1986
+_BEGINNING = "Back-propagation, also through time (Rumelhart, Hinton and Williams)"
 
 
 def timeline_section(
@@ -23,15 +25,13 @@ def timeline_section(
     if not rows:
         return None
     families = sorted({str(facts.get("family") or "other") for facts in rows.values()})
-    colours = {
-        family: css(FAMILY_COLOURS[i % len(FAMILY_COLOURS)]) for i, family in enumerate(families)
-    }
+    dots = {family: _dot(i) for i, family in enumerate(families)}
     years = sorted({int(facts["year"]) for facts in rows.values()})
     entries = [
-        _year(year, {n: f for n, f in rows.items() if int(f["year"]) == year}, colours)
+        _year(year, {n: f for n, f in rows.items() if int(f["year"]) == year}, dots)
         for year in years
     ]
-    key = [element("li", _dot(colours[family]), family) for family in families]
+    key = [element("li", dots[family], family) for family in families]
     html = section_html(
         "timeline",
         f"From {min(_BEGINS, years[0])} to today",
@@ -40,21 +40,25 @@ def timeline_section(
             "Each opens its card: the idea, what it costs on paper, and what was measured here."
         ),
         element("ul", *key, class_="families", aria_label="Colour of each family"),
-        element("ol", *entries, class_="timeline"),
+        element("ol", _beginning(), *entries, class_="timeline"),
         *(_card(name, facts, measurements) for name, facts in rows.items()),
     )
     return Section("timeline", "Timeline", html)
 
 
-def _dot(colour: str) -> Markup:
-    return element("span", class_="swatch", style=f"--own:{colour}", aria_hidden="true")
+def _dot(place: int) -> Markup:
+    """A family's mark: a dot of its colour, a square one where the colours begin again."""
+    size = len(FAMILY_COLOURS)
+    own = f"--own:{css(FAMILY_COLOURS[place % size])}"
+    kind = "swatch" if place < size else "swatch square"
+    return element("span", class_=kind, style=own, aria_hidden="true")
 
 
-def _year(year: int, rows: Mapping[str, Mapping[str, Any]], colours: Mapping[str, str]) -> Markup:
+def _year(year: int, rows: Mapping[str, Mapping[str, Any]], dots: Mapping[str, Markup]) -> Markup:
     buttons = [
         element(
             "button",
-            _dot(colours[str(facts.get("family") or "other")]),
+            dots[str(facts.get("family") or "other")],
             str(facts.get("title") or name),
             type="button",
             class_="system",
@@ -66,6 +70,11 @@ def _year(year: int, rows: Mapping[str, Mapping[str, Any]], colours: Mapping[str
     return element(
         "li", element("span", str(year), class_="year"), element("div", *buttons, class_="systems")
     )
+
+
+def _beginning() -> Markup:
+    words = element("div", element("span", _BEGINNING, class_="milestone"), class_="systems")
+    return element("li", element("span", str(_BEGINS), class_="year"), words)
 
 
 def _place(name: str) -> str:
