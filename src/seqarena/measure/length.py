@@ -77,6 +77,14 @@ QUICK: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "learning_rates": (1e-2,),  # of recurrent networks
     },
+    "induction": {
+        "train_length": 16,
+        "factors": (1, 2, 4, 16),
+        "width": 64,
+        "depth": 2,  # attention needs two layers for it (Olsson et al. 2022)
+        "steps": 300,  # an LSTM layer needed 60 at 1e-2, attention 110
+        "batch_size": 32,
+    },
 }
 # For a result to rest on; no run stands behind these sizes.
 FULL: dict[str, dict[str, Any]] = {
@@ -84,6 +92,13 @@ FULL: dict[str, dict[str, Any]] = {
         **QUICK["parity"],
         "factors": (0.5, 1, 2, 4, 6.4),
         "steps": 10_000,  # several times what the slowest seed of the LSTM needed
+        "learning_rates": (1e-3, 3e-3, 1e-2),
+        "seeds": (0, 1, 2),
+    },
+    "induction": {
+        **QUICK["induction"],
+        "train_length": 64,
+        "steps": 3000,
         "learning_rates": (1e-3, 3e-3, 1e-2),
         "seeds": (0, 1, 2),
     },
