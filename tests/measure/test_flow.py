@@ -44,6 +44,8 @@ def test_the_estimate_is_the_norm_of_the_jacobian() -> None:
     found_TT = influence(model, tokens_T, draws=4000)
     # 4,000 draws of 11 outputs: a norm's relative error is below 1 / sqrt(2 x 4,000)
     np.testing.assert_allclose(found_TT, expected_TT, rtol=0.06)
+    exact_TT = influence(model, tokens_T, draws=11)  # as many as outputs
+    np.testing.assert_allclose(exact_TT, expected_TT, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

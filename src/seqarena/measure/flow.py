@@ -49,7 +49,8 @@ class GradientFlow(NamedTuple):
 
 
 def influence(model: Model, inputs: Tensor | Batch, *, draws: int = 8, seed: int = 0) -> np.ndarray:
-    """Norms of d f_i / d e_j, [R, N], for tokens [T] or a batch of one example."""
+    """Norms of d f_i / d e_j, [R, N], for tokens [T] or a batch of one example: from `draws` random
+    projections, exact where there are as many as outputs."""
     outputs_PRV, read = _answers(model, inputs, draws)
     generator = torch.Generator().manual_seed(seed)
     return np.stack([_norms(output_PV, read, generator) for output_PV in outputs_PRV.unbind(1)])
@@ -165,28 +166,35 @@ def _traced(model: Model, batch: Batch, run: Any) -> tuple[Tensor, tuple[Tensor,
         if read.is_floating_point():
             read = read.to(next(model.parameters()).dtype).clone().requires_grad_()
             return run(batch._replace(inputs_BT=read)), (read,)
-        with _LookUp(read) as look_up:
+        with _LookUp(read, _offset(model)) as look_up:
             found = run(batch)
     if not look_up.vectors:
         raise UserError(f"{type(model).__name__} looks no token up: nothing to look back to")
     return found, tuple(look_up.vectors)
 
 
-class _LookUp(TorchFunctionMode):
-    """Makes a leaf of the vectors that stand for the tokens [P, N], read in order or backwards."""
+def _offset(model: Model) -> int:
+    """What is added to a source token where source and target are read as one sequence."""
+    return getattr(getattr(model, "config", None), "source_offset", 0)
 
-    def __init__(self, tokens_PN: Tensor) -> None:
+
+class _LookUp(TorchFunctionMode):
+    """Makes a leaf of the vectors that stand for the tokens [P, N], read in order, backwards, or
+    with others behind them."""
+
+    def __init__(self, tokens_PN: Tensor, offset: int) -> None:
         super().__init__()
-        self.tokens_PN = tokens_PN
+        self.tokens_PN, self.offset = tokens_PN, offset
         self.vectors: list[Tensor] = []  # [P, N, D] in the order of the tokens
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         found = func(*args, **(kwargs or {}))
-        if func is not F.embedding:
+        if func is not F.embedding or args[0].dim() != 2:
             return found
-        if torch.equal(args[0], self.tokens_PN):
-            self.vectors.append(found.detach().requires_grad_())
-            return self.vectors[-1]
+        length = self.tokens_PN.shape[1]
+        if torch.equal(args[0][:, :length], self.tokens_PN + self.offset):
+            self.vectors.append(found[:, :length].detach().requires_grad_())
+            return torch.cat((self.vectors[-1], found[:, length:]), 1)
         if torch.equal(args[0], self.tokens_PN.flip(1)):
             self.vectors.append(found.detach().flip(1).requires_grad_())
             return self.vectors[-1].flip(1)
@@ -194,10 +202,13 @@ class _LookUp(TorchFunctionMode):
 
 
 def _norms(output_PV: Tensor, read: tuple[Tensor, ...], generator: torch.Generator) -> np.ndarray:
-    """Norms of d output / d e_n, [N], by a random projection of each of P copies."""
-    v_PV = torch.randn(output_PV.shape, generator=generator, dtype=output_PV.dtype)
-    squares_N = _squares((output_PV * v_PV.to(output_PV.device)).sum(), read)
-    return np.sqrt(squares_N / len(output_PV))
+    """Norms of d output / d e_n, [N], by a random projection of each of P copies; exact where
+    there are as many copies as outputs."""
+    P, V = output_PV.shape
+    if P == V:
+        return np.sqrt(_squares(output_PV.diagonal().sum(), read))
+    v_PV = torch.randn(P, V, generator=generator, dtype=output_PV.dtype)
+    return np.sqrt(_squares((output_PV * v_PV.to(output_PV.device)).sum(), read) / P)
 
 
 def _squares(value: Tensor, read: tuple[Tensor, ...]) -> np.ndarray:

@@ -39,6 +39,7 @@ def gradient_flow_series(
     *,
     length: int = 128,
     width: int = 64,
+    params: int | None = None,
     depth: int = 1,
     options: dict[str, Any] | None = None,
     variant: str = "",
@@ -57,7 +58,7 @@ def gradient_flow_series(
     """
     if of not in ("loss", "state"):
         raise UserError(f'of={of!r}: the gradient is of the "loss" or of the "state"')
-    chosen = _chosen(architecture, variant, checkpoint, width, depth, options)
+    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
     found, lines, draws = [], [], None
     for seed in range(_at_least_one(seeds)):
         batch, model = _example(chosen, length, seed), _double(chosen, length, seed)
@@ -109,6 +110,7 @@ def clipping_series(
     *,
     lengths: Sequence[int] = (8, 16, 32, 64, 128),
     width: int = 64,
+    params: int | None = None,
     depth: int = 1,
     options: dict[str, Any] | None = None,
     variant: str = "",
@@ -122,7 +124,7 @@ def clipping_series(
 
     Clipping bounds the first; it scales every distance alike, so that the second keeps its shape.
     """
-    chosen = _chosen(architecture, variant, None, width, depth, options)
+    chosen = _chosen(architecture, variant, None, width, params, depth, options)
     before: list[list[float]] = []
     after: list[list[float]] = []
     curves: list[tuple[np.ndarray, np.ndarray]] = []
@@ -177,6 +179,7 @@ def receptive_field_series(
     depths: Sequence[int] = (1, 2, 4),
     length: int | None = None,
     width: int = 32,
+    params: int | None = None,
     options: dict[str, Any] | None = None,
     variant: str = "",
     seeds: int = 1,
@@ -189,13 +192,13 @@ def receptive_field_series(
     A reach below the formula's says that what is left of the farthest input is too small for
     float64 to tell: it has been forgotten, not shut out.
     """
-    base = _chosen(architecture, variant, None, width, 1, options)
+    base = _chosen(architecture, variant, None, width, params, 1, options)
     option = _depth_option(base)
     fixed = base.row.system is not None and option is None
     points, formula, lengths = [], [], []
     for depth in (1,) if fixed else depths:
         chosen = _chosen(
-            architecture, variant, None, width, depth,
+            architecture, variant, None, width, params, depth,
             {**(options or {}), option: depth} if option else options,
         )  # fmt: skip
         reaches = []
@@ -231,11 +234,15 @@ def _chosen(
     variant: str,
     checkpoint: str | None,
     width: int,
+    params: int | None,
     depth: int,
     options: dict[str, Any] | None,
 ) -> Subject:
+    """`params` goes before `width`."""
     if checkpoint is None:
-        return subject(architecture, variant=variant, options=options, width=width, depth=depth)
+        return subject(
+            architecture, variant=variant, options=options, width=width, params=params, depth=depth
+        )
     found = trained(architecture, Path(checkpoint))
     return found._replace(variant=variant) if variant else found
 

@@ -1,0 +1,266 @@
+"""Who looks at whom in a sentence, each architecture on the same axes.
+
+    attention   the weights of each head of each layer, as the model's own softmax gives them
+    influence   ||d y_i / d e_j|| with rows made to sum to one (measure/flow.py): for every
+                architecture, whether or not it has attention
+
+A model at its start reads the sentence's own words; a trained one its tokens, which are gathered
+into words (measure/reading.py). What is printed of `settings` says how a model was trained.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqarena.core.errors import UserError
+from seqarena.core.measurement import Map, this_machine
+from seqarena.measure.fit import fit
+from seqarena.measure.flow import influence
+from seqarena.measure.reading import (
+    Reading,
+    Side,
+    by_words,
+    read_as_tokens,
+    read_as_trained,
+    read_as_words,
+)
+from seqarena.measure.subject import Subject, subject, trained
+from seqarena.models.catalog import why_not
+from seqarena.models.model import Model
+from seqarena.models.watching import watching
+from seqarena.tasks.registry import build_task, parse_task
+
+SENTENCE = "The cat sat on the mat because it was comfortable"  # that the introductory texts show
+_DRAWS = 64  # random projections of an answer that has more numbers
+
+
+def attention_maps(
+    architecture: str,
+    *,
+    text: str = SENTENCE,
+    target: str | None = None,
+    width: int | None = None,
+    params: int | None = None,
+    depth: int | None = None,
+    options: dict[str, Any] | None = None,
+    variant: str = "",
+    checkpoint: str | None = None,
+    seed: int = 0,
+) -> list[Map]:
+    """One map a layer and head. Of pairs, `target` is what is written, the text itself unless
+    given (a checkpoint writes its own), and the variant says which part of the model looks.
+
+    Raises UserError where an architecture has no attention.
+    """
+    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
+    chosen, model, reading = _model_and_reading(chosen, text, target, seed)
+    return attention_of(model, reading, chosen.row.name, chosen.variant, _settings(chosen, text))
+
+
+def influence_maps(
+    architecture: str,
+    *,
+    text: str = SENTENCE,
+    target: str | None = None,
+    width: int | None = None,
+    params: int | None = None,
+    depth: int | None = None,
+    options: dict[str, Any] | None = None,
+    variant: str = "",
+    checkpoint: str | None = None,
+    seed: int = 0,
+) -> list[Map]:
+    """One map: how much each answer changes with each word, rows summing to one. Of pairs, columns
+    are the source's words; of a label, there is one row."""
+    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
+    chosen, model, reading = _model_and_reading(chosen, text, target, seed)
+    settings = _settings(chosen, text)
+    return [influence_of(model, reading, chosen.row.name, chosen.variant, settings)]
+
+
+def language_maps(
+    architectures: Sequence[str],
+    *,
+    steps: int = 300,
+    seed: int = 0,
+    text: str = SENTENCE,
+    width: int = 64,
+    depth: int = 2,
+    tokenizer: str = "bpe:1000",
+    sequence_length: int = 64,
+    batch_size: int = 16,
+    learning_rate: float = 3e-3,
+    data: str | None = None,
+) -> list[Map]:
+    """Attention and influence before training (variant "initial") and after so many steps of
+    predicting the embedded text, or that of `data` (variant "trained"), so that maps are not of
+    noise. Raises UserError for an architecture that cannot predict the next token."""
+    fields = {"tokenizer": tokenizer, "sequence_length": sequence_length, "data": data}
+    task: Any = build_task(parse_task({"kind": "language", **fields}))
+    reading = read_as_tokens(task.tokenizer, text)
+    found = []
+    for name in architectures:
+        chosen = subject(name, width=width, depth=depth)
+        if (reason := why_not(chosen.row, task.problem)) is not None:
+            raise UserError(f"{name} cannot be trained on a text: {reason}")
+        for variant, taken, rate in (("initial", 1, 0.0), ("trained", steps, learning_rate)):
+            fitted = fit(
+                chosen, task, steps=taken, batch_size=batch_size, learning_rate=rate, seed=seed
+            )
+            model, after = fitted.model.double().eval(), variant == "trained"
+            settings = {
+                "text": text, "weights": variant, "width": width, "depth": depth, "seed": seed,
+                **fields, "batch_size": batch_size, "learning_rate": rate,
+                "steps": len(fitted.losses) if after else 0,
+                "loss_nats": fitted.losses[-1] if after else fitted.losses[0],
+            }  # fmt: skip
+            if has_attention(model):
+                found += attention_of(model, reading, chosen.row.name, variant, settings)
+            found.append(influence_of(model, reading, chosen.row.name, variant, settings))
+    return found
+
+
+def has_attention(model: Model) -> bool:
+    """Whether `attention_of` has something to show."""
+    return hasattr(model, "attention") or any(hasattr(m, "watcher") for m in model.modules())
+
+
+def attention_of(
+    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+) -> list[Map]:
+    """The maps of a model at hand, on a sentence as it reads it."""
+    model.eval()
+    with torch.no_grad(), watching(model) as shown:
+        model.answer(reading.batch)
+    found = [(*_place(each.module), each.weights_BHTC[0]) for each in shown]
+    if not found and hasattr(model, "attention"):
+        with torch.no_grad():
+            weights_TN = model.attention(reading.batch)[0]  # pyright: ignore
+        looks = "looks at sentences" if hasattr(model, "num_memories") else "looks"
+        part = looks if reading.batch.source_BS is None else "decoder to source"
+        found = [(part, 0, weights_TN[None])]
+    if not found:
+        raise UserError(f"{architecture} has no attention whose weights could be shown")
+    maps = []
+    for part, layer, weights_HTC in found:
+        written, read = _sides(part, reading, *weights_HTC.shape[1:])
+        where = "" if part.startswith("looks") else part
+        for head, weights_TC in enumerate(weights_HTC.double().cpu().numpy()):
+            words = by_words(weights_TC[:, -len(read.word_of) :], written, read)
+            maps.append(
+                _map("attention", architecture, ", ".join(filter(None, (variant, where))), words,
+                     written, read, settings, layer, head)
+            )  # fmt: skip
+    return maps
+
+
+def influence_of(
+    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+) -> Map:
+    """The map of a model at hand, on a sentence as it reads it."""
+    with torch.no_grad():
+        outputs = model.eval().answer(reading.batch).shape[-1]
+    draws = min(_DRAWS, outputs)
+    norms_RN = influence(model, reading.batch, draws=draws)
+    words = by_words(_to_one(norms_RN), reading.written, reading.read)
+    settings = {**settings, "projections": draws, "outputs": outputs}
+    return _map("influence", architecture, variant, words, reading.written, reading.read, settings)
+
+
+def _map(
+    measurement: Any,
+    architecture: str,
+    variant: str,
+    weights: np.ndarray,
+    written: Side,
+    read: Side,
+    settings: dict[str, Any],
+    layer: int | None = None,
+    head: int | None = None,
+) -> Map:
+    return Map(
+        measurement=measurement,
+        architecture=architecture,
+        variant=variant,
+        words=written.words,
+        columns=() if written.words == read.words else read.words,
+        weights=tuple(tuple(map(float, row)) for row in weights),
+        layer=layer,
+        head=head,
+        settings=settings,
+        machine=this_machine(dtype="float64"),
+    )
+
+
+def _to_one(norms_RN: np.ndarray) -> np.ndarray:
+    """Rows that sum to one; a row that nothing flows into stays zero."""
+    sums_R1 = norms_RN.sum(1, keepdims=True)
+    return np.divide(norms_RN, sums_R1, out=np.zeros_like(norms_RN), where=sums_R1 > 0)
+
+
+def _place(module: str) -> tuple[str, int]:
+    """Which part of the model a module stands in, and its layer: "decoder.1.source" is layer 1 of
+    "decoder to source"."""
+    number = re.search(r"\.(\d+)(?:\.|$)", module)
+    layer = int(number.group(1)) if number else 0
+    if module.startswith("encoder."):
+        return "encoder", layer
+    if module.startswith("attention.") or module.endswith(".source"):
+        return "decoder to source", layer
+    return ("decoder" if module.startswith("decoder.") else ""), layer
+
+
+def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[Side, Side]:
+    """The words of rows and of columns."""
+    if part.startswith("looks"):  # of a label, several at the words or at the sentences
+        sentences = _numbered([f"sentence {number + 1}" for number in range(columns)])
+        read = sentences if part == "looks at sentences" else reading.read
+        return _numbered([f"look {number + 1}" for number in range(rows)]), read
+    if part == "decoder to source":
+        return reading.written, reading.read
+    if part == "decoder":
+        return reading.written, reading.written
+    if part == "encoder" or reading.batch.source_BS is None:
+        return reading.read, reading.read
+    both = _numbered((*reading.read.words, *reading.written.words))  # pairs as one sequence
+    return both, both
+
+
+def _numbered(words: Sequence[str]) -> Side:
+    return Side(tuple(words), tuple(range(len(words))))
+
+
+def _model_and_reading(
+    chosen: Subject, text: str, target: str | None, seed: int
+) -> tuple[Subject, Model, Reading]:
+    if chosen.checkpoint is not None:
+        model = chosen.build(1).double()
+        return chosen, model, read_as_trained(chosen, model, text)
+    chosen, reading = read_as_words(chosen, text, target)
+    length = max(len(reading.read.word_of), reading.batch.inputs_BT.shape[1])
+    return chosen, chosen.build(length, seed=seed).double(), reading
+
+
+def _chosen(
+    architecture: str,
+    variant: str,
+    checkpoint: str | None,
+    width: int | None,
+    params: int | None,
+    depth: int | None,
+    options: dict[str, Any] | None,
+) -> Subject:
+    if checkpoint is not None:
+        found = trained(architecture, Path(checkpoint))
+        return found._replace(variant=variant) if variant else found
+    return subject(
+        architecture, variant=variant, options=options, width=width, params=params, depth=depth
+    )
+
+
+def _settings(chosen: Subject, text: str) -> dict[str, Any]:
+    return {**chosen.settings(1 if chosen.checkpoint else len(text)), "text": text}
