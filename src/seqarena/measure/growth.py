@@ -35,7 +35,7 @@ _FASTEST = {"cpu": 1e11, "cuda": 1e15}  # operations a second, of one thread or 
 class Limits(NamedTuple):
     """Of one point: `seconds` for warm-up and one call a repeat, `bytes` for a training step."""
 
-    seconds: float = 60.0
+    seconds: float = 120.0
     bytes: int | None = None  # None: half of the memory that is free
 
     def bytes_on(self, device: str) -> int:

@@ -50,7 +50,7 @@ def speed(
     device: str = "cpu",
     dtype: str = "float32",
     peak: bool = False,
-    limit_seconds: float = 60.0,
+    limit_seconds: float = 120.0,
     limit_bytes: int | None = None,
 ) -> list[Series]:
     """Seconds against length, one series a quantity of `what`; decoding is of one sequence.
@@ -91,7 +91,7 @@ def memory(
     threads: int | None = None,
     device: str = "cpu",
     dtype: str = "float32",
-    limit_seconds: float = 60.0,
+    limit_seconds: float = 120.0,
     limit_bytes: int | None = None,
 ) -> list[Series]:
     """Bytes against length: `peak_training_bytes` and, of what continues a sequence, `state_bytes`.

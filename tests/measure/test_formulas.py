@@ -1,0 +1,257 @@
+"""Every class states what it costs; here the statements meet what is executed.
+
+Operations: products, convolutions and fused kernels as torch's counter sees them. Chains: the
+longest line of dependent operations, followed through every tensor as it is computed; what stands
+in line inside one operation (an FFT, a cumulative sum over chunks) is not seen. State: the bytes of
+a real one.
+"""
+
+import itertools
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from seqarena.core.shapes import measured_state_bytes
+from seqarena.measure.bench import Bench
+from seqarena.measure.subject import subject
+from seqarena.models.catalog import CATALOG
+from seqarena.models.stack import load_mixer
+
+aten = torch.ops.aten
+WIDTH, DEPTH = 32, 2
+LSTM_STEPS = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply: inside torch's own kernel
+
+
+def slow_truth(name: str) -> str | None:
+    """The algorithm that runs as the definition reads; None where there is no choice."""
+    row = CATALOG[name]
+    classes = {load_mixer(place) for place, _ in row.cycle}
+    return None if row.system or len(classes) > 1 else classes.pop().algorithms[0]
+
+
+def bench(name: str, algorithm: str | None, width: int = WIDTH, depth: int = DEPTH) -> Bench:
+    options = {"algorithm": algorithm} if algorithm else None
+    return Bench(subject(name, width=width, depth=depth, options=options))
+
+
+def executed(found: Bench, length: int, mode: Any) -> Any:
+    model, batch = found.model(length), found.batch(length)
+    with torch.no_grad(), mode:
+        model.answer(batch)
+    return model
+
+
+# Operations.
+
+
+def attention_kernel(q: Any, k: Any, v: Any, *more: Any, out_val: Any = None, **_: Any) -> int:
+    (B, H, T, E), S = q.shape, k.shape[2]
+    causal = len(more) > 1 and more[1]
+    return 4 * B * H * E * (T * (T + 1) // 2 if causal else T * S)
+
+
+def lstm_kernel(x_TBI: Any, input_FI: Any, recurrent_FE: Any, *_: Any, **__: Any) -> int:
+    positions = x_TBI.shape[0] * x_TBI.shape[1]
+    cells = 4 * recurrent_FE.shape[1]  # f c + i g, o tanh(c)
+    return positions * (2 * (input_FI.numel() + recurrent_FE.numel()) + cells)
+
+
+def product_in_place(_: Any, a_NI: Any, b_IM: Any, **__: Any) -> int:
+    return 2 * a_NI.numel() * b_IM.shape[1]
+
+
+for _function in (attention_kernel, lstm_kernel, product_in_place):
+    _function._get_raw = True  # the counter then passes tensors and not their shapes
+KERNELS: dict[Any, Callable[..., int]] = {
+    aten._scaled_dot_product_flash_attention_for_cpu: attention_kernel,
+    aten.mkldnn_rnn_layer: lstm_kernel,
+    aten.addmm_: product_in_place,
+}
+
+
+def hidden_pairs(T: int) -> int:
+    """Of the square of pairs, those that causal attention must not see."""
+    return T * (T - 1) // 2
+
+
+def strided_pairs(T: int, stride: int = 16) -> int:
+    return sum(i - j < stride or (i - j) % stride == 0 for i in range(T) for j in range(i + 1))
+
+
+D, PAIR = WIDTH, 4 * WIDTH  # scoring and averaging one pair of positions
+MAMBA = 2 * 2 * D * (4 + 4 * 16 + 1)  # multiply-adds of 2 D channels: convolution, scan, step
+PRODUCT = 2 * 4 * D * 2 * D  # of an LSTM's four gates, with input and state
+# What a formula counts and torch's counter does not see, or what an algorithm spends beyond the
+# definition (negative): operations of all layers over T positions.
+REST: dict[str, Callable[[int], int]] = {
+    "lstm": lambda T: 2 * T * 4 * D,  # f c + i g, o tanh(c)
+    "lstm_plain": lambda T: 2 * T * 4 * D,
+    "lstm_chrono": lambda T: 2 * T * 4 * D,
+    "lstm_experts": lambda T: 2 * T * 4 * D,
+    "bi_lstm": lambda T: 4 * T * 4 * D,
+    "gru": lambda T: 2 * T * 5 * D,  # r (U h + b), the mixture, their sum
+    "gru_before": lambda T: 2 * T * 4 * D,
+    "bi_gru": lambda T: 4 * T * 5 * D,
+    # two products through 16 are done as one, which is made once from its factors
+    "factored_lstm": lambda T: 2 * (T * (4 * D + 2 * 16 * 6 * D - PRODUCT) - PRODUCT * 16),
+    "grouped_lstm": lambda T: 2 * T * (4 * D + PRODUCT // 4 - PRODUCT),  # zeros between 4 groups
+    "mingru": lambda T: 2 * T * 2 * D,  # a h + b
+    "minlstm": lambda T: 2 * T * 2 * D,
+    "attention_alibi": lambda T: -2 * PAIR * hidden_pairs(T),
+    # T + 63 slots for a window of 64
+    "sliding_window": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63)),
+    "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
+    "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
+    "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "mamba": lambda T: 2 * T * MAMBA,
+    "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
+    "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
+    "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
+    "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
+    "seq2seq_gru": lambda T: T * (4 + 8) * D,
+    "rnnsearch": lambda T: T * ((2 * 4 + 10) * D + 3 * T * D),  # 3 D: a score
+    "luong_dot": lambda T: 2 * T * 4 * D,  # the decoder's cells
+    "luong_general": lambda T: 2 * T * 4 * D,
+    "luong_concat": lambda T: 2 * T * 4 * D + 3 * T * T * D,
+}
+
+
+def lengths_of(name: str) -> tuple[int, ...]:
+    return (1024,) if name == "lenet5" else (16, 32)
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_flops_are_those_that_are_executed(name: str) -> None:
+    algorithm = slow_truth(name)
+    if algorithm == "explicit" and name not in ("sliding_window", "sparse_attention"):
+        algorithm = "fused"  # leaves out the pairs that are hidden
+    for length in lengths_of(name):
+        counter = FlopCounterMode(display=False, custom_mapping=KERNELS)
+        model = executed(bench(name, algorithm), length, counter)
+        rest = REST[name](length) if name in REST else 0
+        assert model.flops(length) == counter.get_total_flops() + rest
+
+
+# Chains.
+
+
+MOVES = {aten.cat, aten.stack, aten.constant_pad_nd, aten._unsafe_view, aten.clone, aten.copy_}
+
+
+class Chain(TorchDispatchMode):
+    """The longest line of operations that each wait for the one before; moving numbers is none.
+    What is written into a tensor waits for all that was written there, so that a line may seem too
+    long, never too short.
+    """
+
+    def __init__(self, inputs: list[Tensor]) -> None:
+        super().__init__()
+        self.longest = 0
+        self._kept: list[Any] = []  # so that no storage is given out twice
+        self._depth: dict[int, int] = {}
+        for tensor in inputs:
+            self._write(tensor, 0)
+
+    def _write(self, tensor: Tensor, depth: int) -> None:
+        storage = tensor.untyped_storage()
+        self._kept.append(storage)
+        self._depth[storage._cdata] = max(depth, self._depth.get(storage._cdata, 0))
+        self.longest = max(self.longest, depth)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        read = [x for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        before = [self._depth.get(x.untyped_storage()._cdata) for x in read]
+        known = [depth for depth in before if depth is not None]
+        if known and not func.is_view:  # what reads weights alone is ready before the first step
+            steps = 0 if func.overloadpacket in MOVES else 1
+            if func is aten.mkldnn_rnn_layer.default:
+                steps += LSTM_STEPS * args[0].shape[0]
+            for tensor in pytree.tree_leaves(made):
+                if isinstance(tensor, Tensor):
+                    self._write(tensor, max(known) + steps)
+        return made
+
+
+def chain_and_formula(found: Bench, length: int) -> tuple[int, int]:
+    model, batch = found.model(length), found.batch(length)
+    mode = Chain([tensor for tensor in batch if tensor is not None])
+    with torch.no_grad(), mode:
+        model.answer(batch)
+    return mode.longest, model.serial_steps(length)
+
+
+# Operations on the chain for each that the formula counts; one for all others.
+PER_STEP = {
+    # the products with both factors are done as one
+    "factored_lstm": Fraction(7, 8),
+    "grouped_lstm": Fraction(7, 8),
+    # a multiply-add is one step, and written out it is two operations
+    "mingru": Fraction(2),
+    "minlstm": Fraction(2),
+    "s4d": Fraction(2),
+    "mamba": Fraction(2),
+    "hybrid": Fraction(2),
+    # the decoder's first layer does not wait for the encoder's last, as the formula has it
+    "seq2seq_lstm": Fraction(3, 4),
+    # the encoder's recurrent products are added in place, its mixture is one operation
+    "seq2seq_gru": Fraction(5, 6),
+    "rnnsearch": Fraction(12, 13),
+    # hard gates and saturation are several operations each
+    "neural_gpu": Fraction(11, 6),
+    "extended_neural_gpu": Fraction(15, 8),
+    "diagonal_neural_gpu": Fraction(5, 3),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOG if name != "lenet5"])
+def test_chains_grow_with_the_length_as_serial_steps_do(name: str) -> None:
+    found = bench(name, slow_truth(name), width=16, depth=1)
+    places = [chain_and_formula(found, length) for length in (8, 16, 32)]
+    for (chain, steps), (longer, more) in itertools.pairwise(places):
+        assert longer - chain == PER_STEP.get(name, 1) * (more - steps)
+
+
+@pytest.mark.parametrize(
+    ("name", "algorithm"),
+    [
+        ("mingru", "scan"),
+        ("mingru", "chunked"),
+        ("mingru", "fused"),
+        ("minlstm", "scan"),
+        ("mamba", "scan"),
+        ("lstm", "fused"),
+        ("linear_attention", "parallel"),
+    ],
+)
+def test_the_chain_is_that_of_the_algorithm(name: str, algorithm: str) -> None:
+    places = [chain_and_formula(bench(name, algorithm, 16, 1), length) for length in (32, 64, 128)]
+    for (chain, steps), (longer, more) in itertools.pairwise(places):
+        assert longer - chain == more - steps
+
+
+# State.
+
+
+def decodes(name: str) -> bool:
+    return bench(name, None).why_no_decoding(lengths_of(name)[0]) is None
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_state_bytes_are_those_of_a_real_state(name: str) -> None:
+    for length in lengths_of(name):
+        found = bench(name, None)
+        model = found.model(length)
+        if not decodes(name):
+            assert model.state_bytes(length) == 0
+            continue
+        decoder = found.decoder(model, length)
+        _, state = decoder.step(decoder.copied_state())
+        assert measured_state_bytes(state) == model.state_bytes(length)
