@@ -111,12 +111,17 @@ APART = 2.0  # times as far from one another as before training
 DIFFER = 0.1  # bits
 
 
+LOOKING = ("attention", "lstm", "mamba")  # of whom the page gets maps of one sentence
+
+
 def _head_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
         part("heads:head_divergence", 45 if quick else 3600, steps=250 if quick else 8000,
              width=64 if quick else 128, depth=2 if quick else 4,
-             seeds=[0, 1] if quick else [0, 1, 2])
+             seeds=[0, 1] if quick else [0, 1, 2]),
+        part("maps:language_maps", 45 if quick else 3600, architectures=list(LOOKING),
+             steps=150 if quick else 5000, width=64, depth=1 if quick else 2),
     ]  # fmt: skip
 
 
@@ -148,7 +153,8 @@ HEADS = Claim(
     words="Heads of one layer learn different kinds of relation between positions.",
     source="Vaswani et al. 2017, appendix; Clark et al. 2019; introductory texts",
     experiment="Jensen-Shannon divergence between the attention of every two heads of a layer, "
-    "averaged over positions of a test text, before and after training on the embedded text.",
+    "averaged over positions of a test text, before and after training on the embedded text. Maps "
+    "of one sentence stand beside it, attention's and the influence in models without it.",
     criterion=f"Holds when in some layer it rises by at least {DIFFER} bits, beyond the seeds' "
     f"doubt, to at least {APART:g} times what it was. Within limits when one of the two is so.",
     parts=_head_parts,

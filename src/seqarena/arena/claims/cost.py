@@ -154,8 +154,8 @@ STATE_SPACE = Claim(
     source="Gu et al. 2022 (S4D); Gu and Dao 2023 (Mamba)",
     experiment="Seconds of training steps by length, alone on the machine, and serial steps of "
     "Mamba's scan by its formula.",
-    criterion=f"Holds when from {BEYOND} positions on both exponents of the seconds are at most {STEP} "
-    "and serial steps grow with at most 0.5. Within limits when the seconds alone do.",
+    criterion=f"Holds when from {BEYOND} positions on both exponents of the seconds are at most "
+    f"{STEP} and serial steps grow with at most 0.5. Within limits when the seconds alone do.",
     parts=_state_space_parts,
     judge=judge_state_space,
 )
