@@ -2,16 +2,23 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
+from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import exponent
 from seqarena.core.measurement import Series
 from seqarena.measure import scaling
+from seqarena.measure.costs import RandomTask
 from seqarena.measure.scaling import algorithms, memory, speed, utilisation
+from seqarena.models.build import build
+from seqarena.tasks.base import Task
+from seqarena.train.budget import Budget
+from seqarena.train.checkpoint import save
+from seqarena.train.loop import TrainConfig, Trainer
 
 PLANTED = '''
 from typing import NamedTuple
@@ -104,7 +111,7 @@ def test_real_work_gives_nearly_the_same_exponents(
     # time of this process alone, so that what else runs on the machine hardly matters
     monkeypatch.setattr(time, "perf_counter", time.process_time)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    more = {"repeats": 5}
+    more: dict[str, Any] = {"repeats": 5}
     linear, quadratic = (
         exponent(speed(f"{planted}:{name}", lengths=x, what=["forward"], **SMALL | more)[0])
         for name, x in (("Linear", (64, 128, 256)), ("Quadratic", (48, 96, 192)))
@@ -235,6 +242,27 @@ def test_utilisation_is_operations_over_seconds_over_the_peak(
         assert series.settings["flops"][0] % batch_size == 0
     with pytest.raises(UserError, match="one token at a time"):
         utilisation("lstm", lengths=(8,), batch_sizes=(1,), what="decoding")
+
+
+@pytest.mark.parametrize("name", ["gru", "transformer", "attention_learned", "lstm"])
+def test_a_checkpoint_is_measured_as_far_as_it_was_built_for(name: str, tmp_path: Path) -> None:
+    pairs = {"form": "pairs", "source_vocab_size": 30, "max_source_length": 12}
+    problem = Problem(
+        num_outputs=20, vocab_size=20, causal=True, max_length=12,
+        **(pairs if name in ("gru", "transformer") else {}),
+    )  # fmt: skip
+    model = build(name, problem=problem, width=16, depth=1)
+    training = TrainConfig(budget=Budget(steps=1))
+    trainer = Trainer(model, cast("Task", RandomTask(problem, 12)), training)
+    save(tmp_path / "checkpoint", trainer, {"architecture": name, "task": {}})
+    (series,) = speed(
+        name, lengths=(6, 24), checkpoint=str(tmp_path / "checkpoint"), what=["decoding"], **SMALL
+    )
+    assert series.variant == "trained"
+    assert series.settings["parameters"] == model.num_parameters
+    bounded = name in ("transformer", "attention_learned")
+    assert [point.x for point in series.points] == ([6] if bounded else [6, 24])
+    assert ("at most 12 positions" in str(series.settings.get("skipped"))) == bounded
 
 
 def test_measuring_leaves_random_numbers_and_threads_alone() -> None:

@@ -131,8 +131,10 @@ def _problem_of(config: Any) -> Problem:
     return Problem(
         form=config.form,
         num_outputs=config.num_outputs or config.vocab_size,
-        vocab_size=config.vocab_size,
-        source_vocab_size=config.vocab_size if config.form == "pairs" else 0,
+        vocab_size=config.source_offset or config.vocab_size,  # source tokens stand behind it
+        source_vocab_size=(
+            config.vocab_size - config.source_offset if config.form == "pairs" else 0
+        ),
         features=config.features,
         num_segments=config.num_segments,
         num_characters=config.num_characters,
