@@ -235,7 +235,7 @@ def test_maps_without_attention_show_the_flow_alone(
 
     def attention_maps(architecture: str, *, text: str, **_: Any) -> list[Map]:
         if architecture == "lstm":
-            raise UserError("it has no attention")
+            raise UserError("lstm has no attention")
         return [one("attention", architecture, text)]
 
     module = SimpleNamespace(
@@ -245,6 +245,20 @@ def test_maps_without_attention_show_the_flow_alone(
     monkeypatch.setitem(sys.modules, "seqarena.measure.maps", module)
     result = call("maps", "--models", "attention,lstm", "--text", "the cat sat")
     assert result.exit_code == 0, result.output
-    assert "not measured: lstm: it has no attention" in result.stderr
+    assert "not measured: lstm has no attention" in result.stderr
     assert "mostly 'the'" in result.output
     assert result.output.count("influence") == 2
+
+
+def test_an_option_that_a_measurement_has_not_is_refused(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def receptive_field_series(architecture: str, *, depths: Any, width: int = 32) -> list[Series]:
+        raise AssertionError("it must not be called")
+
+    module = SimpleNamespace(receptive_field_series=receptive_field_series)
+    monkeypatch.setitem(sys.modules, "seqarena.measure.gradient", module)
+    for words, flag in ((["--params", "9k"], "params"), (["--option", "a=1"], "option")):
+        result = call("reach", "--models", "gru", *words)
+        assert result.exit_code == 2
+        assert f"this measurement has no --{flag}" in result.stderr

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,9 +16,16 @@ from seqarena.models.catalog import CATALOG
 from seqarena.models.model import load_system
 
 SCALING = {"lengths": [8], "width": 16, "depth": 1}
+SENTENCE = {"text": "the cat sat on the mat", "width": 16}
+ATTEND = {
+    *("attention", "attention_alibi", "attention_sinusoidal", "attention_learned", "gpt2"),
+    *("llama", "attention_experts", "sliding_window", "sparse_attention", "hybrid", "bert"),
+    *("self_attention_encoder", "memory_network", "rnnsearch", "luong_dot", "luong_general"),
+    *("luong_concat", "transformer", "transformer_modern", "convs2s"),
+}
 TRAINING = {"steps": 1, "width": 16, "depth": 1, "batch_size": 2, "evaluation_examples": 4}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "speed": ("scaling:speed", {**SCALING, "lengths": [8, 16], "repeats": 1, "seconds": 0.0}),
+    "speed": ("scaling:speed", {**SCALING, "repeats": 1, "seconds": 0.0}),
     "memory": ("scaling:memory", SCALING),
     "utilisation": (
         "scaling:utilisation", {**SCALING, "batch_sizes": [2], "repeats": 1, "seconds": 0.0},
@@ -28,6 +36,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "length": (
         "length:length_generalisation", {**TRAINING, "train_length": 8, "factors": [1, 2]},
     ),
+    "weights": ("maps:attention_maps", SENTENCE),
+    "flow": ("maps:influence_maps", SENTENCE),
 }  # fmt: skip
 
 
@@ -54,6 +64,10 @@ def refusal(verb: str, name: str) -> str | None:
         return "it reads pictures of 32 x 32 pixels: length 1024"
     if verb in ("recall", "length") and not answers_every_position(name):
         return "this task asks for an answer at every position"
+    if verb in ("weights", "flow") and name == "lenet5":
+        return "reads numbers and not words"
+    if verb == "weights" and name not in ATTEND:
+        return "has no attention whose weights could be shown"
     return None
 
 
@@ -68,10 +82,12 @@ def test_every_verb_on_every_architecture(verb: str, name: str) -> None:
     found = call(verb, name)
     assert found
     for one in found:
-        assert isinstance(one, Series)
         assert one.architecture == name
-        assert one.points
-        assert all(value >= 0 for point in one.points for value in point.repeats)
+        if isinstance(one, Series):
+            assert one.points
+            assert all(value >= 0 for point in one.points for value in point.repeats)
+        else:
+            assert np.allclose(np.sum(one.weights, axis=1), 1)
     lacks = {quantity for one in found for quantity in one.settings.get("not_measured", {})}
     decoding = {"speed": "decode_seconds_per_token", "memory": "state_bytes"}.get(verb)
     assert lacks == ({decoding} if decoding and not writes(name) else set())
@@ -133,10 +149,3 @@ def test_a_users_mixer_stands_beside_the_catalog(tmp_path: Path) -> None:
     )  # fmt: skip
     found = json.loads(output)
     assert {one["architecture"] for one in found} == {"gru", "own"}
-
-
-def test_a_size_that_a_measurement_has_not_is_refused(tmp_path: Path) -> None:
-    words = ("measure", "reach", "--models", "gru", "--params", "9k", "--runs", str(tmp_path))
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 2
-    assert "this measurement has no --params" in result.stderr

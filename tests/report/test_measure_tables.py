@@ -128,3 +128,9 @@ def test_a_map_tells_how_far_it_looks() -> None:
     text = printed(back)
     assert "the cat sat" in text
     assert "influence" in text
+
+
+def test_a_map_of_pairs_names_the_source_word() -> None:
+    pairs = Map(measurement="attention", architecture="rnnsearch", words=("chat",), layer=0,
+                columns=("the", "cat"), weights=((0.2, 0.8),), machine=MACHINE)  # fmt: skip
+    assert looks_at(pairs).text == "mostly 'cat'"

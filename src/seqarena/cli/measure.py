@@ -1,6 +1,6 @@
 """`seqarena measure ...`: speed, memory, gradients, recall, length, reach, maps, utilisation."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from seqarena.cli.measure_common import (
     with_common,
 )
 from seqarena.core.errors import UserError
+
+if TYPE_CHECKING:
+    from seqarena.core.measurement import Map
 
 HELP = (
     "Measure one property of any architecture, as it begins or trained: curves with intervals.\n\n"
@@ -267,26 +270,40 @@ def length(
 def maps(
     *,
     text: Annotated[str, typer.Option(help="The sentence to look at.")] = SENTENCE,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train so many steps on text first, and show both."),
+    ] = None,
     common: Common,
 ) -> None:
     """Draw who looks at whom: attention by layer and head, and for all the flow of information.
 
-    seqarena measure maps --models attention,lstm --text "The cat sat on the mat"
+    seqarena measure maps --models attention,lstm --text "The cat sat on the mat" --steps 300
 
     Attention maps are the weights of each head. Information flow is the norm of d y_i / d x_j, rows
     summing to one, which every architecture has: the page shows both on the same axes.
     """
     if common.algorithms is not None:
         raise UserError("an algorithm changes no map: leave out --algorithms")
-    found, sizes = targets_of(common, "attention,lstm"), common.sizes
-    arguments = {**sizes, "text": text, **options_of(common)}
-    weights = [
-        Call("seqarena.measure.maps:attention_maps", t, call_arguments(t, arguments)) for t in found
-    ]
-    flows = [
-        Call("seqarena.measure.maps:influence_maps", t, call_arguments(t, arguments)) for t in found
-    ]
-    finish(common, [*weights, *flows])
+    arguments = {**common.sizes, "text": text, **options_of(common)}
+    functions = ("seqarena.measure.maps:attention_maps", "seqarena.measure.maps:influence_maps")
+    if steps is not None:
+        if common.run is not None:
+            raise UserError("--run has trained its models: leave out --steps")
+        arguments["steps"] = steps
+        functions = ("seqarena.cli.measure:maps_of_training",)
+    found = targets_of(common, "attention,lstm")
+    calls = [Call(name, t, call_arguments(t, arguments)) for name in functions for t in found]
+    finish(common, calls)
+
+
+def maps_of_training(
+    architecture: str, *, text: str, steps: int, width: int = 64, depth: int = 2
+) -> "list[Map]":
+    """The maps of one architecture before and after a short training on text."""
+    from seqarena.measure.maps import language_maps
+
+    return language_maps([architecture], steps=steps, text=text, width=width, depth=depth)
 
 
 VERBS = (speed, memory, utilisation, gradient, reach, recall, length, maps)

@@ -159,7 +159,7 @@ def perform(calls: Sequence[Call], path: Path, console: "Console") -> Findings:
 
 def _refuse(findings: Findings, call: Call, why: str, console: "Console") -> None:
     if findings.refused.setdefault(call.label, why) == why:
-        prefix = "" if why.startswith(f"{call.label}:") else f"{call.label}: "
+        prefix = "" if why.startswith(call.target.name) else f"{call.label}: "
         console.print(f"not measured: {prefix}{why}", highlight=False, soft_wrap=True)
 
 

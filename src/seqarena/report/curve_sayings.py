@@ -52,13 +52,16 @@ def sentence(curves: Sequence[Series]) -> str:
 
 
 def looks_at(found: Map) -> Words:
-    """How far from themselves a map's rows read on average, and which word is read most."""
+    """Which word a map's rows read most, and how far from themselves they read on average (where
+    they read their own text)."""
     weights = np.array(found.weights)
+    words = found.columns or found.words
+    most = f"mostly {words[int(weights.sum(0).argmax())]!r}"
+    if found.columns:
+        return Words(most, 0.0)
     rows, columns = np.indices(weights.shape)
-    distance = float((weights * abs(rows - columns)).sum() / max(len(weights), 1))
-    words = getattr(found, "columns", ()) or found.words
-    most = words[int(weights.sum(0).argmax())] if weights.size else ""
-    return Words(f"{distance:.1f} positions away, mostly {most!r}", distance)
+    distance = float((weights * abs(rows - columns)).sum() / len(weights))
+    return Words(f"{distance:.1f} positions away, {most}", distance)
 
 
 class _Reader(NamedTuple):
