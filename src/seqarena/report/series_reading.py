@@ -1,6 +1,7 @@
 """What is drawn of measured curves: which belong in one figure, their units, looks and estimates.
 
-Timings are read by their median, for a busy machine only ever adds; everything else by its mean.
+Timings are read by their median, for a busy machine only ever adds, and so are gradients, which
+span many powers of ten; everything else by its mean.
 """
 
 import math
@@ -81,7 +82,7 @@ def quantity_words(group: Group) -> str:
 
 
 def middle_word(quantity: str) -> str:
-    return "median" if _kind(quantity) == "seconds" else "mean"
+    return "median" if _kind(quantity) == "seconds" or quantity == "gradient_norm" else "mean"
 
 
 def middle(quantity: str, point: Point) -> float:
@@ -89,7 +90,7 @@ def middle(quantity: str, point: Point) -> float:
     values = [value for value in point.repeats if math.isfinite(value)]
     if not values:
         return math.nan
-    return statistics.median(values) if _kind(quantity) == "seconds" else statistics.fmean(values)
+    return (statistics.median if middle_word(quantity) == "median" else statistics.fmean)(values)
 
 
 def ordered(series: Series) -> list[Point]:
