@@ -1,5 +1,7 @@
 """Gradients against distance: planted recurrences, exact Jacobians, honest bounds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from seqarena.core.batch import random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import at, decay
+from seqarena.measure.fit import fit
 from seqarena.measure.flow import loss_flow, state_flow
 from seqarena.measure.gradient import (
     clipping_series,
@@ -14,8 +17,11 @@ from seqarena.measure.gradient import (
     gradient_flow_series,
     receptive_field_series,
 )
+from seqarena.measure.maps import influence_maps
 from seqarena.measure.subject import subject
 from seqarena.models.catalog import CATALOG
+from seqarena.tasks.registry import build_task, parse_task
+from seqarena.train.checkpoint import save
 
 TOKENS_T = torch.randint(11, (12,), generator=torch.Generator().manual_seed(0))
 
@@ -126,6 +132,21 @@ def test_recurrent_states_are_measured(name: str) -> None:
     (series,) = gradient_flow_series(name, length=8, width=8, of="state", seeds=2)
     assert at(series, 0).repeats == (1.0, 1.0)
     assert all(0 < value < np.inf for point in series.points for value in point.repeats)
+
+
+@pytest.mark.parametrize("name", ["gru", "rnnsearch"])
+def test_a_trained_model_is_measured_from_its_checkpoint(name: str, tmp_path: Path) -> None:
+    fields = {"kind": "translation"}
+    task = build_task(parse_task(fields))
+    fitted = fit(subject(name, width=8, depth=1), task, steps=2)
+    save(tmp_path / "checkpoint", fitted.trainer, {"task": fields, "artifacts": task.artifacts()})
+    place = str(tmp_path / "checkpoint")
+    (series,) = gradient_flow_series(name, checkpoint=place, length=9, seeds=2)
+    assert series.variant == "trained"
+    assert len(series.points) == 9  # of the source
+    assert all(0 < value < np.inf for point in series.points for value in point.repeats)
+    (found,) = influence_maps(name, text="3 may 2001", checkpoint=place)
+    assert found.columns[:4] == ("3", "·", "m", "a")
 
 
 def test_clipping_bounds_the_whole_and_keeps_the_shape() -> None:

@@ -255,6 +255,8 @@ def _example(chosen: Subject, length: int, seed: int) -> Batch:
     problem = chosen.problem(length)
     if problem.image is not None:
         length = problem.max_length  # a picture is whole or none
+    source = min(length, problem.max_source_length or length)
+    problem = problem.model_copy(update={"max_source_length": source})
     batch = random_batch(problem, 1, length=length, seed=seed)
     return map_batch(lambda x: x.double() if x.is_floating_point() else x, batch)
 
