@@ -25,8 +25,8 @@ def power(p: float, **more: Any) -> Series:
     return curve("training_step_seconds", "length", y, **more)
 
 
-def printed(*found: Series | Map) -> str:
-    console = Console(file=io.StringIO(), width=200)
+def printed(*found: Series | Map, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(measurement_tables(found))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -134,3 +134,14 @@ def test_a_map_of_pairs_names_the_source_word() -> None:
     pairs = Map(measurement="attention", architecture="rnnsearch", words=("chat",), layer=0,
                 columns=("the", "cat"), weights=((0.2, 0.8),), machine=MACHINE)  # fmt: skip
     assert looks_at(pairs).text == "mostly 'cat'"
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_and_numbers_stay_whole_in_a_narrow_window(width: int) -> None:
+    y = {float(k): (0.46**k,) for k in range(64)}
+    text = printed(curve("gradient_norm", "distance", y, architecture="sparse_attention"),
+                   width=width)  # fmt: skip
+    assert "sparse_attention" in text
+    assert "5.67e-22" in text
+    assert "halves every" in " ".join(text.split())
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width

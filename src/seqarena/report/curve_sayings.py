@@ -76,7 +76,8 @@ def _reader(series: Series) -> _Reader:
     if series.quantity in ("accuracy", "solved") and series.axis in ("distance", "pairs", "length"):
         return _Reader(f"{quantity.capitalize()} is at least 90 % up to {axis}", _reach)
     if series.quantity in ("reach_positions", "share_of_peak"):
-        return _Reader(f"The largest {quantity} is", _largest)
+        words = quantity.replace("reach positions", "reach in positions")
+        return _Reader(f"The largest {words} is", _largest)
     if saying(series) or _is_flat(series):
         symbol = _SYMBOLS.get(series.axis, "")
         return _Reader(

@@ -1,35 +1,57 @@
 """Measured curves and maps as terminal tables: a row a curve, a column for each x, what it says."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from seqarena.core.measurement import Map, Measurement, Series
+from seqarena.core.measurement import Map, Series
+from seqarena.core.measurement import Measurement as Measured
 from seqarena.report import units
 from seqarena.report.curve_sayings import looks_at, says, sentence
 from seqarena.report.series_reading import Group as Curves
 from seqarena.report.series_reading import groups, middle, middle_word, quantity_words
 
-_COLUMNS = 8  # of a curve with more points, these many are shown, evenly in the logarithm
+_MOST = 8  # columns of x; of a curve with more points some are shown, even in the logarithm
+# (columns of x, width of what is said) from roomy to narrow; the first that fits is taken
+_FORMS = ((_MOST, 80), (_MOST, 40), (_MOST, 26), (7, 26), (6, 26), (5, 26), (4, 26), (3, 20))
 
 
-def measurement_tables(measurements: Sequence[Measurement]) -> RenderableType:
+def measurement_tables(measurements: Sequence[Measured]) -> RenderableType:
     """One table a quantity and axis, each with its sentence below; one of all maps."""
     parts: list[RenderableType] = []
     for curves in groups(measurements):
-        parts += [_curve_table(curves), Text(sentence(curves.series), style="bold"), Text()]
+        parts += [_CurveTable(curves), Text(sentence(curves.series), style="bold"), Text()]
     maps = [found for found in measurements if isinstance(found, Map)]
     if maps:
         parts.append(_map_table(maps))
     return Group(*parts)
 
 
-def _curve_table(curves: Curves) -> Table:
-    places = shown_places(sorted({p.x for series in curves.series for p in series.points}))
+class _CurveTable:
+    """Chooses its form when it is printed, for only then is the width known."""
+
+    def __init__(self, curves: Curves) -> None:
+        self.curves = curves
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        roomy = options.update(max_width=10_000)
+        for form in _FORMS:
+            table = _curve_table(self.curves, *form)
+            if Measurement.get(console, roomy, table).maximum <= options.max_width:
+                break
+        yield table  # the narrowest folds its words where even that is too wide
+
+
+def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
+    places = shown_places(sorted({p.x for series in curves.series for p in series.points}), most)
     scale, name = curves.scale, quantity_words(curves)
     if curves.quantity.startswith("share"):
         scale, name = units.Scale(0.01, "%"), f"{name}, %"
@@ -45,11 +67,11 @@ def _curve_table(curves: Curves) -> Table:
         measured = {point.x: middle(series.quantity, point) for point in series.points}
         cells = [units.scaled(measured.get(x), scale) for x in places]
         said = f"{words.text}; {words.aside}" if words.aside else words.text
-        table.add_row(Text(_label(series)), *cells, Text(said))
-        for name, values in series.baselines.items():
+        table.add_row(Text(_label(series)), *cells, Text(textwrap.fill(said, said_width)))
+        for baseline, values in series.baselines.items():
             known = {p.x: value for p, value in zip(series.points, values, strict=False)}
-            row = (f"  {name}", *(units.scaled(known.get(x), scale) for x in places), "")
-            if row not in drawn:  # a baseline that all curves share stands once
+            row = (f"  {baseline}", *(units.scaled(known.get(x), scale) for x in places), "")
+            if row not in drawn:  # a baseline that curves share stands once
                 table.add_row(*row, style="dim")
             drawn.add(row)
     return table
@@ -84,7 +106,7 @@ def _table(title: str) -> Table:
     )
 
 
-def shown_places(x: Sequence[float], most: int = _COLUMNS) -> list[float]:
+def shown_places(x: Sequence[float], most: int = _MOST) -> list[float]:
     """At most `most` of the sorted places: the first, the last, and what stands between them at
     even steps of the index's logarithm."""
     if len(x) <= most:
