@@ -29,6 +29,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
 
+_ROUNDINGS = 64  # that an answer may gather: what differs by less is the same
 _NUMBERS_KEPT = 4_000_000  # of all states of all projections, which bounds memory
 _MOST_PROJECTIONS, _FEWEST_PROJECTIONS = 128, 8
 
@@ -125,7 +126,7 @@ def reaches(model: Model, tokens_T: Tensor, vocab_size: int) -> np.ndarray:
 def receptive_field(model: Model, inputs: Tensor | Batch, vocab_size: int) -> int:
     """How many positions back the last answer sees (the last position not counted), by
     perturbation: the exact reach where the sequence is longer than that, as far as what comes from
-    so far can still be told in the model's own precision."""
+    so far can still be told from rounding in the model's own precision."""
     seen_N = _changes(model, _batch(inputs), vocab_size)[:, -1]
     return len(seen_N) - 1 - int(np.flatnonzero(seen_N)[0]) if seen_N.any() else 0
 
@@ -143,7 +144,10 @@ def _changes(model: Model, batch: Batch, vocab_size: int) -> np.ndarray:
     same = _copies(batch, length)
     after = same._replace(**{"inputs_BT" if batch.source_BS is None else "source_BS": changed})
     with torch.no_grad():
-        return (model.answer(after) != model.answer(same)).any(-1).cpu().numpy()
+        before_NRV, after_NRV = model.answer(same), model.answer(after)
+    # rounding can keep two runs a bit apart for ever, however alike their inputs have become
+    noise = _ROUNDINGS * torch.finfo(before_NRV.dtype).eps * before_NRV.abs().max()
+    return ((after_NRV - before_NRV).abs() > noise).any(-1).cpu().numpy()
 
 
 def _answers(

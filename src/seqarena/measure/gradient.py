@@ -189,8 +189,8 @@ def receptive_field_series(
     length - 1. A system whose paper fixes its depth gets one point, at 1. `length` None is one more
     position than the formula's reach, or 128 where that has no end.
 
-    A reach below the formula's says that what is left of the farthest input is too small for
-    float64 to tell: it has been forgotten, not shut out.
+    A reach below the formula's says that what is left of the farthest input is lost in the rounding
+    of float64: it has been forgotten, not shut out.
     """
     base = _chosen(architecture, variant, None, width, params, 1, options)
     option = _depth_option(base)
