@@ -19,7 +19,7 @@ from seqarena.report.series_reading import groups, middle, middle_word, quantity
 
 _MOST = 8  # columns of x; of a curve with more points some are shown, even in the logarithm
 # (columns of x, width of what is said) from roomy to narrow; the first that fits is taken
-_FORMS = ((_MOST, 80), (_MOST, 40), (_MOST, 26), (7, 26), (6, 26), (5, 26), (4, 26), (3, 20))
+_FORMS = ((_MOST, 80), (_MOST, 40), *((most, 26) for most in range(_MOST, 3, -1)), (3, 20), (2, 20))
 
 
 def measurement_tables(measurements: Sequence[Measured]) -> RenderableType:
