@@ -7,6 +7,7 @@ from seqarena.arena.claims.ledger import CLAIMS
 from seqarena.arena.claims.parts import parts_of
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import Estimate
+from seqarena.core.measurement import Series
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
@@ -96,3 +97,16 @@ def test_parts_name_functions_and_json() -> None:
                 part.function.endswith((":speed", ":utilisation", ":layers"))
                 and part.arguments.get("repeats") != 1
             )
+
+
+@pytest.mark.parametrize("name", ["state-bottleneck", "cheap-attention"])
+def test_a_task_that_attention_has_not_learnt_decides_nothing(name: str) -> None:
+    records = [
+        found.model_copy(update={"points": tuple(p.model_copy(update={"repeats": (0.3,)})
+                                                 for p in found.points)})
+        if isinstance(found, Series) and found.quantity == "accuracy" else found
+        for found in PLANTED[name][0]
+    ]  # fmt: skip
+    found = BY_NAME[name].judge(records)
+    assert found.verdict == "not measured yet"
+    assert "not decided" in found.figure

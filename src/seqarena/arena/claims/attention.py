@@ -16,7 +16,7 @@ POSITIONS = ("attention_sinusoidal", "attention", "attention_alibi")
 def _position_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("length:length_generalisation", 35 if quick else 2400, architecture=name,
+        part("length:length_generalisation", 25 if quick else 2400, architecture=name,
              task="language", train_length=32 if quick else 128, factors=[1, 2, 4, 16],
              steps=250 if quick else 5000, width=64, depth=2, batch_size=16,
              learning_rates=[3e-3], seeds=[0, 1] if quick else [0, 1, 2])
@@ -62,7 +62,7 @@ DEPTHS = {"quick": (1, 8), "full": (2, 6, 12, 24)}
 def _norm_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("experiments:language", 60 if quick else 5400, architecture="attention",
+        part("experiments:language", 45 if quick else 5400, architecture="attention",
              variant=f"{where}-norm", model={"norm_position": where},
              sizes=[{"width": 32 if quick else 128, "depth": depth} for depth in DEPTHS[scale]],
              steps=150 if quick else 3000, seeds=[0, 1] if quick else [0, 1, 2],

@@ -17,10 +17,10 @@ def _remembering(scale: Scale, *architectures: str) -> list[Part]:
     """Repeat three symbols out of eight after a blank stretch; a model trained at each distance."""
     quick = scale == "quick"
     return [
-        part("recall:recall", 50 if quick else 3600, architecture=name, task="copying",
+        part("recall:recall", 60 if quick else 3600, architecture=name, task="copying",
              distances=[5, 10, 20, 40, 80] if quick else [5, 10, 20, 40, 80, 160, 320, 640, 1000],
-             steps=250 if quick else 4000, width=64, depth=1,
-             learning_rates=[3e-3] if quick else [1e-3, 3e-3, 1e-2],
+             steps=500 if quick else 4000, width=64, depth=1,
+             learning_rates=[1e-3, 3e-3] if quick else [1e-3, 3e-3, 1e-2],
              seeds=[0, 1] if quick else [0, 1, 2, 3, 4], give_up_after=1 if quick else 2)
         for name in architectures
     ]  # fmt: skip
@@ -47,6 +47,8 @@ def judge_vanilla(records: Sequence[Measurement]) -> Judgement:
         found["elman"],
         "the same network with identity initialisation and ReLU goes farther: it is the "
         "initialisation, not the recurrence" if beyond else "",
+        "the least distance that was asked is not learnt: with few steps the reach is that of the "
+        "training, not of the network" if found["elman"].value == 0 else "",
         "the reach depends on the task, the steps of training and the size",
     )  # fmt: skip
 
@@ -117,7 +119,7 @@ NEAR = 0.1  # in accuracy
 def _drawn_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("recall:recall", 50 if quick else 1800, architecture=name, task="text_copy",
+        part("recall:recall", 65 if quick else 1800, architecture=name, task="text_copy",
              distances=[9, 39, 89, 189], steps=200 if quick else 4000, width=64, depth=2,
              learning_rates=[3e-3] if quick else [1e-3, 3e-3],
              seeds=[0, 1] if quick else [0, 1, 2, 3, 4])
@@ -161,13 +163,14 @@ DRAWN_CURVES = Claim(
 )
 
 KNOWS, LOSES = 0.9, 0.1
+UNDECIDED = "not decided: attention has not learnt to look up within these steps"
 
 
 def lookup(scale: Scale, *architectures: str) -> list[Part]:
     """Values of keys seen before, by the number of pairs, at equal width."""
     quick = scale == "quick"
     return [
-        part("recall:recall", 75 if quick else 3600, architecture=name, task="mqar",
+        part("recall:recall", 50 if quick else 3600, architecture=name, task="mqar",
              distances=[2, 4, 8, 16] if quick else [4, 8, 16, 32], steps=700 if quick else 6000,
              width=64, depth=2, train="mixed", batch_size=32 if quick else 64,
              learning_rates=[3e-3] if quick else [1e-3, 3e-3, 1e-2],
@@ -181,20 +184,24 @@ def judge_bottleneck(records: Sequence[Measurement]) -> Judgement:
     attention, lstm = (curve(records, "accuracy", name) for name in ("attention", "lstm"))
     few, many = min(p.x for p in lstm.points), last(lstm).x
     knows = mean(at(attention, many))
+    figure = (
+        f"at {many:g} pairs attention {knows}, LSTM {mean(at(lstm, many))}; the LSTM at {few:g} "
+        f"pairs {mean(at(lstm, few))}"
+    )
+    if knows.value < KNOWS:
+        return judgement("not measured yet", f"{UNDECIDED}: {figure}", knows)
     gap = difference(at(attention, many), at(lstm, many))
     fall = mean(at(lstm, few)).value - mean(at(lstm, many)).value
     found, said = settled(gap, LOSES)
-    if found != "does not hold" and (fall < LOSES or knows.value < KNOWS):
+    if found == "holds" and fall < LOSES:
         found = "holds within limits"
     return judgement(
         found,
-        f"at {many:g} pairs attention {knows}, LSTM {mean(at(lstm, many))}; the LSTM at {few:g} "
-        f"pairs {mean(at(lstm, few))}",
+        figure,
         gap,
         said,
         "the LSTM is low at few pairs too: then it is learning to look up that fails here, not "
         "the room in its state" if fall < LOSES and gap.value >= LOSES else "",
-        "attention has not learnt the task within these steps" if knows.value < KNOWS else "",
     )  # fmt: skip
 
 
@@ -208,7 +215,8 @@ BOTTLENECK = Claim(
     "a key and a value, LSTM beside attention.",
     criterion=f"Holds when at the most pairs attention is right in at least {KNOWS:.0%}, at least "
     f"{LOSES} more than the LSTM, and the LSTM has lost at least {LOSES} since the fewest pairs. "
-    "Within limits when only the gap at the most pairs is there.",
+    "Within limits when only the gap at the most pairs is there. Not decided when attention itself "
+    "is below that.",
     parts=lambda scale: lookup(scale, "attention", "lstm"),
     judge=judge_bottleneck,
 )

@@ -72,7 +72,7 @@ TRANSLATION = Claim(
 def _convolution_parts(scale: Scale) -> list[Part]:
     depths, length = ([1, 2, 3], 80) if scale == "quick" else ([1, 2, 3, 4], 320)
     return [
-        part("gradient:receptive_field_series", 20, architecture=name, depths=depths, length=length)
+        part("gradient:receptive_field_series", 6, architecture=name, depths=depths, length=length)
         for name in ("conv", "attention")
     ] + chains(("conv", "unfolded"))
 
