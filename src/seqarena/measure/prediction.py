@@ -5,9 +5,9 @@
 A weight and AdamW's two moments stand beside what the forward pass saved when the backward pass
 begins; gradients of all parameters stand only when it has ended, and by then what was saved is
 gone. a, b and c are bytes, counted at three short lengths: every tensor that is saved for the
-backward pass, and twice the largest of them, since its gradient and the gradient before it stand
-side by side. Where blocks are rounded up the bytes are no polynomial, and the prediction is off by
-the rounding. Scratch memory of operations is not in it.
+backward pass, and twice the largest of those with a gradient, since that and the gradient before
+it stand side by side. Where blocks are rounded up the bytes are no polynomial, and the prediction
+is off by the rounding. Scratch memory of operations is not in it.
 """
 
 import os
@@ -71,10 +71,13 @@ def activation_bytes(bench: Bench, length: int) -> int:
     trainer.model.train()
     own = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     found: dict[int, int] = {}
+    differentiable: dict[int, int] = {}  # a kernel's workspace and a mask have no gradient
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         found[storage.data_ptr()] = storage.nbytes()
+        if tensor.is_floating_point() or tensor.is_complex():
+            differentiable[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()  # the tensor itself could hold its own graph alive
 
     hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
@@ -82,8 +85,9 @@ def activation_bytes(bench: Bench, length: int) -> int:
         # held until the counting is done, so that no storage is given out twice
         loss = trainer.model.loss(bench.batch(length), trainer.criterion)
     del loss
-    saved = [size for place, size in found.items() if place not in own]
-    return sum(saved) + 2 * max(saved, default=0)
+    saved = sum(size for place, size in found.items() if place not in own)
+    largest = max((size for place, size in differentiable.items() if place not in own), default=0)
+    return saved + 2 * largest
 
 
 def free_bytes(device: str) -> int:
