@@ -128,7 +128,7 @@ def _pairs(**most: float) -> list[Measurement]:
 def _parity(attention: float) -> list[Measurement]:
     return [
         series("accuracy", name, {40: 1.0, 80: y, 256: y}, guesser=(0.5, 0.5, 0.5))
-        for name, y in (("lstm", 1.0), ("attention", attention))
+        for name, y in (("lstm_plain", 1.0), ("attention", attention))
     ]
 
 
