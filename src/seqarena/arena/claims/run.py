@@ -99,6 +99,9 @@ def _run_batch(
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
+    """Processes of one thread each. They inherit it, as they load torch before anything else runs;
+    two that share two cores with two threads each wait for one another most of the time."""
+    os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
@@ -116,8 +119,7 @@ def _keep(folder: Path, part: Part, outcome: _Outcome) -> Happening:
 
 
 def _begin() -> None:
-    """Of a worker: one thread; Ctrl-C is the parent's, and without a parent it ends."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # torch is not loaded yet
+    """Of a worker: Ctrl-C is the parent's, and without a parent it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
