@@ -6,6 +6,7 @@ the residuals' t, over what resamples of the repeats give for a reach.
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -56,7 +57,7 @@ def exponent(series: Series, *, beyond: float = 0.0) -> Estimate:
         raise UserError(f"{series.label}: an exponent needs three points, here are {len(points)}")
     x = np.log([point.x for point in points])
     y = np.log([float(np.median(point.repeats)) for point in points])
-    fit = stats.linregress(x, y)
+    fit: Any = stats.linregress(x, y)
     # no stderr: all y are the same
     half = stats.t.ppf(0.975, len(points) - 2) * np.nan_to_num(float(fit.stderr))
     slope = float(fit.slope)
@@ -70,7 +71,7 @@ def decay(series: Series) -> Estimate:
         return Estimate(value=0.0, low=0.0, high=0.0)
     x = [point.x for point in points]
     y = np.log([float(np.median(point.repeats)) for point in points])
-    fit = stats.linregress(x, y)
+    fit: Any = stats.linregress(x, y)
     half = stats.t.ppf(0.975, len(points) - 2) * float(fit.stderr) if len(points) > 2 else 0.0
     slope = float(fit.slope)
     return Estimate(value=math.exp(slope), low=math.exp(slope - half), high=math.exp(slope + half))

@@ -223,7 +223,7 @@ class HeadProjections(nn.Module):
 
 
 def slot_values(k_BGCE: Tensor) -> Tensor:
-    """Values [B, G, C, C] whose weighted means are the weights themselves: a one at c for slot c."""
+    """Values [B, G, C, C] whose weighted means are the weights themselves: a one at c for c."""
     B, G, C, _ = k_BGCE.shape
     return torch.eye(C, dtype=k_BGCE.dtype, device=k_BGCE.device).expand(B, G, C, C)
 
