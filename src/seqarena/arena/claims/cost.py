@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from seqarena.arena.claims.claim import Claim, Part, Scale
 from seqarena.arena.claims.judging import curve, difference, judgement, last, verdict
 from seqarena.arena.claims.measuring import part
-from seqarena.arena.claims.memory import KNOWS, LOSES, UNDECIDED, lookup
+from seqarena.arena.claims.memory import KNEW, KNOWS, LOSES, UNDECIDED, lookup
 from seqarena.arena.claims.recurrence import BEYOND, FLAT, by_formula, chains, training_speed
 from seqarena.core.estimates import at, exponent, mean
 from seqarena.core.ledger import Judgement
@@ -179,8 +179,9 @@ def judge_linear(records: Sequence[Measurement]) -> Judgement:
         name: exponent(curve(records, "forward_seconds", name))
         for name in ("attention", "linear_attention", "sparse_attention")
     }
-    most = last(curve(records, "accuracy", "attention")).x
-    right = {name: at(curve(records, "accuracy", name), most) for name in cost}
+    found = {name: curve(records, "accuracy", name) for name in cost}
+    most = last(found["attention"]).x
+    right = {name: at(found[name], most) for name in cost}
     lost = {name: difference(right["attention"], right[name]) for name in cost}
     if mean(right["attention"]).value < KNOWS:
         return judgement(
@@ -200,6 +201,11 @@ def judge_linear(records: Sequence[Measurement]) -> Judgement:
         f"{mean(right[cheap[0]])}, {mean(right[cheap[1]])}",
         lost["linear_attention"],
         *(f"{n.replace('_', ' ')} loses no recall here" for n in cheap if not loses[n]),
+        *(
+            f"{n.replace('_', ' ')} has not learnt to look up at all within these steps"
+            for n in cheap
+            if max(mean(point).value for point in found[n].points) < KNEW
+        ),
         *(
             f"{n.replace('_', ' ')} is not cheaper at these lengths"
             for n in cheap

@@ -164,6 +164,7 @@ DRAWN_CURVES = Claim(
 )
 
 KNOWS, LOSES = 0.8, 0.1
+KNEW = 0.5  # what must have been there at the fewest pairs, to be lost
 UNDECIDED = "not decided: attention has not learnt to look up within these steps"
 
 
@@ -194,7 +195,8 @@ def judge_bottleneck(records: Sequence[Measurement]) -> Judgement:
     gap = difference(at(attention, many), at(lstm, many))
     fall = mean(at(lstm, few)).value - mean(at(lstm, many)).value
     found, said = settled(gap, LOSES)
-    if found == "holds" and fall < LOSES:
+    learnt = mean(at(lstm, few)).value >= KNEW
+    if found == "holds" and (fall < LOSES or not learnt):
         found = "holds within limits"
     return judgement(
         found,
@@ -202,7 +204,8 @@ def judge_bottleneck(records: Sequence[Measurement]) -> Judgement:
         gap,
         said,
         "the LSTM is low at few pairs too: then it is learning to look up that fails here, not "
-        "the room in its state" if fall < LOSES and gap.value >= LOSES else "",
+        "the room in its state" if not learnt or fall < LOSES <= gap.value else "",
+        "one seed" if len(last(lstm).repeats) < 2 else "",
     )  # fmt: skip
 
 
@@ -215,7 +218,8 @@ BOTTLENECK = Claim(
     experiment="Multi-query associative recall at equal width: accuracy by the number of pairs of "
     "a key and a value, LSTM beside attention.",
     criterion=f"Holds when at the most pairs attention is right in at least {KNOWS:.0%}, at least "
-    f"{LOSES} more than the LSTM, and the LSTM has lost at least {LOSES} since the fewest pairs. "
+    f"{LOSES} more than the LSTM, and the LSTM, right in at least {KNEW:.0%} at the fewest pairs, "
+    f"has lost at least {LOSES} since. "
     "Within limits when only the gap at the most pairs is there. Not decided when attention itself "
     "is below that.",
     parts=lambda scale: lookup(scale, "attention", "lstm"),
