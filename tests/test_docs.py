@@ -51,7 +51,8 @@ def test_the_worked_example_can_be_ranked(example: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_named_files_exist(document: Path) -> None:
     named = re.findall(r"`((?:src|docs|tests|recipes|benchmarks)/[\w./-]+)`", document.read_text())
-    named += re.findall(r"\]\((?!http)([\w./-]+)\)", document.read_text())
+    links = re.findall(r"\]\((?!http)([\w./-]+)\)", document.read_text())
+    named += [str((document.parent / link).relative_to(ROOT)) for link in links]
     missing = [name for name in named if name != "tests/mixers/test_ema.py"]
     missing = [name for name in missing if "ema.py" not in name and not (ROOT / name).exists()]
     assert not missing
@@ -60,5 +61,6 @@ def test_named_files_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS[:2], ids=lambda path: path.name)
 def test_named_commands_exist(document: Path) -> None:
     verbs = {command.name or command.callback.__name__ for command in app.registered_commands}
+    verbs |= {group.name for group in app.registered_groups}
     used = set(re.findall(r"^\s*(?:\$ )?seqarena (\w+)", document.read_text(), re.MULTILINE))
     assert used <= verbs
