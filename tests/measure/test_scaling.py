@@ -105,9 +105,7 @@ def test_a_planted_architecture_gets_its_exponent(
     assert exponent(found[2]).value == pytest.approx(0.0)  # decoding is of one position
 
 
-def test_real_work_tells_the_planted_apart(
-    planted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_work_tells_the_planted_apart(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The exponents are exact on the clock above. Here caches and neighbours blur them, even in the
     # time of this process alone: on a busy machine the quadratic one came out as 1.6.
     monkeypatch.setattr(time, "perf_counter", time.process_time)
