@@ -15,7 +15,6 @@ Everything is computed in float64, so that 10^-100 is still a number.
 
 from collections.abc import Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from seqarena.core.batch import Batch, map_batch, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Point, Series, this_machine
 from seqarena.measure.flow import GradientFlow, loss_flow, receptive_field, state_flow
-from seqarena.measure.subject import Subject, subject, trained
+from seqarena.measure.subject import Subject, subject
 from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model, load_system
 
@@ -58,7 +57,10 @@ def gradient_flow_series(
     """
     if of not in ("loss", "state"):
         raise UserError(f'of={of!r}: the gradient is of the "loss" or of the "state"')
-    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
+    chosen = subject(
+        architecture, variant=variant, checkpoint=checkpoint, width=width, params=params,
+        depth=depth, options=options,
+    )  # fmt: skip
     found, lines, draws = [], [], None
     for seed in range(_at_least_one(seeds)):
         batch, model = _example(chosen, length, seed), _double(chosen, length, seed)
@@ -124,7 +126,9 @@ def clipping_series(
 
     Clipping bounds the first; it scales every distance alike, so that the second keeps its shape.
     """
-    chosen = _chosen(architecture, variant, None, width, params, depth, options)
+    chosen = subject(
+        architecture, variant=variant, width=width, params=params, depth=depth, options=options
+    )
     before: list[list[float]] = []
     after: list[list[float]] = []
     curves: list[tuple[np.ndarray, np.ndarray]] = []
@@ -192,14 +196,16 @@ def receptive_field_series(
     A reach below the formula's says that what is left of the farthest input is lost in the rounding
     of float64: it has been forgotten, not shut out.
     """
-    base = _chosen(architecture, variant, None, width, params, 1, options)
+    base = subject(
+        architecture, variant=variant, width=width, params=params, depth=1, options=options
+    )
     option = _depth_option(base)
     fixed = base.row.system is not None and option is None
     points, formula, lengths = [], [], []
     for depth in (1,) if fixed else depths:
-        chosen = _chosen(
-            architecture, variant, None, width, params, depth,
-            {**(options or {}), option: depth} if option else options,
+        chosen = subject(
+            architecture, variant=variant, width=width, params=params, depth=depth,
+            options={**(options or {}), option: depth} if option else options,
         )  # fmt: skip
         reaches = []
         stated = _stated_reach(chosen.build(length or _PLENTY))
@@ -227,24 +233,6 @@ def receptive_field_series(
             machine=this_machine(dtype="float64"),
         )
     ]  # fmt: skip
-
-
-def _chosen(
-    architecture: str,
-    variant: str,
-    checkpoint: str | None,
-    width: int,
-    params: int | None,
-    depth: int,
-    options: dict[str, Any] | None,
-) -> Subject:
-    """`params` goes before `width`."""
-    if checkpoint is None:
-        return subject(
-            architecture, variant=variant, options=options, width=width, params=params, depth=depth
-        )
-    found = trained(architecture, Path(checkpoint))
-    return found._replace(variant=variant) if variant else found
 
 
 def _double(chosen: Subject, length: int, seed: int) -> Model:

@@ -10,7 +10,6 @@ into words (measure/reading.py). What is printed of `settings` says how a model 
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from seqarena.measure.reading import (
     read_as_trained,
     read_as_words,
 )
-from seqarena.measure.subject import Subject, subject, trained
+from seqarena.measure.subject import Subject, subject
 from seqarena.models.catalog import why_not
 from seqarena.models.model import Model
 from seqarena.models.watching import watching
@@ -56,7 +55,10 @@ def attention_maps(
 
     Raises UserError where an architecture has no attention.
     """
-    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
+    chosen = subject(
+        architecture, variant=variant, checkpoint=checkpoint, width=width, params=params,
+        depth=depth, options=options,
+    )  # fmt: skip
     chosen, model, reading = _model_and_reading(chosen, text, target, seed)
     return attention_of(model, reading, chosen.row.name, chosen.variant, _settings(chosen, text))
 
@@ -76,7 +78,10 @@ def influence_maps(
 ) -> list[Map]:
     """One map: how much each answer changes with each word, rows summing to one. Of pairs, columns
     are the source's words; of a label, there is one row."""
-    chosen = _chosen(architecture, variant, checkpoint, width, params, depth, options)
+    chosen = subject(
+        architecture, variant=variant, checkpoint=checkpoint, width=width, params=params,
+        depth=depth, options=options,
+    )  # fmt: skip
     chosen, model, reading = _model_and_reading(chosen, text, target, seed)
     settings = _settings(chosen, text)
     return [influence_of(model, reading, chosen.row.name, chosen.variant, settings)]
@@ -243,23 +248,6 @@ def _model_and_reading(
     chosen, reading = read_as_words(chosen, text, target)
     length = max(len(reading.read.word_of), reading.batch.inputs_BT.shape[1])
     return chosen, chosen.build(length, seed=seed).double(), reading
-
-
-def _chosen(
-    architecture: str,
-    variant: str,
-    checkpoint: str | None,
-    width: int | None,
-    params: int | None,
-    depth: int | None,
-    options: dict[str, Any] | None,
-) -> Subject:
-    if checkpoint is not None:
-        found = trained(architecture, Path(checkpoint))
-        return found._replace(variant=variant) if variant else found
-    return subject(
-        architecture, variant=variant, options=options, width=width, params=params, depth=depth
-    )
 
 
 def _settings(chosen: Subject, text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Point, Series, this_machine
 from seqarena.measure.best_fit import Kept, Recipe, best_fit
-from seqarena.measure.subject import Subject, subject, trained
+from seqarena.measure.subject import Subject, subject
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.checkpoint import load
@@ -49,12 +49,11 @@ def study(
     **size: Any,
 ) -> Study:
     """Raises UserError for an unknown name, no seed, and a checkpoint of another task."""
+    if checkpoint is None and not seeds:
+        raise UserError("a probe needs at least one seed")
+    of = subject(architecture, variant=variant, checkpoint=checkpoint, options=options, **size)
     if checkpoint is None:
-        if not seeds:
-            raise UserError("a probe needs at least one seed")
-        of = subject(architecture, variant=variant, options=options, **size)
         return Study(of, recipe, tuple(seeds))
-    of = trained(architecture, Path(checkpoint))
     found = load(Path(checkpoint))
     settings = dict(found.about["task"])
     if settings.pop("kind") != task:
@@ -62,7 +61,7 @@ def study(
             f"{checkpoint} was trained on {found.about['task']['kind']}: it cannot be asked {task}"
         )
     model = Kept(found.model().to(recipe.device), device=recipe.device)
-    return Study(of._replace(variant=variant or of.variant), recipe, (), (model,), settings)
+    return Study(of, recipe, (), (model,), settings)
 
 
 class Place(NamedTuple):

@@ -22,7 +22,7 @@ from seqarena.measure.bench import Bench
 from seqarena.measure.growth import Growth, Limits
 from seqarena.measure.peak import peak_flops_per_second
 from seqarena.measure.speed import WARMUP_STEPS, limited_threads
-from seqarena.measure.subject import Subject, subject, trained
+from seqarena.measure.subject import Subject, subject
 from seqarena.models.stack import load_mixer
 
 QUANTITIES = {
@@ -175,15 +175,12 @@ def _chosen(
     params: int | None,
 ) -> Subject:
     """The subject; where nobody names its variant, the algorithm that was asked for does."""
-    if checkpoint is not None:
-        if options:
-            raise UserError("a checkpoint has its options: they cannot be given beside it")
-        found = trained(architecture, Path(checkpoint))
-        return found._replace(variant=variant or found.variant)
-    variant = variant or str((options or {}).get("algorithm", ""))
+    if checkpoint is not None and options:
+        raise UserError("a checkpoint has its options: they cannot be given beside it")
     return subject(
-        architecture, variant=variant, options=options, width=width, depth=depth, params=params
-    )
+        architecture, variant=variant or str((options or {}).get("algorithm", "")),
+        checkpoint=checkpoint, options=options, width=width, depth=depth, params=params,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -75,13 +75,22 @@ class Subject(NamedTuple):
 
 
 def subject(
-    name: str, *, variant: str = "", options: dict[str, Any] | None = None, **size: Any
+    name: str,
+    *,
+    variant: str = "",
+    checkpoint: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+    **size: Any,
 ) -> Subject:
     """The architecture of that name, as it begins: `subject("lstm", width=64, depth=2)`.
 
     A name with a colon is a user's own mixer, `[label=]my_file.py:MyMixer`. `options` go to every
-    layer, or to the system (see models.build.with_options).
+    layer, or to the system (see models.build.with_options). A `checkpoint` is measured instead,
+    under the name of its architecture: its sizes and options are its own.
     """
+    if checkpoint is not None:
+        found = trained(name, Path(checkpoint))
+        return found._replace(variant=variant) if variant else found
     return Subject(with_options(_row(name), options), variant, **size)
 
 
