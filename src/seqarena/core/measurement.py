@@ -5,7 +5,6 @@ computed from the records when they are read (core/estimates.py, arena/claims), 
 them, so that a changed record changes everything that is said of it.
 """
 
-import datetime
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -91,18 +90,17 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
     """The record of where numbers come to be."""
     import torch  # here, so that what only reads records does not wait for it
 
-    from seqarena.core.runtime import code_digest, processor_name
+    from seqarena.core.runtime import code_digest, now, processor_name
 
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
     return Machine(
-        processor=name,
+        processor=processor_name(device),
         device=device,
         dtype=dtype,
         threads=torch.get_num_threads(),
         torch_version=torch.__version__,
         seqarena_version=seqarena.__version__,
         code_digest=code_digest(),
-        measured_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        measured_at=now(),
     )
 
 

@@ -16,6 +16,7 @@ from seqarena.core.records import Provenance
 
 # What a trial's numbers depend on; the report or the command line may change without a new run.
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
+MEASURING_PACKAGES = (*_NUMERIC_PACKAGES, "measure")  # what a measured curve depends on
 
 
 class Choice(NamedTuple):
@@ -64,19 +65,22 @@ def parameter_dtype(dtype: str) -> torch.dtype:
 
 
 @functools.cache
-def code_digest() -> str:
-    """Eight hexadecimal digits over the sources that a trial's numbers depend on."""
+def code_digest(packages: tuple[str, ...] = _NUMERIC_PACKAGES) -> str:
+    """Eight hexadecimal digits over the sources that numbers depend on, those of a trial by
+    default."""
     root = Path(seqarena.__file__).parent
     hasher = hashlib.sha256()
-    for package in _NUMERIC_PACKAGES:
+    for package in packages:
         for path in sorted((root / package).rglob("*.py")):
             hasher.update(path.relative_to(root).as_posix().encode())
             hasher.update(path.read_bytes())
     return hasher.hexdigest()[:8]
 
 
-def processor_name() -> str:
-    """The processor's own name where the system tells it."""
+def processor_name(device: str = "cpu") -> str:
+    """The processor's or the GPU's own name where the system tells it."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -105,18 +109,22 @@ def provenance(
     device: str, dtype: str, freed_memory: str, algorithms: tuple[str, ...]
 ) -> Provenance:
     """The record of where and how numbers come to be."""
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else processor_name()
     return Provenance(
         seqarena_version=seqarena.__version__,
         code_digest=code_digest(),
         torch_version=torch.__version__,
         python_version=platform.python_version(),
         platform=platform.platform(),
-        processor=name,
+        processor=processor_name(device),
         device=device,
         dtype=dtype,
         threads=torch.get_num_threads(),
         freed_memory=freed_memory,
         algorithms=algorithms,
-        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        started_at=now(),
     )
+
+
+def now() -> str:
+    """The moment, ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

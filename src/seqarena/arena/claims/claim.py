@@ -1,14 +1,9 @@
 """What a claim is: words, an experiment made of parts, and a judge that sees its records alone."""
 
-import functools
-import hashlib
-import importlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import seqarena
-from seqarena.core.config import digest
+from seqarena.core.config import digest, load_object
 from seqarena.core.ledger import Judgement
 from seqarena.core.measurement import Measurement
 
@@ -31,14 +26,13 @@ class Part(NamedTuple):
     @property
     def hash(self) -> str:
         """Names its records: the same call by the same code, that of measuring included."""
-        from seqarena.core.runtime import code_digest
+        from seqarena.core.runtime import MEASURING_PACKAGES, code_digest
 
-        return digest([self.function, self.arguments, code_digest(), _measuring_code()])
+        return digest([self.function, self.arguments, code_digest(MEASURING_PACKAGES)])
 
     def run(self) -> list[Measurement]:
         """Calls it in this process."""
-        module, _, name = self.function.partition(":")
-        return list(getattr(importlib.import_module(module), name)(**self.arguments))
+        return list(load_object(self.function)(**self.arguments))
 
 
 class Claim(NamedTuple):
@@ -52,12 +46,3 @@ class Claim(NamedTuple):
     criterion: str
     parts: Callable[[Scale], Sequence[Part]]
     judge: Callable[[Sequence[Measurement]], Judgement]
-
-
-@functools.cache
-def _measuring_code() -> str:
-    """Of the sources that measure; what they measure is in core.runtime.code_digest."""
-    hasher = hashlib.sha256()
-    for path in sorted((Path(seqarena.__file__).parent / "measure").rglob("*.py")):
-        hasher.update(path.name.encode() + path.read_bytes())
-    return hasher.hexdigest()[:8]
