@@ -4,9 +4,7 @@ A call is one architecture in one variant. What it finds is written as soon as i
 stopping loses the call in flight alone; an equal call by equal code is not made again.
 """
 
-import functools
 import hashlib
-import importlib
 import inspect
 import json
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqarena.cli import options
+from seqarena.core.config import digest, load_object
 from seqarena.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ class Call(NamedTuple):
 
         Raises UserError for an argument that it does not have.
         """
-        module, _, name = self.function.partition(":")
-        function = getattr(importlib.import_module(module), name)
+        function = load_object(self.function)
         takes = inspect.signature(function).parameters.values()
         known = {parameter.name for parameter in takes}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
@@ -99,17 +97,12 @@ def targets(
 
 
 def _trained(run: Path, model: str | None) -> list[Target]:
-    from seqarena.arena.folder import RunFolder
-    from seqarena.arena.view import read_run
-    from seqarena.cli.single import find_checkpoint
+    from seqarena.cli.single import find_checkpoint, trained_models
     from seqarena.train.checkpoint import load
 
-    if model is None and (run / "plan.json").exists():
-        ranking = read_run(RunFolder(run)).ranking
-        names = [row.architecture for row in ranking.rows] if ranking else [None]
-    else:
-        names = [model]
-    places = [find_checkpoint(run, name) for name in names]
+    everything = model is None and (run / "plan.json").exists()
+    places = list(trained_models(run).values()) if everything else []
+    places = places or [find_checkpoint(run, model)]
     architectures = [load(place).about["architecture"] for place in places]
     return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
 
@@ -172,11 +165,10 @@ def call_key(call: Call) -> str:
     content of a user's file or of a checkpoint."""
     import torch
 
-    from seqarena.core.config import digest
-    from seqarena.core.runtime import code_digest, processor_name
+    from seqarena.core.runtime import MEASURING_PACKAGES, code_digest, processor_name
 
     arguments = json.loads(json.dumps(call.arguments, default=str))
-    place = [code_digest(), _measuring_code(), torch.__version__, processor_name()]
+    place = [code_digest(MEASURING_PACKAGES), torch.__version__, processor_name()]
     return digest([call.function, call.target.asked, arguments, place, torch.get_num_threads(),
                    _content(call.target)])  # fmt: skip
 
@@ -188,14 +180,3 @@ def _content(target: Target) -> str:
     if file.suffix != ".py":
         return ""
     return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-@functools.cache
-def _measuring_code() -> str:
-    """Digits over what measures, which is no part of what a trial's numbers depend on."""
-    import seqarena.measure
-
-    hasher = hashlib.sha256()
-    for file in sorted(Path(seqarena.measure.__path__[0]).glob("*.py")):
-        hasher.update(file.read_bytes())
-    return hasher.hexdigest()[:8]

@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from seqarena.cli.pages import digest_of, kind_of, maps_of, page_of
+from seqarena.cli.single import trained_models
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Map
 
@@ -92,23 +93,13 @@ def looked_at(folder: Path) -> list[Looked]:
     """The trained models of a comparison; else the architectures that the folder has maps of, with
     their checkpoints where these are still there."""
     if kind_of(folder) == "comparison":
-        return _trained(folder)
+        return [Looked(name, place) for name, place in trained_models(folder).items()]
     found = []
     for one in maps_of(folder):
         weights = str(one.settings.get("weights") or "initial")
         place = Path(weights) if weights != "initial" and Path(weights).exists() else None
         found.append(Looked(one.architecture, place))
     return list(dict.fromkeys(found))
-
-
-def _trained(folder: Path) -> list[Looked]:
-    from seqarena.arena.folder import RunFolder
-    from seqarena.arena.view import read_run
-    from seqarena.cli.single import find_checkpoint
-
-    ranking = read_run(RunFolder(folder)).ranking
-    names = [row.architecture for row in ranking.rows] if ranking else []
-    return [Looked(name, find_checkpoint(folder, name)) for name in names]
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -286,27 +286,37 @@ def find_start(place: Path, model: str | None, sizes: dict[str, object]) -> tupl
 
 def find_checkpoint(place: Path, model: str | None) -> Path:
     """The checkpoint folder that a run folder (and a name), a trial or a checkpoint stands for."""
-    from seqarena.arena.folder import RunFolder
-    from seqarena.arena.view import read_run
     from seqarena.train import checkpoint
 
     for candidate in (place, place / "checkpoint"):
         if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
             return candidate
-    view = read_run(RunFolder(place))
-    if view.ranking is None:
+    found = trained_models(place)
+    if not found:
         raise UserError(f"{place} has no finished trial yet: finish the comparison first")
-    rates = {row.architecture: row.learning_rate for row in view.ranking.rows}
-    wanted = model or view.ranking.rows[0].architecture
-    if wanted not in rates:
-        raise UserError(f"{place} has no {wanted!r}: it has {', '.join(rates)}")
-    finished = [
-        t
-        for t in view.trials
-        if t.architecture == wanted
-        and t.learning_rate == rates[wanted]
-        and t.validation_value is not None
-    ]
+    wanted = model or next(iter(found))
+    if wanted not in found:
+        raise UserError(f"{place} has no {wanted!r}: it has {', '.join(found)}")
+    return found[wanted]
+
+
+def trained_models(run: Path) -> dict[str, Path]:
+    """The checkpoint of each ranked architecture, the best first: of the trials at its best
+    learning rate, the one that validates best."""
+    from seqarena.arena.folder import RunFolder
+    from seqarena.arena.view import read_run
+
+    view = read_run(RunFolder(run))
     pick = min if view.lower_is_better else max
-    best = pick(finished, key=lambda t: t.validation_value or 0.0)
-    return place / "trials" / best.trial / "checkpoint"
+    found = {}
+    for row in view.ranking.rows if view.ranking else ():
+        finished = [
+            trial
+            for trial in view.trials
+            if trial.architecture == row.architecture
+            and trial.learning_rate == row.learning_rate
+            and trial.validation_value is not None
+        ]
+        best = pick(finished, key=lambda trial: trial.validation_value or 0.0)
+        found[row.architecture] = run / "trials" / best.trial / "checkpoint"
+    return found
