@@ -218,12 +218,11 @@ def ledger_table(view: "LedgerView", names: Sequence[str]) -> "Table":
 
 def _write_page(folder: Path, view: "LedgerView") -> Path:
     from seqarena.arena.folder import write_atomically
-    from seqarena.measure.complexity import complexity_row
-    from seqarena.models.catalog import CATALOG
+    from seqarena.measure.complexity import catalog_rows
     from seqarena.report.ledger import render_ledger
 
     page = folder / "report.html"
-    write_atomically(page, render_ledger(view, {name: complexity_row(name) for name in CATALOG}))
+    write_atomically(page, render_ledger(view, catalog_rows()))
     return page
 
 

@@ -227,21 +227,8 @@ def gaps(measurements: "Sequence[Measurement]") -> list[str]:
 def write_page(folder: Path) -> Path:
     """Draws the page of a folder with measurements: of a run, its own with them in it."""
     from seqarena.arena.folder import RunFolder, write_atomically
-    from seqarena.arena.view import read_run
-    from seqarena.core.measurement import latest, read_measurements
-    from seqarena.measure.complexity import describe
-    from seqarena.models.catalog import CATALOG
+    from seqarena.cli.pages import page_of
 
-    found: list[Measurement] = latest(read_measurements(folder / "measurements.jsonl"))
-    run = RunFolder(folder)
-    if run.plan_path.exists():
-        from seqarena.report.html import render_html
-
-        page = render_html(read_run(run), found)
-    else:
-        from seqarena.report.measured import render_measurements
-
-        catalog = {name: describe(row) for name, row in CATALOG.items()}
-        page = render_measurements(folder.name, found, catalog)
-    write_atomically(run.report_path, page)
-    return run.report_path
+    place = RunFolder(folder).report_path
+    write_atomically(place, page_of(folder))
+    return place

@@ -19,6 +19,7 @@ _RECORDS = (
 
 def page_of(folder: Path, *, served: bool = False) -> str:
     """The page, from the records as they stand. Raises UserError for a folder without any."""
+    from seqarena.measure.complexity import catalog_rows
     from seqarena.report.html import render_html
     from seqarena.report.ledger import render_ledger
     from seqarena.report.measured import render_measurements
@@ -30,8 +31,8 @@ def page_of(folder: Path, *, served: bool = False) -> str:
 
         return render_html(read_run(RunFolder(folder)), measurements, served=served)
     if kind == "ledger":
-        return render_ledger(_ledger(folder), _catalog(), served=served)
-    return render_measurements(folder.resolve().name, measurements, _catalog(), served=served)
+        return render_ledger(_ledger(folder), catalog_rows(), served=served)
+    return render_measurements(folder.resolve().name, measurements, catalog_rows(), served=served)
 
 
 def kind_of(folder: Path) -> str:
@@ -75,10 +76,3 @@ def _ledger(folder: Path) -> Any:
     from seqarena.arena.claims.read import read_ledger
 
     return read_ledger(folder, "full" if folder.resolve().name.endswith("full") else "quick")
-
-
-def _catalog() -> dict[str, dict[str, Any]]:
-    from seqarena.measure.complexity import describe
-    from seqarena.models.catalog import CATALOG
-
-    return {name: describe(row) for name, row in CATALOG.items()}

@@ -23,10 +23,9 @@ def models(
     from rich.console import Console
     from rich.table import Table
 
-    from seqarena.measure.complexity import describe
-    from seqarena.models.catalog import CATALOG
+    from seqarena.measure.complexity import catalog_rows
 
-    rows = {name: describe(row) for name, row in CATALOG.items()}
+    rows = catalog_rows()
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.catalog import Architecture, architecture
+from seqarena.models.catalog import CATALOG, Architecture, architecture
 from seqarena.models.model import load_system
 from seqarena.models.stack import load_mixer
 
@@ -26,6 +26,11 @@ def complexity_row(name: str) -> dict[str, Any]:
     Raises UserError for an unknown name.
     """
     return describe(architecture(name))
+
+
+def catalog_rows() -> dict[str, dict[str, Any]]:
+    """What is said of every architecture, by its name."""
+    return {name: describe(row) for name, row in CATALOG.items()}
 
 
 def describe(row: Architecture) -> dict[str, Any]:
