@@ -53,6 +53,23 @@ def read_part(folder: Path, part: Part) -> Found | None:
 
     Raises UserError for a file that is not such a record.
     """
+    about = _about(folder, part)
+    return about and Found(about, tuple(read_measurements(records_path(folder, part))))
+
+
+def stands(folder: Path, part: Part) -> bool:
+    """Whether the part has run and succeeded."""
+    about = _about(folder, part)
+    return about is not None and about.error is None
+
+
+def parts_of(claims: Iterable[Claim], scale: Scale) -> list[Part]:
+    """Every part of the claims, equal ones once, in the order of the ledger."""
+    return list({part.hash: part for claim in claims for part in claim.parts(scale)}.values())
+
+
+def _about(folder: Path, part: Part) -> About | None:
+    """What its own file says of the part; None where that, or what it found, is missing."""
     path = records_path(folder, part)
     place = path.with_suffix(".json")
     if not place.exists():
@@ -63,17 +80,4 @@ def read_part(folder: Path, part: Part) -> Found | None:
         raise UserError(f"{place} is not the record of a part: delete it to measure again") from (
             error
         )
-    if about.error is None and not path.exists():
-        return None
-    return Found(about, tuple(read_measurements(path)))
-
-
-def stands(folder: Path, part: Part) -> bool:
-    """Whether the part has run and succeeded."""
-    found = read_part(folder, part)
-    return found is not None and found.about.error is None
-
-
-def parts_of(claims: Iterable[Claim], scale: Scale) -> list[Part]:
-    """Every part of the claims, equal ones once, in the order of the ledger."""
-    return list({part.hash: part for claim in claims for part in claim.parts(scale)}.values())
+    return None if about.error is None and not path.exists() else about
