@@ -6,6 +6,7 @@ the residuals' t, over what resamples of the repeats give for a reach.
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -65,14 +66,19 @@ def exponent(series: Series, *, beyond: float = 0.0) -> Estimate:
 
 
 def decay(series: Series) -> Estimate:
-    """lambda of y ~ lambda^x over the points where y > 0 and x >= 1; 0 where fewer than two are."""
-    points = [p for p in series.points if p.x >= 1 and np.median(p.repeats) > 0]
-    if len(points) < 2:
+    """lambda of y ~ lambda^x over the points' medians, as in `decay_of`."""
+    x = [point.x for point in series.points]
+    return decay_of(x, [float(np.median(point.repeats)) for point in series.points])
+
+
+def decay_of(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """lambda of y ~ lambda^x where y > 0 and x >= 1; 0 where fewer than two values are."""
+    kept = [(at, value) for at, value in zip(x, y, strict=True) if at >= 1 and value > 0]
+    if len(kept) < 2:
         return Estimate(value=0.0, low=0.0, high=0.0)
-    x = [point.x for point in points]
-    y = np.log([float(np.median(point.repeats)) for point in points])
-    fit: Any = stats.linregress(x, y)
-    half = stats.t.ppf(0.975, len(points) - 2) * float(fit.stderr) if len(points) > 2 else 0.0
+    places, values = zip(*kept, strict=True)
+    fit: Any = stats.linregress(places, np.log(values))
+    half = stats.t.ppf(0.975, len(kept) - 2) * float(fit.stderr) if len(kept) > 2 else 0.0
     slope = float(fit.slope)
     return Estimate(value=math.exp(slope), low=math.exp(slope - half), high=math.exp(slope + half))
 

@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqarena.core.batch import IGNORE, Batch, map_batch
 from seqarena.core.errors import UserError
+from seqarena.core.estimates import decay_of, half_life
 from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
 
@@ -38,8 +39,16 @@ class GradientFlow(NamedTuple):
     """Norms at distance k = 0 .. T - 1, and what they say."""
 
     norms_T: np.ndarray
-    rate: float  # lambda of the line lambda^k that fits the logarithms best, from k = 1 on
-    half_life: float  # steps after which that line has halved; inf where it does not fall
+
+    @property
+    def rate(self) -> float:
+        """lambda of the line lambda^k that fits the logarithms best, from k = 1 on."""
+        return decay_of(range(len(self.norms_T)), self.norms_T.tolist()).value
+
+    @property
+    def half_life(self) -> float:
+        """Steps after which that line has halved; inf where it does not fall."""
+        return half_life(self.rate)
 
     @property
     def verdict(self) -> str:
@@ -65,7 +74,7 @@ def gradient_flow(
         raise UserError("the flow of gradients needs a sequence of at least three positions")
     outputs_PRV, read = _answers(model, inputs, draws)
     norms_N = _norms(outputs_PRV[:, -1], read, torch.Generator().manual_seed(seed))
-    return _fitted(norms_N[::-1])
+    return GradientFlow(norms_N[::-1])
 
 
 def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False) -> GradientFlow:
@@ -84,7 +93,7 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
     if parameters:
         model.zero_grad()
         loss.backward()
-    return _fitted(np.sqrt(squares_N)[::-1])
+    return GradientFlow(np.sqrt(squares_N)[::-1])
 
 
 def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
@@ -104,7 +113,7 @@ def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[Gradient
             _, state = model(token.expand(draws, 1), state)
             states.append([x for x in state_tensors(state) if x.requires_grad])
     if not states[-1]:
-        return _fitted(np.zeros(len(tokens_T))), draws
+        return GradientFlow(np.zeros(len(tokens_T))), draws
     rows_PS = _projections(draws, sum(x[0].numel() for x in states[-1]), seed).to(states[-1][0])
     splits = rows_PS.split([x[0].numel() for x in states[-1]], 1)
     along = [v.reshape(x.shape) for v, x in zip(splits, states[-1])]
@@ -115,7 +124,7 @@ def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[Gradient
         for tensors in states[:-1]
     ]
     squares.append(float(rows_PS.double().square().sum()))  # k = 0, the identity
-    return _fitted(np.sqrt(np.array(squares[::-1]) / squares[-1])), draws
+    return GradientFlow(np.sqrt(np.array(squares[::-1]) / squares[-1])), draws
 
 
 def reaches(model: Model, tokens_T: Tensor, vocab_size: int) -> np.ndarray:
@@ -232,16 +241,6 @@ def _projections(count: int, size: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     random_SP = torch.randn(size, count, generator=generator, dtype=torch.float64)
     return torch.linalg.qr(random_SP).Q.T.contiguous()
-
-
-def _fitted(norms_T: np.ndarray) -> GradientFlow:
-    reached = np.flatnonzero(norms_T[1:] > 0) + 1
-    if len(reached) < 2:
-        return GradientFlow(norms_T, 0.0, 0.0)
-    slope = np.polyfit(reached, np.log(norms_T[reached]), 1)[0]
-    return GradientFlow(
-        norms_T, float(np.exp(slope)), float(-np.log(2) / slope) if slope < 0 else np.inf
-    )
 
 
 def _batch(inputs: Tensor | Batch) -> Batch:
