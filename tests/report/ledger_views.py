@@ -126,7 +126,7 @@ def claim(name: str, verdict: str, *, source: str = "A paper, 1997", **more: obj
     return ClaimView(
         name=name, title=f"The claim {name}", words=f"In our own words, {name}.", source=source,
         experiment="Trained and timed.", criterion="Holds when p is above 0.8.",
-        judgement=judgement, seconds=61.0, **more,
+        amended=f"It was 0.7 before, {name}.", judgement=judgement, seconds=61.0, **more,
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def test_every_claim_is_on_the_page_with_all_it_says() -> None:
     for claim in ledger().claims:
         for text in (claim.title, claim.words, claim.source, claim.experiment, claim.criterion):
             assert text in page.words
+        assert f"changed since {claim.amended}" in page.words
         assert claim.judgement.figure in page.words
         assert claim.judgement.verdict in page.words
         assert claim.judgement.remark in page.words

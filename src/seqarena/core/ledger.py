@@ -33,6 +33,7 @@ class ClaimView(Config):
     source: str  # where it stands: papers, and "introductory texts"
     experiment: str  # what is measured
     criterion: str  # stated before the run: when it holds, and within which limits
+    amended: str = ""  # what of it was changed once an earlier run had been seen
     judgement: Judgement
     series: tuple[Series, ...] = ()
     maps: tuple[Map, ...] = ()

@@ -80,8 +80,9 @@ def _answer(view: LedgerView) -> Section:
         element("p", element("b", head), element("span", _sentence(others)), class_="verdict"),
         element(
             "p",
-            "Each criterion was written down before the run; each verdict is computed from the "
-            "records that are drawn here.",
+            "Each criterion was written down before the run that it judges; where it was changed "
+            "once an earlier run had been seen, the claim says so. Each verdict is computed from "
+            "the records that are drawn here.",
             class_="doubt",
         ),
         element("ul", *_cards(view), class_="cards", aria_label="In short"),
@@ -204,6 +205,7 @@ def _claim(claim: ClaimView, order: Sequence[str]) -> tuple[Markup, list[Figure]
         ("stands in", claim.source),
         ("experiment", claim.experiment),
         ("criterion", claim.criterion),
+        *([("changed since", claim.amended)] if claim.amended else []),
         *([("remark", judgement.remark)] if judgement.remark else []),
         *([("measuring took", _duration(claim.seconds))] if claim.seconds else []),
     ]

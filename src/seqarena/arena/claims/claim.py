@@ -36,7 +36,8 @@ class Part(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One claim. The criterion is written before the run and `judge` does what it says."""
+    """One claim. The criterion is written before the run and `judge` does what it says;
+    what was changed after a run had been seen is told in `amended`."""
 
     name: str  # short and literal, for the command line
     title: str
@@ -46,3 +47,4 @@ class Claim(NamedTuple):
     criterion: str
     parts: Callable[[Scale], Sequence[Part]]
     judge: Callable[[Sequence[Measurement]], Judgement]
+    amended: str = ""  # what of the criterion was changed once an earlier run had been seen

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from seqarena.arena.claims.claim import Claim, Part, Scale
 from seqarena.arena.claims.judging import curve, difference, judgement, last, verdict
 from seqarena.arena.claims.measuring import part
-from seqarena.arena.claims.memory import KNEW, KNOWS, LOSES, UNDECIDED, lookup
+from seqarena.arena.claims.memory import AMENDED_LOOKUP, KNEW, KNOWS, LOSES, UNDECIDED, lookup
 from seqarena.arena.claims.recurrence import BEYOND, FLAT, by_formula, chains, training_speed
 from seqarena.core.estimates import at, exponent, mean
 from seqarena.core.ledger import Judgement
@@ -228,6 +228,7 @@ LINEAR_ATTENTION = Claim(
     f"when attention is right in less than {KNOWS:.0%}.",
     parts=_linear_parts,
     judge=judge_linear,
+    amended=AMENDED_LOOKUP,
 )
 
 CLAIMS = (MEMORY, UTILISATION, STATE_SPACE, LINEAR_ATTENTION)

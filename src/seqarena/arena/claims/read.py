@@ -43,6 +43,7 @@ def _view(folder: Path, claim: Claim, scale: Scale) -> ClaimView:
         source=claim.source,
         experiment=claim.experiment,
         criterion=claim.criterion,
+        amended=claim.amended,
         judgement=_judge(claim, records, errors, waiting),
         series=tuple(record for record in records if isinstance(record, Series)),
         maps=tuple(record for record in records if isinstance(record, Map)),
