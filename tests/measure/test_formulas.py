@@ -199,8 +199,6 @@ PER_STEP = {
     "s4d": Fraction(2),
     "mamba": Fraction(2),
     "hybrid": Fraction(2),
-    # the decoder's first layer does not wait for the encoder's last, as the formula has it
-    "seq2seq_lstm": Fraction(3, 4),
     # the encoder's recurrent products are added in place, its mixture is one operation
     "seq2seq_gru": Fraction(5, 6),
     "rnnsearch": Fraction(12, 13),

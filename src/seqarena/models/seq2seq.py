@@ -109,7 +109,10 @@ class Seq2SeqLSTM(RecurrentEncoderDecoder):
         return 2 * len(self.decoder) * self.width * self.number_bytes()
 
     def serial_steps(self, length: int) -> int:
-        return 2 * len(self.encoder) * (1 + LSTMLayer.SERIAL_STEPS * length)
+        """Up the encoder, each layer an input product and a recurrence. A layer of the decoder
+        begins where the encoder's has ended, beside the encoder's next: one recurrence more."""
+        layers = len(self.encoder)
+        return layers + (layers + 1) * LSTMLayer.SERIAL_STEPS * length
 
 
 class GRUBridge(NamedTuple):
