@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from seqarena.core import runtime
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.tasks import LanguageConfig, build_task
@@ -145,3 +146,10 @@ def test_gradient_noise_is_drawn_from_the_step() -> None:
 
     assert torch.equal(weights(0.01), weights(0.01))
     assert not torch.equal(weights(0.01), weights(0.0))
+
+
+def test_training_flushes_denormals(make_trainer: MakeTrainer) -> None:
+    torch.set_flush_denormal(False)
+    assert runtime.denormals() == "kept"
+    make_trainer()
+    assert runtime.denormals() == "flushed"

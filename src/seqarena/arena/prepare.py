@@ -66,6 +66,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
 
     Raises UserError for bad data, an impossible size, or a folder with another comparison in it.
     """
+    denormals = runtime.flush_denormals()
     task = build_task(task_config)
     device = runtime.resolve_device(wish.device)
     dtype = runtime.resolve_dtype(wish.dtype, device.name)
@@ -108,6 +109,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         f"device: {device.name} ({device.reason})",
         f"dtype: {dtype.name} ({dtype.reason})",
         f"freed memory: {memory.name} ({memory.reason})",
+        f"denormals: {denormals.name} ({denormals.reason})",
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
         *([] if start is None else [start.words()]),
     )

@@ -65,6 +65,7 @@ def run_trial(
         if finished is not None:
             return finished
         write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
+        runtime.flush_denormals()
         torch.set_num_threads(trial.threads)
         task = build_task(parse_task(trial.task))
         if task.digest() != trial.task_digest:

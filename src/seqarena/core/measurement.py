@@ -23,6 +23,7 @@ class Machine(Config):
     device: str
     dtype: str
     threads: int
+    denormals: str = "kept"  # or flushed to zero (core/runtime.py)
     torch_version: str
     seqarena_version: str
     code_digest: str
@@ -90,13 +91,14 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
     """The record of where numbers come to be."""
     import torch  # here, so that what only reads records does not wait for it
 
-    from seqarena.core.runtime import code_digest, now, processor_name
+    from seqarena.core.runtime import code_digest, denormals, now, processor_name
 
     return Machine(
         processor=processor_name(device),
         device=device,
         dtype=dtype,
         threads=torch.get_num_threads(),
+        denormals=denormals(),
         torch_version=torch.__version__,
         seqarena_version=seqarena.__version__,
         code_digest=code_digest(),

@@ -18,7 +18,7 @@ from seqarena.core.batch import Batch, map_batch, num_tokens
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.records import StepRecord
-from seqarena.core.runtime import autocast, seed_generators
+from seqarena.core.runtime import autocast, flush_denormals, seed_generators
 from seqarena.core.shapes import map_state
 from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
@@ -56,9 +56,10 @@ class Progress:
 
 
 class Trainer:
-    """A model, its optimizer and its progress."""
+    """A model, its optimizer and its progress. Its process flushes denormals."""
 
     def __init__(self, model: Model, task: Task, config: TrainConfig) -> None:
+        flush_denormals()
         self.model = model
         self.task = task
         self.config = config

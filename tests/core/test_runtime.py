@@ -1,0 +1,41 @@
+"""Denormal numbers: kept by a new process, flushed in every thread of one that trains."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from seqarena.core import runtime
+
+# In a process of its own, since the mode is that of a process and its threads.
+SAID = """
+import sys, torch
+from seqarena.core.runtime import denormals, flush_denormals
+torch.set_num_threads(2)
+if "first" in sys.argv:
+    print(denormals())
+assert flush_denormals().name == "flushed"
+print(denormals())
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [([], ["flushed"]), (["first"], ["kept", "flushed in part"])],
+    ids=["before any operation", "after the threads have started"],
+)
+def test_denormals_are_flushed_by_threads_that_start_later(
+    asked: list[str], said: list[str]
+) -> None:
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot flush denormals")
+    found = subprocess.check_output([sys.executable, "-c", SAID, *asked], text=True)
+    assert found.splitlines() == said
+
+
+def test_a_processor_that_cannot_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda _: False)
+    choice = runtime.flush_denormals()
+    assert choice.name == "kept"
+    assert "cannot" in choice.reason
