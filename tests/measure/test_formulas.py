@@ -115,6 +115,7 @@ REST: dict[str, Callable[[int], int]] = {
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
+    "seq2seq_lstm": lambda T: -2 * T * 2 * 4 * D,  # an input more, which holds rows at their ends
     "seq2seq_gru": lambda T: T * (4 + 8) * D,
     "rnnsearch": lambda T: T * ((2 * 4 + 10) * D + 3 * T * D),  # 3 D: a score
     "luong_dot": lambda T: 2 * T * 4 * D,  # the decoder's cells
