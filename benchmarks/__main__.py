@@ -27,6 +27,7 @@ LATEST = Path(__file__).with_name("latest.json")
 
 def main() -> None:
     arguments = _arguments()
+    runtime.flush_denormals()
     torch.set_num_threads(arguments.threads)
     memory = keep_freed_memory().name if arguments.malloc == "keep" else "returned"
     dtype = runtime.resolve_dtype(arguments.dtype, "cpu").name
@@ -58,6 +59,7 @@ def _facts(arguments: argparse.Namespace, dtype: str) -> dict[str, Any]:
         "processor": runtime.processor_name(),
         "threads": torch.get_num_threads(),
         "dtype": dtype,
+        "denormals": runtime.denormals(),
         "clock": arguments.clock,
         "repeats": arguments.repeats,
         "load at start": round(os.getloadavg()[0], 2),

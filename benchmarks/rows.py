@@ -5,12 +5,14 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import MambaConfig, MambaForCausalLM
 from transformers.utils import logging
 
 from benchmarks import gpt
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, assert_same, batch, count, training_step
+from seqarena.core.batch import IGNORE
 from seqarena.models.language_model import LanguageModel, ModelConfig
 from seqarena.models.stack import LayerConfig, StackConfig
 from seqarena.ops.scan import ALGORITHMS, linear_recurrence
@@ -55,20 +57,43 @@ def transformer(dtype: str) -> Row:
 def recurrent(kind: str, dtype: str) -> Row:
     """A training step of two bare recurrent layers of width 512."""
     B, T, width, depth = 16, 256, 512, 2
-    place, theirs_class = RECURRENT[kind]
-    layer = LayerConfig(mixer=place)
-    stack = StackConfig(
-        width=width, layers=(layer,) * depth, channel_mixer="none", norm="none", residual=False
-    )
-    model = LanguageModel(ModelConfig(vocab_size=VOCABULARY, stack=stack))
-    theirs = _TorchRecurrent(theirs_class, width, depth)
+    model, theirs = _recurrent_models(kind, width, depth)
+    name = f"nn.{type(theirs.layers).__name__}"
     tokens = batch(B, T)
     contenders = [
         _trained("seqarena", True, model, partial(_our_logits, model), tokens, dtype),
-        _trained(f"nn.{theirs_class.__name__}", False, theirs, theirs, tokens, dtype),
+        _trained(name, False, theirs, theirs, tokens, dtype),
     ]
     settings = {"batch": B, "T": T, "layers": depth, "width": width, "ours": model.algorithms[0]}
-    return Row(f"training step, {theirs_class.__name__}", B * T, settings, contenders)
+    return Row(f"training step, {name[3:]}", B * T, settings, contenders)
+
+
+def ragged(dtype: str) -> Row:
+    """A training step of a bare LSTM over rows of half to all of 256 positions, padded."""
+    B, T, width = 32, 256, 128
+    model, theirs = _recurrent_models("lstm", width, 1)
+    lengths_B = torch.linspace(T // 2, T, B).long()
+    mask_BT = torch.arange(T) < lengths_B[:, None]
+    inputs_BT, targets_BT = batch(B, T)
+    tokens = inputs_BT, targets_BT.masked_fill(~mask_BT, IGNORE)
+    contenders = [
+        _trained("seqarena", True, model, lambda x: model(x, mask_BT=mask_BT)[0], tokens, dtype),
+        _trained(
+            "nn.LSTM, packed", False, theirs, partial(theirs, lengths_B=lengths_B), tokens, dtype
+        ),
+    ]
+    settings = {"batch": B, "T": f"{T // 2} to {T}", "layers": 1, "width": width}
+    return Row("training step, LSTM on padded rows", int(lengths_B.sum()), settings, contenders)
+
+
+def _recurrent_models(kind: str, width: int, depth: int) -> tuple[LanguageModel, "_TorchRecurrent"]:
+    place, theirs_class = RECURRENT[kind]
+    stack = StackConfig(
+        width=width, layers=(LayerConfig(mixer=place),) * depth, channel_mixer="none",
+        norm="none", residual=False,
+    )  # fmt: skip
+    ours = LanguageModel(ModelConfig(vocab_size=VOCABULARY, stack=stack))
+    return ours, _TorchRecurrent(theirs_class, width, depth)
 
 
 def decoding(dtype: str) -> Row:
@@ -168,6 +193,7 @@ def mamba(dtype: str) -> Row:
 ROWS: dict[str, Callable[[str], Row]] = {
     "transformer": transformer,
     **{kind: partial(recurrent, kind) for kind in RECURRENT},
+    "ragged": ragged,
     "decoding": decoding,
     "scans": lambda dtype: scans(),
     "mamba": mamba,
@@ -182,8 +208,15 @@ class _TorchRecurrent(nn.Module):
         self.head = nn.Linear(width, VOCABULARY, bias=False)
         self.head.weight = self.tokens.weight
 
-    def forward(self, tokens_BT: Tensor) -> Tensor:
-        return self.head(self.layers(self.tokens(tokens_BT))[0])
+    def forward(self, tokens_BT: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+        x_BTD = self.tokens(tokens_BT)
+        if lengths_B is None:
+            return self.head(self.layers(x_BTD)[0])
+        packed = pack_padded_sequence(x_BTD, lengths_B, batch_first=True, enforce_sorted=False)
+        h_BTD, _ = pad_packed_sequence(
+            self.layers(packed)[0], batch_first=True, total_length=tokens_BT.shape[1]
+        )
+        return self.head(h_BTD)
 
 
 def _trained(
