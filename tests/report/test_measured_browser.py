@@ -182,6 +182,22 @@ def test_on_a_phone_in_the_dark(browser: Any, tmp_path: Path) -> None:
     opened.context.close()
 
 
+def test_on_paper_charts_fit_and_keep_their_legends(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.html"
+    path.write_text(render_ledger(ledger(), CATALOG), encoding="utf-8")
+    opened = Opened(browser, path.as_uri(), 688)  # A4 between its margins
+    page = opened.page
+    page.locator("#claim-serial .chip", has_text="attention").click()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("document.querySelector('#claim-serial .plot').layout.width === 660")
+    assert opened.overflow <= 0
+    assert page.locator("#claim-serial .chip", has_text="lstm").first.is_visible()
+    assert not page.locator("#claim-serial .chip", has_text="attention").is_visible()
+    assert not page.locator("#claim-serial .axis").first.is_visible()
+    opened.context.close()
+
+
 def test_a_served_page_follows_its_folder(browser: Any, tmp_path: Path) -> None:
     append_measurements(tmp_path / "measurements.jsonl", measurements()[:1])
     with PageServer(tmp_path) as server:
