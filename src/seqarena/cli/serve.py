@@ -78,7 +78,7 @@ def typed_maps(folder: Path, text: str) -> dict[str, Any]:
             try:
                 found += _measured(measure, one, text)
             except UserError as error:
-                refused.append(str(error))
+                refused.append(f"{str(error).rstrip('.')}.")
     said = [f"{len(found)} maps of “{text}”."] if found else ["Nothing here can map a sentence."]
     return {"words": " ".join([*said, *refused]), "maps": [map_data(one) for one in found]}
 
