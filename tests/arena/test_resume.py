@@ -41,11 +41,17 @@ def finished_files(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupt(folder: Path, number: int) -> dict[str, bytes]:
     """Starts the comparison, sends the signal when a trial is finished, waits for the end."""
     process = subprocess.Popen(
         [*COMMAND, "--runs", str(folder)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     deadline = time.monotonic() + 200
     while not finished_files(folder):
