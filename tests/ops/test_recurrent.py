@@ -156,10 +156,20 @@ def test_stepwise_with_frozen_parts(cell):
 @pytest.mark.parametrize(("cell", "form"), [*FORMS, *((cell, "loop") for cell in GATES)])
 def test_bfloat16_autocast_stays_near(cell, form, length):
     """bfloat16 keeps 8 bits (4e-3); the recurrences contract, so errors do not pile up far."""
+    assert_near_in_bfloat16(cell, form, length, None)
+
+
+@pytest.mark.parametrize("form", ["fused", "stepwise"])
+def test_bfloat16_autocast_holds_ragged_rows_of_the_lstm(form):
+    """The input that holds a row at its end must do so in bfloat16 as well."""
+    assert_near_in_bfloat16("lstm", form, 40, torch.tensor([40, 0, 11]))
+
+
+def assert_near_in_bfloat16(cell, form, length, lengths_B):
     leaves = problem(cell, length, torch.float32)
-    expected = run(cell, leaves, None, "loop")
+    expected = run(cell, leaves, lengths_B, "loop")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = run(cell, leaves, None, form)
+        found = run(cell, leaves, lengths_B, form)
     assert found["final 0"].dtype == torch.float32
     for name, value in expected.items():
         assert found[name].shape == value.shape

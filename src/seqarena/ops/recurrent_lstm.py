@@ -96,10 +96,10 @@ def _fused(
     hidden = [leaf[None].to(dtype) for leaf in start]
     options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)  # biases, layers, dropout, ...
     y_BTE, h_1BE, c_1BE = torch.lstm(x_BTD.to(dtype), hidden, parameters, *options)
-    h_BE, c_BE = h_1BE[0].to(start.h_BE.dtype), c_1BE[0].to(start.c_BE.dtype)
+    h_BE = h_1BE[0]
     if lengths_B is not None:
-        h_BE = recurrent.pick_last(y_BTE.to(h_BE.dtype), start.h_BE, lengths_B)
-    return y_BTE, LSTMState(h_BE, c_BE)
+        h_BE = recurrent.pick_last(y_BTE, start.h_BE, lengths_B)
+    return y_BTE, LSTMState(h_BE.to(start.h_BE.dtype), c_1BE[0].to(start.c_BE.dtype))
 
 
 def _held(x_BTD: Tensor, input_FD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
