@@ -13,6 +13,7 @@ from benchmarks import gpt
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, assert_same, batch, count, training_step
 from seqarena.core.batch import IGNORE
+from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.language_model import LanguageModel, ModelConfig
 from seqarena.models.stack import LayerConfig, StackConfig
 from seqarena.ops.scan import ALGORITHMS, linear_recurrence
@@ -73,7 +74,7 @@ def ragged(dtype: str) -> Row:
     B, T, width = 32, 256, 128
     model, theirs = _recurrent_models("lstm", width, 1)
     lengths_B = torch.linspace(T // 2, T, B).long()
-    mask_BT = torch.arange(T) < lengths_B[:, None]
+    mask_BT = lengths_to_mask(lengths_B, T)
     inputs_BT, targets_BT = batch(B, T)
     tokens = inputs_BT, targets_BT.masked_fill(~mask_BT, IGNORE)
     contenders = [

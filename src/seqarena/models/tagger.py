@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import IGNORE, Batch, Form, Problem
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity
 from seqarena.models.embedding import Spelling
 from seqarena.models.model import System, SystemOptions
@@ -173,7 +174,7 @@ class BiLSTMCRF(Tagger):
         asked_BT = targets_BT != IGNORE
         real_BT = torch.ones_like(asked_BT)
         if lengths_B is not None:
-            real_BT = torch.arange(len(real_BT[0]), device=real_BT.device) < lengths_B[:, None]
+            real_BT = lengths_to_mask(lengths_B, real_BT.shape[1])
         safe_BT = targets_BT.masked_fill(~asked_BT, 0)
         if bool((asked_BT | ~real_BT).all()):
             right_B = sentence_score(emissions_BTK, safe_BT, self.chain, lengths_B)

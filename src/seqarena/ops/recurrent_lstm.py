@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqarena.core.errors import unknown_name
+from seqarena.core.shapes import lengths_to_mask
 from seqarena.ops import recurrent
 
 _SURE = 1e4  # in a gate's argument: its sigmoid is then 0 or 1, whatever else is added
@@ -112,9 +113,9 @@ def _held(x_BTD: Tensor, input_FD: Tensor, lengths_B: Tensor) -> tuple[Tensor, T
     width = len(input_FD) // 4
     column_F1 = input_FD.new_zeros(len(input_FD), 1)
     column_F1[:width], column_F1[width : 2 * width] = -_SURE, _SURE
-    places_T = torch.arange(x_BTD.shape[1], device=x_BTD.device)
-    beyond_BT1 = (places_T >= lengths_B[:, None])[..., None].to(x_BTD.dtype)
-    return torch.cat((x_BTD, beyond_BT1), 2), torch.cat((input_FD, column_F1), 1)
+    beyond_BT = ~lengths_to_mask(lengths_B, x_BTD.shape[1])
+    x_BTD = torch.cat((x_BTD, beyond_BT[..., None].to(x_BTD.dtype)), 2)
+    return x_BTD, torch.cat((input_FD, column_F1), 1)
 
 
 def _fused_cell(x_BTD: Tensor, start: LSTMState, weights: LSTMWeights) -> tuple[Tensor, LSTMState]:
