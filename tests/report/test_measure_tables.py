@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from seqarena.core.measurement import Map, Point, Series, this_machine
-from seqarena.report.curve_sayings import looks_at, says, sentence
 from seqarena.report.measure_tables import measurement_tables, shown_places
+from seqarena.report.measured.summaries import looks_at, says, sentence
 
 MACHINE = this_machine()
 

@@ -28,12 +28,12 @@ from seqarena.cli.pages import digest_of, page_of
 from seqarena.cli.serve import PageServer, typed_maps
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import append_measurements
-from seqarena.report.diagrams import timed_pair
-from seqarena.report.explorer import map_data
-from seqarena.report.html import render_html
-from seqarena.report.ledger import render_ledger
-from seqarena.report.measured import render_measurements
-from seqarena.report.series_reading import groups, looks_of, saying, told
+from seqarena.report.claims.page import render_ledger
+from seqarena.report.measured.diagrams import timed_pair
+from seqarena.report.measured.explorer import map_data
+from seqarena.report.measured.page import render_measurements
+from seqarena.report.measured.series_reading import groups, looks_of, saying, told
+from seqarena.report.run.page import render_html
 
 
 def words_of(found: list) -> str:

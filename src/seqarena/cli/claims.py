@@ -219,7 +219,7 @@ def ledger_table(view: "LedgerView", names: Sequence[str]) -> "Table":
 def _write_page(folder: Path, view: "LedgerView") -> Path:
     from seqarena.arena.folder import write_atomically
     from seqarena.measure.complexity import catalog_rows
-    from seqarena.report.ledger import render_ledger
+    from seqarena.report.claims.page import render_ledger
 
     page = folder / "report.html"
     write_atomically(page, render_ledger(view, catalog_rows()))

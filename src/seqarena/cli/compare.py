@@ -235,7 +235,7 @@ def finish(console: "Console", prepared: "Prepared", failures: dict[str, str]) -
     from seqarena.arena.folder import write_atomically
     from seqarena.arena.store import write_database
     from seqarena.arena.view import read_run
-    from seqarena.report.html import render_html
+    from seqarena.report.run.page import render_html
     from seqarena.report.tables import ranking_table
 
     folder = prepared.folder

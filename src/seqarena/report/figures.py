@@ -13,8 +13,9 @@ import plotly.graph_objects as go
 
 from seqarena.core.records import Measures, Ranking, RankRow, RunView
 from seqarena.report import units
-from seqarena.report.reading import measures_of
-from seqarena.report.style import FONT, ROLES, looks
+from seqarena.report.page.style import FONT, ROLES
+from seqarena.report.run.looks import looks
+from seqarena.report.run.reading import measures_of
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light

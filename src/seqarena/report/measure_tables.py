@@ -13,9 +13,9 @@ from rich.text import Text
 from seqarena.core.measurement import Map, Series
 from seqarena.core.measurement import Measurement as Measured
 from seqarena.report import units
-from seqarena.report.curve_sayings import looks_at, says, sentence
-from seqarena.report.series_reading import Group as Curves
-from seqarena.report.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.report.measured.series_reading import Group as Curves
+from seqarena.report.measured.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.report.measured.summaries import looks_at, says, sentence
 
 _MOST = 8  # columns of x; of a curve with more points some are shown, even in the logarithm
 # (columns of x, width of what is said) from roomy to narrow; the first that fits is taken

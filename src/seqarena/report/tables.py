@@ -12,7 +12,7 @@ from rich.text import Text
 
 from seqarena.core.records import Measures, Ranking, RankRow, RunView
 from seqarena.report import units
-from seqarena.report.reading import measures_of
+from seqarena.report.run.reading import measures_of
 
 _PLAIN = str.maketrans({"µ": "u", "–": "-", "−": "-"})
 

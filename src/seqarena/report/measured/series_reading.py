@@ -1,0 +1,180 @@
+"""What is drawn of measured curves: which belong in one figure, their units, looks and estimates.
+
+Timings are read by their median, for a busy machine only ever adds, and so are gradients, which
+span many powers of ten; everything else by its mean.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from seqarena.core.estimates import Estimate, decay, exponent, half_life, reach
+from seqarena.core.measurement import Measurement, Point, Series
+from seqarena.report import units
+from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Look
+
+_SOLVED = 0.9  # the share of right answers that a reach is counted at
+_FEWEST = 3  # points from which a growth is fitted
+
+
+class Group(NamedTuple):
+    """The curves of one figure: one quantity against one axis, found by one measurement."""
+
+    measurement: str
+    quantity: str
+    axis: str
+    series: tuple[Series, ...]
+
+    @property
+    def scale(self) -> units.Scale:
+        """The unit that the figure and its table share."""
+        kind = _kind(self.quantity)
+        values = [middle(self.quantity, point) for one in self.series for point in one.points]
+        return units.scale_for(kind, values) if kind else units.Scale(1.0, "")
+
+    @property
+    def title(self) -> str:
+        return f"{units.words(self.quantity)} against {units.words(self.axis)}"
+
+    @property
+    def heading(self) -> str:
+        return self.title[:1].upper() + self.title[1:]
+
+
+class Saying(NamedTuple):
+    """What one curve says in one number."""
+
+    words: str
+    estimate: Estimate
+    at_least: bool = False  # the curve ends before the number is found
+
+
+def groups(measurements: Iterable[Measurement]) -> list[Group]:
+    """The figures, in the order in which they were first measured."""
+    found: dict[tuple[str, str, str], list[Series]] = {}
+    for one in measurements:
+        if isinstance(one, Series) and one.points:
+            found.setdefault((one.measurement, one.quantity, one.axis), []).append(one)
+    return [Group(*place, tuple(series)) for place, series in found.items()]
+
+
+def _kind(quantity: str) -> str | None:
+    """What units.scale_for calls the quantity, None where it has no unit to choose."""
+    if "seconds" in quantity and "per_second" not in quantity:
+        return "seconds"
+    if quantity.endswith("_bytes"):
+        return "bytes"
+    if quantity in ("flops", "parameters") or quantity.endswith("per_second"):
+        return "count"
+    return None
+
+
+def quantity_words(group: Group) -> str:
+    """The quantity and its unit, for an axis or a caption."""
+    unit = group.scale.unit
+    name = units.words(group.quantity)
+    if _kind(group.quantity) == "seconds":
+        name = name.replace("seconds", "time").replace("decode time", "decoding time")
+    elif _kind(group.quantity) == "bytes":
+        name = name.removesuffix(" bytes")
+    return f"{name}, {unit}" if unit else name
+
+
+def middle_word(quantity: str) -> str:
+    return "median" if _kind(quantity) == "seconds" or quantity == "gradient_norm" else "mean"
+
+
+def middle(quantity: str, point: Point) -> float:
+    """The number that stands for a point's repeats."""
+    values = [value for value in point.repeats if math.isfinite(value)]
+    if not values:
+        return math.nan
+    return (statistics.median if middle_word(quantity) == "median" else statistics.fmean)(values)
+
+
+def ordered(series: Series) -> list[Point]:
+    return sorted(series.points, key=lambda point: point.x)
+
+
+def looks_of(shown: Sequence[Series], order: Sequence[str]) -> list[Look]:
+    """A look for each curve of a figure.
+
+    An architecture keeps its colour over the page (by its place in `order`) unless another of the
+    same figure has it; variants of one architecture differ in their dashes.
+    """
+    size = len(FAMILY_COLOURS)
+    colours: dict[str, int] = {}
+    for name in dict.fromkeys(one.architecture for one in shown):
+        start = order.index(name) if name in order else len(colours)
+        free = [(start + i) % size for i in range(size)]
+        unused = [place for place in free if place not in colours.values()]
+        colours[name] = (unused or free)[0]
+    crowded = len(colours) > size
+    seen: dict[int, int] = {}
+    found = []
+    for one in shown:
+        key = colours[one.architecture]
+        place = seen.setdefault(key, 0) if crowded else _variant_place(shown, one)
+        seen[key] = seen.get(key, 0) + 1
+        found.append(Look(FAMILY_COLOURS[key], DASHES[place % len(DASHES)]))
+    return found
+
+
+def _variant_place(shown: Sequence[Series], one: Series) -> int:
+    return [other.label for other in shown if other.architecture == one.architecture].index(
+        one.label
+    )
+
+
+def saying(series: Series) -> list[Saying]:
+    """The estimates that belong to a curve of this kind, from its records alone."""
+    values = [middle(series.quantity, point) for point in series.points]
+    if not all(math.isfinite(value) for value in values):
+        return []
+    if series.quantity == "gradient_norm":
+        return _fading(series)
+    if series.quantity == "accuracy" and series.axis in ("distance", "pairs", "length"):
+        found = reach(series, _SOLVED)
+        last = max(point.x for point in series.points)
+        return [Saying(f"reach at {_SOLVED:.0%}".replace("%", " %"), found, found.value == last)]
+    if _kind(series.quantity) in ("seconds", "bytes", "count") and min(values) > 0:
+        return _growth(series)
+    return []
+
+
+def _growth(series: Series) -> list[Saying]:
+    points = [point for point in ordered(series) if point.x > 0]
+    if len(points) < _FEWEST:
+        return []
+    found = [Saying(f"grows as {series.axis}^p, p", exponent(series, beyond=points[0].x))]
+    late = points[len(points) // 2].x
+    if len(points) - len(points) // 2 >= _FEWEST:
+        found.append(Saying(f"p from {late:g} on", exponent(series, beyond=late)))
+    return found
+
+
+def _fading(series: Series) -> list[Saying]:
+    rate = decay(series)
+    ends = sorted((half_life(rate.low), half_life(rate.high)))
+    life = Estimate(value=half_life(rate.value), low=ends[0], high=ends[1])
+    return [Saying("lambda of lambda^k", rate), Saying("half-life, steps", life)]
+
+
+def told(one: Saying) -> str:
+    """The estimate as text: "at least 64", "never falls", "1.02 (0.97 to 1.07)"."""
+    if math.isinf(one.estimate.value):
+        return "does not fall"
+    return f"at least {one.estimate}" if one.at_least else str(one.estimate)
+
+
+def number_of(settings: dict[str, Any], key: str, series: Series, x: float) -> float | None:
+    """What a list in the settings says at x, where it has one value a point."""
+    values = settings.get(key)
+    places = [point.x for point in series.points]
+    if isinstance(values, dict):
+        found = values.get(f"{x:g}")
+        return float(found) if isinstance(found, int | float) else None
+    if isinstance(values, list | tuple) and len(values) == len(places) and x in places:
+        return float(values[places.index(x)])
+    return float(values) if isinstance(values, int | float) else None

@@ -1,0 +1,161 @@
+"""The ranking: a chart of means and intervals, then every number in a table that sorts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from seqarena.core.records import Measures, Ranking, RankRow, RunView
+from seqarena.report import units
+from seqarena.report.figures import COSTS, Cost, near_leader, ranking_figure
+from seqarena.report.page.parts import (
+    Cell,
+    Family,
+    Figure,
+    Heading,
+    Section,
+    Table,
+    headings,
+    number_cell,
+)
+from seqarena.report.run.labels import architecture_cell, family_legend
+from seqarena.report.run.reading import measures_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingSection(Section):
+    """`zooms`: a button shows the better half only. `notes`: sentences about diverged seeds."""
+
+    template = "run/ranking.html"
+    families: Sequence[Family]
+    figure: Figure
+    zooms: bool
+    table: Table
+    notes: Sequence[str]
+
+
+def ranking_section(view: RunView) -> RankingSection | None:
+    """The ranking. None where nothing is ranked."""
+    ranking = view.ranking
+    if ranking is None or not ranking.rows:
+        return None
+    figure = _figure(view, ranking)
+    return RankingSection(
+        name="ranking",
+        link="Ranking",
+        heading="Ranking",
+        figures=(figure,),
+        families=family_legend(view, [row.architecture for row in ranking.rows]),
+        figure=figure,
+        zooms=near_leader(ranking) is not None,
+        table=_table(view, ranking),
+        notes=_diverged_notes(ranking),
+    )
+
+
+def _figure(view: RunView, ranking: Ranking) -> Figure:
+    label = (
+        f"Means and intervals of {units.words(view.metric)} for {len(ranking.rows)} "
+        f"architectures; best is {ranking.rows[0].architecture}. "
+        "The table below holds the same numbers."
+    )
+    caption = (
+        "Large dot: mean on the test split. Line: its "
+        f"{units.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
+        "noise floor, counted from the leader; an entry inside it cannot be told from the leader."
+    )
+    return Figure("ranking", ranking_figure(view), label, caption)
+
+
+def _table(view: RunView, ranking: Ranking) -> Table:
+    interval = f"{units.percent(ranking.confidence)} interval"
+    size = units.scale_for("count", [row.parameters for row in ranking.rows])
+    costs = [_cost_column(view, ranking, cost) for cost in COSTS if _is_measured(view, cost)]
+    heads = headings(
+        "architecture",
+        "place",
+        Heading(units.words(view.metric), interval),
+        Heading("gap to leader", interval),
+        "p",
+        Heading("parameters", size.unit),
+        *(heading for heading, _ in costs),
+        "learning rate",
+    )
+    rows = []
+    for row in ranking.rows:
+        entry = measures_of(view, row.architecture)
+        rows.append(
+            [
+                architecture_cell(view, row.architecture, sortable=True),
+                *_quality_cells(row, ranking),
+                number_cell(units.scaled(row.parameters, size), row.parameters),
+                *(cell_of(entry) for _, cell_of in costs),
+                number_cell(_rate(row), row.learning_rate),
+            ]
+        )
+    tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
+    return Table(_caption(ranking), heads, rows, sortable=True, shaded=frozenset(tied))
+
+
+def _caption(ranking: Ranking) -> str:
+    caption = "All numbers. Shaded: leaders that tie. Bold: best of the column. A heading sorts."
+    if any(row.learning_rate_at_edge for row in ranking.rows):
+        caption += " *: the best learning rate is at the edge of those tried."
+    return caption
+
+
+def _rate(row: RankRow) -> str:
+    return units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else "")
+
+
+def _quality_cells(row: RankRow, ranking: Ranking) -> list[Cell]:
+    """Place, mean, gap to the leader and p; the leader has neither gap nor p."""
+    decimals, leads = units.metric_decimals(ranking), row is ranking.rows[0]
+    ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
+    cells = [
+        number_cell(str(row.place), row.place),
+        number_cell(f"{row.mean:.{decimals}f}", row.mean, best=leads, under=ends),
+    ]
+    if leads:
+        return [*cells, number_cell(units.ABSENT, 0), number_cell(units.ABSENT, None)]
+    ends = f"{units.signed(row.gap_low, decimals)} to {units.signed(row.gap_high, decimals)}"
+    return [
+        *cells,
+        number_cell(units.signed(row.gap_to_leader, decimals), row.gap_to_leader, under=ends),
+        number_cell(_probability(row.p_value), row.p_value),
+    ]
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return units.ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _is_measured(view: RunView, cost: Cost) -> bool:
+    return any(getattr(entry, cost.field) is not None for entry in view.measures)
+
+
+def _cost_column(
+    view: RunView, ranking: Ranking, cost: Cost
+) -> tuple[Heading, Callable[[Measures], Cell]]:
+    """A heading with the unit, and a function that makes a cell; the best value is bold."""
+    entries = [measures_of(view, row.architecture) for row in ranking.rows]
+    values = [getattr(entry, cost.field) for entry in entries]
+    present = [value for value in values if value is not None]
+    scale = units.scale_for(cost.quantity, present)
+    best = (min if cost.lower_is_better else max)(present, default=None)
+
+    def cell_of(entry: Measures) -> Cell:
+        value = getattr(entry, cost.field)
+        is_best = value is not None and value == best
+        return number_cell(units.scaled(value, scale), value, best=is_best)
+
+    return Heading(cost.short, f"{scale.unit}{cost.suffix}".strip()), cell_of
+
+
+def _diverged_notes(ranking: Ranking) -> list[str]:
+    return [
+        f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged at the "
+        "chosen rate and not in its mean."
+        for row in ranking.rows
+        if row.diverged_seeds
+    ]
