@@ -1,4 +1,4 @@
-"""Figures: what they hold, and colours that can be told apart and seen."""
+"""Figures: what they hold, and colours that can be distinguished and seen."""
 
 import itertools
 

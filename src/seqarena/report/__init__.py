@@ -1,1 +1,1 @@
-"""The report: terminal tables, figures and one offline page, drawn from a RunView alone."""
+"""The report: terminal tables, figures and one offline page, drawn from records only."""

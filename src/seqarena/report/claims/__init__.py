@@ -1,1 +1,1 @@
-"""The page of claims: what the literature says, and what the measurements say."""
+"""The page of claims: what the literature claims, and what was measured."""

@@ -9,9 +9,8 @@ from seqarena.report.claims.verdicts import JUDGED, VERDICTS, duration, number_w
 from seqarena.report.page.parts import AnswerSection, Card, Cell, Section, Table, Verdict, headings
 
 _DOUBT = (
-    "Each criterion was written down before the run that it judges; where it was changed once an "
-    "earlier run had been seen, the claim says so. Each verdict is computed from the records that "
-    "are drawn here."
+    "Each criterion was written before the run that it judges. If it was changed after an earlier "
+    "run, the claim says so. Each verdict is computed from the records on this page."
 )
 
 
@@ -52,7 +51,7 @@ def _other_verdicts(view: LedgerView) -> str:
         if verdict != "holds" and (number := number_with(view, verdict))
     ]
     if not parts:
-        return "Nothing else was claimed."
+        return "No claim is limited or refused."
     return f"{parts[0] if len(parts) == 1 else _listed(parts)}."
 
 

@@ -74,10 +74,10 @@ def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
 def _facts(claim: ClaimView) -> list[tuple[str, str]]:
     """Names and values; a fact without a value is left out."""
     facts = [
-        ("stands in", claim.source),
+        ("source", claim.source),
         ("experiment", claim.experiment),
         ("criterion", claim.criterion),
-        ("changed since", claim.amended),
+        ("criterion changed", claim.amended),
         ("remark", claim.judgement.remark),
         ("measuring took", duration(claim.seconds) if claim.seconds else ""),
     ]

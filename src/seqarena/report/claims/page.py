@@ -20,7 +20,7 @@ def render_ledger(
 ) -> str:
     """The whole page: the verdict in words, every claim with its records, and the citations.
 
-    `catalog`: for each architecture what measure.complexity.describe says of it.
+    `catalog`: for each architecture what measure.complexity.describe returns.
     """
     found = _records(view)
     sections = [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from seqarena.core.measurement import Measurement, Series
 from seqarena.report import units
 from seqarena.report.measured.curves import architectures_of, machine_facts
-from seqarena.report.measured.series_reading import groups, saying, told
+from seqarena.report.measured.series_reading import estimate_text, estimates_of, groups
 from seqarena.report.page.parts import AnswerSection, Card, Verdict
 
 
@@ -23,7 +23,7 @@ def answer_section(name: str, found: Sequence[Measurement]) -> AnswerSection:
         facts=machine_facts(found[-1].machine) if found else (),
         verdict=Verdict(" and ".join(counts) or "Nothing measured yet", f"of {models}"),
         doubt=f"Measured: {', '.join(kinds)}." if kinds else "",
-        cards_label="What the curves say",
+        cards_label="Estimates",
         cards=_cards(curves),
     )
 
@@ -32,11 +32,11 @@ def _cards(curves: Sequence[Series]) -> list[Card]:
     """For each figure with an estimate, the curves with the lowest and the highest."""
     cards = []
     for group in groups(curves):
-        estimates = [(one, saying(one)[0]) for one in group.series if saying(one)]
+        estimates = [(one, estimates_of(one)[0]) for one in group.series if estimates_of(one)]
         if not estimates:
             continue
         estimates.sort(key=lambda pair: pair[1].estimate.value)
         ends = [estimates[0], estimates[-1]] if len(estimates) > 1 else estimates
-        text = "; ".join(f"{one.label}: {told(found)}" for one, found in ends)
+        text = "; ".join(f"{one.label}: {estimate_text(found)}" for one, found in ends)
         cards.append(Card(f"{group.title}, {estimates[0][1].words}", text))
     return cards

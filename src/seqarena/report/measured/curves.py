@@ -13,15 +13,15 @@ from seqarena.report.measured.series_figures import (
     series_figure,
 )
 from seqarena.report.measured.series_reading import (
-    Group,
-    Saying,
+    CurveEstimate,
+    CurveGroup,
+    estimate_text,
+    estimates_of,
     groups,
     looks_of,
     middle,
     middle_word,
     quantity_words,
-    saying,
-    told,
 )
 from seqarena.report.page.parts import Cell, Chip, Figure, Section, Table, headings, number_cell
 from seqarena.report.page.style import SVG_DASHES, css
@@ -49,7 +49,7 @@ class CurvesOfKind(Section):
 
 def curve_sections(found: Sequence[Measurement], order: Sequence[str]) -> list[CurvesOfKind]:
     """One section a kind of measurement. `order` gives each architecture its colour."""
-    by_kind: dict[str, list[Group]] = {}
+    by_kind: dict[str, list[CurveGroup]] = {}
     for group in groups(found):
         by_kind.setdefault(group.measurement, []).append(group)
     return [_section(kind, shown, order) for kind, shown in by_kind.items()]
@@ -67,7 +67,7 @@ def machine_facts(machine: Machine) -> list[str]:
     return [*facts, f"torch {machine.torch_version}", machine.measured_at[:10]]
 
 
-def curve_block(group: Group, name: str, order: Sequence[str]) -> CurveBlock:
+def curve_block(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBlock:
     """The block of one figure. `name` is unique on the page."""
     curves = units.plural(len(group.series), "curve")
     label = f"{group.heading}, {curves}. The table below holds the same numbers."
@@ -81,7 +81,7 @@ def curve_block(group: Group, name: str, order: Sequence[str]) -> CurveBlock:
     )
 
 
-def _section(kind: str, shown: Sequence[Group], order: Sequence[str]) -> CurvesOfKind:
+def _section(kind: str, shown: Sequence[CurveGroup], order: Sequence[str]) -> CurvesOfKind:
     name = "measured-" + re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")
     blocks = [curve_block(group, f"{name}-{i}", order) for i, group in enumerate(shown)]
     title = units.words(kind).capitalize()
@@ -89,7 +89,7 @@ def _section(kind: str, shown: Sequence[Group], order: Sequence[str]) -> CurvesO
     return CurvesOfKind(name=name, link=title, heading=title, figures=figures, blocks=blocks)
 
 
-def _chips(group: Group, order: Sequence[str]) -> list[Chip]:
+def _chips(group: CurveGroup, order: Sequence[str]) -> list[Chip]:
     """A chip for each curve, then a grey one for each baseline."""
     looks = looks_of(group.series, order)
     chips = [
@@ -99,27 +99,29 @@ def _chips(group: Group, order: Sequence[str]) -> list[Chip]:
     return chips + [Chip(name, name, "var(--muted)", "3 3") for name in baseline_names(group)]
 
 
-def _caption(group: Group) -> str:
+def _caption(group: CurveGroup) -> str:
     sentences = [f"Line: {middle_word(group.quantity)} of the repeats."]
     if any(len(point.repeats) > 1 for one in group.series for point in one.points):
         sentences.append("Shaded: from the lowest repeat to the highest.")
     if known := baseline_names(group):
-        sentences.append(f"Thin and dashed, known without measuring: {', '.join(known)}.")
+        sentences.append(f"Thin and dashed: known without a measurement ({', '.join(known)}).")
     if lost := not_on_a_logarithm(group):
-        verb = "stands" if lost == 1 else "stand"
+        verb = "appears" if lost == 1 else "appear"
         points = units.plural(lost, "point")
         sentences.append(f"{points} at zero or below {verb} only on a linear axis.")
     return " ".join(sentences)
 
 
-def _estimates(group: Group) -> Table | None:
+def _estimates(group: CurveGroup) -> Table | None:
     """One row a curve, one column an estimate, each with its 95 % interval."""
-    rows = [(one.label, {found.words: found for found in saying(one)}) for one in group.series]
+    rows = [
+        (one.label, {found.words: found for found in estimates_of(one)}) for one in group.series
+    ]
     columns = list(dict.fromkeys(words for _, by_words in rows for words in by_words))
     if not columns:
         return None
     return Table(
-        f"{group.heading}: what the curves say (95 % interval)",
+        f"{group.heading}: estimates (95 % interval)",
         headings("curve", *columns),
         [
             [Cell(label), *(_estimate_cell(by_words.get(words)) for words in columns)]
@@ -129,13 +131,13 @@ def _estimates(group: Group) -> Table | None:
     )
 
 
-def _estimate_cell(found: Saying | None) -> Cell:
+def _estimate_cell(found: CurveEstimate | None) -> Cell:
     if found is None:
         return number_cell(units.ABSENT, None)
-    return number_cell(told(found), found.estimate.value)
+    return number_cell(estimate_text(found), found.estimate.value)
 
 
-def _numbers(group: Group) -> Table:
+def _numbers(group: CurveGroup) -> Table:
     """Every point: places across, or down where they are many."""
     places = sorted({point.x for one in group.series for point in one.points})
     columns: list[tuple[str, dict[float, float]]] = []
@@ -159,7 +161,7 @@ def _numbers(group: Group) -> Table:
     return Table(caption, headings(axis, *(f"{x:g}" for x in places)), across)
 
 
-def _settings(group: Group) -> list[tuple[str, str]]:
+def _settings(group: CurveGroup) -> list[tuple[str, str]]:
     """Each curve's settings, and the machine and day of its measurement."""
     pairs = []
     for one in group.series:

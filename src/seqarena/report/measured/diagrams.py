@@ -65,7 +65,7 @@ def diagrams_section(
     return DiagramsSection(
         name="diagrams",
         link="Diagrams",
-        heading="Drawn with what was measured",
+        heading="Diagrams with measured numbers",
         flow=flow,
         chains=chains,
     )

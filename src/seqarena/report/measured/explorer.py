@@ -1,4 +1,4 @@
-"""Who looks at whom: attention's weights and the information flow of every other architecture.
+"""Which position reads which: attention's weights, and the information flow of the others.
 
 Four panels, as introductory texts draw them: (a) the weights of one head, (b) one word's row of
 them as bars, (c) the flow of information in another model on the same axes, (d) both rows together.

@@ -1,4 +1,4 @@
-"""Measured curves as figures: a line with the range of its repeats, and what was known beforehand.
+"""Measured curves as figures: a line, the range of its repeats, and baselines known beforehand.
 
 A trace names in `meta.groups` the buttons that show and hide it: its curve's place ("0", "1", ...),
 or the name of its baseline. Colours and escaping as in figures.py.
@@ -16,7 +16,7 @@ from seqarena.core.measurement import Point, Series
 from seqarena.report import units
 from seqarena.report.figures import MUTED, blank
 from seqarena.report.measured.series_reading import (
-    Group,
+    CurveGroup,
     looks_of,
     middle,
     middle_word,
@@ -26,11 +26,11 @@ from seqarena.report.measured.series_reading import (
 from seqarena.report.page.style import Look
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
-_TICKS = 12  # that still fit beside one another
+_TICKS = 12  # that fit on one axis
 _SHARES = ("accuracy", "share", "solved", "exact_match")
 
 
-def series_figure(group: Group, order: Sequence[str]) -> go.Figure:
+def series_figure(group: CurveGroup, order: Sequence[str]) -> go.Figure:
     """The curves of one group; `order` gives each architecture its colour over the page."""
     title = f"{units.words(group.axis)} (k)" if group.axis == "distance" else group.axis
     figure = blank(400, units.words(title), quantity_words(group))
@@ -46,13 +46,13 @@ def series_figure(group: Group, order: Sequence[str]) -> go.Figure:
     return figure
 
 
-def baseline_names(group: Group) -> list[str]:
-    """The names of what was known beforehand, each once."""
+def baseline_names(group: CurveGroup) -> list[str]:
+    """The names of the baselines, each once."""
     return list(dict.fromkeys(name for one in group.series for name in one.baselines))
 
 
-def not_on_a_logarithm(group: Group) -> int:
-    """How many points stand at zero or below, where a logarithmic axis has no place for them."""
+def not_on_a_logarithm(group: CurveGroup) -> int:
+    """How many points are at zero or below. A logarithmic axis cannot show them."""
     return sum(
         not middle(group.quantity, point) > 0 for one in group.series for point in one.points
     )
@@ -78,16 +78,16 @@ def _line(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
 
 def _hover(one: Series, point: Point, factor: float) -> str:
     values = [value / factor for value in point.repeats]
-    said = units.significant(middle(one.quantity, point) / factor)
+    text = units.significant(middle(one.quantity, point) / factor)
     if len(values) < 2:
-        return said
+        return text
     ends = f"{units.significant(min(values))} to {units.significant(max(values))}"
-    said += f"<br>{middle_word(one.quantity)} of {len(values)}, from {ends}"
+    text += f"<br>{middle_word(one.quantity)} of {len(values)}, from {ends}"
     if len(values) > 2 and middle_word(one.quantity) == "mean":
         interval = mean_of(values)
         low, high = units.significant(interval.low), units.significant(interval.high)
-        said += f"<br>95 % interval {low} to {high}"
-    return said
+        text += f"<br>95 % interval {low} to {high}"
+    return text
 
 
 def _range(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
@@ -107,8 +107,8 @@ def _range(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
     )
 
 
-def _add_baselines(figure: go.Figure, group: Group, order: Sequence[str]) -> None:
-    """Each different baseline once: in grey where several curves share it, else in their colour."""
+def _add_baselines(figure: go.Figure, group: CurveGroup, order: Sequence[str]) -> None:
+    """Each different baseline once: grey if several curves share it, else in its curve's colour."""
     found: dict[tuple[Any, ...], list[int]] = {}
     for place, one in enumerate(group.series):
         xs = tuple(point.x for point in one.points)
@@ -117,21 +117,21 @@ def _add_baselines(figure: go.Figure, group: Group, order: Sequence[str]) -> Non
                 found.setdefault((name, xs, values), []).append(place)
     looks = looks_of(group.series, order)
     for (name, xs, values), owners in found.items():
-        alone = len(owners) == 1
-        label = f"{name}, {group.series[owners[0]].label}" if alone else name
+        is_own = len(owners) == 1
+        label = f"{name}, {group.series[owners[0]].label}" if is_own else name
         pairs = sorted(zip(xs, values))
         figure.add_scatter(
             x=[x for x, _ in pairs],
             y=[_finite(value / group.scale.factor) for _, value in pairs],
             mode="lines",
             line={
-                "color": looks[owners[0]].colour.light if alone else MUTED,
+                "color": looks[owners[0]].colour.light if is_own else MUTED,
                 "dash": "dash",
                 "width": 1.1,
             },
             hovertemplate=f"{escape(label)}<br>%{{x:,.6~g}}: %{{y:.3~g}}<extra></extra>",
             name=escape(label),
-            meta={"groups": [name, str(owners[0])] if alone else [name]},
+            meta={"groups": [name, str(owners[0])] if is_own else [name]},
         )
 
 
@@ -139,7 +139,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _x_axis(group: Group) -> dict[str, Any]:
+def _x_axis(group: CurveGroup) -> dict[str, Any]:
     places = sorted({point.x for one in group.series for point in one.points})
     kind = _kind_of_axis(places) if places[0] > 0 else "linear"
     axis: dict[str, Any] = {"type": kind}
@@ -148,7 +148,7 @@ def _x_axis(group: Group) -> dict[str, Any]:
     return axis | {"minor_ticks": "", "tickangle": 0}
 
 
-def _y_axis(group: Group) -> dict[str, Any]:
+def _y_axis(group: CurveGroup) -> dict[str, Any]:
     values = [middle(group.quantity, point) for one in group.series for point in one.points]
     if any(share in group.quantity for share in _SHARES):
         return {"type": "linear", "range": [-0.02, 1.02]}

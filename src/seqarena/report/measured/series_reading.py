@@ -1,7 +1,7 @@
 """What is drawn of measured curves: which belong in one figure, their units, looks and estimates.
 
-Timings are read by their median, for a busy machine only ever adds, and so are gradients, which
-span many powers of ten; everything else by its mean.
+The middle of repeated timings is their median, because a busy machine can only add time. The middle
+of gradients is their median too, because they span many powers of ten. All others have their mean.
 """
 
 import math
@@ -18,7 +18,7 @@ _SOLVED = 0.9  # the share of right answers that a reach is counted at
 _FEWEST = 3  # points from which a growth is fitted
 
 
-class Group(NamedTuple):
+class CurveGroup(NamedTuple):
     """The curves of one figure: one quantity against one axis, found by one measurement."""
 
     measurement: str
@@ -42,21 +42,21 @@ class Group(NamedTuple):
         return self.title[:1].upper() + self.title[1:]
 
 
-class Saying(NamedTuple):
-    """What one curve says in one number."""
+class CurveEstimate(NamedTuple):
+    """One number that is estimated from a curve, and its name."""
 
     words: str
     estimate: Estimate
     at_least: bool = False  # the curve ends before the number is found
 
 
-def groups(measurements: Iterable[Measurement]) -> list[Group]:
+def groups(measurements: Iterable[Measurement]) -> list[CurveGroup]:
     """The figures, in the order in which they were first measured."""
     found: dict[tuple[str, str, str], list[Series]] = {}
     for one in measurements:
         if isinstance(one, Series) and one.points:
             found.setdefault((one.measurement, one.quantity, one.axis), []).append(one)
-    return [Group(*place, tuple(series)) for place, series in found.items()]
+    return [CurveGroup(*place, tuple(series)) for place, series in found.items()]
 
 
 def _kind(quantity: str) -> str | None:
@@ -70,7 +70,7 @@ def _kind(quantity: str) -> str | None:
     return None
 
 
-def quantity_words(group: Group) -> str:
+def quantity_words(group: CurveGroup) -> str:
     """The quantity and its unit, for an axis or a caption."""
     unit = group.scale.unit
     name = units.words(group.quantity)
@@ -86,7 +86,7 @@ def middle_word(quantity: str) -> str:
 
 
 def middle(quantity: str, point: Point) -> float:
-    """The number that stands for a point's repeats."""
+    """The median or the mean of a point's repeats."""
     values = [value for value in point.repeats if math.isfinite(value)]
     if not values:
         return math.nan
@@ -127,8 +127,8 @@ def _variant_place(shown: Sequence[Series], one: Series) -> int:
     )
 
 
-def saying(series: Series) -> list[Saying]:
-    """The estimates that belong to a curve of this kind, from its records alone."""
+def estimates_of(series: Series) -> list[CurveEstimate]:
+    """The estimates for a curve of this kind, computed from its records."""
     values = [middle(series.quantity, point) for point in series.points]
     if not all(math.isfinite(value) for value in values):
         return []
@@ -137,31 +137,33 @@ def saying(series: Series) -> list[Saying]:
     if series.quantity == "accuracy" and series.axis in ("distance", "pairs", "length"):
         found = reach(series, _SOLVED)
         last = max(point.x for point in series.points)
-        return [Saying(f"reach at {_SOLVED:.0%}".replace("%", " %"), found, found.value == last)]
+        return [
+            CurveEstimate(f"reach at {_SOLVED:.0%}".replace("%", " %"), found, found.value == last)
+        ]
     if _kind(series.quantity) in ("seconds", "bytes", "count") and min(values) > 0:
         return _growth(series)
     return []
 
 
-def _growth(series: Series) -> list[Saying]:
+def _growth(series: Series) -> list[CurveEstimate]:
     points = [point for point in ordered(series) if point.x > 0]
     if len(points) < _FEWEST:
         return []
-    found = [Saying(f"grows as {series.axis}^p, p", exponent(series, beyond=points[0].x))]
+    found = [CurveEstimate(f"grows as {series.axis}^p, p", exponent(series, beyond=points[0].x))]
     late = points[len(points) // 2].x
     if len(points) - len(points) // 2 >= _FEWEST:
-        found.append(Saying(f"p from {late:g} on", exponent(series, beyond=late)))
+        found.append(CurveEstimate(f"p from {late:g} on", exponent(series, beyond=late)))
     return found
 
 
-def _fading(series: Series) -> list[Saying]:
+def _fading(series: Series) -> list[CurveEstimate]:
     rate = decay(series)
     ends = sorted((half_life(rate.low), half_life(rate.high)))
     life = Estimate(value=half_life(rate.value), low=ends[0], high=ends[1])
-    return [Saying("lambda of lambda^k", rate), Saying("half-life, steps", life)]
+    return [CurveEstimate("lambda of lambda^k", rate), CurveEstimate("half-life, steps", life)]
 
 
-def told(one: Saying) -> str:
+def estimate_text(one: CurveEstimate) -> str:
     """The estimate as text: "at least 64", "never falls", "1.02 (0.97 to 1.07)"."""
     if math.isinf(one.estimate.value):
         return "does not fall"
@@ -169,7 +171,7 @@ def told(one: Saying) -> str:
 
 
 def number_of(settings: dict[str, Any], key: str, series: Series, x: float) -> float | None:
-    """What a list in the settings says at x, where it has one value a point."""
+    """The value at x of a setting that has one value a point; None where it has none."""
     values = settings.get(key)
     places = [point.x for point in series.points]
     if isinstance(values, dict):

@@ -1,7 +1,7 @@
-"""What measured curves say, in a few words each and in one sentence together.
+"""Measured curves in words: a few words for each curve, one sentence for several.
 
-The estimates are those of the page (series_reading.saying); where a curve has none, its largest
-value or its two ends speak for it.
+The estimates are those of the page (series_reading.estimates_of). A curve without an estimate is
+summarised by its largest value, or by its first and its last.
 """
 
 import math
@@ -13,36 +13,37 @@ import numpy as np
 from seqarena.core.estimates import Estimate, reach
 from seqarena.core.measurement import Map, Series
 from seqarena.report import units
-from seqarena.report.measured.series_reading import middle, ordered, saying
+from seqarena.report.measured.series_reading import estimates_of, middle, ordered
 
 _NAMED = 6  # curves in one sentence; of more, the extremes are named
 _SYMBOLS = {"length": "T"}
 
 
-class Words(NamedTuple):
-    """What one curve says."""
+class CurveSummary(NamedTuple):
+    """What one curve shows, in a few words."""
 
     text: str  # "T^1.02 (0.97 to 1.07)"
     order: float  # sorts the curves of one sentence
-    aside: str = ""  # said in a table and left out of a sentence
+    aside: str = ""  # for a table; a sentence leaves it out
 
 
-def says(series: Series) -> Words:
-    """The few words beside a curve."""
+def summarise(series: Series) -> CurveSummary:
+    """The summary of one curve."""
     if not series.points:
-        return Words("nothing was measured", math.nan)
-    return _reader(series).read(series)
+        return CurveSummary("nothing was measured", math.nan)
+    return _summariser(series).read(series)
 
 
-def sentence(curves: Sequence[Series]) -> str:
+def summary_sentence(curves: Sequence[Series]) -> str:
     """One sentence on curves of one quantity against one axis; empty where there are none."""
-    told = sorted(
-        ((says(series), series) for series in curves if series.points), key=lambda one: one[0].order
+    summaries = sorted(
+        ((summarise(series), series) for series in curves if series.points),
+        key=lambda one: one[0].order,
     )
-    if not told:
+    if not summaries:
         return ""
-    opening = _reader(told[0][1]).opening
-    alike = [one for one in told if _reader(one[1]).opening == opening]
+    opening = _summariser(summaries[0][1]).opening
+    alike = [one for one in summaries if _summariser(one[1]).opening == opening]
     between = ""
     if len(alike) > _NAMED:
         between = f" ({len(alike) - _NAMED // 2 * 2} more lie between)"
@@ -51,39 +52,41 @@ def sentence(curves: Sequence[Series]) -> str:
     return f"{opening} {listed}{between}."
 
 
-def looks_at(found: Map) -> Words:
-    """Which word a map's rows read most, and how far from themselves they read on average (where
-    they read their own text)."""
+def summarise_map(found: Map) -> CurveSummary:
+    """Which word the rows of a map read most.
+
+    If rows and columns are the same text, also how many positions away they read on average.
+    """
     weights = np.array(found.weights)
     words = found.columns or found.words
     most = f"mostly {words[int(weights.sum(0).argmax())]!r}"
     if found.columns:
-        return Words(most, 0.0)
+        return CurveSummary(most, 0.0)
     rows, columns = np.indices(weights.shape)
     distance = float((weights * abs(rows - columns)).sum() / len(weights))
-    return Words(f"{distance:.1f} positions away, {most}", distance)
+    return CurveSummary(f"{distance:.1f} positions away, {most}", distance)
 
 
-class _Reader(NamedTuple):
+class _Summariser(NamedTuple):
     opening: str  # of the sentence; "FIGURE for LABEL" follows
-    read: Callable[[Series], Words]
+    read: Callable[[Series], CurveSummary]
 
 
-def _reader(series: Series) -> _Reader:
+def _summariser(series: Series) -> _Summariser:
     quantity, axis = units.words(series.quantity), units.words(series.axis)
     if series.quantity == "gradient_norm":
-        return _Reader("One position further back multiplies the gradient's norm by", _fading)
+        return _Summariser("One position further back multiplies the gradient's norm by", _fading)
     if series.quantity in ("accuracy", "solved") and series.axis in ("distance", "pairs", "length"):
-        return _Reader(f"{quantity.capitalize()} is at least 90 % up to {axis}", _reach)
+        return _Summariser(f"{quantity.capitalize()} is at least 90 % up to {axis}", _reach)
     if series.quantity in ("reach_positions", "share_of_peak"):
         words = quantity.replace("reach positions", "reach in positions")
-        return _Reader(f"The largest {words} is", _largest)
-    if saying(series) or _is_flat(series):
+        return _Summariser(f"The largest {words} is", _largest)
+    if estimates_of(series) or _is_flat(series):
         symbol = _SYMBOLS.get(series.axis, "")
-        return _Reader(
+        return _Summariser(
             f"{_quantity(series)} grows with the {f'{axis} {symbol}'.strip()} as", _growth
         )
-    return _Reader(f"From the first to the last {axis}, {quantity} goes from", _ends)
+    return _Summariser(f"From the first to the last {axis}, {quantity} goes from", _ends)
 
 
 def _quantity(series: Series) -> str:
@@ -103,60 +106,65 @@ def _is_flat(series: Series) -> bool:
     return timed and len(values) > 1 and min(values) == max(values)
 
 
-def _growth(series: Series) -> Words:
+def _growth(series: Series) -> CurveSummary:
     symbol = _SYMBOLS.get(series.axis, series.axis)
     if _is_flat(series):
-        return Words(f"{symbol}^0 (constant)", 0.0)
-    power, *late = saying(series)
+        return CurveSummary(f"{symbol}^0 (constant)", 0.0)
+    power, *late = estimates_of(series)
     asides = [f"{one.words} {one.estimate.value:.3g}" for one in late]
     share = _share_of_peak(series)
     asides += [f"{100 * share:.2g} % of the peak at the end"] if share is not None else []
-    return Words(f"{symbol}^{interval(power.estimate)}", power.estimate.value, "; ".join(asides))
+    return CurveSummary(
+        f"{symbol}^{interval(power.estimate)}", power.estimate.value, "; ".join(asides)
+    )
 
 
 def _share_of_peak(series: Series) -> float | None:
-    """Of a training step at the last length: its operations a second over the machine's fastest
-    matrix product, where both were recorded."""
+    """The share of the machine's peak that a training step reaches at the last length.
+
+    Its operations per second over those of the machine's fastest matrix product. None where either
+    was not recorded.
+    """
     peak, flops = (series.settings.get(key) for key in ("peak_flops_per_second", "flops"))
     if series.quantity != "training_step_seconds" or not peak or not flops:
         return None
     return flops[-1] / middle(series.quantity, series.points[-1]) / peak
 
 
-def _fading(series: Series) -> Words:
-    found = saying(series)
+def _fading(series: Series) -> CurveSummary:
+    found = estimates_of(series)
     if not found or found[0].estimate.value == 0:
-        return Words("0 (nothing comes through)", 0.0)
+        return CurveSummary("0 (nothing comes through)", 0.0)
     rate, life = found[0].estimate, found[1].estimate
     if rate.high < 1:
-        return Words(interval(rate), rate.value, f"halves every {life.value:.3g} steps")
+        return CurveSummary(interval(rate), rate.value, f"halves every {life.value:.3g} steps")
     fate = "grows without end" if rate.low > 1 else "neither falls nor grows"
-    return Words(interval(rate), rate.value, fate)
+    return CurveSummary(interval(rate), rate.value, fate)
 
 
-def _reach(series: Series) -> Words:
+def _reach(series: Series) -> CurveSummary:
     far = reach(series)
     if far.value == far.high == 0:
-        return Words("0 (nowhere)", 0.0)
+        return CurveSummary("0 (nowhere)", 0.0)
     end = max(point.x for point in series.points)
-    return Words(f"{'at least ' if far.value == end else ''}{interval(far)}", far.value)
+    return CurveSummary(f"{'at least ' if far.value == end else ''}{interval(far)}", far.value)
 
 
-def _largest(series: Series) -> Words:
+def _largest(series: Series) -> CurveSummary:
     best = max(series.points, key=lambda point: middle(series.quantity, point))
     value = middle(series.quantity, best)
     shown = f"{100 * value:.3g} %" if series.quantity.startswith("share") else _short(value)
-    return Words(f"{shown} at {units.words(series.axis)} {best.x:g}", value)
+    return CurveSummary(f"{shown} at {units.words(series.axis)} {best.x:g}", value)
 
 
-def _ends(series: Series) -> Words:
+def _ends(series: Series) -> CurveSummary:
     points = ordered(series)
     first, last = (middle(series.quantity, point) for point in (points[0], points[-1]))
-    return Words(f"{_short(first)} to {_short(last)}", last)
+    return CurveSummary(f"{_short(first)} to {_short(last)}", last)
 
 
 def interval(estimate: Estimate) -> str:
-    """A figure with its interval; alone where nothing says how sure it is."""
+    """A value with its interval; the value only, if the interval has no width."""
     value, low, high = (_short(x) for x in (estimate.value, estimate.low, estimate.high))
     return value if low == high else f"{value} ({low} to {high})"
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from seqarena.core.measurement import Measurement, Series
 from seqarena.report import units
-from seqarena.report.measured.series_reading import saying, told
+from seqarena.report.measured.series_reading import estimate_text, estimates_of
 from seqarena.report.page.parts import Family, Section
 from seqarena.report.page.style import FAMILY_COLOURS, css
 
@@ -106,7 +106,7 @@ def _measured(name: str, measurements: Sequence[Measurement]) -> list[tuple[str,
     for one in measurements:
         if not isinstance(one, Series) or one.architecture != name:
             continue
-        text = "; ".join(f"{part.words} = {told(part)}" for part in saying(one))
+        text = "; ".join(f"{part.words} = {estimate_text(part)}" for part in estimates_of(one))
         if text:
             words = f"{units.words(one.quantity)} ({one.measurement}"
             found.append((f"{words}, {one.variant})" if one.variant else f"{words})", text))

@@ -71,7 +71,7 @@ class Figure(NamedTuple):
 
     name: str
     drawn: go.Figure
-    label: str  # says in words what is drawn, for a reader who cannot see it
+    label: str  # what is drawn, in words, for a reader who cannot see it
     caption: str
     title: str = ""
 

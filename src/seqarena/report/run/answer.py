@@ -24,7 +24,7 @@ def answer_section(view: RunView) -> AnswerSection:
             title=view.name,
             facts=_facts(view),
             verdict=Verdict("Nothing is ranked yet"),
-            doubt=f"{finished} of {trials} have finished. What there is follows.",
+            doubt=f"{finished} of {trials} have finished. This page shows their results.",
             table=_states_table(view),
         )
     return AnswerSection(

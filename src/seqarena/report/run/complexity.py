@@ -1,4 +1,4 @@
-"""What each architecture costs on paper, its year, its idea and its paper."""
+"""What each architecture costs in theory, its year, its idea and its paper."""
 
 import re
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def complexity_section(view: RunView) -> ComplexitySection | None:
     return ComplexitySection(
         name="complexity",
         link="Complexity",
-        heading="On paper",
+        heading="Complexity in theory",
         table=Table("Complexity and origin of each architecture", heads, rows),
     )
 

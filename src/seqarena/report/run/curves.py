@@ -64,7 +64,7 @@ def _curve_figures(view: RunView) -> list[Figure]:
             "Validation",
             validation_figure(view),
             "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest. "
-            "The frame fits what follows the first eighth of the tokens.",
+            "The frame fits the values after the first eighth of the tokens.",
         ),
         (
             "training",
@@ -76,7 +76,7 @@ def _curve_figures(view: RunView) -> list[Figure]:
             "search",
             "Learning-rate search",
             search_figure(view),
-            "The same number of tries for each. Ring: the rate chosen, on validation. "
+            "Every architecture had the same number of tries. Ring: the rate chosen on validation. "
             "Cross at the top: diverged.",
         ),
     ]

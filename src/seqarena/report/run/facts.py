@@ -50,7 +50,7 @@ def facts_section(view: RunView) -> FactsSection:
 
 
 def _settings(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The plan without what the page says elsewhere and without the models' inner settings."""
+    """The plan without what the page shows elsewhere and without the models' inner settings."""
     elsewhere = ("name", "command", "excluded", "task_digest", "code")
     return {
         key: value
@@ -130,11 +130,11 @@ def _method(view: RunView) -> list[str]:
     """How the numbers were made, in sentences."""
     metric = units.words(view.metric)
     notes = [
-        "The test split is the validation split, as the plan asks: the learning rate was chosen on "
-        "the data that it is judged by, so the values are somewhat too good."
+        "The plan uses the validation split as the test split. The learning rate was chosen on the "
+        "data that rank the architectures, so the values are somewhat too good."
         if view.data.get("test_is_validation")
-        else "The learning rate is chosen on the validation split alone. The test split ranks; it "
-        "chooses nothing."
+        else "The learning rate is chosen on the validation split. The test split ranks the "
+        "architectures and chooses nothing."
     ]
     ranking = view.ranking
     if ranking is None:
@@ -148,8 +148,8 @@ def _method(view: RunView) -> list[str]:
         "chunks.",
         "p is the paired test against the leader, corrected for the number of comparisons (Holm).",
         f"The noise floor is {floor}: {ranking.noise_floor_origin}.",
-        "Two architectures tie when their gap is inside the noise floor or its interval holds "
-        "zero. Where leaders tie there is no winner.",
-        "Costs are measured alone on the machine, after training; the spread is that of the "
+        "Two architectures tie if their gap is inside the noise floor or its interval contains "
+        "zero. If leaders tie, there is no winner.",
+        "Costs are measured after training, while no trial runs. The spread is that of the "
         "repeats.",
     ]

@@ -60,7 +60,8 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
     caption = (
         "Large dot: mean on the test split. Line: its "
         f"{units.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
-        "noise floor, counted from the leader; an entry inside it cannot be told from the leader."
+        "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
+        "leader."
     )
     return Figure("ranking", ranking_figure(view), label, caption)
 
@@ -155,7 +156,7 @@ def _cost_column(
 def _diverged_notes(ranking: Ranking) -> list[str]:
     return [
         f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged at the "
-        "chosen rate and not in its mean."
+        "chosen rate and are not in its mean."
         for row in ranking.rows
         if row.diverged_seeds
     ]

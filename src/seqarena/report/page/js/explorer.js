@@ -1,4 +1,4 @@
-// The four panels of who looks at whom, the cards of the timeline.
+// The four panels of the explorer and the cards of the timeline.
 (() => {
   const byId = (name) => document.getElementById(name);
 
@@ -13,10 +13,10 @@
   const data = byId("explorer-maps");
   if (!data) return;
   const maps = JSON.parse(data.textContent);
-  // The pronoun that the texts ask about where a sentence has it, else the last word.
-  const telling = (words) =>
+  // The word that is chosen first: the pronoun "it", else the last word.
+  const initialWord = (words) =>
     words.lastIndexOf("it") < 0 ? words.length - 1 : words.lastIndexOf("it");
-  const chosen = { sentence: 0, word: telling(maps[0].words) };
+  const chosen = { sentence: 0, word: initialWord(maps[0].words) };
   const select = (name) => byId(`explorer-${name}`);
   const unique = (values) => [...new Set(values)];
   // Maps of the same rows and columns lie on the same axes.
@@ -51,8 +51,8 @@
     const real = unique(heads).filter((head) => head !== null);
     chosen.head = fill("head", real.map((head) => [head, `head ${head + 1}`]), chosen.head);
     const others = models("influence").filter((name) => name !== chosen.left);
-    const beside = others.length ? others : [chosen.left];
-    chosen.right = fill("right", beside.map((name) => [name, name]), chosen.right);
+    const compared = others.length ? others : [chosen.left];
+    chosen.right = fill("right", compared.map((name) => [name, name]), chosen.right);
     const words = own[0].words;
     chosen.word = Math.min(chosen.word, words.length - 1);
     fill("word", words.map((word, i) => [i, `${i + 1}: ${word}`]), chosen.word);
@@ -70,7 +70,7 @@
     if (text !== undefined) made.textContent = text;
     return made;
   }
-  const said = (weight) => weight.toFixed(weight < 0.095 ? 3 : 2);
+  const formatted = (weight) => weight.toFixed(weight < 0.095 ? 3 : 2);
   const longest = (words) => Math.min(12, Math.max(...words.map((word) => word.length)));
   const short = (word) => (word.length > 12 ? `${word.slice(0, 11)}…` : word.replaceAll(" ", "␣"));
 
@@ -99,7 +99,7 @@
         x: margin + cell * j, y: head + cell * i, width: cell - 1, height: cell - 1,
         "fill-opacity": top > 0 ? (weight / top).toFixed(4) : 0, "data-row": i,
       });
-      square.append(shape("title", {}, `${words[i]} reads ${columns[j]}: ${said(weight)}`));
+      square.append(shape("title", {}, `${words[i]} reads ${columns[j]}: ${formatted(weight)}`));
       square.addEventListener("click", () => pick(i));
       picture.append(square);
     }));
@@ -115,7 +115,7 @@
     const line = document.createElement("p");
     line.className = "scale";
     const ramp = document.createElement("i");
-    line.append("0", ramp, said(top));
+    line.append("0", ramp, formatted(top));
     return line;
   }
 
@@ -143,12 +143,12 @@
           class: name, x: middle - (step - 3) / 2 + i * wide, y: height - tall,
           width: Math.max(1, wide - 0.5), height: tall, "data-weight": weight,
         });
-        bar.append(shape("title", {}, `${word}, ${named(map)}: ${said(weight)}`));
+        bar.append(shape("title", {}, `${word}, ${named(map)}: ${formatted(weight)}`));
         picture.append(bar);
         if (rows.length === 1 && step >= 22 && weight > 0) {
           picture.append(shape("text", {
             class: "amount", x: middle, y: height - tall - 5, "font-size": 10,
-          }, said(weight)));
+          }, formatted(weight)));
         }
       });
       const name = shape("text", {
@@ -190,13 +190,13 @@
     grid(byId("panel-flow"), right);
     bars(byId("panel-row-of-weights"), [{ map: left, name: "one" }]);
     bars(byId("panel-both-rows"), [{ map: left, name: "one" }, { map: right, name: "other" }]);
-    byId("explorer-said").textContent = [left, right].map((map) => strongest(map, word)).join(" ");
+    byId("explorer-summary").textContent = [left, right].map((map) => strongest(map, word)).join(" ");
   }
 
   function strongest(map, word) {
     const row = map.weights[chosen.word];
     const most = row.indexOf(Math.max(...row));
-    return `${titled(map)}: “${word}” reads “${map.columns[most]}” (word ${most + 1}) most, ${said(row[most])}.`;
+    return `${titled(map)}: “${word}” reads “${map.columns[most]}” (word ${most + 1}) most, ${formatted(row[most])}.`;
   }
 
   function pick(word) {
@@ -218,7 +218,7 @@
     select(name).addEventListener("change", () => {
       const number = name === "sentence" || name === "word";
       chosen[name] = number ? Number(select(name).value) : select(name).value;
-      if (name === "sentence") chosen.word = telling(here()[0].words);
+      if (name === "sentence") chosen.word = initialWord(here()[0].words);
       show();
     });
   }
@@ -226,7 +226,7 @@
   // A served page puts the maps of a typed sentence before the others (served.js).
   addEventListener("seqarena-maps", ({ detail }) => {
     maps.unshift(...detail);
-    Object.assign(chosen, { sentence: 0, word: telling(detail[0].words) });
+    Object.assign(chosen, { sentence: 0, word: initialWord(detail[0].words) });
     show();
   });
   show();

@@ -40,7 +40,7 @@
     return figure;
   }
 
-  // On paper there is no time to measure: a fixed width, and the names stay where they were.
+  // Printing leaves no time to measure: the width is fixed and the names keep their places.
   const paperWidth = 660;
   async function draw(plot) {
     const { place } = plot;
@@ -56,7 +56,7 @@
   }
   const drawAll = () => Promise.all(plots.map(draw));
 
-  // Names beside the points of a chart: each takes the nearest free place round its point.
+  // Names of the points of a chart: each takes the nearest free place round its point.
   const overlap = (a, b) =>
     Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
     Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
@@ -187,13 +187,13 @@
     const plot = plotOf(button);
     const { axis } = button.dataset;
     const shown = () => plot.axes[axis] ?? JSON.parse(plot.source).layout[axis].type;
-    const say = () => button.setAttribute("aria-pressed", String(shown() === "log"));
+    const showState = () => button.setAttribute("aria-pressed", String(shown() === "log"));
     button.addEventListener("click", () => {
       plot.axes[axis] = shown() === "log" ? "linear" : "log";
-      say();
+      showState();
       draw(plot);
     });
-    say();
+    showState();
   }
 
   for (const button of document.querySelectorAll(".plot-range")) {

@@ -1,7 +1,7 @@
-// A page that its folder's server gave: loads again when the records change, sends typed sentences.
+// A served page reloads when the records change, and sends typed sentences to its server.
 (() => {
   const every = 2000;
-  const quiet = 8000; // at the least between two loads, so that one can read while a run goes on
+  const quiet = 8000; // milliseconds at least between two loads, so that a reader has time during a run
   const began = Date.now();
   let known = null;
   const reading = () =>
@@ -32,9 +32,9 @@
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ text: form.elements.text.value }),
       });
-      const said = await answer.json();
-      status.textContent = said.words;
-      if (said.maps?.length) dispatchEvent(new CustomEvent("seqarena-maps", { detail: said.maps }));
+      const reply = await answer.json();
+      status.textContent = reply.words;
+      if (reply.maps?.length) dispatchEvent(new CustomEvent("seqarena-maps", { detail: reply.maps }));
     } catch (error) {
       status.textContent = `The server did not answer: ${error.message}`;
     }
