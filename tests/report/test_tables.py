@@ -72,10 +72,10 @@ def test_unranked() -> None:
 
 def test_a_missing_measure_is_a_dash() -> None:
     view = whole_view()
-    text = printed(view.model_copy(update={"measures": view.measures[:1]}), 120)
+    text = printed(view.model_copy(update={"costs": view.costs[:4]}), 120)
     assert text.count("–") >= 4 * (len(ARENA) - 1)
 
 
-def test_without_measures_there_is_no_table_of_costs() -> None:
+def test_without_costs_there_is_no_table_of_costs() -> None:
     assert "/token" in printed(whole_view(), 120)
-    assert "/token" not in printed(whole_view().model_copy(update={"measures": ()}), 120)
+    assert "/token" not in printed(whole_view().model_copy(update={"costs": ()}), 120)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from seqarena.arena.entries import Entry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
-from seqarena.arena.recommend import amount, recommend, verdict
+from seqarena.arena.recommend import recommend, verdict
 from seqarena.arena.statistics import (
     Draws,
     Estimate,
@@ -30,13 +30,15 @@ from seqarena.arena.statistics import (
     pooled_spread,
     seed_noise,
 )
+from seqarena.core import words
 from seqarena.core.errors import UserError
-from seqarena.core.records import Measures, Ranking, RankRow, TrialSummary
+from seqarena.core.quantities import CostTable
+from seqarena.core.records import Ranking, RankRow, TrialSummary
 
 
 def rank(
     trials: Sequence[TrialSummary],
-    measures: Sequence[Measures],
+    costs: CostTable,
     *,
     metric: str,
     lower_is_better: bool,
@@ -63,7 +65,7 @@ def rank(
     repeat = repeat_difference(trials)
     floors = [_floor(entry, entries[0], noise, repeat, confidence, seed) for entry in entries]
     rows = _rows(entries, floors, sign, confidence, seed)
-    front = pareto_front(rows, measures, floors[0])
+    front = pareto_front(rows, costs, floors[0])
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     has_winner = len(rows) > 1 and len(leaders) == 1 and noise is not None
@@ -88,9 +90,9 @@ def rank(
     return ranking.model_copy(
         update={
             "verdict": verdict(
-                ranking, measures, seeds_measured=noise is not None, unfinished=unfinished
+                ranking, costs, seeds_measured=noise is not None, unfinished=unfinished
             ),
-            "recommendation": recommend(ranking, measures),
+            "recommendation": recommend(ranking, costs),
         }
     )
 
@@ -191,12 +193,13 @@ def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidenc
         if noise.robust
         else ""
     )
-    repeated = "" if repeat is None else f"; a trial run twice differs by at most {amount(repeat)}"
-    plural = "s" if noise.architectures > 1 else ""
+    repeated = ""
+    if repeat is not None:
+        repeated = f"; a trial run twice differs by at most {words.amount(repeat)}"
     return (
-        f"two entries of one architecture with {seeds} seed{'s' if seeds > 1 else ''} each differ "
-        f"by less in {100 * confidence:g} % of cases, resampled from the seed residuals of "
-        f"{noise.architectures} architecture{plural} ({noise.degrees} degrees of freedom)"
+        f"two entries of one architecture with {words.plural(seeds, 'seed')} each differ by less "
+        f"in {words.percent(confidence)} of cases, resampled from the seed residuals of "
+        f"{words.plural(noise.architectures, 'architecture')} ({noise.degrees} degrees of freedom)"
         f"{scaled}{repeated}"
     )
 

@@ -240,7 +240,7 @@ def finish(console: "Console", prepared: "Prepared", failures: dict[str, str]) -
 
     folder = prepared.folder
     view = read_run(folder, failures)
-    write_database(folder.path / "results.sqlite", view.trials, folder.measures())
+    write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))
     console.print(ranking_table(view))
     for name, why in failures.items():

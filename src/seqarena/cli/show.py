@@ -21,48 +21,34 @@ def models(
     T is the sequence length, D the width, N the state size, W the window, K the kernel.
     """
     from rich.console import Console
-    from rich.table import Table
 
     from seqarena.measure.complexity import catalog_rows
+    from seqarena.report.tables import models_table
 
     rows = catalog_rows()
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for heading in (
-        "name",
-        "year",
-        "work a layer",
-        "serial steps",
-        "longest path",
-        "state",
-        "idea",
-    ):
-        table.add_column(heading, overflow="fold")
-    for name, row in rows.items():
-        table.add_row(
-            name, str(row["year"]), row["work"], row["serial_steps"], row["path_length"],
-            row["state"], row["idea"],
-        )  # fmt: skip
-    Console().print(table)
+    Console().print(models_table(rows))
 
 
 def tasks(
     name: Annotated[str | None, typer.Argument(help="One task: its settings and defaults.")] = None,
 ) -> None:
     """What can be asked, each with its settings: --task NAME --set key=value."""
+    from rich.console import Console
+
     from seqarena.core.errors import unknown_name
+    from seqarena.report.tables import settings_table, tasks_table
     from seqarena.tasks.registry import TASKS, settings_of
 
     if name is not None and name not in TASKS:
         raise unknown_name("task", name, TASKS)
-    for kind, idea in TASKS.items():
-        if name in (None, kind):
-            print(f"{kind:<20} {idea}")
+    console = Console()
+    console.print(tasks_table({name: TASKS[name]} if name else TASKS))
     if name is not None:
-        for field, (default, words) in settings_of(name).items():
-            print(f"  {field:<22} {default!s:<16} {words}")
+        console.print()
+        console.print(settings_table(settings_of(name)))
 
 
 def report(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from seqarena.core.records import Measures, Ranking, RankRow, RunView
+from seqarena.core.quantities import CostTable, Quantity, cost_quantities
+from seqarena.core.records import Ranking, RankRow, RunView
 from seqarena.report import units
-from seqarena.report.figures import COSTS, Cost, cost_figure, near_leader, ranking_figure
+from seqarena.report.figures import cost_figure, near_leader, ranking_figure
 from seqarena.report.markup import Cell, Markup, element, join, table
-from seqarena.report.reading import architectures, chosen_trials, measures_of
+from seqarena.report.reading import architectures, chosen_trials
 from seqarena.report.sections import (
     Figure,
     Section,
@@ -180,12 +181,8 @@ def ranking_section(view: RunView) -> Section | None:
 def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
     decimals = units.metric_decimals(ranking)
     size = units.scale_for("count", [row.parameters for row in ranking.rows])
-    measured = {
-        cost.field
-        for cost in COSTS
-        if any(getattr(entry, cost.field) is not None for entry in view.measures)
-    }
-    costs = [_cost_column(view, ranking, cost) for cost in COSTS if cost.field in measured]
+    table_of = CostTable(view.costs)
+    costs = [_cost_column(table_of, ranking, cost) for cost in table_of.measured()]
     headings: list[str | Markup] = [
         "architecture",
         "place",
@@ -198,7 +195,6 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
     ]
     rows = []
     for row in ranking.rows:
-        entry = measures_of(view, row.architecture)
         rows.append(
             [
                 Cell(named(view, row.architecture), row.architecture),
@@ -213,7 +209,7 @@ def _ranking_table(view: RunView, ranking: Ranking) -> Markup:
                 ),
                 *_gap_cells(row, row is ranking.rows[0], decimals),
                 Cell(units.scaled(row.parameters, size), row.parameters),
-                *(cell(entry) for _, cell in costs),
+                *(cell(row.architecture) for _, cell in costs),
                 Cell(
                     units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else ""),
                     row.learning_rate,
@@ -265,33 +261,35 @@ def _probability(value: float) -> str:
 
 
 def _cost_column(
-    view: RunView, ranking: Ranking, cost: Cost
-) -> tuple[Markup, Callable[[Measures], Cell]]:
+    costs: CostTable, ranking: Ranking, cost: Quantity
+) -> tuple[Markup, Callable[[str], Cell]]:
     """A heading with the unit, and what makes a cell of it; the best value is set in bold."""
-    entries = [measures_of(view, row.architecture) for row in ranking.rows]
-    values = [getattr(entry, cost.field) for entry in entries]
+    values = [costs.value(row.architecture, cost) for row in ranking.rows]
     present = [value for value in values if value is not None]
-    scale = units.scale_for(cost.quantity, present)
+    scale = cost.scale(present)
     best = (min if cost.lower_is_better else max)(present, default=None)
 
-    def cell(entry: Measures) -> Cell:
-        value = getattr(entry, cost.field)
+    def cell(architecture: str) -> Cell:
+        value = costs.value(architecture, cost)
         return Cell(units.scaled(value, scale), value, best=value is not None and value == best)
 
-    unit = f"{scale.unit}{cost.suffix}".strip()
-    return _heading(cost.short, unit), cell
+    return _heading(cost.heading, cost.unit_words(scale)), cell
 
 
 def costs_section(view: RunView) -> Section | None:
     """Quality against each measured cost."""
     if view.ranking is None or not view.ranking.rows:
         return None
-    drawn = [(cost, figure) for cost in COSTS if (figure := cost_figure(view, cost)) is not None]
+    drawn = [
+        (cost, figure)
+        for cost in cost_quantities()
+        if (figure := cost_figure(view, cost)) is not None
+    ]
     if not drawn:
         return None
     blocks, figures = [], []
     for cost, plot in drawn:
-        figure = Figure(cost.field, plot)
+        figure = Figure(cost.key, plot)
         direction = "left" if cost.lower_is_better else "right"
         vertical = "lower" if view.lower_is_better else "upper"
         label = f"{units.words(view.metric)} against {cost.title.lower()}, one point each."
