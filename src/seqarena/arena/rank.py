@@ -14,15 +14,15 @@ validation, so its test value is only as optimistic as the two splits are alike.
 
 from collections.abc import Sequence
 
-from seqarena.arena.entries import Entry, enter, is_scored, score
+from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
 from seqarena.arena.recommend import recommend, verdict
 from seqarena.arena.statistics import (
     Draws,
-    Estimate,
     Sample,
     SeedNoise,
     Spread,
+    TestedEstimate,
     gap_estimate,
     holm,
     make_draws,
@@ -109,7 +109,7 @@ def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:
 
 
 def _rows(
-    entries: Sequence[Entry],
+    entries: Sequence[RankingEntry],
     floors: Sequence[float],
     sign: int,
     confidence: float,
@@ -126,7 +126,9 @@ def _rows(
     rows = []
     for index, (entry, floor) in enumerate(zip(entries, floors, strict=True)):
         mean = mean_estimate(entry.sample, draws, pooled=pooled, confidence=confidence)
-        gap = gaps[index - 1] if index else Estimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+        gap = (
+            gaps[index - 1] if index else TestedEstimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+        )
         rows.append(
             RankRow(
                 place=index + 1,
@@ -158,16 +160,16 @@ def _gap(
     pooled: Spread | None,
     sign: int,
     confidence: float,
-) -> Estimate:
+) -> TestedEstimate:
     """The gap with positive for worse, whichever way the metric points."""
     gap = gap_estimate(sample, leader, draws, pooled=pooled, confidence=confidence)
     low, high = sorted((sign * gap.low, sign * gap.high))
-    return Estimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
+    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
 
 
 def _floor(
-    entry: Entry,
-    leader: Entry,
+    entry: RankingEntry,
+    leader: RankingEntry,
     noise: SeedNoise | None,
     repeat: float | None,
     confidence: float,
