@@ -20,7 +20,7 @@ from seqarena.core.quantities import CostTable, Quantity
 from seqarena.core.records import Ranking, RankRow, RunView
 
 _ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-"})
-_TEXT_WIDTH = 40  # columns that a text needs beside others
+_IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs beside others
 
 
 class FittingTable:
@@ -239,19 +239,24 @@ def settings_table(settings: Mapping[str, tuple[Any, str]]) -> RenderableType:
     fixed = {"setting": list(settings), "default": [str(value) for value in defaults]}
     both = [f"default {value}\n{note}".strip() for value, note in settings.values()]
     return FittingTable(
-        lambda _: [_described(fixed, "meaning", notes)],
+        lambda _: [_described(fixed, "meaning", notes, width=_MEANING_WIDTH)],
         lambda _: _paragraphs(list(settings), both),
     )
 
 
 def _described(
-    fixed: Mapping[str, Sequence[str]], heading: str, texts: Sequence[str], *, header: bool = True
+    fixed: Mapping[str, Sequence[str]],
+    heading: str,
+    texts: Sequence[str],
+    *,
+    width: int = _IDEA_WIDTH,
+    header: bool = True,
 ) -> Table:
     """Columns that stay whole, and one of text that wraps at its spaces."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=header)
     for name, cells in fixed.items():
         _add_fixed(table, name, cells)
-    table.add_column(heading, min_width=_TEXT_WIDTH)
+    table.add_column(heading, min_width=width)
     for row in zip(*fixed.values(), texts, strict=True):
         table.add_row(*(Text(cell) for cell in row))
     return table
