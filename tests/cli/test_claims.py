@@ -57,9 +57,9 @@ def page(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         assert "lstm" in catalog  # pyright: ignore
         return "<!doctype html>"
 
-    module = ModuleType("seqarena.report.ledger")
+    module = ModuleType("seqarena.report.claims.page")
     module.render_ledger = render  # pyright: ignore
-    monkeypatch.setitem(sys.modules, "seqarena.report.ledger", module)
+    monkeypatch.setitem(sys.modules, "seqarena.report.claims.page", module)
     return shown
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from report_views import ARENA, whole_view
 
-from seqarena.report.html import render_html
+from seqarena.report.run.page import render_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(

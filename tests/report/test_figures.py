@@ -1,4 +1,4 @@
-"""Figures: what they hold, and colours that can be told apart and seen."""
+"""Figures: what they hold, and colours that can be distinguished and seen."""
 
 import itertools
 
@@ -6,7 +6,9 @@ import pytest
 from report_views import ARENA, unranked_view, whole_view
 
 from seqarena.core.quantities import QUANTITIES
-from seqarena.report import curves, figures, reading, style
+from seqarena.report import figures
+from seqarena.report.page import style
+from seqarena.report.run import curve_figures, looks, reading
 
 
 def contrast(one: str, other: str) -> float:
@@ -38,10 +40,10 @@ def test_light_colours_are_distinct_so_that_each_has_one_dark_one() -> None:
 
 
 def test_every_architecture_has_a_look_of_its_own() -> None:
-    looks = style.looks(whole_view())
-    assert len(set(looks.values())) == len(looks)
-    assert looks["gru"].colour == looks["lstm"].colour
-    assert looks["gru"].colour != looks["attention"].colour
+    shown = looks.looks(whole_view())
+    assert len(set(shown.values())) == len(shown)
+    assert shown["gru"].colour == shown["lstm"].colour
+    assert shown["gru"].colour != shown["attention"].colour
 
 
 def test_ranking_figure_holds_means_intervals_seeds_and_floor() -> None:
@@ -100,7 +102,7 @@ def test_cost_figures_scale_the_values_and_mark_the_front() -> None:
 
 
 def test_curves_hold_a_band_and_a_mean_for_each_finished_architecture() -> None:
-    figure = curves.validation_figure(whole_view())
+    figure = curve_figures.validation_figure(whole_view())
     assert figure is not None
     assert len(figure.data) == 2 * len(ARENA)
     low, high = figure.layout.yaxis.range
@@ -108,13 +110,13 @@ def test_curves_hold_a_band_and_a_mean_for_each_finished_architecture() -> None:
         late = [y for x, y in zip(trace.x, trace.y, strict=True) if x >= trace.x[-1] / 8]
         assert low < min(late) <= max(late) < high
     started = unranked_view().model_copy(update={"trials": ()})
-    assert curves.validation_figure(started) is None
-    assert curves.training_figure(started) is None
-    assert curves.search_figure(started) is None
+    assert curve_figures.validation_figure(started) is None
+    assert curve_figures.training_figure(started) is None
+    assert curve_figures.search_figure(started) is None
 
 
 def test_search_rings_the_chosen_rate_and_crosses_the_diverged() -> None:
-    figure = curves.search_figure(whole_view())
+    figure = curve_figures.search_figure(whole_view())
     assert figure is not None
     lines = {t.name: t for t in figure.data if t.yaxis != "y2"}
     crosses = {t.name: list(t.x) for t in figure.data if t.yaxis == "y2"}
@@ -126,7 +128,7 @@ def test_search_rings_the_chosen_rate_and_crosses_the_diverged() -> None:
 def test_slices_are_shaded_by_the_gap_to_the_best() -> None:
     view = whole_view()
     (group,) = reading.slice_groups(view)
-    heat = curves.slices_figure(view, group).data[0]
+    heat = curve_figures.slices_figure(view, group).data[0]
     for column in zip(*heat.z, strict=True):
         assert min(column) == 0
     shown = [float(text) for text in itertools.chain(*heat.text)]

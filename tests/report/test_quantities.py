@@ -28,7 +28,7 @@ from seqarena.core.quantities import (
     quantity,
 )
 from seqarena.report.figures import cost_figure
-from seqarena.report.html import render_html
+from seqarena.report.run.page import render_html
 from seqarena.report.tables import ranking_table
 
 ENERGY = Quantity(

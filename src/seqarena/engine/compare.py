@@ -25,7 +25,7 @@ from seqarena.engine.run import Run
 from seqarena.engine.trained import find_start
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.build import with_options
-from seqarena.report.html import render_html
+from seqarena.report.run.page import render_html
 from seqarena.tasks.registry import takes
 
 

@@ -20,9 +20,9 @@ _RECORDS = (
 def page_of(folder: Path, *, served: bool = False) -> str:
     """The page, from the records as they stand. Raises UserError for a folder without any."""
     from seqarena.measure.complexity import catalog_rows
-    from seqarena.report.html import render_html
-    from seqarena.report.ledger import render_ledger
-    from seqarena.report.measured import render_measurements
+    from seqarena.report.claims.page import render_ledger
+    from seqarena.report.measured.page import render_measurements
+    from seqarena.report.run.page import render_html
 
     kind, measurements = kind_of(folder), measurements_of(folder)
     if kind == "comparison":

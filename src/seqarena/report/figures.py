@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 from seqarena.core import words
 from seqarena.core.quantities import CostTable, Quantity
 from seqarena.core.records import Ranking, RankRow, RunView
-from seqarena.report.style import FONT, ROLES, looks
+from seqarena.report.page.style import FONT, ROLES
+from seqarena.report.run.looks import looks
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light

@@ -14,9 +14,9 @@ from seqarena.core import words
 from seqarena.core.measurement import Map, Series
 from seqarena.core.measurement import Measurement as Measured
 from seqarena.core.quantities import quantity
-from seqarena.report.curve_sayings import looks_at, says, sentence
-from seqarena.report.series_reading import Group as Curves
-from seqarena.report.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.report.measured.series_reading import CurveGroup as Curves
+from seqarena.report.measured.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence
 
 _MOST = 8  # columns of x; of a curve with more points some are shown, even in the logarithm
 # (columns of x, width of what is said) from roomy to narrow; the first that fits is taken
@@ -27,7 +27,7 @@ def measurement_tables(measurements: Sequence[Measured]) -> RenderableType:
     """One table a quantity and axis, each with its sentence below; one of all maps."""
     parts: list[RenderableType] = []
     for curves in groups(measurements):
-        parts += [_CurveTable(curves), Text(sentence(curves.series), style="bold"), Text()]
+        parts += [_CurveTable(curves), Text(summary_sentence(curves.series), style="bold"), Text()]
     maps = [found for found in measurements if isinstance(found, Map)]
     if maps:
         parts.append(_map_table(maps))
@@ -64,7 +64,7 @@ def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
     table.add_column("says", overflow="fold")
     drawn: set[tuple[str, ...]] = set()
     for series in curves.series:
-        summary = says(series)
+        summary = summarise(series)
         measured = {point.x: middle(series.quantity, point) for point in series.points}
         cells = [words.scaled(measured.get(x), scale) for x in places]
         said = f"{summary.text}; {summary.aside}" if summary.aside else summary.text
@@ -92,7 +92,7 @@ def _map_table(maps: Sequence[Map]) -> Table:
     table.add_column("kind", no_wrap=True)
     table.add_column("reads on average", overflow="fold")
     for found in maps:
-        table.add_row(Text(found.label), found.measurement, Text(looks_at(found).text))
+        table.add_row(Text(found.label), found.measurement, Text(summarise_map(found).text))
     return table
 
 
