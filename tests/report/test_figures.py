@@ -5,6 +5,7 @@ import itertools
 import pytest
 from report_views import ARENA, unranked_view, whole_view
 
+from seqarena.core.quantities import QUANTITIES
 from seqarena.report import figures
 from seqarena.report.page import style
 from seqarena.report.run import curve_figures, looks, reading
@@ -87,7 +88,7 @@ def test_pareto_front_is_what_nobody_beats(lower_x: bool, lower_y: bool) -> None
 
 def test_cost_figures_scale_the_values_and_mark_the_front() -> None:
     view = whole_view()
-    figure = figures.cost_figure(view, figures.COSTS[0])
+    figure = figures.cost_figure(view, QUANTITIES["decode_seconds_per_token"])
     assert figure is not None
     points = {trace.name: trace for trace in figure.data if trace.text}
     assert points["gru"].x[0] == pytest.approx(61.0)
@@ -96,8 +97,8 @@ def test_cost_figures_scale_the_values_and_mark_the_front() -> None:
     low, high = figure.layout.xaxis.range
     assert 10**low < min(p.x[0] for p in points.values())
     assert 10**high > max(p.x[0] for p in points.values())
-    nothing = view.model_copy(update={"measures": ()})
-    assert figures.cost_figure(nothing, figures.COSTS[0]) is None
+    nothing = view.model_copy(update={"costs": ()})
+    assert figures.cost_figure(nothing, QUANTITIES["decode_seconds_per_token"]) is None
 
 
 def test_curves_hold_a_band_and_a_mean_for_each_finished_architecture() -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 import seqarena
 from seqarena.core.config import Config
-from seqarena.core.records import read_lines
+from seqarena.core.jsonl import read_lines
 
 
 class Machine(Config):

@@ -135,7 +135,7 @@ def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
     folder = prepared.folder
     finished = Run(folder.path, failures)
     view = finished.view
-    write_database(folder.path / "results.sqlite", view.trials, folder.measures())
+    write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))
     return finished
 

@@ -9,7 +9,8 @@ import torch
 
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
-from seqarena.core.records import MeasureRecord
+from seqarena.core.measurement import Machine, Point, Series, this_machine
+from seqarena.core.quantities import COSTS, quantity
 from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.memory import peak_bytes
@@ -70,9 +71,9 @@ def measure_costs(
     repeats: int = 5,
     seconds: float = 2.0,
     optimizer: OptimizerConfig,
-) -> list[MeasureRecord]:
-    """One record a cost, each with its context. What writes tokens has a decoding latency and a
-    state; what does not has the time of one answer.
+) -> list[Series]:
+    """One series of one point a cost, at `sequence_length`. What writes tokens has a decoding
+    latency and a state; what does not has the time of one answer.
 
     `device` and `dtype` are resolved names. `seconds` is what the timing of training takes; the
     rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
@@ -94,28 +95,35 @@ def measure_costs(
             found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
         else:
             found |= _answering_costs(model, task, training, repeats)
-    context = {
-        "batch_size": batch_size,
-        "sequence_length": sequence_length,
-        "algorithms": list(model.algorithms),
-        "device": device,
-        "dtype": dtype,
-        "threads": threads,
-    }
+        machine = this_machine(device, dtype)
+    settings = {"batch_size": batch_size, "algorithms": list(model.algorithms)}
     return [
-        MeasureRecord(
-            architecture=architecture,
-            name=cast("Any", name),
-            value=value,
-            repeats=each,
-            context=context | ({"batch_size": 1} if name in _OF_ONE_SEQUENCE else {}),
-        )
-        for name, (value, each) in found.items()
+        _series(architecture, key, repeats_of, sequence_length, settings, machine)
+        for key, repeats_of in found.items()
     ]
 
 
-_OF_ONE_SEQUENCE = ("decode_seconds_per_token", "answer_seconds_per_example", "state_bytes")
-_Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
+_Found = dict[str, tuple[float, ...]]  # quantity -> its repeats
+
+
+def _series(
+    architecture: str,
+    key: str,
+    repeats: tuple[float, ...],
+    length: int,
+    settings: dict[str, Any],
+    machine: Machine,
+) -> Series:
+    own = {"batch_size": 1} if quantity(key).of_one_sequence else {}
+    return Series(
+        measurement=COSTS,
+        quantity=key,
+        axis="length",
+        architecture=architecture,
+        points=(Point(x=length, repeats=repeats),),
+        settings=settings | own,
+        machine=machine,
+    )
 
 
 def _training_costs(
@@ -130,10 +138,9 @@ def _training_costs(
     peak = peak_bytes(trainer, step, training.device)
     timing = time_training(trainer(), repeats=repeats, seconds=seconds)
     tokens = num_tokens(task.training_batch(0, training.batch_size, seed=0))
-    each = tuple(tokens / seconds_per_step for seconds_per_step in timing.repeats)
     return {
-        "training_tokens_per_second": (tokens / timing.median, each),
-        "peak_training_bytes": (float(peak), ()),
+        "training_tokens_per_second": tuple(tokens / each for each in timing.repeats),
+        "peak_training_bytes": (float(peak),),
     }
 
 
@@ -150,8 +157,8 @@ def _decoding_costs(
             f"model declares {declared}: correct its state_bytes (seqarena check shows where)"
         )
     return {
-        "decode_seconds_per_token": (timing.median, timing.repeats),
-        "state_bytes": (float(measured), ()),
+        "decode_seconds_per_token": timing.repeats,
+        "state_bytes": (float(measured),),
     }
 
 
@@ -163,8 +170,8 @@ def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeat
     timing = time_decoding(decoder, repeats=repeats)
     _, state = decoder.step(decoder.copied_state())
     return {
-        "decode_seconds_per_token": (timing.median, timing.repeats),
-        "state_bytes": (float(measured_state_bytes(state)), ()),
+        "decode_seconds_per_token": timing.repeats,
+        "state_bytes": (float(measured_state_bytes(state)),),
     }
 
 
@@ -176,7 +183,7 @@ def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repe
         timing = repeat(
             lambda: model.answer(batch), repeats=repeats, seconds=0.2, device=training.device
         )
-    return {"answer_seconds_per_example": (timing.median, timing.repeats)}
+    return {"answer_seconds_per_example": timing.repeats}
 
 
 def _build(config: AnyConfig, training: TrainConfig) -> Any:

@@ -10,9 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from seqarena.core import words
 from seqarena.core.measurement import Map, Series
 from seqarena.core.measurement import Measurement as Measured
-from seqarena.report import units
+from seqarena.core.quantities import quantity
 from seqarena.report.measured.series_reading import CurveGroup as Curves
 from seqarena.report.measured.series_reading import groups, middle, middle_word, quantity_words
 from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence
@@ -53,9 +54,9 @@ class _CurveTable:
 def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
     places = shown_places(sorted({p.x for series in curves.series for p in series.points}), most)
     scale, name = curves.scale, quantity_words(curves)
-    if curves.quantity.startswith("share"):
-        scale, name = units.Scale(0.01, "%"), f"{name}, %"
-    title = f"{name} against {units.words(curves.axis)}, {middle_word(curves.quantity)}s"
+    if quantity(curves.quantity).percent:
+        scale, name = words.Scale(0.01, "%"), f"{name}, %"
+    title = f"{name} against {words.of_name(curves.axis)}, {middle_word(curves.quantity)}s"
     table = _table(title[:1].upper() + title[1:])
     table.add_column("architecture", overflow="fold")
     for x in places:
@@ -63,14 +64,14 @@ def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
     table.add_column("says", overflow="fold")
     drawn: set[tuple[str, ...]] = set()
     for series in curves.series:
-        words = summarise(series)
+        summary = summarise(series)
         measured = {point.x: middle(series.quantity, point) for point in series.points}
-        cells = [units.scaled(measured.get(x), scale) for x in places]
-        said = f"{words.text}; {words.aside}" if words.aside else words.text
+        cells = [words.scaled(measured.get(x), scale) for x in places]
+        said = f"{summary.text}; {summary.aside}" if summary.aside else summary.text
         table.add_row(Text(_label(series)), *cells, Text(textwrap.fill(said, said_width)))
         for baseline, values in series.baselines.items():
             known = {p.x: value for p, value in zip(series.points, values, strict=False)}
-            row = (f"  {baseline}", *(units.scaled(known.get(x), scale) for x in places), "")
+            row = (f"  {baseline}", *(words.scaled(known.get(x), scale) for x in places), "")
             if row not in drawn:  # a baseline that curves share stands once
                 table.add_row(*row, style="dim")
             drawn.add(row)

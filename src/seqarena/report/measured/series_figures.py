@@ -11,9 +11,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from seqarena.core import words
 from seqarena.core.estimates import mean_of
 from seqarena.core.measurement import Point, Series
-from seqarena.report import units
+from seqarena.core.quantities import quantity
 from seqarena.report.figures import MUTED, blank
 from seqarena.report.measured.series_reading import (
     CurveGroup,
@@ -27,13 +28,12 @@ from seqarena.report.page.style import Look
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
 _TICKS = 12  # that fit on one axis
-_SHARES = ("accuracy", "share", "solved", "exact_match")
 
 
 def series_figure(group: CurveGroup, order: Sequence[str]) -> go.Figure:
     """The curves of one group; `order` gives each architecture its colour over the page."""
-    title = f"{units.words(group.axis)} (k)" if group.axis == "distance" else group.axis
-    figure = blank(400, units.words(title), quantity_words(group))
+    title = f"{words.of_name(group.axis)} (k)" if group.axis == "distance" else group.axis
+    figure = blank(400, words.of_name(title), quantity_words(group))
     factor = group.scale.factor
     for place, (one, look) in enumerate(zip(group.series, looks_of(group.series, order))):
         if any(len(point.repeats) > 1 for point in one.points):
@@ -68,7 +68,7 @@ def _line(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
         marker={"size": 7 if len(points) <= 24 else 3, "color": look.colour.light},
         customdata=[_hover(one, point, factor) for point in points],
         hovertemplate=(
-            f"<b>{escape(one.label)}</b><br>{escape(units.words(one.axis))} %{{x:,.6~g}}: "
+            f"<b>{escape(one.label)}</b><br>{escape(words.of_name(one.axis))} %{{x:,.6~g}}: "
             "%{customdata}<extra></extra>"
         ),
         name=escape(one.label),
@@ -78,14 +78,14 @@ def _line(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
 
 def _hover(one: Series, point: Point, factor: float) -> str:
     values = [value / factor for value in point.repeats]
-    text = units.significant(middle(one.quantity, point) / factor)
+    text = words.significant(middle(one.quantity, point) / factor)
     if len(values) < 2:
         return text
-    ends = f"{units.significant(min(values))} to {units.significant(max(values))}"
+    ends = f"{words.significant(min(values))} to {words.significant(max(values))}"
     text += f"<br>{middle_word(one.quantity)} of {len(values)}, from {ends}"
     if len(values) > 2 and middle_word(one.quantity) == "mean":
         interval = mean_of(values)
-        low, high = units.significant(interval.low), units.significant(interval.high)
+        low, high = words.significant(interval.low), words.significant(interval.high)
         text += f"<br>95 % interval {low} to {high}"
     return text
 
@@ -150,7 +150,7 @@ def _x_axis(group: CurveGroup) -> dict[str, Any]:
 
 def _y_axis(group: CurveGroup) -> dict[str, Any]:
     values = [middle(group.quantity, point) for one in group.series for point in one.points]
-    if any(share in group.quantity for share in _SHARES):
+    if quantity(group.quantity).share:
         return {"type": "linear", "range": [-0.02, 1.02]}
     return {"type": _kind_of_axis(values)} | _plain_ticks(values)
 

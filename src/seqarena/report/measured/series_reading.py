@@ -1,17 +1,17 @@
 """What is drawn of measured curves: which belong in one figure, their units, looks and estimates.
 
-The middle of repeated timings is their median, because a busy machine can only add time. The middle
-of gradients is their median too, because they span many powers of ten. All others have their mean.
+The quantity's row says whether the middle of repeated values is their median or their mean
+(core/quantities.py).
 """
 
 import math
-import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from seqarena.core import words
 from seqarena.core.estimates import Estimate, decay, exponent, half_life, reach
 from seqarena.core.measurement import Measurement, Point, Series
-from seqarena.report import units
+from seqarena.core.quantities import quantity as row_of
 from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Look
 
 _SOLVED = 0.9  # the share of right answers that a reach is counted at
@@ -27,15 +27,14 @@ class CurveGroup(NamedTuple):
     series: tuple[Series, ...]
 
     @property
-    def scale(self) -> units.Scale:
+    def scale(self) -> words.Scale:
         """The unit that the figure and its table share."""
-        kind = _kind(self.quantity)
-        values = [middle(self.quantity, point) for one in self.series for point in one.points]
-        return units.scale_for(kind, values) if kind else units.Scale(1.0, "")
+        row = row_of(self.quantity)
+        return row.scale(row.value(point) for one in self.series for point in one.points)
 
     @property
     def title(self) -> str:
-        return f"{units.words(self.quantity)} against {units.words(self.axis)}"
+        return f"{words.of_name(self.quantity)} against {words.of_name(self.axis)}"
 
     @property
     def heading(self) -> str:
@@ -59,38 +58,24 @@ def groups(measurements: Iterable[Measurement]) -> list[CurveGroup]:
     return [CurveGroup(*place, tuple(series)) for place, series in found.items()]
 
 
-def _kind(quantity: str) -> str | None:
-    """What units.scale_for calls the quantity, None where it has no unit to choose."""
-    if "seconds" in quantity and "per_second" not in quantity:
-        return "seconds"
-    if quantity.endswith("_bytes"):
-        return "bytes"
-    if quantity in ("flops", "parameters") or quantity.endswith("per_second"):
-        return "count"
-    return None
-
-
 def quantity_words(group: CurveGroup) -> str:
     """The quantity and its unit, for an axis or a caption."""
-    unit = group.scale.unit
-    name = units.words(group.quantity)
-    if _kind(group.quantity) == "seconds":
+    name, kind = words.of_name(group.quantity), row_of(group.quantity).unit
+    if kind == "seconds":
         name = name.replace("seconds", "time").replace("decode time", "decoding time")
-    elif _kind(group.quantity) == "bytes":
+    elif kind == "bytes":
         name = name.removesuffix(" bytes")
-    return f"{name}, {unit}" if unit else name
+    return f"{name}, {group.scale.unit}" if group.scale.unit else name
 
 
 def middle_word(quantity: str) -> str:
-    return "median" if _kind(quantity) == "seconds" or quantity == "gradient_norm" else "mean"
+    """ "mean" or "median", whichever speaks for the repeats."""
+    return row_of(quantity).middle
 
 
 def middle(quantity: str, point: Point) -> float:
-    """The median or the mean of a point's repeats."""
-    values = [value for value in point.repeats if math.isfinite(value)]
-    if not values:
-        return math.nan
-    return (statistics.median if middle_word(quantity) == "median" else statistics.fmean)(values)
+    """The median or the mean of a point's repeats, as the quantity's row says."""
+    return row_of(quantity).value(point)
 
 
 def ordered(series: Series) -> list[Point]:
@@ -140,7 +125,7 @@ def estimates_of(series: Series) -> list[CurveEstimate]:
         return [
             CurveEstimate(f"reach at {_SOLVED:.0%}".replace("%", " %"), found, found.value == last)
         ]
-    if _kind(series.quantity) in ("seconds", "bytes", "count") and min(values) > 0:
+    if row_of(series.quantity).unit and min(values) > 0:
         return _growth(series)
     return []
 

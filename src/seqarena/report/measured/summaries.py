@@ -12,7 +12,8 @@ import numpy as np
 
 from seqarena.core.estimates import Estimate, reach
 from seqarena.core.measurement import Map, Series
-from seqarena.report import units
+from seqarena.core.quantities import quantity
+from seqarena.core.words import of_name
 from seqarena.report.measured.series_reading import estimates_of, middle, ordered
 
 _NAMED = 6  # curves in one sentence; of more, the extremes are named
@@ -73,37 +74,23 @@ class _Summariser(NamedTuple):
 
 
 def _summariser(series: Series) -> _Summariser:
-    quantity, axis = units.words(series.quantity), units.words(series.axis)
-    if series.quantity == "gradient_norm":
+    row, axis = quantity(series.quantity), of_name(series.axis)
+    if row.key == "gradient_norm":
         return _Summariser("One position further back multiplies the gradient's norm by", _fading)
-    if series.quantity in ("accuracy", "solved") and series.axis in ("distance", "pairs", "length"):
-        return _Summariser(f"{quantity.capitalize()} is at least 90 % up to {axis}", _reach)
-    if series.quantity in ("reach_positions", "share_of_peak"):
-        words = quantity.replace("reach positions", "reach in positions")
-        return _Summariser(f"The largest {words} is", _largest)
+    if row.key in ("accuracy", "solved") and series.axis in ("distance", "pairs", "length"):
+        return _Summariser(f"{row.title} is at least 90 % up to {axis}", _reach)
+    if row.key in ("reach_positions", "share_of_peak"):
+        return _Summariser(f"The largest {row.name} is", _largest)
     if estimates_of(series) or _is_flat(series):
         symbol = _SYMBOLS.get(series.axis, "")
-        return _Summariser(
-            f"{_quantity(series)} grows with the {f'{axis} {symbol}'.strip()} as", _growth
-        )
-    return _Summariser(f"From the first to the last {axis}, {quantity} goes from", _ends)
-
-
-def _quantity(series: Series) -> str:
-    words = units.words(series.quantity)
-    return {
-        "training step seconds": "Training time",
-        "forward seconds": "The time of a forward pass",
-        "decode seconds per token": "Decoding time a token",
-        "peak training bytes": "Training memory",
-        "state bytes": "The decoding state",
-    }.get(words, words.capitalize())
+        return _Summariser(f"{row.title} grows with the {f'{axis} {symbol}'.strip()} as", _growth)
+    return _Summariser(f"From the first to the last {axis}, {row.name} goes from", _ends)
 
 
 def _is_flat(series: Series) -> bool:
     values = [middle(series.quantity, point) for point in series.points]
-    timed = series.quantity.endswith(("_bytes", "_seconds", "_per_token"))
-    return timed and len(values) > 1 and min(values) == max(values)
+    grows = quantity(series.quantity).unit in ("seconds", "bytes")
+    return grows and len(values) > 1 and min(values) == max(values)
 
 
 def _growth(series: Series) -> CurveSummary:
@@ -153,8 +140,8 @@ def _reach(series: Series) -> CurveSummary:
 def _largest(series: Series) -> CurveSummary:
     best = max(series.points, key=lambda point: middle(series.quantity, point))
     value = middle(series.quantity, best)
-    shown = f"{100 * value:.3g} %" if series.quantity.startswith("share") else _short(value)
-    return CurveSummary(f"{shown} at {units.words(series.axis)} {best.x:g}", value)
+    shown = f"{100 * value:.3g} %" if quantity(series.quantity).percent else _short(value)
+    return CurveSummary(f"{shown} at {of_name(series.axis)} {best.x:g}", value)
 
 
 def _ends(series: Series) -> CurveSummary:

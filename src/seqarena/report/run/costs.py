@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqarena.core.quantities import cost_quantities
 from seqarena.core.records import RunView
 from seqarena.report import units
-from seqarena.report.figures import COSTS, cost_figure
+from seqarena.report.figures import cost_figure
 from seqarena.report.page.parts import Family, Figure, Section
 from seqarena.report.run.labels import family_legend
 
@@ -24,14 +25,14 @@ def costs_section(view: RunView) -> CostsSection | None:
         return None
     vertical = "lower" if view.lower_is_better else "upper"
     figures = []
-    for cost in COSTS:
+    for cost in cost_quantities():
         drawn = cost_figure(view, cost)
         if drawn is None:
             continue
-        label = f"{units.words(view.metric)} against {cost.title.lower()}, one point each."
+        label = f"{units.words(view.metric)} against {cost.name}, one point each."
         horizontal = "left" if cost.lower_is_better else "right"
         caption = f"Better is to the {vertical} {horizontal}."
-        figures.append(Figure(cost.field, drawn, label, caption, cost.title))
+        figures.append(Figure(cost.key, drawn, label, caption, cost.title))
     if not figures:
         return None
     return CostsSection(

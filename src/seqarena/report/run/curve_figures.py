@@ -7,8 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from seqarena.core import words
 from seqarena.core.records import RunView, TrialSummary
-from seqarena.report import units
 from seqarena.report.figures import INK, PAPER, blank, metric_title
 from seqarena.report.page.style import HEAT, Look
 from seqarena.report.run.looks import looks
@@ -40,7 +40,7 @@ def _curves_figure(
     view: RunView, curve_of: Callable[[TrialSummary], Sequence[tuple[int, float]]], y_title: str
 ) -> go.Figure | None:
     figure, look = blank(400, "training tokens", y_title), looks(view)
-    decimals, drawn = units.metric_decimals(view.ranking), []
+    decimals, drawn = words.metric_decimals(view.ranking), []
     for name in architectures(view):
         trials = chosen_trials(view, name)
         curve = mean_curve([curve_of(trial) for trial in trials])
@@ -132,7 +132,7 @@ def search_figure(view: RunView) -> go.Figure | None:
         )
     rates = sorted({trial.learning_rate for trial in view.trials})
     figure.update_xaxes(
-        type="log", tickvals=rates, ticktext=[units.rate(rate) for rate in rates], minor_ticks=""
+        type="log", tickvals=rates, ticktext=[words.rate(rate) for rate in rates], minor_ticks=""
     )
     figure.update_layout(legend={"orientation": "h", "y": -0.2}, meta={"toggled": True})
     return figure
@@ -183,12 +183,12 @@ def slices_figure(view: RunView, group: SliceGroup) -> go.Figure:
         [None if v is None else abs(v - best[i]) for i, v in enumerate(group.values[name])]
         for name in names
     ]
-    decimals = max(2, units.metric_decimals(view.ranking) - 1)
+    decimals = max(2, words.metric_decimals(view.ranking) - 1)
     texts = [
         ["" if v is None else f"{v:.{decimals}f}" for v in group.values[name]] for name in names
     ]
     labels = [escape(name.removeprefix(group.name).strip(" _:=,")) for name in group.slices]
-    figure = blank(80 + 30 * len(names), x_title=units.words(group.name))
+    figure = blank(80 + 30 * len(names), x_title=words.of_name(group.name))
     figure.add_heatmap(
         x=labels,
         y=[escape(name) for name in names],

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from seqarena.core.records import Measures, Ranking, RankRow, RunView
+from seqarena.core.quantities import CostTable, Quantity
+from seqarena.core.records import Ranking, RankRow, RunView
 from seqarena.report import units
-from seqarena.report.figures import COSTS, Cost, near_leader, ranking_figure
+from seqarena.report.figures import near_leader, ranking_figure
 from seqarena.report.page.parts import (
     Cell,
     Family,
@@ -17,7 +18,6 @@ from seqarena.report.page.parts import (
     number_cell,
 )
 from seqarena.report.run.labels import architecture_cell, family_legend
-from seqarena.report.run.reading import measures_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,8 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
 def _table(view: RunView, ranking: Ranking) -> Table:
     interval = f"{units.percent(ranking.confidence)} interval"
     size = units.scale_for("count", [row.parameters for row in ranking.rows])
-    costs = [_cost_column(view, ranking, cost) for cost in COSTS if _is_measured(view, cost)]
+    measured = CostTable(view.costs)
+    costs = [_cost_column(measured, ranking, cost) for cost in measured.measured()]
     heads = headings(
         "architecture",
         "place",
@@ -82,13 +83,12 @@ def _table(view: RunView, ranking: Ranking) -> Table:
     )
     rows = []
     for row in ranking.rows:
-        entry = measures_of(view, row.architecture)
         rows.append(
             [
                 architecture_cell(view, row.architecture, sortable=True),
                 *_quality_cells(row, ranking),
                 number_cell(units.scaled(row.parameters, size), row.parameters),
-                *(cell_of(entry) for _, cell_of in costs),
+                *(cell_of(row.architecture) for _, cell_of in costs),
                 number_cell(_rate(row), row.learning_rate),
             ]
         )
@@ -131,26 +131,21 @@ def _probability(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _is_measured(view: RunView, cost: Cost) -> bool:
-    return any(getattr(entry, cost.field) is not None for entry in view.measures)
-
-
 def _cost_column(
-    view: RunView, ranking: Ranking, cost: Cost
-) -> tuple[Heading, Callable[[Measures], Cell]]:
+    costs: CostTable, ranking: Ranking, cost: Quantity
+) -> tuple[Heading, Callable[[str], Cell]]:
     """A heading with the unit, and a function that makes a cell; the best value is bold."""
-    entries = [measures_of(view, row.architecture) for row in ranking.rows]
-    values = [getattr(entry, cost.field) for entry in entries]
+    values = [costs.value(row.architecture, cost) for row in ranking.rows]
     present = [value for value in values if value is not None]
-    scale = units.scale_for(cost.quantity, present)
+    scale = cost.scale(present)
     best = (min if cost.lower_is_better else max)(present, default=None)
 
-    def cell_of(entry: Measures) -> Cell:
-        value = getattr(entry, cost.field)
+    def cell_of(architecture: str) -> Cell:
+        value = costs.value(architecture, cost)
         is_best = value is not None and value == best
         return number_cell(units.scaled(value, scale), value, best=is_best)
 
-    return Heading(cost.short, f"{scale.unit}{cost.suffix}".strip()), cell_of
+    return Heading(cost.heading, cost.unit_words(scale)), cell_of
 
 
 def _diverged_notes(ranking: Ranking) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.core.records import Measures, RunView, TrialSummary
+from seqarena.core.records import RunView, TrialSummary
 
 
 class Curve(NamedTuple):
@@ -36,12 +36,6 @@ def architectures(view: RunView) -> list[str]:
 def family(view: RunView, architecture: str) -> str:
     """The family that the catalog gives an architecture ("other" where it gives none)."""
     return str(view.catalog.get(architecture, {}).get("family") or "other")
-
-
-def measures_of(view: RunView, architecture: str) -> Measures:
-    """The measured costs, all None where nothing was measured."""
-    found = (entry for entry in view.measures if entry.architecture == architecture)
-    return next(found, Measures(architecture=architecture))
 
 
 def chosen_rate(view: RunView, architecture: str) -> float | None:
