@@ -127,7 +127,9 @@ def test_an_encoder_has_no_state_and_no_decoding(planted: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 33])
-@pytest.mark.parametrize("name", ["mingru", "attention", "attention_learned"])
+@pytest.mark.parametrize(
+    "name", ["mingru", "attention", "attention_learned", "wavenet", "nnlm", "bytenet"]
+)
 def test_records_of_real_architectures(name: str, length: int) -> None:
     found = costs(architecture(name), length)
     assert set(found) == {

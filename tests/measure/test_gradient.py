@@ -34,18 +34,20 @@ class Planted(torch.nn.Module):
         self.decay = decay
         self.table = torch.nn.Embedding(11, 11).double()
 
-    def initial_state(self, batch_size: int) -> torch.Tensor:
-        return torch.zeros(batch_size, 11, dtype=torch.float64)
+    def begin(self, batch, max_length=0):
+        return torch.zeros(len(batch.inputs_BT), 11, dtype=torch.float64)
 
-    def forward(self, tokens_BT, state):
-        outputs = []
-        for x_BD in self.table(tokens_BT).unbind(1):
-            state = self.decay * state + x_BD
-            outputs.append(state)
-        return torch.stack(outputs, 1), state
+    def step(self, input_B, state):
+        state = self.decay * state + self.table(input_B)
+        return state, state
 
     def answer(self, batch):
-        return self(batch.inputs_BT, self.initial_state(len(batch.inputs_BT)))[0]
+        # looked up at once, as the flow of the loss watches it
+        state, outputs = self.begin(batch), []
+        for x_BD in self.table(batch.inputs_BT).unbind(1):
+            state = self.decay * state + x_BD
+            outputs.append(state)
+        return torch.stack(outputs, 1)
 
     def loss(self, batch, criterion):
         return criterion(self.answer(batch), batch)

@@ -96,21 +96,26 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
     return GradientFlow(np.sqrt(squares_N)[::-1])
 
 
-def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
+def state_flow(model: Model, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
     """||d s_T / d s_(T-k)||_F / ||I||_F, that is the root mean square of the Jacobian's singular
     values: never above its spectral norm, and 1 at k = 0. Also the number P of projections; where
     it is that of the state's numbers the norms are exact.
 
-    `model` maps (tokens [B, T], state) to (anything, state) and has `initial_state`.
+    `model` is one that `carries` (models/model.py).
     """
     model.eval()
-    size = sum(tensor.numel() for tensor in state_tensors(model.initial_state(1)))
+
+    def begun(count: int) -> Any:
+        nothing = tokens_T[:0].expand(count, 0)
+        return model.begin(Batch(nothing, nothing))
+
+    size = sum(tensor.numel() for tensor in state_tensors(begun(1)))
     kept = _NUMBERS_KEPT // max(1, size * len(tokens_T))
     draws = min(size, max(_FEWEST_PROJECTIONS, min(_MOST_PROJECTIONS, kept)))
-    state, states = model.initial_state(draws), []
+    state, states = begun(draws), []
     with torch.enable_grad():
         for token in tokens_T:
-            _, state = model(token.expand(draws, 1), state)
+            _, state = model.step(token.expand(draws), state)
             states.append([x for x in state_tensors(state) if x.requires_grad])
     if not states[-1]:
         return GradientFlow(np.zeros(len(tokens_T))), draws

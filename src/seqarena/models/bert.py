@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.attention import Attention
+from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import INITIAL_STD
 from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
 from seqarena.models.stack import LayerConfig, Stack, StackConfig
@@ -113,6 +114,10 @@ class Bert(System):
         if self.pooler is not None:
             x_BTD = self.pooler(x_BTD[:, :1]).tanh()
         return self.classifier(self.dropout(x_BTD))
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        return self.stack.mixers
 
     @property
     def algorithms(self) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class DiagonalNeuralGPU(ActiveMemory):
         nn.init.uniform_(self.candidate, -limit, limit)
         self._saturation: list[Tensor] | None = None  # collected while a loss is computed
 
-    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+    def initial_memory(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         if self._saturation is not None:  # as often as there are steps: it weighs as much as they
             steps = x_BTM.shape[1] if mask_BT is None else mask_BT.sum(1, keepdim=True)
             self._collect(x_BTM, mask_BT, steps)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import PAD, Batch, Form, Problem
 from seqarena.mixers.base import Complexity
 from seqarena.models.model import System, SystemOptions
+from seqarena.models.watching import Look
 
 INITIAL_STD = 0.1  # of every weight, section 4.2
 
@@ -94,6 +95,9 @@ class MemoryNetwork(System):
     def attention(self, batch: Batch) -> Tensor:
         """What each hop looks at: weights [B, K, S], by the sentences' numbers in the batch."""
         return self._read(batch)[1]
+
+    def looks(self, batch: Batch) -> list[Look]:
+        return [Look("looks at sentences", 0, self.attention(batch)[:, None])]
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         sentences = self._sentences(batch)

@@ -70,7 +70,7 @@ class NeuralGPU(ActiveMemory):
         """Whether there is one set of weights, the mean, by now."""
         return bool(self.share >= self.options.tied_from)
 
-    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+    def initial_memory(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         return F.pad(x_BTM[:, :, None], (0, 0, 0, self.options.columns - 1))
 
     def advance(self, memory: Tensor, mask_AT: Tensor | None, step: int) -> Tensor:

@@ -28,6 +28,7 @@ from seqarena.mixers.base import Complexity
 from seqarena.mixers.lstm import LSTM, LSTMConfig
 from seqarena.models.model import System, SystemOptions
 from seqarena.models.sentences import SentenceInput, Sentences
+from seqarena.models.watching import Look
 from seqarena.ops.padding import reverse
 
 
@@ -87,6 +88,9 @@ class SelfAttentionEncoder(System):
         shape = (*weights_NRT.shape[:2], batch.inputs_BT.shape[1])
         placed_NRT = weights_NRT.new_zeros(shape).scatter(2, index_NRT, weights_NRT)
         return torch.stack(placed_NRT.chunk(2)).sum(0) if self.input.two else placed_NRT
+
+    def looks(self, batch: Batch) -> list[Look]:
+        return [Look("looks", 0, self.attention(batch)[:, None])]
 
     def _read(self, batch: Batch) -> tuple[Sentences, Tensor, Tensor]:
         """The sentences, H [N, T, 2 D] and A [N, R, T], its weights 0 behind a sentence's end."""
