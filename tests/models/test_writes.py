@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.batch import START, Batch, Problem, random_batch
-from seqarena.core.shapes import measured_state_bytes
+from seqarena.core.shapes import measured_state_bytes, state_tensors
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import Model, select
@@ -110,6 +110,15 @@ def test_writing_a_target_equals_reading_it_whole(name: str, what: str) -> None:
         state = select(model.begin(padded, 12), order)
         found_BLV, _ = steps(model, batch.inputs_BT[order], state)
     torch.testing.assert_close(found_BLV, whole_BTV[order], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize(("name", "what"), OF_PAIRS)
+def test_a_target_as_long_as_its_source_needs_the_declared_bytes(name: str, what: str) -> None:
+    model, batch = made(name, what), example(what, 12)
+    with torch.no_grad():
+        _, state = steps(model, batch.inputs_BT, model.begin(batch, 12))
+    assert all(len(tensor) == 2 for tensor in state_tensors(state))
+    assert measured_state_bytes(state) == 2 * model.state_bytes(12)
 
 
 @pytest.mark.parametrize(("name", "what"), OF_TOKENS)

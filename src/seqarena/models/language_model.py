@@ -242,17 +242,10 @@ class PrefixModel(LanguageModel):
         return True
 
     def begin(self, batch: Batch, max_length: int = 0) -> ModelState:
-        source_BS, mask_BS = batch.source_BS, batch.source_mask_BS
-        assert source_BS is not None
+        assert batch.source_BS is not None
+        source_BS = batch.source_BS + self.config.source_offset
         state = self.initial_state(len(source_BS), source_BS.shape[1] + max_length)
-        if mask_BS is None:
-            mask_BS = torch.ones_like(source_BS, dtype=torch.bool)
-        return self.features(source_BS + self.config.source_offset, state, mask_BT=mask_BS)[1]
-
-    def step(self, input_B: Tensor, state: Any) -> tuple[Tensor, Any]:
-        everywhere_B1 = torch.ones_like(input_B[:, None], dtype=torch.bool)
-        x_B1D, state = self.features(input_B[:, None], state, mask_BT=everywhere_B1)
-        return self.logits(x_B1D[:, 0]), state
+        return self.features(source_BS, state, mask_BT=batch.source_mask_BS)[1]
 
     def flops(self, length: int) -> int:
         """`length` source positions and `length` target positions."""
