@@ -162,6 +162,18 @@ def test_what_gives_one_label_has_the_time_of_an_answer(name: str) -> None:
     assert "decode_seconds_per_token" not in found
 
 
+@pytest.mark.parametrize(
+    ("form", "quantity"),
+    [("label", "answer_seconds_per_example"), ("tokens", "decode_seconds_per_token")],
+)
+def test_costs_of_answers_that_are_numbers(form: str, quantity: str) -> None:
+    problem = Problem.model_validate(
+        {"form": form, "targets": "numbers", "num_outputs": 2, "features": 3, "max_length": 16}
+    )
+    for name in ("gru", "wavenet"):
+        assert costs(architecture(name), problem=problem)[quantity].value > 0
+
+
 @pytest.mark.parametrize("name", ["rnnsearch", "transformer", "gru"])
 def test_what_writes_has_the_time_of_a_token_and_a_state(name: str) -> None:
     problem = Problem(

@@ -19,7 +19,7 @@ PAIRS = Problem(
 )  # fmt: skip
 PROBLEMS = {
     "tokens": Problem(num_outputs=17, vocab_size=17, causal=True, max_length=24),
-    "numbers": Problem(num_outputs=5, features=3, causal=True, max_length=24),
+    "features": Problem(num_outputs=5, features=3, causal=True, max_length=24),
     "words to words": PAIRS,
     "shared words": PAIRS.model_copy(
         update={"source_vocab_size": 13, "shared_vocabulary": True}

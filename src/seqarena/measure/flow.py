@@ -24,11 +24,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seqarena.core.batch import IGNORE, Batch, map_batch
+from seqarena.core.batch import Batch, map_batch, nothing_asked
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import decay_of, half_life
 from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
+from seqarena.tasks.base import mean_loss
 
 _ROUNDINGS = 64  # that an answer may gather: what differs by less is the same
 _NUMBERS_KEPT = 4_000_000  # of all states of all projections, which bounds memory
@@ -82,11 +83,11 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
     answer that is right comes from the batch's targets (of plain tokens: the first one). With
     `parameters`, the gradients of the model's parameters are left in place as well."""
     batch = _batch(inputs)
-    asked_BT = torch.full_like(batch.targets_BT, IGNORE)
+    asked_BT = nothing_asked(batch.targets_BT)
     asked_BT[:, -1] = batch.targets_BT[:, -1]
 
     def run(caught: Batch) -> Tensor:
-        return model.loss(caught, _cross_entropy)
+        return model.loss(caught, mean_loss)
 
     loss, read = _traced(model, batch._replace(targets_BT=asked_BT), run)
     squares_N = _squares(loss, read)
@@ -257,9 +258,3 @@ def _batch(inputs: Tensor | Batch) -> Batch:
 def _read(batch: Batch) -> Tensor:
     """What is looked back to: the source of pairs, else the inputs."""
     return batch.inputs_BT if batch.source_BS is None else batch.source_BS
-
-
-def _cross_entropy(logits_BTV: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(
-        logits_BTV.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORE
-    )

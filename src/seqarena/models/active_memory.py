@@ -45,6 +45,7 @@ class ActiveMemory(System):
     options: Any
     forms = ("tokens", "label")
     takes = ("features",)
+    targets = ("classes", "numbers")
     causal = False
     complexity = Complexity(
         work="T^2 D^2", serial_steps="T", path_length="distance", state="sees the future"

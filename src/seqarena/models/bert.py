@@ -43,6 +43,7 @@ class Bert(System):
     Options = BertOptions
     forms = ("tokens", "label")
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "hidden_width"
     causal: ClassVar[bool] = False
     head_modules: ClassVar[tuple[str, ...]] = (
@@ -81,7 +82,8 @@ class Bert(System):
                 dropout=options.dropout,
             )
         )
-        self.is_masked_lm = problem.form == "tokens" and problem.num_outputs == problem.vocab_size
+        words = problem.form == "tokens" and problem.targets == "classes"
+        self.is_masked_lm = words and problem.num_outputs == problem.vocab_size
         if self.is_masked_lm:
             self.transform = nn.Linear(width, width)
             self.transform_norm = nn.LayerNorm(width, eps=EPSILON)

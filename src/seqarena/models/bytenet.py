@@ -113,6 +113,7 @@ class ByteNet(CausalSystem):
     Options = ByteNetOptions
     forms = ("tokens", "pairs")
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "head_width"
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="log T", state="K dilation D"

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
@@ -34,6 +34,7 @@ class ModelConfig(Config):
     max_length: int = 0  # of learned positions
     tie_embeddings: bool = True  # where outputs are inputs as well
     form: Form = "tokens"
+    targets: Targets = "classes"
     num_outputs: int | None = None  # None: the vocabulary
     features: int = 0  # numbers at each position
     num_characters: int = 0  # letters in spellings
@@ -50,6 +51,7 @@ class ModelConfig(Config):
         pairs = self.form == "pairs"
         return Problem(
             form=self.form,
+            targets=self.targets,
             num_outputs=self.num_outputs or self.vocab_size,
             vocab_size=self.source_offset or self.vocab_size,  # source tokens come behind it
             source_vocab_size=self.vocab_size - self.source_offset if pairs else 0,
@@ -95,7 +97,8 @@ class TokenModel(Model):
     def _head(self) -> nn.Linear | None:
         """None where the head's rows are those of the embedding."""
         config = self.config
-        same = config.form != "label" and config.num_outputs in (None, config.vocab_size)
+        classes = config.form != "label" and config.targets == "classes"
+        same = classes and config.num_outputs in (None, config.vocab_size)
         table = getattr(self.embedding, "tokens", None)
         if config.form == "pairs" and config.tie_embeddings:
             return None

@@ -51,6 +51,7 @@ class LeNet5(System):
     forms = ("label",)
     needs = ("image",)
     takes = ("features",)
+    targets = ("classes", "numbers")
     dial = "f6_units"
     causal = False
     complexity = Complexity(work="T K^2 D^2", serial_steps="1", path_length="log T", state="none")

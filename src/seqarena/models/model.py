@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.config import Config, load_object, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
@@ -174,6 +174,7 @@ class System(Model, ABC):
     forms: ClassVar[tuple[Form, ...]]
     needs: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[str, ...]] = ()  # "features": reads numbers as well as tokens
+    targets: ClassVar[tuple[Targets, ...]] = ("classes",)  # what its answers can be
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one
     complexity: ClassVar[Complexity]

@@ -40,6 +40,7 @@ class NNLM(CausalSystem):
     Options = NNLMOptions
     forms = ("tokens",)
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "hidden"
     complexity = Complexity(
         work="T n D H", serial_steps="1", path_length="1 within n, else none", state="n D"

@@ -22,7 +22,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.lstm import LSTM, LSTMConfig
@@ -48,6 +48,7 @@ class SelfAttentionEncoder(System):
     Options: ClassVar[type[SystemOptions]] = SelfAttentionOptions
     forms: ClassVar[tuple[Form, ...]] = ("label",)
     takes: ClassVar[tuple[str, ...]] = ("features",)
+    targets: ClassVar[tuple[Targets, ...]] = ("classes", "numbers")
     dial: ClassVar[str | None] = "hidden"
     complexity: ClassVar[Complexity] = Complexity("T D^2 + R T D", "T", "1", "none")
 

@@ -124,6 +124,7 @@ class Tagger(System, ABC):
 class BiLSTMTagger(Tagger):
     """Each word's tag for itself."""
 
+    targets = ("classes", "numbers")
     complexity = Complexity("T D^2", "T", "T", "none")
 
     def answer(self, batch: Batch) -> Tensor:

@@ -70,6 +70,7 @@ class WaveNet(CausalSystem):
     Options = WaveNetOptions
     forms = ("tokens", "label")
     takes = ("features",)
+    targets = ("classes", "numbers")
     dial = "skip"
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="log T", state="K dilation D"
