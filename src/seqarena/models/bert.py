@@ -49,6 +49,13 @@ class Bert(System):
     head_modules: ClassVar[tuple[str, ...]] = (
         "transform", "transform_norm", "output_bias_V", "pooler", "classifier",
     )  # fmt: skip
+    equation = """
+        x = norm(token + position + segment)
+        x = norm(x + attention(x));  x = norm(x + W_2 gelu(W_1 x))
+        tokens that are inputs again   norm(gelu(W x)) E^T + b
+        other tokens                   W x
+        one label                      W tanh(W_p x_1)
+    """
     complexity = Attention.complexity
 
     @classmethod

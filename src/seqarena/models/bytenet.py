@@ -115,6 +115,11 @@ class ByteNet(CausalSystem):
     needs = ("vocab_size",)
     targets = ("classes", "numbers")
     dial = "head_width"
+    equation = """
+        relu            LN relu 1x1(2d to d)  LN relu conv(1 x k, dilated)  LN relu  1x1(d to 2d)
+        multiplicative  LN relu 1x1(2d to d)  LN MU(1 x k, dilated)                  1x1(d to 2d)
+        MU(h) = g_1 . tanh(g_2 . h + g_3 . u),   g_i = sigmoid(W_i * h),   u = tanh(W_4 * h)
+    """
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="log T", state="K dilation D"
     )

@@ -141,6 +141,14 @@ class ConvS2S(System):
     Options = ConvS2SOptions
     forms = ("pairs",)
     dial = "channels"
+    equation = """
+        e_j    = word_j + position_j
+        layer:   y = GLU(W * x + b),  x <- (y + x) sqrt(.5)
+        d_i    = (W_d y_i + b_d + g_i) sqrt(.5)
+        a_ij   = softmax_j (d_i . z_j)
+        c_i    = sqrt(m) sum_j a_ij (z_j + e_j) sqrt(.5)
+        y_i   <- (W_c c_i + b_c + y_i) sqrt(.5)
+    """
     complexity = Complexity(
         work="T K D^2 + T S D", serial_steps="1", path_length="T / K", state="K D + S D"
     )

@@ -42,6 +42,12 @@ class DiagonalNeuralGPU(ActiveMemory):
 
     Options = DiagonalNeuralGPUOptions
     options: DiagonalNeuralGPUOptions
+    equation = """
+        r  = hard_sigmoid(W_r * s + b_r)         hard_tanh(x)    = max(-1, min(1, x))
+        c  = hard_tanh(W_c * (r s) + b_c)        hard_sigmoid(x) = (hard_tanh(x) + 1) / 2
+        u  = hard_sigmoid(W_u * s + b_u)
+        s' = u shifted(s) + (1 - u) c
+    """
 
     def __init__(self, problem: Problem, width: int, options: DiagonalNeuralGPUOptions) -> None:
         super().__init__(problem, width, options)

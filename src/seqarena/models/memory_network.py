@@ -58,6 +58,12 @@ class MemoryNetwork(System):
     forms: ClassVar[tuple[Form, ...]] = ("label",)
     needs = ("num_segments", "vocab_size")
     causal = False
+    equation = """
+        u = sum_j l_j * B q_j
+        m_i = sum_j l_j * A x_ij + T_A(i)     c_i = sum_j l_j * C x_ij + T_C(i)
+        p_i = softmax_i(u . m_i)              o = sum_i p_i c_i                     u' = u + o
+        answer = W u of the last hop
+    """
     complexity = Complexity(
         work="O(T D K)", serial_steps="O(K)", path_length="O(1)", state="O(S D K)"
     )

@@ -178,6 +178,7 @@ class System(Model, ABC):
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one
     complexity: ClassVar[Complexity]
+    equation: ClassVar[str]  # what it computes, as at the head of its file
 
     @classmethod
     def options_for(cls, trained: "SystemConfig", problem: Problem) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class NeuralGPU(ActiveMemory):
 
     Options = NeuralGPUOptions
     options: NeuralGPUOptions
+    equation = """
+        u  = sigma(U'' * s + B'')        sigma(x) = max(0, min(1, 1.2 sigmoid(x) - 0.1))
+        r  = sigma(U' * s + B')
+        s' = u s + (1 - u) tanh(U * (r s) + B)
+    """
 
     def __init__(self, problem: Problem, width: int, options: NeuralGPUOptions) -> None:
         super().__init__(problem, width, options)

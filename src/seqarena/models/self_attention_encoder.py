@@ -50,6 +50,13 @@ class SelfAttentionEncoder(System):
     takes: ClassVar[tuple[str, ...]] = ("features",)
     targets: ClassVar[tuple[Targets, ...]] = ("classes", "numbers")
     dial: ClassVar[str | None] = "hidden"
+    equation = """
+        h_t = [forward LSTM; backward LSTM]
+        A   = softmax(W_2 tanh(W_1 H^T)), over the positions
+        M   = A H
+        y   = U_2 relu(U_1 M + b_1) + b_2
+        training adds   penalty * || A A^T - I ||_F^2
+    """
     complexity: ClassVar[Complexity] = Complexity("T D^2 + R T D", "T", "1", "none")
 
     def __init__(self, problem: Problem, width: int, options: SelfAttentionOptions) -> None:

@@ -47,6 +47,11 @@ class TextCNN(System):
     takes: ClassVar[tuple[str, ...]] = ("features",)
     targets: ClassVar[tuple[Targets, ...]] = ("classes", "numbers")
     dial: ClassVar[str | None] = "maps"
+    equation = """
+        c_t = relu(w . x_{t:t+K-1} + b)
+        z   = max_t c_t
+        y   = W (z * r) + b
+    """
     complexity: ClassVar[Complexity] = Complexity("K T D^2", "1", "1", "none")
 
     def __init__(self, problem: Problem, width: int, options: TextCNNOptions) -> None:
