@@ -22,8 +22,6 @@ from ledger_views import (
 )
 from plotly.offline import get_plotlyjs
 from report_views import NASTY, whole_view
-from seqarena.engine.pages import digest_of, page_of
-from seqarena.serve.page import PageServer, typed_maps
 from test_html import Page
 
 from seqarena.core.errors import UserError

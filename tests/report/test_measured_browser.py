@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ledger_views import CATALOG, LENGTHS, ledger, measurements, speed
-from seqarena.serve.page import PageServer
 
 from seqarena.core.measurement import append_measurements
 from seqarena.report.claims.page import render_ledger
