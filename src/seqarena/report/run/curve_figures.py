@@ -175,14 +175,7 @@ def slices_figure(view: RunView, group: SliceGroup) -> go.Figure:
     Shading by the gap, and not by the value, keeps a hard slice from looking like a bad model.
     """
     names = list(group.values)
-    best = [
-        _best([group.values[name][i] for name in names], view.lower_is_better)
-        for i in range(len(group.slices))
-    ]
-    gaps = [
-        [None if v is None else abs(v - best[i]) for i, v in enumerate(group.values[name])]
-        for name in names
-    ]
+    gaps = _gaps(group, view.lower_is_better)
     decimals = max(2, words.metric_decimals(view.ranking) - 1)
     texts = [
         ["" if v is None else f"{v:.{decimals}f}" for v in group.values[name]] for name in names
@@ -213,6 +206,15 @@ def slices_figure(view: RunView, group: SliceGroup) -> go.Figure:
         tickfont={"color": INK, "size": 13},
     )
     return figure
+
+
+def _gaps(group: SliceGroup, lower_is_better: bool) -> list[list[float | None]]:
+    """One row an architecture: for each slice, how far from the best of all architectures."""
+    best = [_best(list(column), lower_is_better) for column in zip(*group.values.values())]
+    return [
+        [None if value is None else abs(value - best[i]) for i, value in enumerate(values)]
+        for values in group.values.values()
+    ]
 
 
 def _best(values: list[float | None], lower_is_better: bool) -> float:
