@@ -1,4 +1,4 @@
-"""The costs of one architecture, measured alone on the machine, on random inputs.
+"""The costs of one architecture on random inputs, while nothing else runs on the machine.
 
 What is asked of a model does not change what it costs, so that no task is needed.
 """
@@ -173,7 +173,7 @@ def _decoding_costs(
 
 
 def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repeats: int) -> _Found:
-    """One example alone, from inputs to logits."""
+    """A batch of one example, from inputs to logits."""
     batch = to_device(task.training_batch(0, 1, seed=0), training.device)
     model.eval()
     with torch.inference_mode(), autocast(training.device, training.dtype):
