@@ -6,8 +6,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["build"]
+from seqarena.core.version import __version__
+
+__all__ = ["__version__", "build"]
 
 if TYPE_CHECKING:
     from seqarena.models.build import build

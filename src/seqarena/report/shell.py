@@ -11,7 +11,7 @@ from string import Template
 
 from plotly.offline import get_plotlyjs
 
-from seqarena import __version__
+from seqarena.core.version import __version__
 from seqarena.report.markup import Markup, element, join, script_json
 from seqarena.report.sections import Section
 from seqarena.report.style import ROLES, css, dark_of_light
