@@ -25,7 +25,8 @@ from seqarena.models.search import greedy
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.config import TrainConfig
+from seqarena.train.loop import Trainer
 
 TASKS = (
     *("language", "translation", "classification", "question_answering", "tagging"),

@@ -16,7 +16,7 @@ from seqarena.core.errors import UserError
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
 from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig
 
 
 def entry(name: str) -> Entry:

@@ -14,7 +14,7 @@ from seqarena.measure.costs import measure_costs
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture, architecture, yours
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig
 
 PLANTED = '''
 import time

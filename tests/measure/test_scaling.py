@@ -18,7 +18,8 @@ from seqarena.models.build import build
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.checkpoint import save
-from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.config import TrainConfig
+from seqarena.train.loop import Trainer
 
 PLANTED = '''
 from typing import NamedTuple

@@ -26,12 +26,12 @@ def measure_missing(
             entry.architecture,
             entry.model,
             problem,
-            batch_size=plan.batch_size,
+            batch_size=plan.training.batch_size,
             sequence_length=sequence_length,
             device=plan.device,
             dtype=plan.dtype,
             threads=available_cores(),
-            optimizer=plan.optimizer,
+            optimizer=plan.training.optimizer,
         )
         key = _key(plan, entry)
         records = [
@@ -44,4 +44,4 @@ def measure_missing(
 
 
 def _key(plan: Plan, entry: Entry) -> str:
-    return digest([entry.model_dump(mode="json"), plan.batch_size, plan.dtype, plan.code])
+    return digest([entry.model_dump(mode="json"), plan.training.batch_size, plan.dtype, plan.code])

@@ -25,7 +25,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.records import MeasureRecord, ResultRecord, read_records
 
 # A plan may be called again with more or fewer of these; finished trials are kept.
-_MAY_CHANGE = {"command", "entries", "excluded", "learning_rates", "seeds", "repeats", "name"}
+_MAY_CHANGE = {"command", "entries", "excluded", "search", "name"}
 
 
 class RunFolder:
@@ -98,8 +98,8 @@ _WORDS = {
     "task": "task",
     "task_digest": "data set",
     "code": "version of seqarena",
-    "params": "parameter target",
-    "budget": "budget",
+    "size": "size",
+    "training": "training",
     "start": "start",
 }
 

@@ -171,7 +171,7 @@ class _Evaluator:
 
     def __init__(self, trial: Trial, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.count = trial.evaluations
+        self.count = trial.training.evaluations
         length = trainer.task.sequence_length
         self.batch_size = max(1, EVALUATION_TOKENS // length)
 

@@ -12,7 +12,8 @@ from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer, to_device
+from seqarena.train.config import TrainConfig
+from seqarena.train.loop import Trainer, to_device
 
 
 class Bench(NamedTuple):

@@ -26,8 +26,8 @@ from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer, to_device
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer, to_device
 
 # So long that no measurement leaves the first steps of the warm-up: weights hardly move, and no
 # learning rate makes them diverge.

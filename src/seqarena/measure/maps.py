@@ -87,6 +87,13 @@ def influence_maps(
     return [influence_of(model, reading, chosen.row.name, chosen.variant, settings)]
 
 
+def maps_of_training(
+    architecture: str, *, text: str, steps: int, width: int = 64, depth: int = 2
+) -> list[Map]:
+    """The maps of one architecture before and after a short training on text."""
+    return language_maps([architecture], steps=steps, text=text, width=width, depth=depth)
+
+
 def language_maps(
     architectures: Sequence[str],
     *,

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from seqarena.core.batch import Batch, map_batch, num_tokens
-from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.records import StepRecord
 from seqarena.core.runtime import autocast, flush_denormals, seed_generators
@@ -24,26 +23,8 @@ from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
-from seqarena.train.budget import Budget
-from seqarena.train.optimizer import (
-    OptimizerConfig,
-    add_gradient_noise,
-    build_optimizer,
-    learning_rate_at,
-)
-
-
-class TrainConfig(Config):
-    """How a model is trained. Device and dtype are resolved names, not `auto`."""
-
-    budget: Budget
-    optimizer: OptimizerConfig = OptimizerConfig()
-    batch_size: int = 8  # sequences of one optimizer step
-    accumulation: int = 1  # pieces that a step's batch is computed in
-    label_smoothing: float = 0.0  # share of the target given to all answers alike
-    seed: int = 0
-    device: str = "cpu"
-    dtype: str = "float32"
+from seqarena.train.config import TrainConfig
+from seqarena.train.optimizer import add_gradient_noise, build_optimizer, learning_rate_at
 
 
 @dataclass

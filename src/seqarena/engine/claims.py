@@ -1,111 +1,78 @@
-"""`seqarena claims`: the ledger of claims, measured here."""
+"""The ledger of claims: what is missing is measured, and every claim gets its verdict."""
 
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from seqarena.arena.claims.claim import Claim, Part, Scale
+from seqarena.arena.claims.ledger import CLAIMS
+from seqarena.arena.claims.parts import parts_of
+from seqarena.arena.claims.read import read_ledger
+from seqarena.arena.claims.run import Happening, missing_parts, run_parts, seconds_left
+from seqarena.arena.folder import RunFolder, write_atomically
+from seqarena.core.errors import unknown_name
+from seqarena.core.ledger import LedgerView
+from seqarena.core.runtime import available_cores
+from seqarena.measure.complexity import catalog_rows
+from seqarena.report.ledger import render_ledger
 
-    from seqarena.arena.claims.claim import Claim, Part, Scale
-    from seqarena.arena.claims.run import Happening
-    from seqarena.core.ledger import LedgerView
+
+class Judged:
+    """The ledger after a run: every claim's verdict, the page, and how many parts failed."""
+
+    def __init__(self, view: LedgerView, chosen: Sequence[str], page: Path, failed: int) -> None:
+        self.view, self.page, self.failed = view, page, failed
+        self.chosen = tuple(chosen)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield ledger_table(self.view, self.chosen)
 
 
 def claims(
-    only: Annotated[
-        str | None, typer.Option(help="These claims alone: NAME or NAME,NAME (see --list).")
-    ] = None,
-    full: Annotated[
-        bool,
-        typer.Option("--full/--quick", help="Larger models, longer, more seeds; or minutes."),
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Trainings at a time [cores]; timings run alone.")
-    ] = None,
-    runs: Annotated[Path, typer.Option(help="Where run folders live.")] = Path("runs"),
-    list_claims: Annotated[
-        bool, typer.Option("--list", help="One claim a line, name and title; measures nothing.")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="The ledger as JSON on standard output.")
-    ] = False,
-) -> None:
-    """What the literature claims, measured here: each claim with its verdict and its figure.
+    console: Console,
+    *,
+    only: Sequence[str] | None = None,
+    scale: Scale = "quick",
+    jobs: int | None = None,
+    runs: Path = Path("runs"),
+) -> Judged:
+    """Runs the parts that are missing and judges; `only` names claims. Writes the page.
 
-    Every claim has an experiment and a criterion that was written before the run. --quick takes
-    about a quarter of an hour on two cores; --full says beforehand how long it takes. Stop it at
-    any time: what is measured stands, and the same command goes on from there. A change of the
-    code that measures or of the models measures again.
-
-    It writes runs/claims-quick/report.html (or claims-full), from the records alone.
+    Raises UserError for an unknown claim.
     """
-    if list_claims:
-        _list()
-        return
-    from rich.console import Console
-
-    from seqarena.arena.claims.ledger import CLAIMS
-    from seqarena.arena.claims.read import read_ledger
-
-    scale: Scale = "full" if full else "quick"
-    chosen = _chosen(only)
+    chosen = choose(only)
     folder = runs / f"claims-{scale}"
-    console = Console(stderr=json)
     failed = _measure(console, folder, chosen, scale, jobs)
     view = read_ledger(folder, scale, CLAIMS)
-    page = _write_page(folder, view)
-    if json:
-        sys.stdout.write(view.model_dump_json(indent=1) + "\n")
-    else:
-        console.print(ledger_table(view, [claim.name for claim in chosen]))
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
-    if failed:
-        console.print(f"{failed} part(s) failed: the same command tries them again", style="red")
-        raise typer.Exit(1)
+    page = folder / "report.html"
+    write_atomically(page, render_ledger(view, catalog_rows()))
+    return Judged(view, [claim.name for claim in chosen], page, failed)
 
 
-def _list() -> None:
-    from seqarena.arena.claims.ledger import CLAIMS
-
-    width = max(len(claim.name) for claim in CLAIMS)
-    for claim in CLAIMS:
-        print(f"{claim.name:<{width}}  {claim.title}")
-
-
-def _chosen(only: str | None) -> "Sequence[Claim]":
-    from seqarena.arena.claims.ledger import CLAIMS
-    from seqarena.core.errors import unknown_name
-
+def choose(only: Sequence[str] | None) -> Sequence[Claim]:
+    """The claims of these names, or all, in the order of the ledger."""
     if only is None:
         return CLAIMS
     by_name = {claim.name: claim for claim in CLAIMS}
-    names = [name.strip() for name in only.split(",") if name.strip()]
-    for name in names:
+    for name in only:
         if name not in by_name:
             raise unknown_name("claim", name, by_name)
-    return [claim for claim in CLAIMS if claim.name in names]
+    return [claim for claim in CLAIMS if claim.name in only]
 
 
 def _measure(
-    console: "Console",
+    console: Console,
     folder: Path,
-    chosen: "Sequence[Claim]",
-    scale: "Scale",
+    chosen: Sequence[Claim],
+    scale: Scale,
     jobs: int | None,
 ) -> int:
     """Runs what is missing and says so; the number of parts that failed."""
-    from seqarena.arena.claims.parts import parts_of
-    from seqarena.arena.claims.run import missing_parts, run_parts, seconds_left
-    from seqarena.arena.folder import RunFolder
-    from seqarena.core.runtime import available_cores
-
     jobs = jobs or available_cores()
     with RunFolder(folder).lock():
         parts = parts_of(chosen, scale)
@@ -127,7 +94,7 @@ def _measure(
 class _Progress:
     """A live line of what runs, a printed line for what is done, and the time left."""
 
-    def __init__(self, console: "Console", parts: "Sequence[Part]", jobs: int) -> None:
+    def __init__(self, console: Console, parts: Sequence[Part], jobs: int) -> None:
         self.console, self.jobs = console, jobs
         self.left = {part.hash: part for part in parts}
         self.total, self.failed = len(parts), 0
@@ -143,7 +110,7 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self.status.stop()
 
-    def show(self, happening: "Happening") -> None:
+    def show(self, happening: Happening) -> None:
         part = happening.part
         if part is not None and happening.kind == "started":
             self.running[part.hash] = part
@@ -163,11 +130,9 @@ class _Progress:
         return f"about {_duration(left * pace)} left"
 
     def _seconds_left(self) -> float:
-        from seqarena.arena.claims.run import seconds_left
-
         return seconds_left(list(self.left.values()), self.jobs)
 
-    def _say(self, happening: "Happening") -> None:
+    def _say(self, happening: Happening) -> None:
         assert happening.part is not None
         count = f"{self.total - len(self.left)}/{self.total}"
         label = part_label(happening.part)
@@ -184,7 +149,7 @@ class _Progress:
             )  # fmt: skip
 
 
-def part_label(part: "Part") -> str:
+def part_label(part: Part) -> str:
     """What is measured of what, in a few words."""
     arguments = part.arguments
     words = [part.function.rpartition(":")[2].replace("_", " ")]
@@ -194,11 +159,8 @@ def part_label(part: "Part") -> str:
     return " ".join(words)
 
 
-def ledger_table(view: "LedgerView", names: Sequence[str]) -> "Table":
+def ledger_table(view: LedgerView, names: Sequence[str]) -> Table:
     """Name, verdict and figure of those claims; remarks are on the page."""
-    from rich.table import Table
-    from rich.text import Text
-
     colours = {
         "holds": "green",
         "holds within limits": "yellow",
@@ -214,16 +176,6 @@ def ledger_table(view: "LedgerView", names: Sequence[str]) -> "Table":
             verdict = Text(found.verdict, style=colours.get(found.verdict, "dim"))
             table.add_row(claim.name, verdict, Text(f"{claim.title}\n{found.figure}"))
     return table
-
-
-def _write_page(folder: Path, view: "LedgerView") -> Path:
-    from seqarena.arena.folder import write_atomically
-    from seqarena.measure.complexity import catalog_rows
-    from seqarena.report.ledger import render_ledger
-
-    page = folder / "report.html"
-    write_atomically(page, render_ledger(view, catalog_rows()))
-    return page
 
 
 def _duration(seconds: float) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from seqarena.cli.pages import digest_of, kind_of, maps_of, page_of
-from seqarena.cli.single import trained_models
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Map
+from seqarena.engine.pages import digest_of, kind_of, maps_of, page_of
+from seqarena.engine.trained import trained_models
 
 HOST = "127.0.0.1"
 _LONGEST_TEXT = 200  # characters: a map has a row for each of its tokens

@@ -35,6 +35,15 @@ def page_of(folder: Path, *, served: bool = False) -> str:
     return render_measurements(folder.resolve().name, measurements, catalog_rows(), served=served)
 
 
+def write_page(folder: Path) -> Path:
+    """Draws the folder's page into it; where it is."""
+    from seqarena.arena.folder import RunFolder, write_atomically
+
+    place = RunFolder(folder).report_path
+    write_atomically(place, page_of(folder))
+    return place
+
+
 def kind_of(folder: Path) -> str:
     """ "comparison", "ledger" or "measurements". Raises UserError for anything else."""
     for name, kind in (

@@ -1,4 +1,4 @@
-"""`seqarena recipe FILE.toml`: a published setting, run and held against what was published.
+"""Recipes: a published setting as a TOML file, run and held against what was published.
 
 verb = "train"                      # or "compare"
 about = "what it reproduces"
@@ -13,23 +13,21 @@ import os
 import tomllib
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from rich.console import Console
 
-from seqarena.cli import compare, single
+from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core.errors import UserError
+from seqarena.core.options import build
+from seqarena.core.records import RunView
+from seqarena.engine.compare import compare, train
 
-if TYPE_CHECKING:
-    from seqarena.core.records import RunView
 
+def recipe(file: Path, console: Console) -> bool:
+    """Runs the setting and prints each expectation; whether all of them hold.
 
-def recipe(
-    file: Annotated[Path, typer.Argument(help="A recipe, for instance recipes/mqar.toml.")],
-) -> None:
-    """Run a published setting and say whether the published figure is reached.
-
-    Exit code 1 means that it ran and missed. Data are found through SEQARENA_DATA.
+    Raises UserError for a file that is no recipe. Data are found through SEQARENA_DATA.
     """
     if not file.is_file():
         raise UserError(f"recipe {str(file)!r} does not exist")
@@ -37,26 +35,24 @@ def recipe(
         found = tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file}: {error}") from error
-    verbs = {"train": single.train, "compare": compare.compare}
-    if found.get("verb") not in verbs:
+    if found.get("verb") not in ("train", "compare"):
         raise UserError(f"{file}: verb must be train or compare, not {found.get('verb')!r}")
-    chosen = {key.replace("-", "_"): _expand(v) for key, v in found.get("options", {}).items()}
-    chosen.setdefault("name", f"recipe-{file.stem}")
-    print(found.get("about", file.stem).strip())
-    verbs[found["verb"]](**chosen)
-    folder = Path(chosen.get("runs", "runs")) / chosen["name"]
-    outcomes = [_holds(folder, name, wanted) for name, wanted in found.get("expect", {}).items()]
-    if not all(outcomes):
-        raise typer.Exit(1)
+    options = {key: _expand(value) for key, value in found.get("options", {}).items()}
+    options.setdefault("name", f"recipe-{file.stem}")
+    console.print(found.get("about", file.stem).strip(), highlight=False, markup=False)
+    if found["verb"] == "train":
+        run = train(build(TrainRequest, options), console)
+    else:
+        run = compare(build(CompareRequest, options), console)
+    console.print(run)
+    expected = found.get("expect", {})
+    outcomes = [_holds(run.view, name, wanted) for name, wanted in expected.items()]
+    return all(outcomes)
 
 
-def _holds(folder: Path, architecture: str, wanted: dict[str, Any]) -> bool:
+def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
     """Prints each expectation beside what was measured: the mean over seeds at the chosen rate, and
     how many of the seeds reach it by themselves."""
-    from seqarena.arena.folder import RunFolder
-    from seqarena.arena.view import read_run
-
-    view = read_run(RunFolder(folder))
     holds = True
     for name, bounds in wanted.items():
         values = _values(view, architecture, name)
@@ -80,7 +76,7 @@ def _within(value: float, bounds: dict[str, Any], rival: list[float]) -> bool:
     return bounds.get("at_least", value) <= value <= bounds.get("at_most", value)
 
 
-def _values(view: "RunView", architecture: str, name: str) -> list[float]:
+def _values(view: RunView, architecture: str, name: str) -> list[float]:
     """The metric or a slice, one a seed at the chosen rate; empty: not measured."""
     rows = view.ranking.rows if view.ranking else ()
     row = next((r for r in rows if r.architecture == architecture), None)
