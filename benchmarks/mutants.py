@@ -165,6 +165,9 @@ def catchers(root: Path, mutant: Mutant, known: list[str]) -> list[str]:
 
 def main(names: list[str]) -> int:
     """Prints which test caught which mutant -> how many survived."""
+    if unknown := set(names) - {mutant.name for mutant in MUTANTS}:
+        listed = "\n  ".join(mutant.name for mutant in MUTANTS)
+        sys.exit(f"no mutant is called {', '.join(sorted(unknown))}; there are\n  {listed}")
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     table = Table("mutant", Column("caught by", overflow="fold"), "seconds", show_lines=True)
     survived = 0
