@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,7 @@ def imported(tree: ast.AST, *, at_import: bool = False) -> set[str]:
     return {name for name in found if name.split(".")[0] == "seqarena"}
 
 
+@functools.cache
 def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
