@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from thinning import representatives
+import thinning
 
 from seqarena.models.catalog import CATALOG
 
@@ -27,13 +27,13 @@ def test_that_is_slow(): pass
 
 def test_that_is_quick(): pass
 """
-KEPT = 3 * len(representatives()) + 5 + 1
-LEFT = 3 * (len(CATALOG) - len(representatives())) + 1
+KEPT = 3 * len(thinning.representatives()) + 5 + 1
+LEFT = 3 * (len(CATALOG) - len(thinning.representatives())) + 1
 
 
 @pytest.fixture
 def some_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(Path(thinning.__file__).parent), prepend=":")
     pytester.makeini("[pytest]\nmarkers = slow: slow\n")
     pytester.makeconftest('pytest_plugins = ["thinning"]')
     pytester.makepyfile(test_some=SOME_TESTS)
@@ -41,7 +41,7 @@ def some_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> py
 
 
 def test_every_family_is_represented_by_its_first_architecture() -> None:
-    chosen = representatives()
+    chosen = thinning.representatives()
     assert {CATALOG[name].family for name in chosen} == {row.family for row in CATALOG.values()}
     assert {"elman", "bi_elman", "seq2seq_lstm"} <= chosen  # one family, three kinds of model
     assert not {"lstm", "bi_lstm", "seq2seq_gru"} & chosen
