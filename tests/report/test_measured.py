@@ -24,16 +24,16 @@ from plotly.offline import get_plotlyjs
 from report_views import NASTY, whole_view
 from test_html import Page
 
-from seqarena.cli.pages import digest_of, page_of
-from seqarena.cli.serve import PageServer, typed_maps
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import append_measurements
+from seqarena.engine.pages import digest_of, page_of
 from seqarena.report.diagrams import timed_pair
 from seqarena.report.explorer import map_data
 from seqarena.report.html import render_html
 from seqarena.report.ledger import render_ledger
 from seqarena.report.measured import render_measurements
 from seqarena.report.series_reading import groups, looks_of, saying, told
+from seqarena.serve.page import PageServer, typed_maps
 
 
 def words_of(found: list) -> str:

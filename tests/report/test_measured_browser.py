@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from ledger_views import CATALOG, LENGTHS, ledger, measurements, speed
 
-from seqarena.cli.serve import PageServer
 from seqarena.core.measurement import append_measurements
 from seqarena.report.ledger import render_ledger
 from seqarena.report.measured import render_measurements
+from seqarena.serve.page import PageServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
