@@ -16,7 +16,7 @@ from seqarena.core.batch import IGNORE
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.language_model import LanguageModel, ModelConfig
 from seqarena.models.stack import LayerConfig, StackConfig
-from seqarena.ops.scan import ALGORITHMS, linear_recurrence
+from seqarena.ops.diagonal import linear_recurrence
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling
 
@@ -151,7 +151,7 @@ def scans() -> Row:
 
     expected = run(_plain_loop)
     contenders, checks = [], []
-    for algorithm in ALGORITHMS[1:]:
+    for algorithm in linear_recurrence.names[1:]:
         call = partial(run, partial(linear_recurrence, algorithm=algorithm))
         checks.append(assert_same(algorithm, call(), expected))
         contenders.append(Contender(f"seqarena {algorithm}", True, call))

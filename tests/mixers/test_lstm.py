@@ -21,7 +21,7 @@ def test_contract(check, config):
     check(subject(LSTM, config))
 
 
-@pytest.mark.parametrize("algorithm", LSTM.algorithms)
+@pytest.mark.parametrize("algorithm", LSTM.operation.names)
 def test_parity_with_torch(algorithm):
     torch.manual_seed(0)
     ours = LSTM(6, LSTMConfig(algorithm=algorithm)).double()

@@ -18,7 +18,7 @@ learned positions belong to the embedding, not here.
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,14 +26,13 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops import attention as ops
+from seqarena.ops.attention import attention
 from seqarena.ops.positions import alibi_slopes, rotate, rotation
 
 
 class AttentionConfig(MixerConfig):
     """`num_groups` None: every head has its own keys and values."""
 
-    algorithm: Literal["auto", "explicit", "fused"] = "auto"
     num_heads: int = 4
     num_groups: int | None = None
     positions: Literal["none", "rotary", "alibi"] = "rotary"
@@ -67,7 +66,11 @@ class Attention(Watched, Mixer):
     """Softmax attention over all positions up to the query's own, or over all (encoders)."""
 
     Config = AttentionConfig
-    algorithms = ("explicit", "fused")
+    operation = attention
+    equation: ClassVar[str] = """\
+q, k, v = x W_Q, x W_K, x W_V              split into heads
+y_t     = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c <= t (causal), or all c
+out     = concat(heads) W_O"""
     complexity = Complexity(work="T^2 D + T D^2", serial_steps="1", path_length="1", state="T D")
 
     def __init__(self, width: int, config: AttentionConfig) -> None:
@@ -105,7 +108,7 @@ class Attention(Watched, Mixer):
         lengths_B: Tensor | None,
     ) -> Tensor:
         def attend(values: Tensor, algorithm: str) -> Tensor:
-            return ops.attention(
+            return attention(
                 q_BHTE,
                 k_BGCE,
                 values,
@@ -133,8 +136,9 @@ class Attention(Watched, Mixer):
         return self.projections.cache_bytes(length) if self.causal else 0
 
     def serial_steps(self, length: int) -> int:
-        # project, score, softmax, average, project; rotating or penalising comes between
-        return 5 if self.slopes_H is None and self.projections.rotary_base is None else 6
+        # project, attend, project; rotating or penalising comes between
+        plain = self.slopes_H is None and self.projections.rotary_base is None
+        return self.algorithm_steps(length) + (2 if plain else 3)
 
     def path_length(self, distance: int) -> int:
         return 1

@@ -23,6 +23,7 @@ from seqarena.mixers.elman import Elman
 from seqarena.mixers.gru import GRU
 from seqarena.mixers.lstm import LSTM
 from seqarena.ops.padding import reverse
+from seqarena.ops.registry import Operation
 
 _INNER: dict[str, type[Mixer]] = {"elman": Elman, "gru": GRU, "lstm": LSTM}
 
@@ -32,7 +33,6 @@ class BidirectionalConfig(MixerConfig):
     `algorithm`, which is said here for both. Raises UserError for options it does not have.
     """
 
-    algorithm: Literal["auto", "loop", "fused", "stepwise"] = "auto"
     inner: Literal["elman", "gru", "lstm"] = "lstm"
     options: dict[str, Any] = {}
     combine: Literal["project", "sum"] = "project"
@@ -60,7 +60,9 @@ class Bidirectional(Mixer):
     """Two layers of one kind, each with its own parameters; no state, for it sees the future."""
 
     Config = BidirectionalConfig
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
+    equation: ClassVar[str] = """\
+a_t = forward layer over x_1 .. x_t,   z_t = backward layer over x_T .. x_t
+y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")"""
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "none")
     causal = False
 
@@ -72,10 +74,10 @@ class Bidirectional(Mixer):
         self.projection = nn.Linear(2 * width, width) if config.combine == "project" else None
 
     @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """What the layer of each direction resolves to."""
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        """That of the layer of each direction."""
         assert isinstance(config, BidirectionalConfig)
-        return _INNER[config.inner].resolve_algorithm(config.inner_config())
+        return _INNER[config.inner].operation_of(config.inner_config())
 
     def mix(self, x_BTD: Tensor, state: None, lengths_B: Tensor | None) -> tuple[Tensor, None]:
         """Both directions.

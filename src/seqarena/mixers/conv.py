@@ -15,7 +15,7 @@ grow from layer to layer make the reach of a stack grow as their sum.
     *           ops.convolution.causal_convolution
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,6 @@ from seqarena.ops.padding import take_last
 class ConvConfig(MixerConfig):
     """`kernel` taps, `dilation` positions apart. A stack lists a configuration a layer."""
 
-    algorithm: Literal["auto", "loop", "fused", "unfolded"] = "auto"
     kernel: int = 3
     dilation: int = 1
     activation: Literal["gated", "relu"] = "gated"
@@ -45,7 +44,11 @@ class Conv(Mixer):
     """A full causal convolution along time, gated or rectified."""
 
     Config = ConvConfig
-    algorithms = ("loop", "fused", "unfolded")
+    operation = causal_convolution
+    equation: ClassVar[str] = """\
+c_t   = b + sum_k W_k x_(t - (K - 1 - k) dilation)          K taps, D features each
+gated:  y_t = W_o (tanh(first half of c_t) * sigmoid(second half of c_t)) + b_o
+relu:   y_t = relu(c_t)"""
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="T / (K dilation)", state="K dilation D"
     )
@@ -103,10 +106,9 @@ class Conv(Mixer):
         return self.history * self.width * self.weight_KDF.element_size()
 
     def serial_steps(self, length: int) -> int:
-        # the sum over taps runs in turn in the loop; then relu, or tanh, gate and project
-        return (len(self.weight_KDF) if self.algorithm == "loop" else 1) + (
-            1 if self.outward is None else 3
-        )
+        # convolve; then relu, or tanh, gate and project
+        convolving = self.algorithm_steps(length, taps=len(self.weight_KDF))
+        return convolving + (1 if self.outward is None else 3)
 
     def path_length(self, distance: int) -> int:
         """Layers like this one; with a dilation, others of the stack must fill the gaps."""

@@ -16,21 +16,18 @@ from torch import Tensor, nn
 
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import recurrent
-from seqarena.ops.recurrent_elman import ElmanWeights, elman
+from seqarena.ops.recurrent.elman import ElmanWeights, Nonlinearity, elman
 
 _SERIAL_PER_STEP = 3  # product, sum, nonlinearity
 _IDENTITY_INPUT_DEVIATION = 1e-3  # Le et al. 2015, section 3
 
 
 class ElmanConfig(MixerConfig):
-    """`auto`: stepwise, which trains fastest on a CPU; fused on CUDA.
-
-    `uniform` draws every parameter from +-1/sqrt(D), as torch.nn.RNN; `identity` sets U to the
+    """`uniform` draws every parameter from +-1/sqrt(D), as torch.nn.RNN; `identity` sets U to the
     identity, b to zero and draws W from a normal of deviation 0.001 (Le et al. 2015).
     """
 
-    algorithm: Literal["auto", "loop", "fused", "stepwise"] = "auto"
-    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    nonlinearity: Nonlinearity = "tanh"
     initialisation: Literal["uniform", "identity"] = "uniform"
 
 
@@ -44,7 +41,8 @@ class Elman(Mixer):
     """One layer; its hidden size is the width, and there is no output projection."""
 
     Config = ElmanConfig
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
+    operation = elman
+    equation: ClassVar[str] = "h_t = f(W x_t + U h_{t-1} + b),   y_t = h_t"
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "D")
 
     def __init__(self, width: int, config: ElmanConfig) -> None:
@@ -54,13 +52,6 @@ class Elman(Mixer):
         self.recurrent_EE = nn.Parameter(torch.empty(width, width))
         self.bias_E = nn.Parameter(torch.empty(width))
         self._initialise(config.initialisation)
-
-    @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """`auto` is stepwise; fused where the default device at building is CUDA."""
-        if config.algorithm != "auto":
-            return config.algorithm
-        return "fused" if torch.get_default_device().type == "cuda" else "stepwise"
 
     @torch.no_grad()
     def _initialise(self, how: str) -> None:
@@ -105,7 +96,7 @@ class Elman(Mixer):
 
     def serial_steps(self, length: int) -> int:
         """The input product, then each position after the one before."""
-        return 1 + _SERIAL_PER_STEP * length
+        return 1 + _SERIAL_PER_STEP * self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         """One step a position."""

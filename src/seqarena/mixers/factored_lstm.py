@@ -24,11 +24,9 @@ from seqarena.mixers.lstm import ELEMENTWISE_FLOPS, LSTMCell
 
 
 class FactoredLSTMConfig(MixerConfig):
-    """`factored` has the rank `rank_ratio` * D; `grouped` has `groups` groups, which must divide D.
+    """`factored` has the rank `rank_ratio` * D; `grouped` has `groups` groups, which must divide
+    D."""
 
-    `auto`: fused, as of the LSTM."""
-
-    algorithm: Literal["auto", "loop", "fused", "stepwise"] = "auto"
     kind: Literal["factored", "grouped"] = "factored"
     rank_ratio: float = Field(0.5, gt=0)  # the paper: 512 of 1,024 units
     groups: int = Field(4, ge=1)
@@ -39,6 +37,10 @@ class FactoredLSTM(LSTMCell):
     """One layer; its hidden size is the width."""
 
     Config = FactoredLSTMConfig
+    equation: ClassVar[str] = """\
+LSTM       [i, f, g, o] = act( T [x_t, h_{t-1}] + b )               T is 4 D x 2 D
+factored   T = T_2 T_1,  T_1 is r x 2 D,  T_2 is 4 D x r            a product of low rank r
+grouped    T is made of k blocks: group j of the gates sees group j of x and of h alone"""
     complexity: ClassVar[Complexity] = Complexity("T D R, T D^2 / K", "T", "T", "D")
     serial_per_step: ClassVar[int] = 8  # an LSTM's seven, and the second product
 

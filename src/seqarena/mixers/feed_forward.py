@@ -13,7 +13,7 @@ sequence the window holds zeros. H acting on a sliding window is a convolution w
     n - 1     window (the paper predicts from the n - 1 words before; here x_t is the newest)
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,6 @@ from seqarena.ops.padding import take_last
 class FeedForwardConfig(MixerConfig):
     """`window` positions with the newest; `hidden` features, None: as many as the width."""
 
-    algorithm: Literal["auto", "loop", "unfolded", "fused"] = "auto"
     window: int = 8
     hidden: int | None = None
 
@@ -42,7 +41,9 @@ class FeedForward(Mixer):
     """One hidden layer over the last W positions."""
 
     Config = FeedForwardConfig
-    algorithms = ("loop", "unfolded", "fused")
+    operation = causal_convolution
+    measured_case: ClassVar[str] = "8 adjacent taps"
+    equation: ClassVar[str] = "h_t = tanh(d + H [x_(t-W+1); ...; x_t])         y_t = b + U h_t"
     complexity = Complexity(work="T W D^2", serial_steps="1", path_length="T / W", state="W D")
 
     def __init__(self, width: int, config: FeedForwardConfig) -> None:
@@ -89,8 +90,8 @@ class FeedForward(Mixer):
         return self.history * self.width * self.weight_WDF.element_size()
 
     def serial_steps(self, length: int) -> int:
-        # the sum over the window runs in turn in the loop; then tanh and project
-        return (len(self.weight_WDF) if self.algorithm == "loop" else 1) + 2
+        # the window's product; then tanh and project
+        return self.algorithm_steps(length, taps=len(self.weight_WDF)) + 2
 
     def path_length(self, distance: int) -> int:
         return -(-distance // self.history)

@@ -11,15 +11,15 @@ update gate, n its candidate (h tilde).
 """
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import recurrent
-from seqarena.ops.recurrent_gru import GRUWeights, gru
+from seqarena.ops.recurrent.gru import GRUWeights, gru, gru_reset_before
+from seqarena.ops.registry import Operation
 
 # product, sum, sigmoid, [multiply, sum | multiply, product, sum], tanh, multiply, sum
 _SERIAL_PER_STEP = {"after": 8, "before": 9}
@@ -31,11 +31,9 @@ class GRUConfig(MixerConfig):
     """`reset`: whether the reset gate acts "after" the recurrent product (third version of the
     paper, torch.nn.GRU, with an inner bias) or "before" it (first version; no library kernel).
 
-    `auto`: stepwise, which trains fastest on a CPU; fused on CUDA where a kernel exists.
     Every parameter is drawn from +-1/sqrt(D), as torch.nn.GRU does.
     """
 
-    algorithm: Literal["auto", "loop", "fused", "stepwise"] = "auto"
     reset: Literal["after", "before"] = "after"
 
 
@@ -49,15 +47,14 @@ class GRU(Mixer):
     """One layer; its hidden size is the width, and there is no output projection."""
 
     Config = GRUConfig
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
+    equation: ClassVar[str] = """\
+r, z = sigmoid(W x_t + U h_{t-1} + b)
+n = tanh(W x_t + r * (U h_{t-1} + b') + b)     or     n = tanh(W x_t + U (r * h_{t-1}) + b)
+h_t = (1 - z) * n + z * h_{t-1},   y_t = h_t"""
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "D")
 
     def __init__(self, width: int, config: GRUConfig) -> None:
         super().__init__(width, config)
-        if config.reset == "before" and self.algorithm == "fused":
-            raise UserError(
-                "gru with reset='before' has no fused kernel: use algorithm loop, stepwise or auto"
-            )
         self.reset = config.reset
         self.input_FD = nn.Parameter(torch.empty(3 * width, width))
         self.recurrent_FE = nn.Parameter(torch.empty(3 * width, width))
@@ -68,13 +65,10 @@ class GRU(Mixer):
             nn.init.uniform_(parameter, -bound, bound)
 
     @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """`auto` is stepwise; fused where the default device at building is CUDA and it exists."""
-        if config.algorithm != "auto":
-            return config.algorithm
-        on_cuda = torch.get_default_device().type == "cuda"
-        has_kernel = isinstance(config, GRUConfig) and config.reset == "after"
-        return "fused" if on_cuda and has_kernel else "stepwise"
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        """The two resets are two operations: the library has a kernel for one of them."""
+        assert isinstance(config, GRUConfig)
+        return gru if config.reset == "after" else gru_reset_before
 
     def mix(
         self, x_BTD: Tensor, state: GRUState | None, lengths_B: Tensor | None
@@ -82,7 +76,8 @@ class GRU(Mixer):
         """One call of the operation."""
         start = state if state is not None else self.initial_state(x_BTD.shape[0])
         weights = GRUWeights(self.input_FD, self.recurrent_FE, self.bias_F, self.inner_bias_E)
-        y_BTE, h_BE = gru(x_BTD, start.h_BE, weights, lengths_B, algorithm=self.algorithm)
+        compute = gru if self.reset == "after" else gru_reset_before
+        y_BTE, h_BE = compute(x_BTD, start.h_BE, weights, lengths_B, algorithm=self.algorithm)
         return y_BTE.to(x_BTD.dtype), GRUState(h_BE)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> GRUState:
@@ -102,7 +97,7 @@ class GRU(Mixer):
 
     def serial_steps(self, length: int) -> int:
         """The input product, then each position after the one before."""
-        return 1 + _SERIAL_PER_STEP[self.reset] * length
+        return 1 + _SERIAL_PER_STEP[self.reset] * self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         """One step a position."""

@@ -1,19 +1,19 @@
 """Linear attention: "Transformers are RNNs", Katharopoulos et al. 2020.
 
-q, k, v = x W_Q, x W_K, x W_V           split into heads;  f(x) = elu(x) + 1
-S_t = S_(t-1) + f(k_t) v_t^T            z_t = z_(t-1) + f(k_t)
-y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O
+    q, k, v = x W_Q, x W_K, x W_V           split into heads;  f(x) = elu(x) + 1
+    S_t = S_(t-1) + f(k_t) v_t^T            z_t = z_(t-1) + f(k_t)
+    y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O
 
-B batch   T time   D width   H heads   E = D / H features of a key   F = E features of a value
+Letters: B batch, T time, D width, H heads, E = D / H features of a key, F = E features of a value.
 
-paper          here
-phi            f, ops.linear_attention.positive_features
-s_i, z_i       s_BHEF, z_BHE of the state
-W_Q, W_K, W_V  projections.inward (one matrix)
+    paper          here
+    phi            f, ops.linear_attention.positive_features
+    s_i, z_i       s_BHEF, z_BHE of the state
+    W_Q, W_K, W_V  projections.inward (one matrix)
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,7 +28,6 @@ from seqarena.ops.linear_attention import linear_attention, positive_features
 class LinearAttentionConfig(MixerConfig):
     """`chunk_size` matters to the algorithm "chunked" alone, and to its speed alone."""
 
-    algorithm: Literal["auto", "loop", "parallel", "chunked"] = "auto"
     num_heads: int = 4
     chunk_size: int = 32
     bias: bool = False
@@ -45,7 +44,11 @@ class LinearAttention(Mixer):
     """Attention as a recurrence over a matrix a head."""
 
     Config = LinearAttentionConfig
-    algorithms = ("loop", "parallel", "chunked")
+    operation = linear_attention
+    equation: ClassVar[str] = """\
+q, k, v = x W_Q, x W_K, x W_V           split into heads;  f(x) = elu(x) + 1
+S_t = S_(t-1) + f(k_t) v_t^T            z_t = z_(t-1) + f(k_t)
+y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O"""
     complexity = Complexity(
         work="T D^2 / H + T D^2", serial_steps="T / L", path_length="T", state="D^2 / H"
     )
@@ -94,9 +97,7 @@ class LinearAttention(Mixer):
 
     def serial_steps(self, length: int) -> int:
         # project, features, read, divide, project; between them what the algorithm does in turn
-        if self.algorithm == "parallel":
-            return 5 + 2  # score, mask
-        return 5 + (length if self.algorithm == "loop" else -(-length // self.chunk_size))
+        return 5 + self.algorithm_steps(length, chunk_size=self.chunk_size)
 
     def path_length(self, distance: int) -> int:
         return distance

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import recurrent
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 ELEMENTWISE_FLOPS = 4  # f c + i g and o tanh(c), a feature
 _FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 5
@@ -32,10 +32,9 @@ class LSTMConfig(MixerConfig):
     as log(u), u uniform in [1, max_time_steps - 1], and sets the input gate's to minus that, so
     that memories last up to `max_time_steps` positions (Tallec & Ollivier 2018, equation 16).
 
-    `auto`: fused, which trains fastest. Raises UserError for fields that contradict each other.
+    Raises UserError for fields that contradict each other.
     """
 
-    algorithm: Literal["auto", "loop", "fused", "stepwise"] = "auto"
     initialisation: Literal["uniform", "chrono"] = "uniform"
     forget_bias: float = _FORGET_BIAS
     max_time_steps: int | None = None
@@ -60,14 +59,9 @@ class LSTMCell(Mixer):
     """Abstract: one layer whose hidden size is the width, without an output projection. A subclass
     has the bias `bias_F`, says what the matrices are made of, and counts their products."""
 
-    algorithms: ClassVar[tuple[str, ...]] = ("loop", "fused", "stepwise")
+    operation = lstm
     serial_per_step: ClassVar[int] = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply
     bias_F: nn.Parameter
-
-    @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """`auto` is fused: on a CPU 1.6 times stepwise at width 128, level with it at 512."""
-        return "fused" if config.algorithm == "auto" else config.algorithm
 
     @abstractmethod
     def matrices(self) -> tuple[Tensor, Tensor]:
@@ -94,7 +88,7 @@ class LSTMCell(Mixer):
 
     def serial_steps(self, length: int) -> int:
         """The input product, then each position after the one before."""
-        return 1 + self.serial_per_step * length
+        return 1 + self.serial_per_step * self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         """One step a position."""
@@ -109,6 +103,10 @@ class LSTM(LSTMCell):
     """The layer with two full matrices."""
 
     Config = LSTMConfig
+    equation: ClassVar[str] = """\
+i, f, o = sigmoid(W x_t + U h_{t-1} + b),   g = tanh(W x_t + U h_{t-1} + b)
+c_t = f * c_{t-1} + i * g
+h_t = o * tanh(c_t),   y_t = h_t"""
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "D")
 
     def __init__(self, width: int, config: LSTMConfig) -> None:

@@ -16,7 +16,7 @@ Letters: B batch, T time, D width, E inner width (expand times D), N states of a
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from pydantic import Field
@@ -26,14 +26,13 @@ from torch.nn import functional as F
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops import scan, selective_scan
 from seqarena.ops.padding import take_last
+from seqarena.ops.selective_scan import selective_scan
 
 
 class MambaConfig(MixerConfig):
     """The defaults are the paper's."""
 
-    algorithm: Literal["auto", "loop", "scan", "chunked"] = "auto"
     expand: int = Field(default=2, ge=1)
     state_size: int = Field(default=16, ge=1)
     kernel: int = Field(default=4, ge=1)
@@ -60,7 +59,13 @@ class Mamba(Mixer):
     """
 
     Config = MambaConfig
-    algorithms = selective_scan.ALGORITHMS
+    operation = selective_scan
+    equation: ClassVar[str] = """\
+u, z       = W_in x                            two streams of E channels
+v          = silu(causal depthwise convolution of u)
+s, B, C    = W_x v;   step = softplus(W_dt s + b_dt)
+h_t        = exp(step_t A) h_{t-1} + step_t B_t v_t,   A = -exp(a_log)
+y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
     complexity = Complexity("T (D E + E N)", "T, or log T by scan", "T", "E N")
 
     def __init__(self, width: int, config: MambaConfig) -> None:
@@ -114,7 +119,7 @@ class Mamba(Mixer):
             real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
             step_BTE = step_BTE.masked_fill(~real_BT[..., None], 0.0)
         a_NE = -torch.exp(_at_least_float32(self.a_log)).t().contiguous()
-        y_BTE, h_BNE = selective_scan.selective_scan(
+        y_BTE, h_BNE = selective_scan(
             v_BTE, step_BTE, a_NE, b_BTN, c_BTN, state.h_BNE, algorithm=self.algorithm
         )
         y_BTE = (y_BTE + v_BTE * self.skip) * F.silu(gate_BTE)
@@ -158,7 +163,7 @@ class Mamba(Mixer):
 
     def serial_steps(self, length: int) -> int:
         # projection in, convolution, two projections to the step, gate, projection out
-        return 6 + scan.serial_steps(length, "scan" if self.algorithm == "scan" else "loop")
+        return 6 + self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         return distance

@@ -24,6 +24,10 @@ class MinGRU(MinimalMixer):
     """One projection to gate and candidate, the recurrence, and a projection out when expanded."""
 
     Config = MinGRUConfig
+    equation: ClassVar[str] = """\
+z_t = sigmoid(W_z x_t)                      update gate
+c_t = g(W_h x_t)                            candidate (the paper's h tilde)
+h_t = (1 - z_t) * h_{t-1} + z_t * c_t       hence a diagonal linear recurrence"""
     parts: ClassVar[int] = 2
 
     def gate_and_value(self, parts_BTF: Tensor) -> tuple[Tensor, Tensor]:

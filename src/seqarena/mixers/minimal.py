@@ -23,14 +23,12 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops import scan
 from seqarena.ops.minimal import minimal_recurrence
 
 
 class MinimalConfig(MixerConfig):
     """`candidate` positive is g of Appendix B.3, linear the plain cell of section 3."""
 
-    algorithm: Literal["auto", "loop", "scan", "chunked", "fused"] = "auto"
     expansion: float = Field(default=1.0, gt=0)  # inner width; other than 1 needs a projection out
     candidate: Literal["positive", "linear"] = "positive"
     bias: bool = True
@@ -49,7 +47,7 @@ class MinimalMixer(Mixer):
     """
 
     parts: ClassVar[int]  # of the projection in, the candidate included
-    algorithms = scan.ALGORITHMS
+    operation = minimal_recurrence
     complexity = Complexity("T D E", "T, or log T by scan", "T", "E")
 
     def __init__(self, width: int, config: MinimalConfig) -> None:
@@ -94,7 +92,7 @@ class MinimalMixer(Mixer):
         return self.inner_width * max(4, self.in_proj.weight.element_size())
 
     def serial_steps(self, length: int) -> int:
-        return 2 + (self.out_proj is not None) + scan.serial_steps(length, self.algorithm)
+        return 2 + (self.out_proj is not None) + self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         return distance

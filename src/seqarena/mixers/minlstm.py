@@ -31,6 +31,10 @@ class MinLSTM(MinimalMixer):
     """One projection to both gates and the candidate, the recurrence, one out if expanded."""
 
     Config = MinLSTMConfig
+    equation: ClassVar[str] = """\
+f_t, i_t = sigmoid(W_f x_t), sigmoid(W_i x_t)     forget and input gate
+c_t = g(W_h x_t)                                  candidate (the paper's h tilde)
+h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * c_t"""
     parts: ClassVar[int] = 3
 
     def __init__(self, width: int, config: MinLSTMConfig) -> None:

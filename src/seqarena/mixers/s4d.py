@@ -14,7 +14,7 @@ Letters: B batch, T time, D width, N complex states of a channel (half of state_
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -23,13 +23,12 @@ from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops import ssm
+from seqarena.ops.state_space import Diagonal, diagonal_ssm, zero_order_hold
 
 
 class S4DConfig(MixerConfig):
     """The defaults are the reference implementation's."""
 
-    algorithm: Literal["auto", "loop", "parallel", "chunked"] = "auto"
     state_size: int = Field(default=64, ge=2, multiple_of=2)
     # imaginary part of A: linear is S4D-Lin (pi n), inverse is S4D-Inv (frequencies like 1 / n)
     initialisation: Literal["linear", "inverse"] = "linear"
@@ -52,7 +51,11 @@ class S4D(Mixer):
     """
 
     Config = S4DConfig
-    algorithms = ssm.ALGORITHMS
+    operation = diagonal_ssm
+    equation: ClassVar[str] = """\
+x' = A x + u,  y = 2 Re(C x) + D u      continuous, diagonal A, one system for each channel
+h_t = exp(step A) h_{t-1} + (exp(step A) - 1) / A u_t          zero-order hold
+output = GLU(W gelu(y))                 mixes the channels"""
     complexity = Complexity("T (D^2 + D N)", "log T (parallel), T (loop)", "T", "D N")
 
     def __init__(self, width: int, config: S4DConfig) -> None:
@@ -82,18 +85,18 @@ class S4D(Mixer):
     ) -> tuple[Tensor, S4DState]:
         u_BTD = _at_least_float32(x_BTD)
         start_BDN = None if state is None else torch.view_as_complex(state.h_BDN2)
-        y_BTD, h_BDN = ssm.diagonal_ssm(
+        y_BTD, h_BDN = diagonal_ssm(
             u_BTD, self._system(), start_BDN, lengths_B, algorithm=self.algorithm
         )
         y_BTD = F.gelu(y_BTD + self.skip * u_BTD).to(x_BTD.dtype)
         h_BDN2 = torch.view_as_real(h_BDN).contiguous()
         return F.glu(self.out_proj(y_BTD), dim=-1), S4DState(h_BDN2)
 
-    def _system(self) -> ssm.Diagonal:
+    def _system(self) -> Diagonal:
         decay_DN = torch.exp(_at_least_float32(self.log_a_real))
         a_DN = torch.complex(-decay_DN, _at_least_float32(self.a_imaginary))
         c_DN = torch.view_as_complex(_at_least_float32(self.c))
-        return ssm.zero_order_hold(torch.exp(_at_least_float32(self.log_step)), a_DN, c_DN)
+        return zero_order_hold(torch.exp(_at_least_float32(self.log_step)), a_DN, c_DN)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> S4DState:
         dtype = torch.promote_types(self.c.dtype, torch.float32)
@@ -108,7 +111,7 @@ class S4D(Mixer):
         return self.width * self.states * 2 * max(4, self.c.element_size())
 
     def serial_steps(self, length: int) -> int:
-        return 4 + ssm.serial_steps(length, self.algorithm)
+        return 4 + self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         return distance

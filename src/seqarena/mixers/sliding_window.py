@@ -11,7 +11,7 @@ last W - 1 real positions: its size is fixed.
     w / 2     window - 1 (the paper looks w / 2 to each side)
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,6 @@ from seqarena.ops.padding import take_last
 class SlidingWindowConfig(MixerConfig):
     """`window` counts the positions in reach with the query's own."""
 
-    algorithm: Literal["auto", "explicit", "banded"] = "auto"
     window: int = 64
     num_heads: int = 4
     num_groups: int | None = None
@@ -48,7 +47,10 @@ class SlidingWindow(Watched, Mixer):
     before the sequence's start, then those of the call."""
 
     Config = SlidingWindowConfig
-    algorithms = ("explicit", "banded")
+    operation = window_attention
+    equation: ClassVar[str] = (
+        "y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t"
+    )
     complexity = Complexity(
         work="T W D + T D^2", serial_steps="1", path_length="T / W", state="W D"
     )
@@ -110,8 +112,8 @@ class SlidingWindow(Watched, Mixer):
         return self.projections.cache_bytes(self.window - 1)
 
     def serial_steps(self, length: int) -> int:
-        # project, score, softmax, average, project; rotating comes between
-        return 5 if self.projections.rotary_base is None else 6
+        # project, attend, project; rotating comes between
+        return self.algorithm_steps(length) + (2 if self.projections.rotary_base is None else 3)
 
     def path_length(self, distance: int) -> int:
         return -(-distance // (self.window - 1))

@@ -15,7 +15,7 @@ now comes back into sight every L steps, so the state is the whole cache.
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -37,7 +37,6 @@ from seqarena.ops.attention import strided_attention
 class SparseAttentionConfig(MixerConfig):
     """`stride` is both the local window and the distance between the columns seen before it."""
 
-    algorithm: Literal["auto", "explicit", "blocked"] = "auto"
     stride: int = 16
     num_heads: int = 4
     num_groups: int | None = None
@@ -50,7 +49,10 @@ class SparseAttention(Watched, Mixer):
     """Softmax attention over a local window and every `stride`-th position before it."""
 
     Config = SparseAttentionConfig
-    algorithms = ("explicit", "blocked")
+    operation = strided_attention
+    equation: ClassVar[str] = """\
+y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c in A_t
+A_t = {c <= t : t - c < L, or t - c a multiple of L}"""
     complexity = Complexity(
         work="T (L + T / L) D + T D^2", serial_steps="1", path_length="2", state="T D"
     )
@@ -99,8 +101,8 @@ class SparseAttention(Watched, Mixer):
         return self.projections.cache_bytes(length)
 
     def serial_steps(self, length: int) -> int:
-        # project, score, softmax, average, project; rotating comes between
-        return 5 if self.projections.rotary_base is None else 6
+        # project, attend, project; rotating comes between
+        return self.algorithm_steps(length) + (2 if self.projections.rotary_base is None else 3)
 
     def path_length(self, distance: int) -> int:
         # any distance is a multiple of the stride and a local step

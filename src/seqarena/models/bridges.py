@@ -20,8 +20,8 @@ from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.padding import Aligned, real_first, restore, reverse
 from seqarena.ops.recurrent import state_dtype
-from seqarena.ops.recurrent_gru import GRUWeights, gru
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.gru import GRUWeights, gru_reset_before
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 
 class Ordered(NamedTuple):
@@ -192,7 +192,7 @@ class GRULayer(nn.Module):
             len(x_BTD), self.width, dtype=state_dtype(self.recurrent_FE.dtype)
         )
         weights = GRUWeights(self.input_FD, self.recurrent_FE, self.bias_F, None)
-        return gru(x_BTD, start_BE, weights, lengths_B, algorithm="stepwise")
+        return gru_reset_before(x_BTD, start_BE, weights, lengths_B, algorithm="stepwise")
 
     def flops(self, length: int) -> int:
         """Both products of three gates, and the recurrence: r h and the mixture."""

@@ -35,7 +35,7 @@ from seqarena.models.model import System, SystemOptions
 from seqarena.ops import recurrent
 from seqarena.ops.crf import CRFWeights, log_partition, max_marginals, sentence_score
 from seqarena.ops.padding import Aligned, left_align, restore, reverse
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 _ALGORITHM = "fused"
 _LETTERS_A_WORD = 8  # for counting operations, as models/embedding.py does

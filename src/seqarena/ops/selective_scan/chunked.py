@@ -1,20 +1,5 @@
-"""The selective scan: a diagonal state space whose step, input and output depend on the position.
-
-Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces", equations 2-4.
-
-    h_t = exp(step_t A) h_{t-1} + step_t B_t x_t          for each channel and each of N states
-    y_t = sum over n of C_t h_t
-
-A is discretised by zero-order hold and B by Euler's rule, as in the authors' code.
-
-    loop     the recurrence as written, differentiated by autograd: the slow truth
-    scan     all coefficients written out, then the parallel prefix of ops/scan: memory B T N E
-    chunked  one in-place step after the other; the backward pass recomputes states chunk by chunk
-             from those at the chunks' starts: memory B T E N / 16
-
-Letters: B batch, T time, E channels, N states of a channel, L positions of a chunk. The channels
-stand last, so that every elementwise operation runs over long rows.
-"""
+"""One in-place step after the other; the backward pass recomputes states chunk by chunk from those
+at the chunks' starts: memory B T E N / 16. L positions of a chunk."""
 
 from collections.abc import Sequence
 
@@ -22,59 +7,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.core.errors import unknown_name
-from seqarena.ops.scan import linear_recurrence
+from seqarena.ops.selective_scan import selective_scan
 
-ALGORITHMS = ("loop", "scan", "chunked")
 CHUNK_LENGTH = 16
 
 
-def selective_scan(
-    x_BTE: Tensor,
-    step_BTE: Tensor,
-    a_NE: Tensor,
-    b_BTN: Tensor,
-    c_BTN: Tensor,
-    start_BNE: Tensor | None = None,
-    *,
-    algorithm: str,
-) -> tuple[Tensor, Tensor]:
-    """The outputs y_BTE and the final state [B, N, E], computed in at least float32.
-
-    `a_NE` is the continuous diagonal (negative), `step_BTE` the positive step sizes: a step of 0
-    leaves the state alone, which is how padding is passed over. Gradients of first order flow to
-    every input. Raises UserError for an unknown algorithm.
-    """
-    if algorithm not in ALGORITHMS:
-        raise unknown_name("algorithm of the selective scan", algorithm, ALGORITHMS)
-    dtype = torch.promote_types(x_BTE.dtype, torch.float32)
-    inputs = [tensor.to(dtype) for tensor in (x_BTE, step_BTE, a_NE, b_BTN, c_BTN)]
-    if start_BNE is None:
-        start_BNE = x_BTE.new_zeros(x_BTE.shape[0], *a_NE.shape, dtype=dtype)
-    function = {"loop": _loop, "scan": _scan, "chunked": _ChunkedScan.apply}[algorithm]
-    # autocast would turn the matrix products of the recurrence into bfloat16
-    with torch.autocast(x_BTE.device.type, enabled=False):
-        return function(*inputs, start_BNE.to(dtype))  # pyright: ignore[reportReturnType]
-
-
-def _loop(
-    x_BTE: Tensor, step_BTE: Tensor, a_NE: Tensor, b_BTN: Tensor, c_BTN: Tensor, h_BNE: Tensor
-) -> tuple[Tensor, Tensor]:
-    outputs = []
-    for x_BE, step_BE, b_BN, c_BN in zip(*(s.unbind(1) for s in (x_BTE, step_BTE, b_BTN, c_BTN))):
-        decay_BNE = torch.exp(step_BE[:, None] * a_NE)
-        h_BNE = decay_BNE * h_BNE + b_BN[:, :, None] * (step_BE * x_BE)[:, None]
-        outputs.append((c_BN[:, :, None] * h_BNE).sum(1))
-    return torch.stack(outputs, dim=1), h_BNE
-
-
-def _scan(
+@selective_scan.algorithm("chunked", serial_steps=lambda length: length)
+def chunked(
     x_BTE: Tensor, step_BTE: Tensor, a_NE: Tensor, b_BTN: Tensor, c_BTN: Tensor, start_BNE: Tensor
 ) -> tuple[Tensor, Tensor]:
-    decay_BTNE = torch.exp(step_BTE[:, :, None] * a_NE)
-    input_BTNE = b_BTN[..., None] * (step_BTE * x_BTE)[:, :, None]
-    h_BTNE = linear_recurrence(decay_BTNE, input_BTNE, start_BNE, algorithm="scan")
-    return (c_BTN[:, :, None] @ h_BTNE).squeeze(2), h_BTNE[:, -1].clone()
+    """The outputs and the final state."""
+    return _ChunkedScan.apply(x_BTE, step_BTE, a_NE, b_BTN, c_BTN, start_BNE)  # pyright: ignore[reportReturnType]
 
 
 class _ChunkedScan(torch.autograd.Function):

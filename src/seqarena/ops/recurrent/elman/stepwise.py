@@ -1,86 +1,26 @@
-"""The simple recurrent network: one layer, one direction, in three forms.
+"""Our own: in-place arithmetic, and a hand-written backward (`ops.recurrent`)."""
 
-    h_t = f(W x_t + U h_{t-1} + b)      f: tanh or ReLU
-
-Letters: `ops.recurrent`. Source: Elman 1990.
-"""
-
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from seqarena.core.errors import unknown_name
 from seqarena.ops import recurrent
-
-Nonlinearity = Literal["tanh", "relu"]
-
-
-class ElmanWeights(NamedTuple):
-    """One row a hidden feature."""
-
-    input_ED: Tensor
-    recurrent_EE: Tensor
-    bias_E: Tensor
+from seqarena.ops.recurrent.elman import ElmanWeights, Nonlinearity, elman
+from seqarena.ops.recurrent.elman.reference import loop
 
 
-def elman(
-    x_BTD: Tensor,
-    start_BE: Tensor,
-    weights: ElmanWeights,
-    lengths_B: Tensor | None = None,
-    *,
-    nonlinearity: Nonlinearity,
-    algorithm: str,
-) -> tuple[Tensor, Tensor]:
-    """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state h_BE).
-
-    The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
-    free; its final state is that after its last real position. `algorithm`: loop, fused or
-    stepwise; raises UserError for another.
-    """
-    if algorithm == "loop":
-        h_BTE = _loop(x_BTD, start_BE, weights, nonlinearity)
-    elif algorithm == "fused":
-        h_BTE = _fused(x_BTD, start_BE, weights, nonlinearity)
-    elif algorithm != "stepwise":
-        raise unknown_name("algorithm", algorithm, ("loop", "fused", "stepwise"))
-    elif recurrent.is_decoding(x_BTD):
-        h_BTE = _loop(x_BTD, start_BE, weights, nonlinearity)
-    else:
-        dtype = recurrent.product_dtype(x_BTD, weights.input_ED)
-        with recurrent.without_autocast(x_BTD):
-            h_TBE = _StepwiseElman.apply(
-                x_BTD.transpose(0, 1), start_BE, *weights, nonlinearity, dtype
-            )
-        h_BTE = h_TBE.transpose(0, 1)
-    # the state is the output, so the one after the last real position is all that padding needs
-    last_BE = recurrent.pick_last(h_BTE, start_BE, lengths_B)
-    return h_BTE, last_BE.to(start_BE.dtype)
-
-
-def _loop(x_BTD: Tensor, h_BE: Tensor, weights: ElmanWeights, nonlinearity: Nonlinearity) -> Tensor:
-    dtype, activation = weights.input_ED.dtype, getattr(torch, nonlinearity)
-    outputs = []
-    for x_BD in x_BTD.unbind(1):
-        a_BE = functional.linear(x_BD.to(dtype), weights.input_ED, weights.bias_E)
-        a_BE = a_BE + functional.linear(h_BE.to(dtype), weights.recurrent_EE)
-        h_BE = activation(a_BE.to(h_BE.dtype))
-        outputs.append(h_BE)
-    return torch.stack(outputs, dim=1)
-
-
-def _fused(
+@elman.algorithm("stepwise", serial_steps=lambda length: length)
+def stepwise(
     x_BTD: Tensor, start_BE: Tensor, weights: ElmanWeights, nonlinearity: Nonlinearity
 ) -> Tensor:
-    dtype = weights.input_ED.dtype
-    kernel = torch.rnn_tanh if nonlinearity == "tanh" else torch.rnn_relu
-    # the kernel has a second bias, added at the same place; then: biases, layers, dropout,
-    # training, bidirectional, batch first
-    parameters = [*weights, torch.zeros_like(weights.bias_E)]
-    options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)
-    return kernel(x_BTD.to(dtype), start_BE[None].to(dtype), parameters, *options)[0]
+    """Every h_t."""
+    if recurrent.is_decoding(x_BTD):
+        return loop(x_BTD, start_BE, weights, nonlinearity)
+    dtype = recurrent.product_dtype(x_BTD, weights.input_ED)
+    with recurrent.without_autocast(x_BTD):
+        h_TBE = _StepwiseElman.apply(x_BTD.transpose(0, 1), start_BE, *weights, nonlinearity, dtype)
+    return h_TBE.transpose(0, 1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
 
 
 class _StepwiseElman(torch.autograd.Function):

@@ -1,134 +1,22 @@
-"""Long short-term memory: one layer, one direction, in three forms.
+"""Our own: in-place gate arithmetic, and a hand-written backward (`ops.recurrent`)."""
 
-    i, f, o = sigmoid(W x_t + U h_{t-1} + b),  g = tanh(W x_t + U h_{t-1} + b)   each its own rows
-    c_t = f * c_{t-1} + i * g
-    h_t = o * tanh(c_t)
-
-The gates stand in the order i, f, g, o in the weights, as in torch.nn. Letters: `ops.recurrent`.
-Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from seqarena.core.errors import unknown_name
-from seqarena.core.shapes import lengths_to_mask
 from seqarena.ops import recurrent
-
-_SURE = 1e4  # in a gate's argument: its sigmoid is then 0 or 1, whatever else is added
-
-
-class LSTMWeights(NamedTuple):
-    """F = 4 E: the rows of i, f, g and o."""
-
-    input_FD: Tensor
-    recurrent_FE: Tensor
-    bias_F: Tensor
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm.reference import loop
 
 
-class LSTMState(NamedTuple):
-    """h_BE is the output of the last position, c_BE the memory cell."""
-
-    h_BE: Tensor
-    c_BE: Tensor
-
-
-def lstm(
-    x_BTD: Tensor,
-    start: LSTMState,
-    weights: LSTMWeights,
-    lengths_B: Tensor | None = None,
-    *,
-    algorithm: str,
+@lstm.algorithm("stepwise", serial_steps=lambda length: length)
+def stepwise(
+    x_BTD: Tensor, start: LSTMState, weights: LSTMWeights, lengths_B: Tensor | None
 ) -> tuple[Tensor, LSTMState]:
-    """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state).
-
-    The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
-    free; its final state is that after its last real position. `algorithm`: loop, fused or
-    stepwise; raises UserError for another.
-    """
-    if algorithm == "loop":
-        return _loop(x_BTD, start, weights, lengths_B)
-    if algorithm == "fused":
-        if recurrent.is_decoding(x_BTD) and lengths_B is None:
-            return _fused_cell(x_BTD, start, weights)
-        return _fused(x_BTD, start, weights, lengths_B)
-    if algorithm != "stepwise":
-        raise unknown_name("algorithm", algorithm, ("loop", "fused", "stepwise"))
+    """The outputs and the final state."""
     if recurrent.is_decoding(x_BTD):
-        return _loop(x_BTD, start, weights, lengths_B)
-    return _stepwise(x_BTD, start, weights, lengths_B)
-
-
-def _loop(
-    x_BTD: Tensor, start: LSTMState, weights: LSTMWeights, lengths_B: Tensor | None
-) -> tuple[Tensor, LSTMState]:
-    state, outputs = start, []
-    for t, x_BD in enumerate(x_BTD.unbind(1)):
-        after = _cell(x_BD, state, weights)
-        outputs.append(after.h_BE)
-        if lengths_B is not None:
-            real_B1 = (t < lengths_B)[:, None]
-            after = LSTMState(*(torch.where(real_B1, a, s) for a, s in zip(after, state)))
-        state = after
-    return torch.stack(outputs, dim=1), state
-
-
-def _cell(x_BD: Tensor, state: LSTMState, weights: LSTMWeights) -> LSTMState:
-    dtype = weights.input_FD.dtype
-    gates_BF = functional.linear(x_BD.to(dtype), weights.input_FD, weights.bias_F)
-    gates_BF = gates_BF + functional.linear(state.h_BE.to(dtype), weights.recurrent_FE)
-    i_BE, f_BE, g_BE, o_BE = gates_BF.to(state.c_BE.dtype).chunk(4, dim=1)
-    c_BE = f_BE.sigmoid() * state.c_BE + i_BE.sigmoid() * g_BE.tanh()
-    return LSTMState(o_BE.sigmoid() * c_BE.tanh(), c_BE)
-
-
-def _fused(
-    x_BTD: Tensor, start: LSTMState, weights: LSTMWeights, lengths_B: Tensor | None
-) -> tuple[Tensor, LSTMState]:
-    dtype, input_FD = weights.input_FD.dtype, weights.input_FD
-    if lengths_B is not None:
-        x_BTD, input_FD = _held(x_BTD, input_FD, lengths_B)
-    # the kernel has a second bias, added at the same place
-    parameters = [input_FD, *weights[1:], torch.zeros_like(weights.bias_F)]
-    hidden = [leaf[None].to(dtype) for leaf in start]
-    options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)  # biases, layers, dropout, ...
-    y_BTE, h_1BE, c_1BE = torch.lstm(x_BTD.to(dtype), hidden, parameters, *options)
-    h_BE = h_1BE[0]
-    if lengths_B is not None:
-        h_BE = recurrent.pick_last(y_BTE, start.h_BE, lengths_B)
-    return y_BTE, LSTMState(h_BE.to(start.h_BE.dtype), c_1BE[0].to(start.c_BE.dtype))
-
-
-def _held(x_BTD: Tensor, input_FD: Tensor, lengths_B: Tensor) -> tuple[Tensor, Tensor]:
-    """One more input, on behind a row's end, which sets the input gate to 0 there and the forget
-    gate to 1, exactly: the kernel tells only the last cell, and so that is the row's own.
-
-    Packing is the library's way to the same, and its gradient is a slice for each position of all
-    positions, quadratic in T: 12 times as slow as this at T = 200 on a CPU, 40 times at 1,000.
-    """
-    width = len(input_FD) // 4
-    column_F1 = input_FD.new_zeros(len(input_FD), 1)
-    column_F1[:width], column_F1[width : 2 * width] = -_SURE, _SURE
-    beyond_BT = ~lengths_to_mask(lengths_B, x_BTD.shape[1])
-    x_BTD = torch.cat((x_BTD, beyond_BT[..., None].to(x_BTD.dtype)), 2)
-    return x_BTD, torch.cat((input_FD, column_F1), 1)
-
-
-def _fused_cell(x_BTD: Tensor, start: LSTMState, weights: LSTMWeights) -> tuple[Tensor, LSTMState]:
-    """One position through the library's kernel for a single step."""
-    dtype = weights.input_FD.dtype
-    hidden = [leaf.to(dtype) for leaf in start]
-    h_BE, c_BE = torch.lstm_cell(x_BTD[:, 0].to(dtype), hidden, *weights)
-    return h_BE[:, None], LSTMState(h_BE.to(start.h_BE.dtype), c_BE.to(start.c_BE.dtype))
-
-
-def _stepwise(
-    x_BTD: Tensor, start: LSTMState, weights: LSTMWeights, lengths_B: Tensor | None
-) -> tuple[Tensor, LSTMState]:
+        return loop(x_BTD, start, weights, lengths_B)
     dtype = recurrent.product_dtype(x_BTD, weights.input_FD)
     with recurrent.without_autocast(x_BTD):
         h_TBE, c_BE = _StepwiseLSTM.apply(x_BTD.transpose(0, 1), *start, *weights, lengths_B, dtype)

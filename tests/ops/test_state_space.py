@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.ops.ssm import ALGORITHMS, Diagonal, diagonal_ssm, serial_steps, zero_order_hold
+from seqarena.ops.state_space import Diagonal, diagonal_ssm, zero_order_hold
 
+ALGORITHMS = diagonal_ssm.names
 FAST = ALGORITHMS[1:]
 NAMES = ("y", "state", "du", "de", "db", "dc", "dstart")
 # Relative to the largest number of each tensor. The kernel takes exp(e t): an angle of up to
@@ -129,4 +130,5 @@ def test_unknown_algorithm():
 
 
 def test_serial_steps():
-    assert [serial_steps(128, name) for name in ALGORITHMS] == [128, 18, 6]
+    assert ALGORITHMS == ("loop", "chunked", "parallel")
+    assert [diagonal_ssm.serial_steps(name, 128) for name in ALGORITHMS] == [128, 6, 18]

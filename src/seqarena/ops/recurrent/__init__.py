@@ -1,9 +1,9 @@
 """What the recurrent cells share: time-major buffers, products under autocast, last states.
 
-The cells live in `recurrent_elman`, `recurrent_lstm` and `recurrent_gru`. Each has three forms:
+The cells are the operations `elman`, `lstm`, `gru` and `gru_reset_before`. Their forms:
 
     loop      the slow truth: the published step, once for each position, under autograd
-    fused     the library's kernel
+    fused     the library's kernel (none resets before the product)
     stepwise  our own: the input product of all positions at once, one small product a position with
               in-place gate arithmetic, and a hand-written backward that walks back once and takes
               all weight gradients in one product
@@ -21,9 +21,16 @@ operations; the walk back through time is left with a product and very few small
 """
 
 import contextlib
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+Hidden = TypeVar("Hidden")
+
+# positions of one call of the library's kernel: cuDNN takes no more (pytorch issue 133751)
+LONGEST_CALL = 65_535
 
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -86,3 +93,17 @@ def pick_last(h_BTE: Tensor, start_BE: Tensor, lengths_B: Tensor | None) -> Tens
         return h_BTE[:, -1].clone()  # a view would keep the states of all positions alive
     index_B1E = (lengths_B - 1).clamp(min=0)[:, None, None].expand(-1, 1, h_BTE.shape[2])
     return torch.where((lengths_B > 0)[:, None], h_BTE.gather(1, index_B1E)[:, 0], start_BE)
+
+
+def in_pieces(
+    kernel: Callable[[Tensor, Hidden], tuple[Tensor, Hidden]], x_BTD: Tensor, hidden: Hidden
+) -> tuple[Tensor, Hidden]:
+    """`kernel(x_BTD, hidden)`, called on at most LONGEST_CALL positions at a time, each piece from
+    the state that the one before left."""
+    if x_BTD.shape[1] <= LONGEST_CALL:
+        return kernel(x_BTD, hidden)
+    outputs = []
+    for piece_BTD in x_BTD.split(LONGEST_CALL, dim=1):
+        y_BTE, hidden = kernel(piece_BTD, hidden)
+        outputs.append(y_BTE)
+    return torch.cat(outputs, dim=1), hidden
