@@ -38,9 +38,9 @@ def describe(row: Architecture) -> dict[str, Any]:
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
     if row.system is not None:
         system = load_system(row.system)
-        return facts | {"equations": _equations([system])} | system.complexity._asdict()
+        return facts | {"equations": _head_of_file(system)} | system.complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
-    facts["equations"] = _equations(classes)
+    facts["equations"] = "\n\n".join(dict.fromkeys(c.equation for c in classes if c.equation))
     orders = [mixer_class.complexity for mixer_class in classes]
     return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
@@ -62,15 +62,13 @@ def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
     }
 
 
-def _equations(classes: Iterable[type]) -> str:
-    """The first indented block at the head of each class's file, where it holds an equation."""
-    found = []
-    for own in classes:
-        written = (sys.modules[own.__module__].__doc__ or "").partition("\n    ")[2]
-        lines = list(itertools.takewhile(lambda line: line.startswith("    "),
-                                         f"    {written}".splitlines()))  # fmt: skip
-        found.append(textwrap.dedent("\n".join(lines)).strip())
-    return "\n\n".join(block for block in dict.fromkeys(found) if " = " in block)
+def _head_of_file(system: type) -> str:
+    """The first indented block at the head of a system's file, where it holds an equation."""
+    written = (sys.modules[system.__module__].__doc__ or "").partition("\n    ")[2]
+    lines = list(itertools.takewhile(lambda line: line.startswith("    "),
+                                     f"    {written}".splitlines()))  # fmt: skip
+    block = textwrap.dedent("\n".join(lines)).strip()
+    return block if " = " in block else ""
 
 
 def _joined(orders: Iterable[NamedTuple], field: str) -> str:
