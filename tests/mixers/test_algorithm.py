@@ -5,6 +5,7 @@ import torch
 
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
+from seqarena.mixers.base import Mixer
 from seqarena.mixers.gru import GRU, GRUConfig
 from seqarena.mixers.mingru import MinGRU, MinGRUConfig
 from seqarena.models.any import algorithms_on, build_model
@@ -41,6 +42,14 @@ def test_what_runs_on_a_device_is_told_without_allocating_the_model() -> None:
     assert algorithms_on(config("bi_gru"), "cuda") == ("fused", "fused")
     assert algorithms_on(config("gru"), "cpu") == build_model(config("gru")).algorithms
     assert algorithms_on(config("mingru", algorithm="loop"), "cuda") == ("loop", "loop")
+
+
+def test_a_class_that_does_not_say_what_computes_it_is_refused() -> None:
+    class Silent(GRU):
+        operation_of = classmethod(Mixer.operation_of.__func__)  # pyright: ignore
+
+    with pytest.raises(UserError, match="set `operation`, or name its own forms"):
+        Silent(8, GRUConfig())
 
 
 def test_a_name_is_refused_when_the_mixer_is_built() -> None:

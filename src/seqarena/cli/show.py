@@ -2,14 +2,10 @@
 
 import json
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from seqarena.mixers.base import Mixer, MixerConfig
 
 
 def models(
@@ -126,43 +122,25 @@ def _serve(run: Path, port: int, open_page: bool) -> None:
 
 def check(
     mixer: Annotated[str, typer.Argument(help="my_file.py:MyMixer, or a name of the catalog.")],
+    *,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[
+        str, typer.Option(help="float64, float32, or bfloat16 (autocast, as it is trained).")
+    ] = "float64",
 ) -> None:
     """Run the whole contract suite on a mixer: causality, splitting, decoding, padding, gradients,
-    algorithms, state bytes, saving and costs."""
-    from seqarena.mixers.contract import CHECKS, ContractError, subject
+    algorithms, state bytes, saving and costs, by every algorithm that runs on the device."""
+    from seqarena.mixers.contract import run_checks
+    from seqarena.models.checking import mixers_to_check
 
     failed = 0
-    for name, mixer_class, config in _layers(mixer):
-        print(f"{name}: {mixer_class.__name__}")
-        under_test = subject(mixer_class, config)
+    for under_test in mixers_to_check(mixer, device=device, dtype=dtype):
+        print(f"{mixer}: {under_test.mixer_class.__name__} on {device} in {dtype}")
         print(f"  width {under_test.width}, algorithms {', '.join(under_test.algorithms())}")
-        for check_name, run_check in CHECKS.items():
-            start = time.perf_counter()
-            try:
-                run_check(under_test)
-                outcome = "ok"
-            except ContractError as error:
-                outcome = f"FAILED: {error}"
-                failed += 1
-            except Exception as error:  # the mixer's own: it is what is being checked
-                outcome = f"FAILED: {type(error).__name__}: {error}"
-                failed += 1
-            print(
-                f"  {check_name:<12} {outcome}  ({time.perf_counter() - start:.1f} s)", flush=True
-            )
+        for result in run_checks(under_test):
+            failed += result.failure is not None
+            outcome = "ok" if result.failure is None else f"FAILED: {result.failure}"
+            print(f"  {result.name:<12} {outcome}  ({result.seconds:.1f} s)", flush=True)
     if failed:
         print(f"{failed} check(s) failed", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _layers(mixer: str) -> "list[tuple[str, type[Mixer], MixerConfig]]":
-    """(name, class, configuration) of each different layer that the argument names."""
-    from seqarena.models.catalog import architecture
-    from seqarena.models.stack import load_mixer
-
-    if ":" in mixer:
-        mixer_class = load_mixer(mixer)
-        return [(mixer, mixer_class, mixer_class.Config())]
-    cycle = architecture(mixer).cycle
-    classes = [(load_mixer(place), options) for place, options in cycle]
-    return [(mixer, found, found.Config(**options)) for found, options in classes]

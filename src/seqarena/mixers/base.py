@@ -78,8 +78,16 @@ class Mixer(nn.Module, ABC):
 
     @classmethod
     def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
-        """The operation that computes a mixer of this configuration."""
-        return named_forms(cls.__name__, cls.algorithms) if cls.operation is None else cls.operation
+        """The operation that computes a mixer of this configuration. Raises UserError where the
+        class names none."""
+        if cls.operation is not None:
+            return cls.operation
+        if not cls.algorithms:
+            raise UserError(
+                f"{cls.__name__} does not say what computes it: set `operation`, or name its own "
+                'forms as `algorithms = ("loop",)`'
+            )
+        return named_forms(cls.__name__, cls.algorithms)
 
     @property
     def algorithm(self) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import state_tensors
 from seqarena.mixers.base import Mixer, MixerConfig
+from seqarena.ops.registry import DEVICES
 
 # The largest difference allowed, as a share of the largest number of a tensor (of one, where all
 # are smaller). float64 has 2.2e-16 of rounding per operation; 257 dependent steps with gates and
@@ -79,7 +80,9 @@ def subject(
     if dtype not in TOLERANCES:
         known = ", ".join(str(known).removeprefix("torch.") for known in TOLERANCES)
         raise UserError(f"the contract has no tolerance for {dtype}: use one of {known}")
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+    if device.partition(":")[0] not in DEVICES:
+        raise UserError(f"device {device!r}: use {' or '.join(DEVICES)}")
+    if device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"device {device!r}: PyTorch finds no GPU here: use cpu")
     config = config or mixer_class.Config()
     for width in (60, 20, 24, 32, 64):
