@@ -23,9 +23,9 @@ from seqarena.use.sample import Sampling
 logging.set_verbosity_error()  # that its Mamba runs without CUDA kernels is in the row's name
 
 RECURRENT = {
-    "lstm": ("seqarena.mixers.lstm:LSTM", nn.LSTM),
-    "gru": ("seqarena.mixers.gru:GRU", nn.GRU),
-    "rnn": ("seqarena.mixers.elman:Elman", nn.RNN),
+    "lstm": ("seqarena.mixers.recurrent.lstm:LSTM", nn.LSTM),
+    "gru": ("seqarena.mixers.recurrent.gru:GRU", nn.GRU),
+    "rnn": ("seqarena.mixers.recurrent.elman:Elman", nn.RNN),
 }
 
 
@@ -165,7 +165,7 @@ def mamba(dtype: str) -> Row:
     B, T, width, depth = 4, 256, 256, 2
     stack = StackConfig(
         width=width,
-        layers=(LayerConfig(mixer="seqarena.mixers.mamba:Mamba"),) * depth,
+        layers=(LayerConfig(mixer="seqarena.mixers.state_space.mamba:Mamba"),) * depth,
         channel_mixer="none",
         norm="rms",
     )

@@ -6,8 +6,8 @@ import torch
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.mixers.gru import GRU, GRUConfig
-from seqarena.mixers.mingru import MinGRU, MinGRUConfig
+from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
+from seqarena.mixers.recurrent.gru import GRU, GRUConfig
 from seqarena.models.any import algorithms_on, build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture

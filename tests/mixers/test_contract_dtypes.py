@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from seqarena.cli import app
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CheckResult, run_checks, subject
-from seqarena.mixers.mingru import MinGRU
+from seqarena.mixers.minimal.mingru import MinGRU
 from seqarena.models.catalog import CATALOG
 from seqarena.models.checking import mixers_to_check
 

@@ -9,7 +9,7 @@ import seqarena.ops.diagonal
 import seqarena.ops.minimal
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import subject
-from seqarena.mixers.mingru import MinGRU, MinGRUConfig
+from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
 from seqarena.models.catalog import CATALOG
 from seqarena.models.stack import layer_operation
 from seqarena.ops import measured

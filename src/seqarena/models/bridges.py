@@ -141,7 +141,8 @@ class RecurrentEncoderDecoder(EncoderDecoder):
 
 
 class LSTMLayer(nn.Module):
-    """One layer in one direction, its inputs of any width (mixers/lstm.py has the equations)."""
+    """One layer in one direction, its inputs of any width; mixers/recurrent/lstm.py has the
+    equations."""
 
     SERIAL_STEPS = 7  # a position: product, sum, sigmoid, multiply, sum, tanh, multiply
 
@@ -175,7 +176,7 @@ class LSTMLayer(nn.Module):
 
 class GRULayer(nn.Module):
     """One layer in one direction whose reset gate acts before the recurrent product, as the first
-    encoders had it (mixers/gru.py has the equations; there is no inner bias)."""
+    encoders had it (mixers/recurrent/gru.py has the equations; there is no inner bias)."""
 
     SERIAL_STEPS = 9  # a position: product, sum, sigmoid, multiply, product, sum, tanh, mixture
 

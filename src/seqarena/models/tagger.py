@@ -39,7 +39,7 @@ from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 _ALGORITHM = "fused"
 _LETTERS_A_WORD = 8  # for counting operations, as models/embedding.py does
-_LSTM_STEPS = 7  # see mixers/lstm.py
+_LSTM_STEPS = 7  # see mixers/recurrent/lstm.py
 _CHAIN_STEPS = 3  # a sum, a reduction, a sum
 
 
@@ -256,7 +256,8 @@ class LetterLSTM(nn.Module):
 
 
 def _weights(inputs: int, hidden: int) -> nn.ParameterList:
-    """Input, recurrent and bias weights as mixers/lstm.py draws them; the forget bias is one."""
+    """Input, recurrent and bias weights as mixers/recurrent/lstm.py draws them; the forget bias is
+    one."""
     bound = 1 / math.sqrt(hidden)
     shapes = ((4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,))
     weights = [nn.init.uniform_(torch.empty(shape), -bound, bound) for shape in shapes]

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Problem
-from seqarena.mixers.attention import KeyValueCache
+from seqarena.mixers.attention.attention import KeyValueCache
 from seqarena.mixers.base import Complexity
 from seqarena.models.bridges import AttentiveDecoder, Ordered
 from seqarena.models.transformer_layers import (

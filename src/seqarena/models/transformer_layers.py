@@ -10,7 +10,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.mixers.attention import KeyValueCache, Watched, extend_cache, filled, slot_values
+from seqarena.mixers.attention.attention import (
+    KeyValueCache,
+    Watched,
+    extend_cache,
+    filled,
+    slot_values,
+)
 from seqarena.models.channel_mixers import GatedMLP
 from seqarena.models.model import SystemOptions
 from seqarena.ops.attention import attention

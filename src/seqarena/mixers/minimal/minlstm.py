@@ -8,7 +8,7 @@ Feng, Tung, Ahmed, Bengio and Hajimirsadegh 2024, "Were RNNs All We Needed?", ar
 
 The two shares sum to one, so the state's scale does not drift with the length. They are computed
 as sigmoid(log i - log f) and its complement, which stays exact where both gates are nearly closed:
-this is minGRU's recurrence with another gate. What g is: mixers/minimal.py.
+this is minGRU's recurrence with another gate. What g is: mixers/minimal/cell.py.
 """
 
 from typing import ClassVar
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.minimal import MinimalConfig, MinimalMixer
+from seqarena.mixers.minimal.cell import MinimalConfig, MinimalMixer
 
 
 class MinLSTMConfig(MinimalConfig):

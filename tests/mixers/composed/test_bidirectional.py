@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.mixers.bidirectional import Bidirectional, BidirectionalConfig
+from seqarena.mixers.composed.bidirectional import Bidirectional, BidirectionalConfig
 from seqarena.mixers.contract import CHECKS, subject
 from seqarena.ops.recurrent.lstm import lstm
 

@@ -6,14 +6,14 @@ Feng, Tung, Ahmed, Bengio and Hajimirsadegh 2024, "Were RNNs All We Needed?", ar
     c_t = g(W_h x_t)                            candidate (the paper's h tilde)
     h_t = (1 - z_t) * h_{t-1} + z_t * c_t       hence a diagonal linear recurrence
 
-What g is and how the recurrence is computed: mixers/minimal.py.
+What g is and how the recurrence is computed: mixers/minimal/cell.py.
 """
 
 from typing import ClassVar
 
 from torch import Tensor
 
-from seqarena.mixers.minimal import MinimalConfig, MinimalMixer
+from seqarena.mixers.minimal.cell import MinimalConfig, MinimalMixer
 
 
 class MinGRUConfig(MinimalConfig):

@@ -20,7 +20,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention import (
+from seqarena.mixers.attention.attention import (
     HeadProjections,
     KeyValueCache,
     Watched,

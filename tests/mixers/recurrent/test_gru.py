@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.gru import GRU, GRUConfig
+from seqarena.mixers.recurrent.gru import GRU, GRUConfig
 from seqarena.ops.recurrent.gru import gru
 
 CONFIGS = {

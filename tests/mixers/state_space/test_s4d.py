@@ -8,7 +8,7 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.s4d import S4D, S4DConfig
+from seqarena.mixers.state_space.s4d import S4D, S4DConfig
 
 CONFIGS = {
     "default": S4DConfig(state_size=8),

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.linear_attention import LinearAttention, LinearAttentionConfig
+from seqarena.mixers.linear.linear_attention import LinearAttention, LinearAttentionConfig
 
 CONFIGS = {
     "chunks of 5": LinearAttentionConfig(chunk_size=5),

@@ -5,8 +5,9 @@ import torch
 from pydantic import ValidationError
 from torch.utils.flop_counter import FlopCounterMode
 
+from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.elman import Elman, ElmanConfig
+from seqarena.mixers.recurrent.elman import Elman, ElmanConfig
 
 CONFIGS = {
     "tanh": ElmanConfig(),
@@ -80,6 +81,8 @@ def test_flops_equal_the_counted_products():
 
 
 def test_unknown_choices_are_refused():
-    for wrong in ({"nonlinearity": "gelu"}, {"algorithm": "scan"}, {"heads": 2}):
+    for wrong in ({"nonlinearity": "gelu"}, {"heads": 2}):
         with pytest.raises(ValidationError):
             ElmanConfig(**wrong)
+    with pytest.raises(UserError, match="unknown algorithm of elman 'scan'"):
+        Elman(8, ElmanConfig(algorithm="scan"))

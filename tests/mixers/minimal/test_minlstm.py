@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.minlstm import MinLSTM, MinLSTMConfig
+from seqarena.mixers.minimal.minlstm import MinLSTM, MinLSTMConfig
 
 CONFIGS = {
     "default": MinLSTMConfig(),

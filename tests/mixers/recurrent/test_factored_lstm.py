@@ -6,8 +6,8 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.factored_lstm import FactoredLSTM, FactoredLSTMConfig
-from seqarena.mixers.lstm import LSTM, LSTMConfig
+from seqarena.mixers.recurrent.factored_lstm import FactoredLSTM, FactoredLSTMConfig
+from seqarena.mixers.recurrent.lstm import LSTM, LSTMConfig
 
 CONFIGS = {
     "factored": FactoredLSTMConfig(),

@@ -4,9 +4,10 @@
     factored   T = T_2 T_1,  T_1 is r x 2 D,  T_2 is 4 D x r            a product of low rank r
     grouped    T is made of k blocks: group j of the gates sees group j of x and of h alone
 
-The cell is that of `mixers/lstm.py`, and so is the operation: T is put together once a call and
-handed to the same kernels, which is faster here than two thin products at every step, and the
-same function. `flops` counts the arithmetic that the definition needs, not what the kernel does.
+The cell is that of `mixers/recurrent/lstm.py`, and so is the operation: T is put together once a
+call and handed to the same kernels, which is faster here than two thin products at every step, and
+the same function. `flops` counts the arithmetic that the definition needs, not what the kernel
+does.
 
 Letters: D the width, in and out; R the rank; K groups; F = 4 D the rows of i, f, g and o.
 """
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, MixerConfig
-from seqarena.mixers.lstm import ELEMENTWISE_FLOPS, LSTMCell
+from seqarena.mixers.recurrent.lstm import ELEMENTWISE_FLOPS, LSTMCell
 
 
 class FactoredLSTMConfig(MixerConfig):

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.mingru import MinGRU, MinGRUConfig
+from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
 
 CONFIGS = {
     "default": MinGRUConfig(),

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.feed_forward import FeedForward, FeedForwardConfig
+from seqarena.mixers.convolution.feed_forward import FeedForward, FeedForwardConfig
 
 CONFIGS = {
     "window 3": FeedForwardConfig(window=3),

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.sparse_attention import SparseAttention, SparseAttentionConfig
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.sparse_attention import SparseAttention, SparseAttentionConfig
 
 CONFIGS = {
     "stride 4": SparseAttentionConfig(stride=4),

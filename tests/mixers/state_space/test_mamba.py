@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.mamba import Mamba, MambaConfig
+from seqarena.mixers.state_space.mamba import Mamba, MambaConfig
 
 CONFIGS = {
     "default": MambaConfig(state_size=4),

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.mixers.attention import HeadProjections
+from seqarena.mixers.attention.attention import HeadProjections
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops.linear_attention import linear_attention, positive_features
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.mixers.elman import Elman
-from seqarena.mixers.gru import GRU
-from seqarena.mixers.lstm import LSTM
+from seqarena.mixers.recurrent.elman import Elman
+from seqarena.mixers.recurrent.gru import GRU
+from seqarena.mixers.recurrent.lstm import LSTM
 from seqarena.ops.padding import reverse
 from seqarena.ops.registry import Operation
 

@@ -10,9 +10,9 @@ from transformers.models.longformer.modeling_longformer import (
 )
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.sliding_window import SlidingWindow, SlidingWindowConfig
 
 CONFIGS = {
     "window 9": SlidingWindowConfig(window=9),

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.lstm import LSTM, LSTMConfig
+from seqarena.mixers.recurrent.lstm import LSTM, LSTMConfig
 
 CONFIGS = {
     "default": LSTMConfig(),

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.conv import Conv, ConvConfig
+from seqarena.mixers.convolution.conv import Conv, ConvConfig
 
 CONFIGS = {
     "gated": ConvConfig(),

@@ -15,7 +15,7 @@ from transformers.models.llama.modeling_llama import (
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import measured_state_bytes
-from seqarena.mixers.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.mixers.contract import CHECKS, subject
 
 CONFIGS = {
