@@ -19,10 +19,10 @@ from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.models.channel_mixers import INITIAL_STD
-from seqarena.models.embedding import FeatureEmbedding, Positions, TokenEmbedding
 from seqarena.models.model import Model, StatefulModel
-from seqarena.models.stack import Stack, StackConfig
+from seqarena.models.stacks.channel_mixers import INITIAL_STD
+from seqarena.models.stacks.embedding import FeatureEmbedding, Positions, TokenEmbedding
+from seqarena.models.stacks.stack import Stack, StackConfig
 
 
 class ModelConfig(Config):

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.models.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
+from seqarena.models.memory.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
 
 SATURATION_LIMIT = 0.9
 _BIAS_R, _BIAS_C, _BIAS_U = 0.5, 0.0, 0.7  # where the published code starts

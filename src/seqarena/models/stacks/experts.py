@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.models.channel_mixers import MLP
+from seqarena.models.stacks.channel_mixers import MLP
 
 BALANCE = 0.1  # weight of each of the two losses, as in the paper's language models
 

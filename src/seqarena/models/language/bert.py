@@ -6,7 +6,7 @@
     other tokens                   W x                                       tagging
     one label                      W tanh(W_p x_1)                           the first position
 
-Layers are the stack's own (models/stack.py) with attention that sees everything. Weights go to and
+Layers are the stack's own (models/stacks/stack.py) with attention that sees everything. Weights go to and
 from the layout of the authors' later releases in `huggingface.py`.
 """
 
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
-from seqarena.models.channel_mixers import INITIAL_STD
 from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
-from seqarena.models.stack import LayerConfig, Stack, StackConfig
+from seqarena.models.stacks.channel_mixers import INITIAL_STD
+from seqarena.models.stacks.stack import LayerConfig, Stack, StackConfig
 from seqarena.ops.padding import real_positions
 
 EPSILON = 1e-12

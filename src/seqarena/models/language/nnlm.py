@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
-from seqarena.models.causal_system import CausalSystem, PastState, layer_pasts
+from seqarena.models.language.causal_system import CausalSystem, PastState, layer_pasts
 from seqarena.models.model import SystemOptions
 from seqarena.ops.history import extend, windows
 

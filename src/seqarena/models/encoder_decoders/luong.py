@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from seqarena.core.batch import Problem
 from seqarena.mixers.base import Complexity
-from seqarena.models.bridges import (
+from seqarena.models.encoder_decoders.bridges import (
     AttentiveDecoder,
     LSTMLayer,
     Memory,

@@ -10,7 +10,7 @@ they are longer. Published: D = 300 (word vectors), M = 100; here M is D / 3 unl
 
 As in the author's code, words have zeros around them: a window may reach over either end of the
 sentence, as long as it holds one of its words, so that a sentence shorter than a filter has windows
-too. Of two sentences, each is encoded by itself: see models/sentences.py.
+too. Of two sentences, each is encoded by itself: see models/sentences/sentence_input.py.
 
     N  sentences     T  positions     D  width (word vectors)     M  maps of one filter size
     K  filter size   E = M times the number of filter sizes
@@ -27,7 +27,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity
 from seqarena.models.model import System, SystemOptions
-from seqarena.models.sentences import SentenceInput
+from seqarena.models.sentences.sentence_input import SentenceInput
 
 
 class TextCNNOptions(SystemOptions):

@@ -17,8 +17,8 @@ from seqarena.mixers.attention.attention import (
     filled,
     slot_values,
 )
-from seqarena.models.channel_mixers import GatedMLP
 from seqarena.models.model import SystemOptions
+from seqarena.models.stacks.channel_mixers import GatedMLP
 from seqarena.ops.attention import attention
 from seqarena.ops.attention.shared import attention_weights
 from seqarena.ops.positions import rotate, rotation

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.models.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
+from seqarena.models.memory.active_memory import ActiveMemory, ActiveMemoryOptions, dropped
 
 GATE_BIAS = 1.0  # gates begin nearly open: most of the memory is kept
 GAIN = 1.44  # of the orthogonal initialisation, as in the published code

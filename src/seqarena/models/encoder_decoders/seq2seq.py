@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Problem
 from seqarena.mixers.base import Complexity
-from seqarena.models.bridges import (
+from seqarena.models.encoder_decoders.bridges import (
     GRULayer,
     LSTMLayer,
     Ordered,

@@ -30,8 +30,8 @@ from torch import Tensor, nn
 from seqarena.core.batch import Problem
 from seqarena.mixers.attention.attention import KeyValueCache
 from seqarena.mixers.base import Complexity
-from seqarena.models.bridges import AttentiveDecoder, Ordered
-from seqarena.models.transformer_layers import (
+from seqarena.models.encoder_decoders.bridges import AttentiveDecoder, Ordered
+from seqarena.models.encoder_decoders.transformer_layers import (
     DecoderLayer,
     EncoderLayer,
     TransformerOptions,

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.models.channel_mixers import MLP, Activation, GatedMLP
-from seqarena.models.experts import Experts
+from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
+from seqarena.models.stacks.experts import Experts
 from seqarena.ops.registry import Operation
 
 

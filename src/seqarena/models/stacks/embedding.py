@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.models.channel_mixers import INITIAL_STD
+from seqarena.models.stacks.channel_mixers import INITIAL_STD
 from seqarena.ops.padding import real_positions
 from seqarena.ops.positions import sinusoidal_positions
 

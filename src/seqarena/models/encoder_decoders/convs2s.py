@@ -31,7 +31,7 @@ from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import Watched
 from seqarena.mixers.base import Complexity
-from seqarena.models.causal_system import real_positions
+from seqarena.models.language.causal_system import real_positions
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.history import extend, over_real_positions, windows
 from seqarena.ops.padding import left_align

@@ -32,10 +32,10 @@ from torch.nn import functional as F
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
-from seqarena.models.active_memory import dropped
-from seqarena.models.bridges import EncoderDecoder, Ordered
+from seqarena.models.encoder_decoders.bridges import EncoderDecoder, Ordered
+from seqarena.models.memory.active_memory import dropped
+from seqarena.models.memory.neural_gpu import GAIN, GATE_BIAS, around
 from seqarena.models.model import SystemOptions
-from seqarena.models.neural_gpu import GAIN, GATE_BIAS, around
 
 
 class ExtendedNeuralGPUOptions(SystemOptions):

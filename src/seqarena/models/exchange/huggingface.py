@@ -19,10 +19,10 @@ from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import Attention
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.bert import EPSILON, Bert
-from seqarena.models.language_model import LanguageModel, ModelConfig
+from seqarena.models.language.bert import EPSILON, Bert
 from seqarena.models.model import SystemConfig
-from seqarena.models.stack import LayerConfig, StackConfig
+from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
+from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
 
 class Place(NamedTuple):
@@ -284,7 +284,7 @@ def _read_bert(theirs: dict[str, Any]) -> AnyConfig:
         "hidden_width": theirs["intermediate_size"],
         "num_segments": theirs["type_vocab_size"],
     }
-    system = "seqarena.models.bert:Bert"
+    system = "seqarena.models.language.bert:Bert"
     return SystemConfig(
         system=system, problem=problem, width=theirs["hidden_size"], options=options
     )

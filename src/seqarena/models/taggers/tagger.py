@@ -32,15 +32,15 @@ from seqarena.core.batch import IGNORE, Batch, Form, Problem
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity
-from seqarena.models.embedding import Spelling
 from seqarena.models.model import System, SystemOptions
+from seqarena.models.stacks.embedding import Spelling
 from seqarena.ops import recurrent
 from seqarena.ops.crf import CRFWeights, log_partition, max_marginals, sentence_score
 from seqarena.ops.padding import Aligned, left_align, restore, reverse
 from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 _ALGORITHM = "fused"
-_LETTERS_A_WORD = 8  # for counting operations, as models/embedding.py does
+_LETTERS_A_WORD = 8  # for counting operations, as models/stacks/embedding.py does
 _LSTM_STEPS = 7  # see mixers/recurrent/lstm.py
 _CHAIN_STEPS = 3  # a sum, a reduction, a sum
 

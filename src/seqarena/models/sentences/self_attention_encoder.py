@@ -10,7 +10,7 @@ structured self-attentive sentence embedding", ICLR).
 Published for sentiment: word vectors of 100, D = 300, attention width 350, R = 30 rows, 3000 hidden
 units, dropout 0.5, penalty 1. Here word vectors are as wide as D, and the defaults are smaller.
 Of two sentences, each is encoded by itself and the penalty is their mean; they are compared as in
-models/sentences.py (the paper has a product of two maps of theirs in that place).
+models/sentences/sentence_input.py (the paper has a product of two maps of theirs in that place).
 
     N  sentences     T  positions     D  width: word vectors and each direction's state
     R  rows          E = 2 D R, the encoded sentence
@@ -27,7 +27,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.recurrent.lstm import LSTM, LSTMConfig
 from seqarena.models.model import System, SystemOptions
-from seqarena.models.sentences import SentenceInput, Sentences
+from seqarena.models.sentences.sentence_input import SentenceInput, Sentences
 from seqarena.models.watching import Look
 from seqarena.ops.padding import reverse
 

@@ -26,7 +26,12 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
-from seqarena.models.causal_system import CausalSystem, PastState, layer_pasts, real_positions
+from seqarena.models.language.causal_system import (
+    CausalSystem,
+    PastState,
+    layer_pasts,
+    real_positions,
+)
 from seqarena.models.model import SystemOptions
 from seqarena.ops.history import extend, over_real_positions, windows
 from seqarena.ops.padding import left_align
