@@ -9,19 +9,20 @@ import seqarena
 
 SOURCE = Path(seqarena.__file__).parent
 EVERYTHING = {
-    *("core", "data", "tasks", "ops", "mixers", "models"),
+    *("core", "jobs", "data", "tasks", "ops", "mixers", "models"),
     *("train", "measure", "arena", "report", "use"),
 }
 MAY_IMPORT = {
     "core": set(),
+    "jobs": {"core"},
     "data": {"core"},
     "ops": {"core"},
     "tasks": {"data", "core"},
     "mixers": {"ops", "core"},
     "models": {"mixers", "ops", "core"},
     "train": {"models", "tasks", "core"},
-    "measure": {"train", "models", "tasks", "core"},
-    "arena": {"measure", "train", "models", "tasks", "core"},
+    "measure": {"jobs", "train", "models", "tasks", "core"},
+    "arena": {"jobs", "measure", "train", "models", "tasks", "core"},
     "report": {"core"},
     "use": {"models", "train", "data", "tasks", "core"},
     "cli": EVERYTHING,

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from seqarena.arena.folder import RunFolder, append_line
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
-from seqarena.core.config import digest
 from seqarena.core.records import MeasureRecord
 from seqarena.core.runtime import available_cores
+from seqarena.jobs.files import append_lines
+from seqarena.jobs.job import job_key
 from seqarena.measure.costs import measure_costs
 
 
@@ -38,10 +39,21 @@ def measure_missing(
             record.model_copy(update={"context": {**record.context, "key": key}})
             for record in found
         ]
-        for record in records:
-            append_line(folder.measures_path, record.model_dump_json())
+        append_lines(folder.measures_path, [record.model_dump_json() for record in records])
         yield entry, records
 
 
 def _key(plan: Plan, entry: Entry) -> str:
-    return digest([entry.model_dump(mode="json"), plan.batch_size, plan.dtype, plan.code])
+    """What a cost depends on: model, batch, sources, and the machine, because costs are timings."""
+    arguments = {
+        "model": entry.model.model_dump(mode="json"),
+        "batch_size": plan.batch_size,
+        "dtype": plan.dtype,
+        "device": plan.device,
+    }
+    return job_key(
+        "seqarena.measure.costs:measure_costs",
+        arguments,
+        model_places(entry.model),
+        timing_threads=available_cores(),
+    )

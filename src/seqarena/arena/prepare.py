@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 
-from seqarena.arena.folder import RunFolder, write_atomically
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.jobs.files import write_atomically
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
 from seqarena.models.build import model_config
@@ -77,7 +78,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
         if wish.start_from is not None
         else (None, None)
     )
-    entries, excluded = _enter(wish, task, architectures, fixed)
+    entries, excluded = _enter(wish, task, task_config, architectures, fixed)
     facts = task.describe()
     fields: dict[str, Any] = {
         "command": wish.command,
@@ -132,7 +133,11 @@ def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
 
 
 def _enter(
-    wish: Wish, task: Task, architectures: list[Architecture], fixed: AnyConfig | None
+    wish: Wish,
+    task: Task,
+    task_config: TaskConfig,
+    architectures: list[Architecture],
+    fixed: AnyConfig | None,
 ) -> tuple[tuple[Entry, ...], dict[str, str]]:
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
@@ -147,7 +152,12 @@ def _enter(
         config = _with_dropout(config, wish.dropout)
         _check_affordable(wish, config, task)
         entries.append(
-            Entry(architecture=row.name, model=config, parameters=count_parameters(config))
+            Entry(
+                architecture=row.name,
+                model=config,
+                parameters=count_parameters(config),
+                code=trial_code(config, task_config),
+            )
         )
     names = [entry.architecture for entry in entries]
     if len(set(names)) < len(names):
@@ -182,7 +192,7 @@ def _default_name(task: Task, fields: dict[str, Any], facts: dict[str, Any]) -> 
         key: value.model_dump(mode="json") if isinstance(value, Config) else value
         for key, value in fields.items()
         if key in ("task_digest", "params", "budget", "batch_size", "optimizer",
-                   "label_smoothing", "code", "dtype", "device", "threads", "evaluations")
+                   "label_smoothing", "dtype", "evaluations")
     }  # fmt: skip
     stem = Path(str(facts.get("name", task.name))).stem.lower()
     words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")

@@ -5,7 +5,7 @@ import json
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
-from seqarena.arena.run import Standing, reuse
+from seqarena.arena.run import RunState, reuse
 from seqarena.core.records import (
     EvaluationRecord,
     MeasureRecord,
@@ -25,10 +25,10 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
     """The run as it stands, ranked when at least one trial is finished."""
     plan = folder.load_plan()
     task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
-    standing = Standing(plan, folder, task["lower_is_better"])
-    for _ in reuse(standing):
+    state = RunState(plan, folder, task["lower_is_better"])
+    for _ in reuse(state):
         pass
-    trials = tuple(summarise(folder, role, trial) for role, trial in standing.trials.values())
+    trials = tuple(summarise(folder, role, trial) for role, trial in state.trials.values())
     measures = gather(plan, folder.measures())
     excluded = {**plan.excluded, **(failures or {})}
     ranking = None  # while nothing is finished; the page says so
@@ -48,7 +48,7 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
         plan=plan.model_dump(mode="json"),
-        provenance=_first_provenance(folder, standing),
+        provenance=_first_provenance(folder, state),
         ranking=ranking,
         trials=trials,
         measures=measures,
@@ -109,8 +109,8 @@ def gather(plan: Plan, records: list[MeasureRecord]) -> tuple[Measures, ...]:
     )
 
 
-def _first_provenance(folder: RunFolder, standing: Standing) -> Provenance | None:
-    for _, trial in standing.trials.values():
+def _first_provenance(folder: RunFolder, state: RunState) -> Provenance | None:
+    for _, trial in state.trials.values():
         for record in read_records(folder.trial_path(trial) / "records.jsonl"):
             if isinstance(record, Provenance):
                 return record

@@ -160,9 +160,9 @@ def run_comparison(
     """Plans, trains, measures, ranks, prints and writes the report."""
     from rich.console import Console
 
-    from seqarena.arena.live import LiveTable
+    from seqarena.arena.live import comparison_display
     from seqarena.arena.prepare import prepare, write_facts
-    from seqarena.arena.run import Standing, run
+    from seqarena.arena.run import RunState, run
 
     console = Console()
     with console.status("reading the data and solving the sizes"):
@@ -171,17 +171,17 @@ def run_comparison(
     with folder.lock():
         write_facts(prepared, rows)
         announce(console, prepared)
-        standing = Standing(plan, folder, prepared.task.lower_is_better)
-        with LiveTable(console, standing, prepared.task.metric) as live:
-            with closing(run(standing, prepared.jobs)) as happenings:
-                for happening in happenings:
-                    live.show(happening)
-            reused = live.reused
-        if reused:
-            console.print(f"{reused} finished trial(s) of earlier calls were used again")
+        task = prepared.task
+        state = RunState(plan, folder, task.lower_is_better)
+        display = comparison_display(console, state, task.metric, prepared.jobs)
+        with display, closing(run(state, prepared.jobs, task=task)) as events:
+            for event in events:
+                display.show(event)
+        if display.reused:
+            console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
         if measure:
             _measure(console, prepared)
-        finish(console, prepared, standing.failures)
+        finish(console, prepared, state.failures)
     return prepared
 
 
@@ -232,9 +232,9 @@ def _measure(console: "Console", prepared: "Prepared") -> None:
 
 def finish(console: "Console", prepared: "Prepared", failures: dict[str, str]) -> None:
     """Ranks, prints the table, writes the database and the page."""
-    from seqarena.arena.folder import write_atomically
     from seqarena.arena.store import write_database
     from seqarena.arena.view import read_run
+    from seqarena.jobs.files import write_atomically
     from seqarena.report.html import render_html
     from seqarena.report.tables import ranking_table
 

@@ -1,11 +1,10 @@
 """`seqarena measure ...`: speed, memory, gradients, recall, length, reach, maps, utilisation."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from seqarena.cli import compare, options
-from seqarena.cli.measure_calls import Call
 from seqarena.cli.measure_common import (
     Common,
     call_arguments,
@@ -16,9 +15,6 @@ from seqarena.cli.measure_common import (
     with_common,
 )
 from seqarena.core.errors import UserError
-
-if TYPE_CHECKING:
-    from seqarena.core.measurement import Map
 
 HELP = (
     "Measure one property of any architecture, as it begins or trained: curves with intervals.\n\n"
@@ -285,25 +281,18 @@ def maps(
     """
     if common.algorithms is not None:
         raise UserError("an algorithm changes no map: leave out --algorithms")
+    from seqarena.measure.calls import Call
+
     arguments = {**common.sizes, "text": text, **options_of(common)}
     functions = ("seqarena.measure.maps:attention_maps", "seqarena.measure.maps:influence_maps")
     if steps is not None:
         if common.run is not None:
             raise UserError("--run has trained its models: leave out --steps")
         arguments["steps"] = steps
-        functions = ("seqarena.cli.measure:maps_of_training",)
+        functions = ("seqarena.measure.maps:maps_of_training",)
     found = targets_of(common, "attention,lstm")
     calls = [Call(name, t, call_arguments(t, arguments)) for name in functions for t in found]
     finish(common, calls)
-
-
-def maps_of_training(
-    architecture: str, *, text: str, steps: int, width: int = 64, depth: int = 2
-) -> "list[Map]":
-    """The maps of one architecture before and after a short training on text."""
-    from seqarena.measure.maps import language_maps
-
-    return language_maps([architecture], steps=steps, text=text, width=width, depth=depth)
 
 
 VERBS = (speed, memory, utilisation, gradient, reach, recall, length, maps)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from seqarena.cli import compare, options
-from seqarena.cli.measure_calls import Call, Findings, Target, perform, targets
 from seqarena.core.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from seqarena.core.measurement import Measurement
+    from seqarena.measure.calls import Call, Findings, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,8 @@ def with_common(verb: Callable[..., None]) -> Callable[..., None]:
 
 def run(common: Common, function: str, default: str, arguments: dict[str, Any]) -> None:
     """One call for each target and algorithm."""
+    from seqarena.measure.calls import Call
+
     sizes = common.sizes
     calls, refused = [], {}
     for target in targets_of(common, default):
@@ -126,12 +128,14 @@ def run(common: Common, function: str, default: str, arguments: dict[str, Any]) 
     finish(common, calls, refused)
 
 
-def targets_of(common: Common, default: str) -> list[Target]:
+def targets_of(common: Common, default: str) -> "list[Target]":
     """What is measured; the default names stand where nothing is named."""
+    from seqarena.cli.measure_calls import targets
+
     return targets(common.models, common.mixer or [], common.run, common.model, default)
 
 
-def call_arguments(target: Target, arguments: dict[str, Any]) -> dict[str, Any]:
+def call_arguments(target: "Target", arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with the checkpoint of a target that is trained."""
     if target.checkpoint is None:
         return arguments
@@ -149,7 +153,7 @@ def options_of(common: Common, algorithm: str | None = None) -> dict[str, Any]:
     return {"options": chosen, "variant": " ".join(str(word) for word in words)}
 
 
-def _variants(common: Common, target: Target) -> list[dict[str, Any]]:
+def _variants(common: Common, target: "Target") -> list[dict[str, Any]]:
     """The options of each algorithm that was asked for; where all are and the target offers no
     choice, those of its own way alone. Raises UserError where it has none of those named."""
     if common.algorithms is None:
@@ -166,12 +170,13 @@ def _variants(common: Common, target: Target) -> list[dict[str, Any]]:
     return chosen
 
 
-def finish(common: Common, calls: Sequence[Call], refused: dict[str, str] | None = None) -> None:
+def finish(common: Common, calls: "Sequence[Call]", refused: dict[str, str] | None = None) -> None:
     """Makes the calls; prints the tables, or the records; writes the page. `refused` says of
     targets why nothing is called for them."""
     from rich.console import Console
 
     from seqarena.arena.folder import RunFolder
+    from seqarena.measure.calls import perform
     from seqarena.measure.speed import limited_threads
     from seqarena.report.measure_tables import measurement_tables
 
@@ -195,7 +200,7 @@ def finish(common: Common, calls: Sequence[Call], refused: dict[str, str] | None
     print(f"report: {page}")
 
 
-def _say(findings: Findings, console: "Console") -> None:
+def _say(findings: "Findings", console: "Console") -> None:
     """What was reused, and what is missing from what was found."""
     for gap in gaps(findings.measurements):
         console.print(f"not measured: {gap}", highlight=False, soft_wrap=True)
@@ -226,8 +231,9 @@ def gaps(measurements: "Sequence[Measurement]") -> list[str]:
 
 def write_page(folder: Path) -> Path:
     """Draws the page of a folder with measurements: of a run, its own with them in it."""
-    from seqarena.arena.folder import RunFolder, write_atomically
+    from seqarena.arena.folder import RunFolder
     from seqarena.cli.pages import page_of
+    from seqarena.jobs.files import write_atomically
 
     place = RunFolder(folder).report_path
     write_atomically(place, page_of(folder))

@@ -90,9 +90,10 @@ def report(
     """
     from rich.console import Console
 
-    from seqarena.arena.folder import RunFolder, write_atomically
+    from seqarena.arena.folder import RunFolder
     from seqarena.arena.view import read_run
     from seqarena.cli.pages import kind_of, page_of
+    from seqarena.jobs.files import write_atomically
     from seqarena.report.tables import ranking_table
 
     folder = RunFolder(run)

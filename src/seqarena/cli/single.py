@@ -1,6 +1,5 @@
 """`seqarena train`, `evaluate`, `predict` and `generate`: one architecture at a time."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -138,40 +137,25 @@ def train(
 def run_single(wish: "Wish", config: "TaskConfig", row: "Architecture") -> "Prepared":
     """Trains one model in this process, with a progress bar; prints and draws as `compare` does."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    from seqarena.arena.plan import search_trials
+    from seqarena.arena.live import comparison_display
     from seqarena.arena.prepare import prepare, write_facts
-    from seqarena.arena.trial import Stopped, TrialProgress, run_trial
+    from seqarena.arena.run import RunState, run
+    from seqarena.jobs.inline import Inline
 
     console = Console()
     prepared = prepare(wish, config, [row])
     with prepared.folder.lock():
         write_facts(prepared, [row])
         compare.announce(console, prepared)
-        (trial,) = search_trials(prepared.plan, prepared.plan.entries[0])
-        interrupted: list[int] = []
-        before = signal.signal(signal.SIGINT, lambda number, _: interrupted.append(number))
-        try:
-            with Progress(console=console, transient=True) as bar:
-                line = bar.add_task("training", total=1.0)
-
-                tenths = 0
-
-                def watch(progress: TrialProgress) -> bool:
-                    nonlocal tenths
-                    words = f"loss {progress.loss_nats:.3f}  {progress.tokens_per_second:,.0f}/s"
-                    bar.update(line, completed=progress.share, description=words)
-                    if not console.is_terminal and int(progress.share * 10) > tenths:
-                        tenths = int(progress.share * 10)
-                        console.print(f"{progress.share:4.0%}  {words}", highlight=False)
-                    return not interrupted
-
-                run_trial(trial, prepared.folder.trial_path(trial), watch=watch)
-        except Stopped:
-            raise KeyboardInterrupt from None
-        finally:
-            signal.signal(signal.SIGINT, before)
+        task = prepared.task
+        state = RunState(prepared.plan, prepared.folder, task.lower_is_better)
+        display = comparison_display(console, state, task.metric, 1)
+        with display:
+            for event in run(state, 1, task=task, executor=Inline(display.show)):
+                display.show(event)
+        for why in state.failures.values():
+            raise UserError(why)
         compare.finish(console, prepared, {})
     return prepared
 

@@ -14,6 +14,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 
+NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
+
 
 class Provenance(Config):
     """Where and how a trial ran."""

@@ -129,6 +129,13 @@ def language_maps(
     return found
 
 
+def maps_of_training(
+    architecture: str, *, text: str, steps: int, width: int = 64, depth: int = 2
+) -> list[Map]:
+    """`language_maps` of one architecture."""
+    return language_maps([architecture], steps=steps, text=text, width=width, depth=depth)
+
+
 def has_attention(model: Model) -> bool:
     """Whether `attention_of` has something to show."""
     return hasattr(model, "attention") or any(hasattr(m, "watcher") for m in model.modules())
