@@ -121,7 +121,7 @@ def _read(file: Path, mtime_ns: int, size: int) -> Source:
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{file} is not Python: {error}") from error
     own = file.is_relative_to(_HOME)
-    meaning = "\n".join(_written(tree)).encode() if own else content
+    meaning = canonical(tree).encode() if own else content
     strings = frozenset(
         node.value
         for node in ast.walk(tree)
@@ -152,8 +152,13 @@ def _imports(node: ast.AST) -> Iterator[str]:
         yield from _imports(child)
 
 
+def canonical(tree: ast.Module) -> str:
+    """The syntax tree as text, without positions, comments and docstrings, and equal in every
+    version of Python (`ast.dump` writes empty fields in some)."""
+    return "\n".join(_written(tree))
+
+
 def _written(node: ast.AST) -> Iterator[str]:
-    """The tree as lines without positions. `ast.dump` writes empty fields in some versions."""
     yield f"({type(node).__name__}"
     for name, value in ast.iter_fields(node):
         if name in _NOT_MEANT or value is None or value == []:
@@ -161,20 +166,19 @@ def _written(node: ast.AST) -> Iterator[str]:
         yield name
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, ast.AST):
-                if not _is_bare_string(item):
+                if not _says_nothing(item, node):
                     yield from _written(item)
             else:
                 yield ascii(item)
     yield ")"
 
 
-def _is_bare_string(node: ast.AST) -> bool:
-    """Whether a statement is a docstring, or any string that stands by itself."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+def _says_nothing(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a node is a docstring, or another string that is a statement; or an empty piece of a
+    formatted string, which Python 3.12 adds."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return isinstance(parent, ast.JoinedStr) and isinstance(node, ast.Constant) and not node.value
 
 
 def _is_mark(statement: ast.stmt) -> bool:
