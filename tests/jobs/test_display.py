@@ -60,7 +60,7 @@ def test_a_terminal_shows_groups_with_their_summary() -> None:
         terminal=True, total=4, groups=["gru", "lstm"], summary=lambda group: f"best of {group}",
         noun="trials",
     )  # fmt: skip
-    for words in ("best of gru", "best of lstm", "1/4 trials", "lstm 1  25%  loss 2.5"):
+    for words in ("best of gru", "best of lstm", "1/4 trials", "1   25%  loss 2.5"):
         assert words in said
 
 

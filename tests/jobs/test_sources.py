@@ -9,7 +9,7 @@ import pytest
 from seqarena.arena.plan import model_places
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
-from seqarena.jobs.job import job_key
+from seqarena.jobs.job import Timing, job_key
 from seqarena.jobs.sources import canonical, closure, module_of, places_in, source_digest
 from seqarena.measure.calls import measuring_key
 from seqarena.measure.subject import problem_for
@@ -74,6 +74,10 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
     assert room(found, "tasks") == {
         "tasks.base", "tasks.configs", "tasks.language", "tasks.prepared",
     }  # fmt: skip
+    assert room(found, "data") == {
+        *("data.arrays", "data.batches", "data.corpora", "data.sources", "data.splits"),
+        *("data.streams", "data.tokenizers"),
+    }
     assert room(found, "models") == {
         *("models.any", "models.channel_mixers", "models.embedding", "models.experts"),
         *("models.language_model", "models.model", "models.search", "models.stack"),
@@ -116,11 +120,11 @@ def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(
 ) -> None:
     def keys() -> list[str]:
         place = "seqarena.measure.scaling:speed"
-        return [job_key(place, {}), job_key(place, {}, timing_threads=1)]
+        return [job_key(place, {}), job_key(place, {}, timing=Timing(1))]
 
     plain, timed = keys()
-    assert job_key("seqarena.measure.scaling:speed", {}, timing_threads=2) not in (plain, timed)
-    monkeypatch.setattr("seqarena.core.runtime.processor_name", lambda: "another processor")
+    assert job_key("seqarena.measure.scaling:speed", {}, timing=Timing(2)) not in (plain, timed)
+    monkeypatch.setattr("seqarena.core.runtime.processor_name", lambda device: f"another {device}")
     other_plain, other_timed = keys()
     assert plain == other_plain
     assert timed != other_timed

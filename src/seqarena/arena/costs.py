@@ -8,7 +8,7 @@ from seqarena.core.batch import Problem
 from seqarena.core.records import MeasureRecord
 from seqarena.core.runtime import available_cores
 from seqarena.jobs.files import append_lines
-from seqarena.jobs.job import job_key
+from seqarena.jobs.job import Timing, job_key
 from seqarena.measure.costs import measure_costs
 
 
@@ -55,5 +55,5 @@ def _key(plan: Plan, entry: Entry) -> str:
         "seqarena.measure.costs:measure_costs",
         arguments,
         model_places(entry.model),
-        timing_threads=available_cores(),
+        timing=Timing(available_cores(), plan.device),
     )

@@ -139,9 +139,9 @@ class Display:
             table.add_column()
         by_group: dict[str, list[str]] = {}
         for job, progress in self.running.values():
-            words = f"{job.label} {_share(progress):4.0%}  {progress.words}" if progress else (
-                job.label
-            )  # fmt: skip
+            words = job.label.removeprefix(job.group).strip()
+            if progress is not None:
+                words += f"  {progress.share:4.0%}  {progress.words}"
             by_group.setdefault(job.group, []).append(words)
         shown = self.groups if len(self.groups) <= _ROWS else by_group
         for group in shown:

@@ -82,24 +82,30 @@ class Event(NamedTuple):
     seconds: float = 0.0  # that a finished or failed job took
 
 
+class Timing(NamedTuple):
+    """Where seconds are measured."""
+
+    threads: int
+    device: str = "cpu"
+
+
 def job_key(
     function: str,
     arguments: dict[str, Any],
     places: Iterable[str] = (),
     *,
     facts: Any = None,
-    timing_threads: int | None = None,
+    timing: Timing | None = None,
 ) -> str:
     """The key of a call. `places` name the modules that the arguments stand for; `facts` are other
-    JSON values that the result depends on. A timing, with the threads that it uses, depends on this
-    machine as well."""
+    JSON values that the result depends on. A timing depends on this machine as well."""
     plain = json.loads(json.dumps(arguments, default=str))
-    machine = None if timing_threads is None else machine_of_timing(timing_threads)
+    machine = None if timing is None else _machine(timing)
     return digest([function, plain, source_digest([function, *places]), facts, machine])
 
 
-def machine_of_timing(threads: int) -> list[Any]:
-    """What a timing depends on beside its sources: processor, threads and library version."""
+def _machine(timing: Timing) -> list[Any]:
     from seqarena.core.runtime import processor_name
 
-    return [processor_name(), threads, importlib.metadata.version("torch")]
+    version = importlib.metadata.version("torch")
+    return [processor_name(timing.device), timing.threads, version]

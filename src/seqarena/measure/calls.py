@@ -26,7 +26,7 @@ from seqarena.jobs.display import Display
 from seqarena.jobs.executor import run_jobs
 from seqarena.jobs.files import drop_torn_line
 from seqarena.jobs.inline import Inline
-from seqarena.jobs.job import Event, Failure, Job, Needs, job_key
+from seqarena.jobs.job import Event, Failure, Job, Needs, Timing, job_key
 from seqarena.jobs.sources import closure, places_in
 from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, task_place
@@ -104,8 +104,10 @@ def measuring_key(
     built = {name: [row.cycle, row.model, row.causal, row.system] for name, row in rows.items()}
     places = places_in(arguments) | places_in(built)
     places |= {task_place(kind) for kind in TASKS if kind in spelled}
-    threads = arguments.get("threads") or _threads() if timing else None
-    return job_key(function, arguments, places, facts=[built, facts], timing_threads=threads)
+    where = None
+    if timing:
+        where = Timing(arguments.get("threads") or _threads(), arguments.get("device") or "cpu")
+    return job_key(function, arguments, places, facts=[built, facts], timing=where)
 
 
 class Findings(NamedTuple):
