@@ -20,6 +20,7 @@ SOURCE = Path(seqarena.__file__).parent
 SCRIPT = """
 import json, sys
 from pathlib import Path
+import torch
 from seqarena.arena.claims.claim import Claim, Part
 from seqarena.arena.claims.parts import jobs_of, missing_jobs
 from seqarena.arena.claims.run import run_parts
@@ -40,6 +41,7 @@ def part(architecture, alone=False):
 if __name__ == "__main__":
     cores = int(sys.argv[1])
     runtime.available_cores = lambda: cores
+    torch.set_num_threads(cores)
     call("compare", "--models", "gru,elman", "--params", "8k", "--tokens", "3k", "--length", "16",
          "--rates", "3e-3", "--seeds", "1", "--repeats", "0", "--no-measure", "--name", "r",
          "--jobs", "1")

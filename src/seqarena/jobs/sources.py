@@ -98,13 +98,13 @@ def locate(module: str) -> Path | None:
         return Path(module) if Path(module).is_file() else None
     top, *rest = module.split(".")
     if top == _PACKAGE:
-        return _file_below(_HOME, rest)
+        return _file_below(_HOME, tuple(rest))
     found = importlib.util.find_spec(top)
     if found is None or found.origin is None:
         return None
     if found.submodule_search_locations is None:
         return Path(found.origin) if not rest else None
-    return _file_below(Path(found.origin).parent, rest)
+    return _file_below(Path(found.origin).parent, tuple(rest))
 
 
 def read_source(file: Path) -> Source:
@@ -200,7 +200,8 @@ def _is_file(module: str) -> bool:
     return module.endswith(".py")
 
 
-def _file_below(folder: Path, parts: list[str]) -> Path | None:
+@functools.cache
+def _file_below(folder: Path, parts: tuple[str, ...]) -> Path | None:
     path = folder.joinpath(*parts)
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file() and file != folder.with_suffix(".py"):

@@ -61,8 +61,9 @@ class Call(NamedTuple):
         checkpoint, timing = self.target.checkpoint, self.function in _TIMINGS
         weights = checkpoint and (checkpoint / "manifest.json").read_text(encoding="utf-8")
         given = {"architecture": self.target.asked, **self.arguments}
+        threads = given.get("threads") or _threads() if timing else None
         return Job(
-            key=measuring_key(self.function, given, timing=timing, facts=weights),
+            key=measuring_key(self.function, given, threads=threads, facts=weights),
             function=f"{__name__}:measure",
             arguments={"function": self.function, "name": self.target.name, "arguments": given},
             label=self.label,
@@ -93,9 +94,9 @@ def measure(function: str, name: str, arguments: dict[str, Any]) -> list[Measure
 
 
 def measuring_key(
-    function: str, arguments: dict[str, Any], *, timing: bool = False, facts: Any = None
+    function: str, arguments: dict[str, Any], *, threads: int | None = None, facts: Any = None
 ) -> str:
-    """The key of a call of a measuring function."""
+    """The key of a call of a measuring function; `threads` are those of a timing."""
     spelled = {*_strings(arguments)}
     for module, source in closure([function]).items():
         if module.startswith("seqarena.measure."):
@@ -104,10 +105,8 @@ def measuring_key(
     built = {name: [row.cycle, row.model, row.causal, row.system] for name, row in rows.items()}
     places = places_in(arguments) | places_in(built)
     places |= {task_place(kind) for kind in TASKS if kind in spelled}
-    where = None
-    if timing:
-        where = Timing(arguments.get("threads") or _threads(), arguments.get("device") or "cpu")
-    return job_key(function, arguments, places, facts=[built, facts], timing=where)
+    timing = None if threads is None else Timing(threads, arguments.get("device") or "cpu")
+    return job_key(function, arguments, places, facts=[built, facts], timing=timing)
 
 
 class Findings(NamedTuple):

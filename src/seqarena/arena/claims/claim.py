@@ -29,8 +29,9 @@ class Part(NamedTuple):
         """The part as a job. Its key is that of the same call by the same sources."""
         from seqarena.measure.calls import measuring_key  # here: listing claims loads no torch
 
+        threads = self.arguments.get("threads", 1) if self.alone else None
         return Job(
-            key=measuring_key(self.function, self.arguments, timing=self.alone),
+            key=measuring_key(self.function, self.arguments, threads=threads),
             function=f"{__name__}:run_part",
             arguments={"function": self.function, "arguments": self.arguments},
             label=self.label,
