@@ -14,12 +14,13 @@ from seqarena.arena.plan import (
     total_trials,
     trial,
 )
+from seqarena.arena.requests import SearchRequest, SizeRequest
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
 from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import TrainingRequest
 
 
 def entry(name: str) -> Entry:
@@ -31,9 +32,10 @@ def make_plan(**changes: object) -> Plan:
     fields = {
         "name": "p", "command": "c", "task": {"kind": "language", "data": "a.txt"},
         "task_digest": "d", "entries": (entry("elman"), entry("gru")), "excluded": {},
-        "params": 1, "budget": Budget(steps=1), "learning_rates": (0.1, 0.2), "seeds": (0, 1),
-        "repeats": 1, "batch_size": 2, "accumulation": 1, "optimizer": OptimizerConfig(),
-        "evaluations": 1, "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
+        "size": SizeRequest(width=16),
+        "training": TrainingRequest(budget=Budget(steps=1), batch_size=2),
+        "search": SearchRequest(learning_rates=(0.1, 0.2), num_seeds=2),
+        "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
     }  # fmt: skip
     return Plan(**fields | changes)
 
@@ -42,11 +44,11 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
     plan = make_plan()
     first = trial(plan, plan.entries[0], 0.1, 0)
     recoded = plan.entries[0].model_copy(update={"code": "y"})
-    timed = make_plan(budget=Budget(seconds=1.0))
+    timed = make_plan(training=TrainingRequest(budget=Budget(seconds=1.0)))
     others = [
         trial(plan, recoded, 0.1, 0),
         trial(timed, timed.entries[0], 0.1, 0),
-        trial(make_plan(budget=Budget(seconds=1.0), threads=2), timed.entries[0], 0.1, 0),
+        trial(make_plan(training=timed.training, threads=2), timed.entries[0], 0.1, 0),
         trial(plan, plan.entries[1], 0.1, 0),
         trial(plan, plan.entries[0], 0.2, 0),
         trial(plan, plan.entries[0], 0.1, 1),
@@ -54,8 +56,9 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
         *(
             trial(changed, changed.entries[0], 0.1, 0)
             for changed in (
-                make_plan(task_digest="e"), make_plan(batch_size=3), make_plan(dtype="float64"),
-                make_plan(budget=Budget(steps=2)),
+make_plan(task_digest="e"), make_plan(dtype="float64"),
+                make_plan(training=TrainingRequest(budget=Budget(steps=1), batch_size=3)),
+                make_plan(training=TrainingRequest(budget=Budget(steps=2), batch_size=2)),
             )
         ),
     ]  # fmt: skip
@@ -82,8 +85,8 @@ def test_a_folder_takes_a_plan_from_another_machine_or_version(
     folder.adopt(make_plan())
     folder.adopt(make_plan(**changes))
     assert folder.load_plan() == make_plan(**changes)
-    with pytest.raises(UserError, match="another budget"):
-        folder.adopt(make_plan(budget=Budget(steps=9)))
+    with pytest.raises(UserError, match="another training"):
+        folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9))))
 
 
 def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None:

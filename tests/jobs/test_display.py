@@ -7,7 +7,8 @@ import pytest
 from job_functions import Counted, job
 from rich.console import Console
 
-from seqarena.jobs.display import Display, duration
+from seqarena.core.words import duration
+from seqarena.jobs.display import Display
 from seqarena.jobs.job import Event, Failure, Job, Needs
 
 
@@ -85,11 +86,3 @@ def test_time_left_follows_the_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     clock[0] = 20.0  # half of it was expected to take half as long
     expected.show(Event("finished", timed("a", 20.0), 1, 20.0))
     assert expected.seconds_left() == 60.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.4, "0 s"), (59.0, "59 s"), (200.0, "3 min 20 s"), (7260.0, "2 h 1 min")],
-)
-def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words

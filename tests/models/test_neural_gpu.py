@@ -14,8 +14,8 @@ from seqarena.models.model import Model
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import AlgorithmsConfig
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 PROBLEM = Problem(num_outputs=3, vocab_size=4, max_length=11)
 NAMES = ("neural_gpu", "diagonal_neural_gpu")

@@ -5,7 +5,7 @@ runs/NAME/trials/HASH/trial.json     a trial's whole configuration
 runs/NAME/trials/HASH/records.jsonl  its records, append-only
 runs/NAME/trials/HASH/checkpoint/    its weights
 runs/NAME/prepared/                  the task's data, prepared once for all processes
-runs/NAME/measures.jsonl             costs, measured alone on the machine
+runs/NAME/measurements.jsonl         costs, curves and maps, measured alone on the machine
 runs/NAME/results.sqlite             the same records, for queries
 runs/NAME/report.html                the page
 """
@@ -21,15 +21,16 @@ from pydantic import ValidationError
 from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
-from seqarena.core.records import MeasureRecord, ResultRecord, read_records
+from seqarena.core.measurement import Series, read_measurements
+from seqarena.core.quantities import latest_costs
+from seqarena.core.records import ResultRecord, read_records
 from seqarena.jobs.files import locked, write_atomically
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 
 # A plan may be called again with other values of these; finished trials are kept. The sources that
 # a trial runs are in its own name, and where it ran is in its records.
-_MAY_CHANGE = {"command", "entries", "excluded", "learning_rates", "seeds", "repeats", "name",
-               "code", "threads", "device"}  # fmt: skip
+_MAY_CHANGE = {"command", "entries", "excluded", "search", "name", "code", "threads", "device"}
 
 
 class RunFolder:
@@ -47,8 +48,8 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
-    def measures_path(self) -> Path:
-        return self.path / "measures.jsonl"
+    def measurements_path(self) -> Path:
+        return self.path / "measurements.jsonl"
 
     @property
     def prepared_path(self) -> Path:
@@ -87,8 +88,9 @@ class RunFolder:
         """The trial's result, None while it is not finished."""
         return last_result(self.trial_path(trial) / "records.jsonl")
 
-    def measures(self) -> list[MeasureRecord]:
-        return [r for r in read_records(self.measures_path) if isinstance(r, MeasureRecord)]
+    def costs(self) -> list[Series]:
+        """Each cost as it was measured last."""
+        return latest_costs(read_measurements(self.measurements_path))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -100,8 +102,8 @@ class RunFolder:
 _WORDS = {
     "task": "task",
     "task_digest": "data set",
-    "params": "parameter target",
-    "budget": "budget",
+    "size": "size",
+    "training": "training",
     "start": "start",
 }
 

@@ -22,9 +22,9 @@ from seqarena.core.records import (
 from seqarena.jobs.files import locked, write_atomically
 from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
-from seqarena.tasks import parse_task
 from seqarena.tasks.base import Split, Task
 from seqarena.tasks.prepared import load_prepared
+from seqarena.tasks.registry import parse_task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
 from seqarena.train.start import begin
@@ -181,7 +181,7 @@ class _Evaluator:
 
     def __init__(self, trial: Trial, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.count = trial.evaluations
+        self.count = trial.training.evaluations
         length = trainer.task.sequence_length
         self.batch_size = max(1, EVALUATION_TOKENS // length)
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 
-import seqarena
 from seqarena.core.errors import UserError
 from seqarena.core.records import Provenance
+from seqarena.core.version import __version__
 
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
 
@@ -88,7 +88,7 @@ def denormals() -> str:
 def code_digest() -> str:
     """Eight hexadecimal digits over all sources that numbers can depend on, for the record. What
     one job depends on is less: jobs/sources.py."""
-    root = Path(seqarena.__file__).parent
+    root = Path(__file__).parent.parent
     hasher = hashlib.sha256()
     for package in _NUMERIC_PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
@@ -130,7 +130,7 @@ def provenance(
 ) -> Provenance:
     """The record of where and how numbers come to be."""
     return Provenance(
-        seqarena_version=seqarena.__version__,
+        seqarena_version=__version__,
         code_digest=code_digest(),
         torch_version=torch.__version__,
         python_version=platform.python_version(),

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from seqarena.core.words import duration
 from seqarena.jobs.job import Event, Failure, Job
 
 _ROWS = 30  # of the table; more groups than that show only those that run
@@ -158,14 +159,3 @@ def _plain_line(event: Event) -> str:
 
 def _share(progress: Any) -> float:
     return 0.0 if progress is None else progress.share
-
-
-def duration(seconds: float) -> str:
-    """`3 min 20 s`; a question mark before there is a pace."""
-    if seconds != seconds:
-        return "? min"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
