@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from seqarena.jobs.job import Event, Failure, Job
 from seqarena.jobs.worker import STOP, work
@@ -60,7 +60,7 @@ class Processes:
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         for ready in wait(list(self._busy), timeout=timeout_seconds):
-            assert isinstance(ready, Connection)
+            ready = cast(Connection, ready)  # of another class on Windows
             worker, job = self._busy[ready]
             try:
                 kind, payload, seconds = ready.recv()
