@@ -1,11 +1,10 @@
 """How many claims hold, which result surprises most, and every claim in a table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqarena.core import words
 from seqarena.core.ledger import ClaimView, LedgerView
-from seqarena.report import units
-from seqarena.report.claims.verdicts import JUDGED, VERDICTS, duration, number_with
+from seqarena.report.claims.verdicts import JUDGED, VERDICTS, number_with
 from seqarena.report.page.parts import AnswerSection, Card, Cell, Section, Table, Verdict, headings
 
 _DOUBT = (
@@ -26,7 +25,7 @@ def answer_section(view: LedgerView) -> AnswerSection:
     """The numbers of claims by verdict, and the claims that the records limit or refuse."""
     judged = [claim for claim in view.claims if claim.judgement.verdict in JUDGED]
     seconds = sum(claim.seconds for claim in view.claims)
-    hold = f"{number_with(view, 'holds')} of {units.plural(len(view.claims), 'claim')} hold"
+    hold = f"{number_with(view, 'holds')} of {words.plural(len(view.claims), 'claim')} hold"
     return AnswerSection(
         link="Verdict",
         label="The verdict",
@@ -34,7 +33,7 @@ def answer_section(view: LedgerView) -> AnswerSection:
         facts=[
             f"{view.scale} run",
             f"{len(judged)} judged",
-            f"measured in {duration(seconds)}",
+            f"measured in {words.duration(seconds)}",
         ],
         verdict=Verdict(hold, _other_verdicts(view)),
         doubt=_DOUBT,
@@ -46,17 +45,13 @@ def answer_section(view: LedgerView) -> AnswerSection:
 
 def _other_verdicts(view: LedgerView) -> str:
     parts = [
-        f"{number} {words.plural if number > 1 else words.singular}"
-        for verdict, words in VERDICTS.items()
+        f"{number} {texts.plural if number > 1 else texts.singular}"
+        for verdict, texts in VERDICTS.items()
         if verdict != "holds" and (number := number_with(view, verdict))
     ]
     if not parts:
         return "No claim is limited or refused."
-    return f"{parts[0] if len(parts) == 1 else _listed(parts)}."
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return f"{words.listed(parts)}."
 
 
 def _cards(view: LedgerView) -> list[Card]:

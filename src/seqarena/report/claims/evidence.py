@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from seqarena.core import words
 from seqarena.core.ledger import Citation, ClaimView, LedgerView
-from seqarena.report import units
-from seqarena.report.claims.verdicts import VERDICTS, duration
+from seqarena.report.claims.verdicts import VERDICTS
 from seqarena.report.measured.curves import CurveBlock, curve_block
 from seqarena.report.measured.series_reading import groups
 from seqarena.report.page.parts import Mark, Section
@@ -64,7 +64,7 @@ def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
         words=claim.words,
         figure=judgement.figure,
         facts=_facts(claim),
-        maps=units.plural(len(claim.maps), "map") if claim.maps else "",
+        maps=words.plural(len(claim.maps), "map") if claim.maps else "",
         blocks=[
             curve_block(group, f"{name}-{i}", order) for i, group in enumerate(groups(claim.series))
         ],
@@ -79,7 +79,7 @@ def _facts(claim: ClaimView) -> list[tuple[str, str]]:
         ("criterion", claim.criterion),
         ("criterion changed", claim.amended),
         ("remark", claim.judgement.remark),
-        ("measuring took", duration(claim.seconds) if claim.seconds else ""),
+        ("measuring took", words.duration(claim.seconds) if claim.seconds else ""),
     ]
     return [(name, value) for name, value in facts if value]
 

@@ -33,8 +33,3 @@ JUDGED = ("holds", "holds within limits", "does not hold")
 def number_with(view: LedgerView, verdict: str) -> int:
     """How many claims have the verdict."""
     return sum(claim.judgement.verdict == verdict for claim in view.claims)
-
-
-def duration(seconds: float) -> str:
-    """Minutes from two minutes on, seconds below."""
-    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

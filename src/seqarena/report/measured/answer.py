@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from seqarena.core import words
 from seqarena.core.measurement import Measurement, Series
-from seqarena.report import units
 from seqarena.report.measured.curves import architectures_of, machine_facts
 from seqarena.report.measured.series_reading import estimate_text, estimates_of, groups
 from seqarena.report.page.parts import AnswerSection, Card, Verdict
@@ -12,11 +12,11 @@ from seqarena.report.page.parts import AnswerSection, Card, Verdict
 def answer_section(name: str, found: Sequence[Measurement]) -> AnswerSection:
     """The numbers of curves and maps, and a card for each quantity that has an estimate."""
     curves = [one for one in found if isinstance(one, Series)]
-    kinds = list(dict.fromkeys(units.words(one.measurement) for one in found))
-    counts = [units.plural(len(curves), "curve")] if curves else []
+    kinds = list(dict.fromkeys(words.of_name(one.measurement) for one in found))
+    counts = [words.plural(len(curves), "curve")] if curves else []
     if len(curves) < len(found):
-        counts.append(units.plural(len(found) - len(curves), "map"))
-    models = units.plural(len(architectures_of(found)), "architecture")
+        counts.append(words.plural(len(found) - len(curves), "map"))
+    models = words.plural(len(architectures_of(found)), "architecture")
     return AnswerSection(
         label="What was measured",
         title=name,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seqarena.core import words
 from seqarena.core.measurement import Machine, Measurement, Series
-from seqarena.report import units
 from seqarena.report.measured.series_figures import (
     baseline_names,
     not_on_a_logarithm,
@@ -62,14 +62,14 @@ def architectures_of(measurements: Sequence[Measurement]) -> list[str]:
 
 def machine_facts(machine: Machine) -> list[str]:
     """The machine and the day of a measurement, as short texts."""
-    threads = units.plural(machine.threads, "thread")
+    threads = words.plural(machine.threads, "thread")
     facts = [machine.processor, threads, machine.device, machine.dtype]
     return [*facts, f"torch {machine.torch_version}", machine.measured_at[:10]]
 
 
 def curve_block(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBlock:
     """The block of one figure. `name` is unique on the page."""
-    curves = units.plural(len(group.series), "curve")
+    curves = words.plural(len(group.series), "curve")
     label = f"{group.heading}, {curves}. The table below holds the same numbers."
     drawn = series_figure(group, order)
     return CurveBlock(
@@ -84,7 +84,7 @@ def curve_block(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBloc
 def _section(kind: str, shown: Sequence[CurveGroup], order: Sequence[str]) -> CurvesOfKind:
     name = "measured-" + re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")
     blocks = [curve_block(group, f"{name}-{i}", order) for i, group in enumerate(shown)]
-    title = units.words(kind).capitalize()
+    title = words.of_name(kind).capitalize()
     figures = tuple(block.figure for block in blocks)
     return CurvesOfKind(name=name, link=title, heading=title, figures=figures, blocks=blocks)
 
@@ -107,7 +107,7 @@ def _caption(group: CurveGroup) -> str:
         sentences.append(f"Thin and dashed: known without a measurement ({', '.join(known)}).")
     if lost := not_on_a_logarithm(group):
         verb = "appears" if lost == 1 else "appear"
-        points = units.plural(lost, "point")
+        points = words.plural(lost, "point")
         sentences.append(f"{points} at zero or below {verb} only on a linear axis.")
     return " ".join(sentences)
 
@@ -117,15 +117,15 @@ def _estimates(group: CurveGroup) -> Table | None:
     rows = [
         (one.label, {found.words: found for found in estimates_of(one)}) for one in group.series
     ]
-    columns = list(dict.fromkeys(words for _, by_words in rows for words in by_words))
+    columns = list(dict.fromkeys(name for _, by_name in rows for name in by_name))
     if not columns:
         return None
     return Table(
         f"{group.heading}: estimates (95 % interval)",
         headings("curve", *columns),
         [
-            [Cell(label), *(_estimate_cell(by_words.get(words)) for words in columns)]
-            for label, by_words in rows
+            [Cell(label), *(_estimate_cell(by_name.get(name)) for name in columns)]
+            for label, by_name in rows
         ],
         sortable=True,
     )
@@ -133,7 +133,7 @@ def _estimates(group: CurveGroup) -> Table | None:
 
 def _estimate_cell(found: CurveEstimate | None) -> Cell:
     if found is None:
-        return number_cell(units.ABSENT, None)
+        return number_cell(words.ABSENT, None)
     return number_cell(estimate_text(found), found.estimate.value)
 
 
@@ -148,10 +148,10 @@ def _numbers(group: CurveGroup) -> Table:
             by_x = {point.x: value for point, value in zip(one.points, values)}
             columns.append((f"{known}, {one.label}", by_x))
     caption = f"{quantity_words(group)}, {middle_word(group.quantity)} of the repeats"
-    axis, scale = units.words(group.axis), group.scale
+    axis, scale = words.of_name(group.axis), group.scale
 
     def cell(values: dict[float, float], x: float) -> Cell:
-        return number_cell(units.scaled(values.get(x), scale), values.get(x))
+        return number_cell(words.scaled(values.get(x), scale), values.get(x))
 
     if len(places) > _ACROSS:
         down = [[Cell(f"{x:g}"), *(cell(values, x) for _, values in columns)] for x in places]
@@ -165,7 +165,7 @@ def _settings(group: CurveGroup) -> list[tuple[str, str]]:
     """Each curve's settings, and the machine and day of its measurement."""
     pairs = []
     for one in group.series:
-        facts = [f"{units.words(key)} {_plain(value)}" for key, value in one.settings.items()]
+        facts = [f"{words.of_name(key)} {_plain(value)}" for key, value in one.settings.items()]
         pairs.append((one.label, "; ".join([*facts, _machine_line(one)])))
     return pairs
 
@@ -176,7 +176,7 @@ def _machine_line(one: Series) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{units.words(str(key))} {_plain(own)}" for key, own in value.items())
+        return ", ".join(f"{words.of_name(str(key))} {_plain(own)}" for key, own in value.items())
     if isinstance(value, list | tuple):
         return " ".join(_plain(own) for own in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,8 +8,8 @@ explorer.js draws them from the maps in the page.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqarena.core import words
 from seqarena.core.measurement import Map, Measurement
-from seqarena.report import units
 from seqarena.report.page.parts import Section
 
 _DIGITS = 4  # of a weight in the page
@@ -37,7 +37,7 @@ def explorer_section(
         link="Explorer",
         heading="Who looks at whom",
         maps=[map_data(one) for one in maps],
-        counted=units.plural(len(maps), "map"),
+        counted=words.plural(len(maps), "map"),
         served=served,
     )
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seqarena.core import words
 from seqarena.core.measurement import Measurement, Series
-from seqarena.report import units
 from seqarena.report.measured.series_reading import estimate_text, estimates_of
 from seqarena.report.page.parts import Family, Section
 from seqarena.report.page.style import FAMILY_COLOURS, css
@@ -60,7 +60,7 @@ def timeline_section(
         name="timeline",
         link="Timeline",
         heading=f"From {min(_FIRST_YEAR, years[0])} to today",
-        counted=units.plural(len(cards), "system"),
+        counted=words.plural(len(cards), "system"),
         first_year=_FIRST_YEAR,
         first_event=_FIRST_EVENT,
         families=list(families.values()),
@@ -95,7 +95,7 @@ def _card(
         idea=str(facts.get("idea") or ""),
         equations=str(facts.get("equations") or ""),
         facts=pairs,
-        orders=[(units.words(key), str(facts[key])) for key in _ORDERS if facts.get(key)],
+        orders=[(words.of_name(key), str(facts[key])) for key in _ORDERS if facts.get(key)],
         measured=_measured(name, measurements),
     )
 
@@ -108,6 +108,6 @@ def _measured(name: str, measurements: Sequence[Measurement]) -> list[tuple[str,
             continue
         text = "; ".join(f"{part.words} = {estimate_text(part)}" for part in estimates_of(one))
         if text:
-            words = f"{units.words(one.quantity)} ({one.measurement}"
-            found.append((f"{words}, {one.variant})" if one.variant else f"{words})", text))
+            label = f"{words.of_name(one.quantity)} ({one.measurement}"
+            found.append((f"{label}, {one.variant})" if one.variant else f"{label})", text))
     return found

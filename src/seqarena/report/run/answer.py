@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from seqarena.core import words
 from seqarena.core.records import Ranking, RunView
-from seqarena.report import units
 from seqarena.report.page.parts import AnswerSection, Card, Table, Verdict, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures, chosen_trials
@@ -18,7 +18,7 @@ def answer_section(view: RunView) -> AnswerSection:
     ranking = view.ranking
     if ranking is None:
         finished = sum(trial.status == "finished" for trial in view.trials)
-        trials = units.plural(len(view.trials), "trial")
+        trials = words.plural(len(view.trials), "trial")
         return AnswerSection(
             label="The answer",
             title=view.name,
@@ -42,8 +42,8 @@ def _facts(view: RunView) -> list[str]:
     """The run in one line: task, data, number of architectures, their sizes, tokens, device."""
     names = architectures(view)
     trials = [trial for name in names for trial in chosen_trials(view, name)]
-    facts = [units.words(view.task), str(view.data.get("name", ""))]
-    facts.append(units.plural(len(names), "architecture"))
+    facts = [words.of_name(view.task), str(view.data.get("name", ""))]
+    facts.append(words.plural(len(names), "architecture"))
     if trials:
         facts.append(f"{_span([trial.parameters for trial in trials])} parameters")
         facts.append(f"{_span([trial.tokens for trial in trials])} training tokens each")
@@ -53,7 +53,7 @@ def _facts(view: RunView) -> list[str]:
 
 
 def _span(values: Sequence[int]) -> str:
-    low, high = (units.with_unit(value, "count") for value in (min(values), max(values)))
+    low, high = (words.with_unit(value, "count") for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
 
@@ -79,19 +79,19 @@ def _card(sentence: str) -> Card:
 
 
 def _doubt(ranking: Ranking) -> str:
-    metric, decimals = units.words(ranking.metric), units.metric_decimals(ranking)
+    metric, decimals = words.of_name(ranking.metric), words.metric_decimals(ranking)
     counts = {len(row.seed_values) for row in ranking.rows}
     sentences = []
     if counts:
         low, high = min(counts), max(counts)
-        seeds = units.plural(high, "seed") if low == high else f"{low} to {high} seeds"
-        interval = units.percent(ranking.confidence)
+        seeds = words.plural(high, "seed") if low == high else f"{low} to {high} seeds"
+        interval = words.percent(ranking.confidence)
         sentences.append(f"Each mean is over {seeds}, with its {interval} interval.")
     if ranking.noise_floor > 0:
         sentences.append(f"A gap below {ranking.noise_floor:.{decimals}f} {metric} is noise.")
     if ranking.repeat_difference is not None:
         same = ranking.repeat_difference == 0
-        by = "exactly" if same else f"to within {units.significant(ranking.repeat_difference)}"
+        by = "exactly" if same else f"to within {words.significant(ranking.repeat_difference)}"
         sentences.append(f"The same trial run twice agreed {by}.")
     return " ".join(sentences)
 
@@ -107,8 +107,8 @@ def _states_table(view: RunView) -> Table:
             [
                 architecture_cell(view, name),
                 *(number_cell(str(number), number) for number in counts),
-                number_cell(units.ABSENT if best is None else f"{best:.4g}", best),
+                number_cell(words.ABSENT if best is None else f"{best:.4g}", best),
             ]
         )
-    metric = f"best validation {units.words(view.metric)}"
+    metric = f"best validation {words.of_name(view.metric)}"
     return Table("Trials by state", headings("architecture", *_STATES, metric), rows)

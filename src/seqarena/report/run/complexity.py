@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seqarena.core import words
 from seqarena.core.records import RunView
-from seqarena.report import units
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures
@@ -59,7 +59,7 @@ def _row(view: RunView, name: str, facts: Mapping[str, Any]) -> list[Cell]:
 
 def _fact(facts: Mapping[str, Any], key: str) -> str:
     value = facts.get(key)
-    return units.ABSENT if value is None else str(value)
+    return words.ABSENT if value is None else str(value)
 
 
 def _formula(order: str) -> str:

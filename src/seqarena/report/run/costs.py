@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqarena.core import words
 from seqarena.core.quantities import cost_quantities
 from seqarena.core.records import RunView
-from seqarena.report import units
 from seqarena.report.figures import cost_figure
 from seqarena.report.page.parts import Family, Figure, Section
 from seqarena.report.run.labels import family_legend
@@ -29,7 +29,7 @@ def costs_section(view: RunView) -> CostsSection | None:
         drawn = cost_figure(view, cost)
         if drawn is None:
             continue
-        label = f"{units.words(view.metric)} against {cost.name}, one point each."
+        label = f"{words.of_name(view.metric)} against {cost.name}, one point each."
         horizontal = "left" if cost.lower_is_better else "right"
         caption = f"Better is to the {vertical} {horizontal}."
         figures.append(Figure(cost.key, drawn, label, caption, cost.title))

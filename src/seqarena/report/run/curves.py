@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seqarena.core import words
 from seqarena.core.records import RunView
-from seqarena.report import units
 from seqarena.report.page.parts import Chip, Figure, Section, Table, headings, number_cell
 from seqarena.report.page.style import SVG_DASHES, css
 from seqarena.report.run.curve_figures import (
@@ -96,7 +96,7 @@ def _chips(view: RunView) -> list[Chip]:
 
 
 def _slices_figure(view: RunView, group: SliceGroup, place: int) -> Figure:
-    metric, kind = units.words(view.metric), units.words(group.name)
+    metric, kind = words.of_name(view.metric), words.of_name(group.name)
     return Figure(
         f"slices-{place}",
         slices_figure(view, group),
@@ -111,7 +111,7 @@ def _singles_table(view: RunView, groups: Sequence[SliceGroup]) -> Table:
     rows = []
     for name in groups[0].values:
         values = [group.values[name][0] for group in groups]
-        cells = [number_cell(units.significant(value, 4), value) for value in values]
+        cells = [number_cell(words.significant(value, 4), value) for value in values]
         rows.append([architecture_cell(view, name), *cells])
-    heads = headings("architecture", *(units.words(group.slices[0]) for group in groups))
+    heads = headings("architecture", *(words.of_name(group.slices[0]) for group in groups))
     return Table("Further values on the test split, mean over seeds", heads, rows)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from seqarena.core import words
 from seqarena.core.records import RunView
-from seqarena.report import units
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures, chosen_rate, chosen_trials
@@ -63,7 +63,7 @@ def _settings(plan: Mapping[str, Any]) -> dict[str, Any]:
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Nested facts as pairs of words: {"budget": {"tokens": 1}} gives ("budget, tokens", "1")."""
     for key, value in facts.items():
-        name = f"{prefix}{units.words(str(key))}"
+        name = f"{prefix}{words.of_name(str(key))}"
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{name}, ")
         else:
@@ -72,13 +72,13 @@ def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def _value(key: str, value: Any) -> str:
     if isinstance(value, list | tuple):
-        return _repeats([_value(key, item) for item in value]) or units.ABSENT
+        return _repeats([_value(key, item) for item in value]) or words.ABSENT
     if value is None or value == {}:
-        return units.ABSENT
+        return words.ABSENT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and key.endswith("bytes"):
-        return f"{units.with_unit(value, 'bytes')} ({value:,} bytes)"
+        return f"{words.with_unit(value, 'bytes')} ({value:,} bytes)"
     if isinstance(value, int) and key not in ("year", "seed", "seeds"):
         return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -116,19 +116,19 @@ def _trained_row(view: RunView, name: str) -> list[Cell]:
         architecture_cell(view, name),
         number_cell(f"{trial.parameters:,}", trial.parameters),
         number_cell(f"{trial.width:,}", trial.width),
-        number_cell(units.rate(rate), rate),
-        number_cell(units.with_unit(trial.tokens, "count"), trial.tokens),
-        number_cell(units.significant(trial.training_seconds), trial.training_seconds),
-        number_cell(units.significant(trial.training_flops), trial.training_flops),
+        number_cell(words.rate(rate), rate),
+        number_cell(words.with_unit(trial.tokens, "count"), trial.tokens),
+        number_cell(words.significant(trial.training_seconds), trial.training_seconds),
+        number_cell(words.significant(trial.training_flops), trial.training_flops),
         number_cell(f"{finished} of {len(own)}", finished),
         number_cell(str(diverged), diverged),
-        Cell(_repeats(list(trial.algorithms)) or units.ABSENT),
+        Cell(_repeats(list(trial.algorithms)) or words.ABSENT),
     ]
 
 
 def _method(view: RunView) -> list[str]:
     """How the numbers were made, in sentences."""
-    metric = units.words(view.metric)
+    metric = words.of_name(view.metric)
     notes = [
         "The plan uses the validation split as the test split. The learning rate was chosen on the "
         "data that rank the architectures, so the values are somewhat too good."
@@ -139,8 +139,8 @@ def _method(view: RunView) -> list[str]:
     ranking = view.ranking
     if ranking is None:
         return notes
-    confidence = units.percent(ranking.confidence)
-    floor = f"{ranking.noise_floor:.{units.metric_decimals(ranking)}f} {metric}"
+    confidence = words.percent(ranking.confidence)
+    floor = f"{ranking.noise_floor:.{words.metric_decimals(ranking)}f} {metric}"
     return [
         *notes,
         f"The {confidence} interval of a mean comes from a two-level bootstrap over seeds and "

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from seqarena.core import words
 from seqarena.core.quantities import CostTable, Quantity
 from seqarena.core.records import Ranking, RankRow, RunView
-from seqarena.report import units
 from seqarena.report.figures import near_leader, ranking_figure
 from seqarena.report.page.parts import (
     Cell,
@@ -53,13 +53,13 @@ def ranking_section(view: RunView) -> RankingSection | None:
 
 def _figure(view: RunView, ranking: Ranking) -> Figure:
     label = (
-        f"Means and intervals of {units.words(view.metric)} for {len(ranking.rows)} "
+        f"Means and intervals of {words.of_name(view.metric)} for {len(ranking.rows)} "
         f"architectures; best is {ranking.rows[0].architecture}. "
         "The table below holds the same numbers."
     )
     caption = (
         "Large dot: mean on the test split. Line: its "
-        f"{units.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
+        f"{words.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
         "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
         "leader."
     )
@@ -67,14 +67,14 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
 
 
 def _table(view: RunView, ranking: Ranking) -> Table:
-    interval = f"{units.percent(ranking.confidence)} interval"
-    size = units.scale_for("count", [row.parameters for row in ranking.rows])
+    interval = f"{words.percent(ranking.confidence)} interval"
+    size = words.scale_for("count", [row.parameters for row in ranking.rows])
     measured = CostTable(view.costs)
     costs = [_cost_column(measured, ranking, cost) for cost in measured.measured()]
     heads = headings(
         "architecture",
         "place",
-        Heading(units.words(view.metric), interval),
+        Heading(words.of_name(view.metric), interval),
         Heading("gap to leader", interval),
         "p",
         Heading("parameters", size.unit),
@@ -87,7 +87,7 @@ def _table(view: RunView, ranking: Ranking) -> Table:
             [
                 architecture_cell(view, row.architecture, sortable=True),
                 *_quality_cells(row, ranking),
-                number_cell(units.scaled(row.parameters, size), row.parameters),
+                number_cell(words.scaled(row.parameters, size), row.parameters),
                 *(cell_of(row.architecture) for _, cell_of in costs),
                 number_cell(_rate(row), row.learning_rate),
             ]
@@ -104,30 +104,30 @@ def _caption(ranking: Ranking) -> str:
 
 
 def _rate(row: RankRow) -> str:
-    return units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else "")
+    return words.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else "")
 
 
 def _quality_cells(row: RankRow, ranking: Ranking) -> list[Cell]:
     """Place, mean, gap to the leader and p; the leader has neither gap nor p."""
-    decimals, leads = units.metric_decimals(ranking), row is ranking.rows[0]
+    decimals, leads = words.metric_decimals(ranking), row is ranking.rows[0]
     ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
     cells = [
         number_cell(str(row.place), row.place),
         number_cell(f"{row.mean:.{decimals}f}", row.mean, best=leads, under=ends),
     ]
     if leads:
-        return [*cells, number_cell(units.ABSENT, 0), number_cell(units.ABSENT, None)]
-    ends = f"{units.signed(row.gap_low, decimals)} to {units.signed(row.gap_high, decimals)}"
+        return [*cells, number_cell(words.ABSENT, 0), number_cell(words.ABSENT, None)]
+    ends = f"{words.signed(row.gap_low, decimals)} to {words.signed(row.gap_high, decimals)}"
     return [
         *cells,
-        number_cell(units.signed(row.gap_to_leader, decimals), row.gap_to_leader, under=ends),
+        number_cell(words.signed(row.gap_to_leader, decimals), row.gap_to_leader, under=ends),
         number_cell(_probability(row.p_value), row.p_value),
     ]
 
 
 def _probability(value: float | None) -> str:
     if value is None:
-        return units.ABSENT
+        return words.ABSENT
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
@@ -143,14 +143,14 @@ def _cost_column(
     def cell_of(architecture: str) -> Cell:
         value = costs.value(architecture, cost)
         is_best = value is not None and value == best
-        return number_cell(units.scaled(value, scale), value, best=is_best)
+        return number_cell(words.scaled(value, scale), value, best=is_best)
 
     return Heading(cost.heading, cost.unit_words(scale)), cell_of
 
 
 def _diverged_notes(ranking: Ranking) -> list[str]:
     return [
-        f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged at the "
+        f"{row.architecture}: {words.plural(len(row.diverged_seeds), 'seed')} diverged at the "
         "chosen rate and are not in its mean."
         for row in ranking.rows
         if row.diverged_seeds
