@@ -132,7 +132,9 @@ def test_an_encoder_has_no_state_and_no_decoding(planted: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 33])
-@pytest.mark.parametrize("name", ["mingru", "attention", "attention_learned"])
+@pytest.mark.parametrize(
+    "name", ["mingru", "attention", "attention_learned", "wavenet", "nnlm", "bytenet"]
+)
 def test_records_of_real_architectures(name: str, length: int) -> None:
     found = costs(architecture(name), length)
     assert set(found) == {
@@ -166,6 +168,18 @@ def test_what_gives_one_label_has_the_time_of_an_answer(name: str) -> None:
     found = costs(architecture(name), problem=problem)
     assert value(found, "answer_seconds_per_example") > 0
     assert "decode_seconds_per_token" not in found
+
+
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [("label", "answer_seconds_per_example"), ("tokens", "decode_seconds_per_token")],
+)
+def test_costs_of_answers_that_are_numbers(form: str, key: str) -> None:
+    problem = Problem.model_validate(
+        {"form": form, "targets": "numbers", "num_outputs": 2, "features": 3, "max_length": 16}
+    )
+    for name in ("gru", "wavenet"):
+        assert value(costs(architecture(name), problem=problem), key) > 0
 
 
 @pytest.mark.parametrize("name", ["rnnsearch", "transformer", "gru"])

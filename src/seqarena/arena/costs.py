@@ -1,4 +1,4 @@
-"""The measuring phase: each architecture's costs, alone on the machine, once per plan."""
+"""The measuring phase: the costs of one architecture after another, each once per plan."""
 
 from collections.abc import Iterator
 

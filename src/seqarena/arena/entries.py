@@ -1,4 +1,4 @@
-"""Who takes part in the ranking: each architecture at its learning rate, with its test scores."""
+"""The entries of the ranking: each architecture at its learning rate, with its test scores."""
 
 import math
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def choose_learning_rate(
 ) -> LearningRate | str:
     """The rate of one architecture, or in words why there is none.
 
-    Validation alone decides, among the search trials (the seed trials where nothing was searched).
+    Only validation decides, among the search trials (the seed trials where nothing was searched).
     A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
     lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
     """

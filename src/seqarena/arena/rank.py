@@ -7,7 +7,7 @@
     winner          the leader, where nothing ties with it and seed noise has been measured
 
 A winner needs no correction for the number of rivals: it must be ahead of every one of them, so
-the chance of a false one is at most that of its closest rival alone. The p values, which are read
+the chance of a false one is at most that of its closest rival. The p values, which are read
 one by one, are Holm-corrected. The search trial's seed stays in the ranking; it was chosen on
 validation, so its test value is only as optimistic as the two splits are alike.
 """

@@ -121,7 +121,7 @@ def _cheaper(tied: Sequence[RankRow], costs: CostTable) -> str:
 
 def _quality_choice(ranking: Ranking, front: Sequence[RankRow], costs: CostTable) -> RankRow:
     """Of the front's members level with the leader inside the noise floor, the one that is best on
-    most costs. One that ties by a wide interval alone is too uncertain to be sent to."""
+    most costs. One that ties only by a wide interval is too uncertain to recommend."""
     tied = [row for row in front if row.gap_to_leader <= ranking.noise_floor]
     wins = [best_on(cost, tied, costs).architecture for cost in measured_costs(tied, costs)]
     return max(tied, key=lambda row: (wins.count(row.architecture), -row.place))

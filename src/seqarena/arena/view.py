@@ -23,7 +23,7 @@ _CURVE_POINTS = 200  # of a training curve in the view; more is not visible
 
 
 def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunView:
-    """The run as it stands, ranked when at least one trial is finished."""
+    """The run as its records are now, ranked when at least one trial is finished."""
     plan = folder.load_plan()
     task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
     standing = Standing(plan, folder, task["lower_is_better"])

@@ -1,7 +1,7 @@
 """The result schema: what a trial writes, ranking reads and the report draws. Units in names.
 
-A trial's `records.jsonl` holds one record a line, append-only. Everything a number needs in order
-to be believed stands beside it: configuration, seed, code, hardware, dtype, algorithm.
+A trial's `records.jsonl` holds one record a line, append-only. Each number comes with all that it
+depends on: configuration, seed, code, hardware, dtype, algorithm.
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ class TrialSummary(Config):
 
     trial: str  # the hash that names its folder
     architecture: str
-    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed once more
+    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed again
     learning_rate: float
     seed: int
     status: Literal["planned", "running", "finished", "diverged"]

@@ -1,4 +1,4 @@
-"""The costs of one architecture, measured alone on the machine, on random inputs.
+"""The costs of one architecture on random inputs, while nothing else runs on the machine.
 
 What is asked of a model does not change what it costs, so that no task is needed.
 """
@@ -16,14 +16,12 @@ from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.memory import peak_bytes
 from seqarena.measure.speed import (
     Decoder,
-    PairsDecoder,
     limited_threads,
     repeat,
     time_decoding,
     time_training,
 )
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
@@ -89,10 +87,8 @@ def measure_costs(
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         found = _training_costs(config, task, training, repeats, seconds)
         model = _build(config, training)
-        if problem.form == "pairs":
-            found |= _writing_costs(model, problem, training, repeats)
-        elif problem.form == "tokens" and isinstance(model, LanguageModel):
-            found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
+        if model.writes:
+            found |= _decoding_costs(architecture, model, task, training, repeats)
         else:
             found |= _answering_costs(model, task, training, repeats)
         machine = this_machine(device, dtype)
@@ -145,13 +141,27 @@ def _training_costs(
 
 
 def _decoding_costs(
-    architecture: str, model: LanguageModel, length: int, training: TrainConfig, repeats: int
+    architecture: str, model: Model, task: RandomTask, training: TrainConfig, repeats: int
 ) -> _Found:
-    decoder = Decoder(model, length, training.device, training.dtype)
+    """The last token of a whole sequence; of pairs, that of half a target after a whole source.
+
+    The declared bytes of pairs are those of a source as long as the target, so that only a
+    sequence of its own can be held against them.
+    """
+    problem, length = task.problem, task.mean_length
+    pairs = problem.form == "pairs"
+    if pairs:
+        length = max(1, problem.max_length // 2)
+    batch = to_device(random_batch(problem, 1, length=length, seed=0), training.device)
+    decoder = Decoder(
+        model, batch, training.device, training.dtype,
+        max_length=problem.max_length if pairs else 0,
+    )  # fmt: skip
     timing = time_decoding(decoder, repeats=repeats)
     _, state = decoder.step(decoder.copied_state())
+    length = batch.inputs_BT.shape[1]
     measured, declared = measured_state_bytes(state), model.state_bytes(length)
-    if measured != declared:
+    if measured != declared and not pairs:
         raise UserError(
             f"{architecture}: the state after {length} tokens holds {measured} bytes, but the "
             f"model declares {declared}: correct its state_bytes (seqarena check shows where)"
@@ -162,21 +172,8 @@ def _decoding_costs(
     }
 
 
-def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeats: int) -> _Found:
-    """Of pairs: a token further from a state that has read a whole source and half a target."""
-    half = max(1, problem.max_length // 2)
-    batch = to_device(random_batch(problem, 1, length=half, seed=0), training.device)
-    decoder = PairsDecoder(model, batch, problem.max_length, training.device, training.dtype)
-    timing = time_decoding(decoder, repeats=repeats)
-    _, state = decoder.step(decoder.copied_state())
-    return {
-        "decode_seconds_per_token": timing.repeats,
-        "state_bytes": (float(measured_state_bytes(state)),),
-    }
-
-
 def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repeats: int) -> _Found:
-    """One example alone, from inputs to logits."""
+    """A batch of one example, from inputs to logits."""
     batch = to_device(task.training_batch(0, 1, seed=0), training.device)
     model.eval()
     with torch.inference_mode(), autocast(training.device, training.dtype):

@@ -278,7 +278,7 @@ def pareto_front(
 
 
 def _log_axis(values: list[float]) -> dict[str, Any]:
-    """Range and round ticks of a logarithmic axis, with room for the names beside the points."""
+    """Range and round ticks of a logarithmic axis, with room for the names of the points."""
     low, high = math.log10(min(values)), math.log10(max(values))
     margin = max(0.12 * (high - low), (0.5 - (high - low)) / 2, 0.08)
     low, high = low - margin, high + margin

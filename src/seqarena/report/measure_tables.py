@@ -72,7 +72,7 @@ def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
         for baseline, values in series.baselines.items():
             known = {p.x: value for p, value in zip(series.points, values, strict=False)}
             row = (f"  {baseline}", *(words.scaled(known.get(x), scale) for x in places), "")
-            if row not in drawn:  # a baseline that curves share stands once
+            if row not in drawn:  # a baseline that curves share is shown once
                 table.add_row(*row, style="dim")
             drawn.add(row)
     return table
@@ -108,7 +108,7 @@ def _table(title: str) -> Table:
 
 
 def shown_places(x: Sequence[float], most: int = _MOST) -> list[float]:
-    """At most `most` of the sorted places: the first, the last, and what stands between them at
+    """At most `most` of the sorted places: the first, the last, and those between them at
     even steps of the index's logarithm."""
     if len(x) <= most:
         return list(x)

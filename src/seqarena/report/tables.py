@@ -20,7 +20,7 @@ from seqarena.core.quantities import CostTable, Quantity
 from seqarena.core.records import Ranking, RankRow, RunView
 
 _ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-"})
-_IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs beside others
+_IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs at least
 
 
 class FittingTable:

@@ -212,9 +212,9 @@ def _gradient_drawing(one: Series) -> Drawing:
         else:
             shapes.append(Label(x, 14, _short(norm), "measure"))
         shapes.append(Node(x, 44, "h", f"T−{k:g}" if k else "T", 21))
-    listed = ", ".join(f"{_short(norm)} at k = {k:g}" for k, norm in norms)
+    text = ", ".join(f"{_short(norm)} at k = {k:g}" for k, norm in norms)
     width = 40 + (len(norms) - 1) * _STEP + 40
-    return Drawing(f"Gradient norms of {one.label}", listed, width, 74, shapes)
+    return Drawing(f"Gradient norms of {one.label}", text, width, 74, shapes)
 
 
 def _width(norm: float) -> float:
