@@ -18,7 +18,7 @@ from seqarena.engine.trained import find_checkpoint, trained_models
 from seqarena.measure.requests import MeasureRequest, SubjectRequest
 from seqarena.measure.scaling import algorithms
 from seqarena.measure.speed import limited_threads
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 from seqarena.report.measure_tables import measurement_tables
 from seqarena.train.checkpoint import load
 
