@@ -2,6 +2,7 @@
 
 from seqarena.models.architecture import Architecture
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 SYSTEMS: tuple[Architecture, ...] = (
     Architecture(
         "memory_network", "End-to-End Memory Network", "memory", 2015,
