@@ -17,6 +17,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.measurement import Measurement, Point, Series, latest
 
 COSTS = "costs"  # the `measurement` of the series that hold costs
+NUMBERS_DEPEND_ON_THIS = False  # rows say how numbers are read: a new row makes no number stale
 
 
 class CostPhrases(Config):
