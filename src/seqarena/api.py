@@ -20,38 +20,37 @@ is printed to `console`, a rich console, and not at all with `verbose=False`. A 
 interrupted goes on when it is made again.
 """
 
+import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from seqarena.arena.claims.ledger import CLAIMS
 from seqarena.arena.requests import CompareRequest, TrainRequest
-from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import build as build_request
 from seqarena.core.options import flags
-from seqarena.core.records import Ranking, RankRow, RunView
-from seqarena.engine import check as checking
-from seqarena.engine import claims as claiming
-from seqarena.engine import compare as comparing
-from seqarena.engine import measure as measuring
-from seqarena.engine import recipe as recipes
-from seqarena.engine.check import CheckResult
-from seqarena.engine.claims import Judged
-from seqarena.engine.measure import Measured
-from seqarena.engine.pages import write_page
-from seqarena.engine.run import Run
-from seqarena.engine.trained import Evaluation, TrainedModel, find_checkpoint
-from seqarena.measure.complexity import catalog_rows
 from seqarena.measure.requests import MEASUREMENTS
-from seqarena.mixers.base import Mixer, MixerConfig
-from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
-from seqarena.serve.page import PageServer
-from seqarena.tasks.base import Answer
 from seqarena.tasks.registry import TASKS, settings_of
+
+if TYPE_CHECKING:
+    from seqarena.core.batch import Problem as Problem
+    from seqarena.core.records import Ranking as Ranking
+    from seqarena.core.records import RankRow as RankRow
+    from seqarena.core.records import RunView as RunView
+    from seqarena.engine.check import CheckResult as CheckResult
+    from seqarena.engine.claims import Judged as Judged
+    from seqarena.engine.measure import Measured as Measured
+    from seqarena.engine.run import Run as Run
+    from seqarena.engine.trained import Evaluation as Evaluation
+    from seqarena.engine.trained import TrainedModel as TrainedModel
+    from seqarena.mixers.base import Mixer as Mixer
+    from seqarena.mixers.base import MixerConfig as MixerConfig
+    from seqarena.models.build import build as build
+    from seqarena.serve.page import PageServer as PageServer
+    from seqarena.tasks.base import Answer as Answer
 
 __all__ = [
     "CATALOG",
@@ -91,6 +90,32 @@ __all__ = [
     "train",
 ]  # fmt: skip
 
+# What needs torch is imported when it is asked for.
+_LAZY = {
+    "Answer": "seqarena.tasks.base",
+    "CheckResult": "seqarena.engine.check",
+    "Evaluation": "seqarena.engine.trained",
+    "Judged": "seqarena.engine.claims",
+    "Measured": "seqarena.engine.measure",
+    "Mixer": "seqarena.mixers.base",
+    "MixerConfig": "seqarena.mixers.base",
+    "PageServer": "seqarena.serve.page",
+    "Problem": "seqarena.core.batch",
+    "RankRow": "seqarena.core.records",
+    "Ranking": "seqarena.core.records",
+    "Run": "seqarena.engine.run",
+    "RunView": "seqarena.core.records",
+    "TrainedModel": "seqarena.engine.trained",
+    "build": "seqarena.models.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
 Place = str | Path  # of a run folder, a trial or a checkpoint
 
 
@@ -102,13 +127,15 @@ def compare(
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> Run:
+) -> "Run":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
     `data` is a text file, a folder, JSON lines or Parquet; None is the embedded text. `models` are
     names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
     those of `seqarena compare`; a `request` replaces them all.
     """
+    from seqarena.engine import compare as comparing
+
     if request is None:
         request = build_request(CompareRequest, _given(data=data, models=models, **options))
     return comparing.compare(request, _console(verbose, console))
@@ -122,32 +149,38 @@ def train(
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> Run:
+) -> "Run":
     """Trains one architecture; the run's `best` is the trained model.
 
     `options` are those of `seqarena train`; a `request` replaces them all.
     """
+    from seqarena.engine import compare as comparing
+
     if request is None:
         request = build_request(TrainRequest, _given(data=data, model=model, **options))
     return comparing.train(request, _console(verbose, console))
 
 
-def open_run(path: Place) -> Run:
+def open_run(path: Place) -> "Run":
     """A run folder of an earlier call. Raises UserError for a folder that is none."""
+    from seqarena.engine.run import Run
+
     return Run(path)
 
 
-def load(path: Place, model: str | None = None) -> TrainedModel:
+def load(path: Place, model: str | None = None) -> "TrainedModel":
     """A trained model: of a run folder the best or the one named, or that of a checkpoint."""
+    from seqarena.engine.trained import TrainedModel, find_checkpoint
+
     return TrainedModel(find_checkpoint(Path(path), model))
 
 
-def evaluate(path: Place, data: Place | None = None, *, model: str | None = None) -> Evaluation:
+def evaluate(path: Place, data: Place | None = None, *, model: str | None = None) -> "Evaluation":
     """The scores of a trained model on its test split, or on another text."""
     return load(path, model).evaluate(data)
 
 
-def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> list[Answer]:
+def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> "list[Answer]":
     """One answer an input, by the task that the model was trained for."""
     return load(path, model).predict(inputs)
 
@@ -166,9 +199,11 @@ def measure(
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> Measured:
+) -> "Measured":
     """One property against length, distance or depth: speed, memory, utilisation, gradient, reach,
     recall, length or maps. `options` are those of `seqarena measure WHAT`."""
+    from seqarena.engine import measure as measuring
+
     if what not in MEASUREMENTS:
         raise unknown_name("measurement", what, MEASUREMENTS)
     request = build_request(MEASUREMENTS[what], _given(models=models, **options))
@@ -183,8 +218,10 @@ def claims(
     runs: Place = "runs",
     verbose: bool = True,
     console: Console | None = None,
-) -> Judged:
+) -> "Judged":
     """What the literature claims, measured here: verdicts with their figures."""
+    from seqarena.engine import claims as claiming
+
     return claiming.claims(
         _console(verbose, console),
         only=None if only is None else list(only),
@@ -196,31 +233,43 @@ def claims(
 
 def claim_titles() -> dict[str, str]:
     """Every claim of the ledger: name -> title."""
+    from seqarena.arena.claims.ledger import CLAIMS
+
     return {claim.name: claim.title for claim in CLAIMS}
 
 
-def check(mixer: str) -> Iterator[CheckResult]:
+def check(mixer: str) -> "Iterator[CheckResult]":
     """The contract suite on `my_file.py:MyMixer` or a name of the catalog, check by check."""
+    from seqarena.engine import check as checking
+
     return checking.check(mixer)
 
 
 def recipe(file: Place, *, verbose: bool = True, console: Console | None = None) -> bool:
     """Runs a recipe; whether what it expects holds."""
+    from seqarena.engine import recipe as recipes
+
     return recipes.recipe(Path(file), _console(verbose, console))
 
 
 def report(path: Place) -> Path:
     """Draws a folder's page again: of a run, of measurements or of claims. Returns its place."""
+    from seqarena.engine.pages import write_page
+
     return write_page(Path(path))
 
 
-def page_server(path: Place, port: int = 0) -> PageServer:
+def page_server(path: Place, port: int = 0) -> "PageServer":
     """A server of the folder's page for this machine; use it as a context manager."""
+    from seqarena.serve.page import PageServer
+
     return PageServer(Path(path), port)
 
 
 def models() -> dict[str, dict[str, Any]]:
     """The catalog: name -> title, family, year, paper, idea, equations and orders of cost."""
+    from seqarena.measure.complexity import catalog_rows
+
     return catalog_rows()
 
 

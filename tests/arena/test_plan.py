@@ -11,12 +11,13 @@ from seqarena.arena.plan import (
     total_trials,
     trial,
 )
+from seqarena.arena.requests import SearchRequest, SizeRequest
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
 from seqarena.train.budget import Budget
-from seqarena.train.config import OptimizerConfig
+from seqarena.train.config import TrainingRequest
 
 
 def entry(name: str) -> Entry:
@@ -28,9 +29,10 @@ def make_plan(**changes: object) -> Plan:
     fields = {
         "name": "p", "command": "c", "task": {"kind": "language", "data": "a.txt"},
         "task_digest": "d", "entries": (entry("elman"), entry("gru")), "excluded": {},
-        "params": 1, "budget": Budget(steps=1), "learning_rates": (0.1, 0.2), "seeds": (0, 1),
-        "repeats": 1, "batch_size": 2, "accumulation": 1, "optimizer": OptimizerConfig(),
-        "evaluations": 1, "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
+        "size": SizeRequest(width=16),
+        "training": TrainingRequest(budget=Budget(steps=1), batch_size=2),
+        "search": SearchRequest(learning_rates=(0.1, 0.2), num_seeds=2),
+        "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
     }  # fmt: skip
     return Plan(**fields | changes)
 
@@ -46,8 +48,9 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
         *(
             trial(changed, changed.entries[0], 0.1, 0)
             for changed in (
-                make_plan(task_digest="e"), make_plan(code="y"), make_plan(batch_size=3),
-                make_plan(budget=Budget(steps=2)), make_plan(threads=2),
+                make_plan(task_digest="e"), make_plan(code="y"), make_plan(threads=2),
+                make_plan(training=TrainingRequest(budget=Budget(steps=1), batch_size=3)),
+                make_plan(training=TrainingRequest(budget=Budget(steps=2), batch_size=2)),
             )
         ),
     ]  # fmt: skip

@@ -9,8 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from seqarena.arena.claims import ledger
 from seqarena.arena.claims.claim import Claim, Part, Scale
-from seqarena.arena.claims.ledger import CLAIMS
 from seqarena.arena.claims.parts import parts_of
 from seqarena.arena.claims.read import read_ledger
 from seqarena.arena.claims.run import Happening, missing_parts, run_parts, seconds_left
@@ -48,7 +48,7 @@ def claims(
     chosen = choose(only)
     folder = runs / f"claims-{scale}"
     failed = _measure(console, folder, chosen, scale, jobs)
-    view = read_ledger(folder, scale, CLAIMS)
+    view = read_ledger(folder, scale, ledger.CLAIMS)
     page = folder / "report.html"
     write_atomically(page, render_ledger(view, catalog_rows()))
     return Judged(view, [claim.name for claim in chosen], page, failed)
@@ -57,12 +57,12 @@ def claims(
 def choose(only: Sequence[str] | None) -> Sequence[Claim]:
     """The claims of these names, or all, in the order of the ledger."""
     if only is None:
-        return CLAIMS
-    by_name = {claim.name: claim for claim in CLAIMS}
+        return ledger.CLAIMS
+    by_name = {claim.name: claim for claim in ledger.CLAIMS}
     for name in only:
         if name not in by_name:
             raise unknown_name("claim", name, by_name)
-    return [claim for claim in CLAIMS if claim.name in only]
+    return [claim for claim in ledger.CLAIMS if claim.name in only]
 
 
 def _measure(

@@ -61,6 +61,11 @@ class Run:
         _ = self.ranking
         return next(iter(self.models.values()))
 
+    @property
+    def data_path(self) -> str | None:
+        """The data that it was trained on; None: the embedded data of its task."""
+        return self.view.plan["task"].get("data")
+
     def table(self) -> list[dict[str, Any]]:
         """One dictionary an architecture: its place, scores and measured costs."""
         costs = CostTable(self.view.costs)

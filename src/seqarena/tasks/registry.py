@@ -1,7 +1,5 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
-import inspect
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -148,14 +146,10 @@ def takes(kind: str, field: str) -> bool:
 
 
 def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
-    """The settings of a task: default, and the comment that stands beside it in its class."""
-    config = _ROWS[kind].config
-    bases = [base for base in reversed(config.__mro__) if issubclass(base, configs.TaskConfig)]
-    source = "".join(inspect.getsource(base) for base in bases)  # the class's own words come last
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.M))
+    """The settings of a task: default and help."""
     return {
-        name: (field.get_default(call_default_factory=True), comments.get(name, ""))
-        for name, field in config.model_fields.items()
+        name: (field.get_default(call_default_factory=True), field.description or "")
+        for name, field in _ROWS[kind].config.model_fields.items()
         if name != "kind"
     }
 
