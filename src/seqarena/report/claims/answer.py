@@ -45,8 +45,8 @@ def answer_section(view: LedgerView) -> AnswerSection:
 
 def _other_verdicts(view: LedgerView) -> str:
     parts = [
-        f"{number} {wording.plural if number > 1 else wording.singular}"
-        for verdict, wording in VERDICTS.items()
+        f"{number} {texts.plural if number > 1 else texts.singular}"
+        for verdict, texts in VERDICTS.items()
         if verdict != "holds" and (number := number_with(view, verdict))
     ]
     if not parts:

@@ -108,7 +108,6 @@ def _measured(name: str, measurements: Sequence[Measurement]) -> list[tuple[str,
             continue
         text = "; ".join(f"{part.words} = {estimate_text(part)}" for part in estimates_of(one))
         if text:
-            variant = f", {one.variant}" if one.variant else ""
-            title = f"{words.of_name(one.quantity)} ({one.measurement}{variant})"
-            found.append((title, text))
+            label = f"{words.of_name(one.quantity)} ({one.measurement}"
+            found.append((f"{label}, {one.variant})" if one.variant else f"{label})", text))
     return found
