@@ -9,11 +9,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from seqarena.core.version import __version__
+
 __all__ = [
-    "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "TrainedModel", "UserError", "build",
-    "check", "claims", "compare", "evaluate", "generate", "load", "measure", "models", "open_run",
-    "predict", "recipe", "report", "tasks", "train",
+    "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "TrainedModel", "UserError", "__version__",
+    "build", "check", "claims", "compare", "evaluate", "generate", "load", "measure", "models",
+    "open_run", "predict", "recipe", "report", "tasks", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-import seqarena
 from seqarena.core.config import Config
 from seqarena.core.jsonl import read_lines
+from seqarena.core.version import __version__
 
 
 class Machine(Config):
@@ -100,7 +100,7 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
         threads=torch.get_num_threads(),
         denormals=denormals(),
         torch_version=torch.__version__,
-        seqarena_version=seqarena.__version__,
+        seqarena_version=__version__,
         code_digest=code_digest(),
         measured_at=now(),
     )

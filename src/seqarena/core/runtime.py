@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import torch
 
-import seqarena
 from seqarena.core.errors import UserError
 from seqarena.core.records import Provenance
+from seqarena.core.version import __version__
 
 # What a trial's numbers depend on; the report or the command line may change without a new run.
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
@@ -90,7 +90,7 @@ def denormals() -> str:
 def code_digest(packages: tuple[str, ...] = _NUMERIC_PACKAGES) -> str:
     """Eight hexadecimal digits over the sources that numbers depend on, those of a trial by
     default."""
-    root = Path(seqarena.__file__).parent
+    root = Path(__file__).parent.parent
     hasher = hashlib.sha256()
     for package in packages:
         for path in sorted((root / package).rglob("*.py")):
@@ -132,7 +132,7 @@ def provenance(
 ) -> Provenance:
     """The record of where and how numbers come to be."""
     return Provenance(
-        seqarena_version=seqarena.__version__,
+        seqarena_version=__version__,
         code_digest=code_digest(),
         torch_version=torch.__version__,
         python_version=platform.python_version(),

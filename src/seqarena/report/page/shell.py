@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from seqarena import __version__
+from seqarena.core.version import __version__
 from seqarena.report.page.parts import Page
 from seqarena.report.page.style import ROLES, css, dark_of_light
 
