@@ -24,7 +24,7 @@ from seqarena.report.measured.series_reading import (
     ordered,
     quantity_words,
 )
-from seqarena.report.page.style import Look
+from seqarena.report.page.style import LineStyle
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
 _TICKS = 12  # that fit on one axis
@@ -58,7 +58,7 @@ def not_on_a_logarithm(group: CurveGroup) -> int:
     )
 
 
-def _line(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
+def _line(one: Series, look: LineStyle, factor: float, place: str) -> go.Scatter:
     points = ordered(one)
     return go.Scatter(
         x=[point.x for point in points],
@@ -90,7 +90,7 @@ def _hover(one: Series, point: Point, factor: float) -> str:
     return text
 
 
-def _range(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
+def _range(one: Series, look: LineStyle, factor: float, place: str) -> go.Scatter:
     points = [point for point in ordered(one) if all(math.isfinite(v) for v in point.repeats)]
     return go.Scatter(
         x=[point.x for point in [*points, *reversed(points)]],

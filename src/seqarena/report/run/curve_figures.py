@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from seqarena.core import words
 from seqarena.core.records import RunView, TrialSummary
 from seqarena.report.figures import INK, PAPER, blank, metric_title
-from seqarena.report.page.style import HEAT, Look
+from seqarena.report.page.style import HEAT, LineStyle
 from seqarena.report.run.looks import looks
 from seqarena.report.run.reading import (
     Curve,
@@ -68,7 +68,7 @@ def _curves_figure(
     return figure
 
 
-def _band(name: str, curve: Curve, look: Look) -> go.Scatter:
+def _band(name: str, curve: Curve, look: LineStyle) -> go.Scatter:
     return go.Scatter(
         x=[*curve.tokens, *reversed(curve.tokens)],
         y=[*curve.high, *reversed(curve.low)],
@@ -96,7 +96,7 @@ def _frame(curves: Sequence[Curve]) -> dict[str, Any]:
     return {"range": [min(late) - margin, max(late) + margin]} if margin > 0 else {}
 
 
-def _line(look: Look) -> dict[str, Any]:
+def _line(look: LineStyle) -> dict[str, Any]:
     return {"color": look.colour.light, "dash": look.dash, "width": 1.8}
 
 
@@ -150,7 +150,7 @@ def _tried(view: RunView, architecture: str) -> dict[float, float | None]:
 
 
 def _search_line(
-    name: str, scored: dict[float, float], chosen: float | None, look: Look
+    name: str, scored: dict[float, float], chosen: float | None, look: LineStyle
 ) -> go.Scatter:
     return go.Scatter(
         x=list(scored),
