@@ -13,6 +13,8 @@ from pydantic import Field, TypeAdapter
 from seqarena.core.config import Config
 from seqarena.core.measurement import Series, read_lines
 
+NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
+
 
 class Provenance(Config):
     """Where and how a trial ran."""
