@@ -39,10 +39,10 @@ DOORS = {"__init__.py": {"api", "core"}, "__main__.py": {"cli"}}
 
 # What still breaks a law, by name. An entry whose fault is gone fails the test: shorten the list.
 UPWARDS: set[str] = set()
-CROWDED = {"arena", "data", "measure", "mixers", "models", "ops", "report", "tasks"}
+CROWDED = {"data", "measure", "tasks"}
 DOUBLED = {
-    *("Attention", "Block", "Entry", "Estimate", "FeedForward", "Happening", "Place", "Reader"),
-    *("Sample", "Side", "Splits", "Subject", "Words"),
+    *("Attention", "Block", "FeedForward", "Place", "Progress", "Reader", "Row", "Run", "Sample"),
+    *("Side", "Source", "Splits", "Timing"),
 }
 
 
