@@ -44,6 +44,15 @@ def test_what_runs_on_a_device_is_told_without_allocating_the_model() -> None:
     assert algorithms_on(config("mingru", algorithm="loop"), "cuda") == ("loop", "loop")
 
 
+@pytest.mark.parametrize("name", ["lstm", "conv", "attention", "linear_attention"])
+def test_choosing_does_not_break_a_compiled_graph(name: str) -> None:
+    model, tokens_BT = build_model(config(name)), torch.randint(0, 50, (2, 9))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        # the compiler may sum in another order
+        torch.testing.assert_close(compiled(tokens_BT)[0], model(tokens_BT)[0])
+
+
 def test_a_class_that_does_not_say_what_computes_it_is_refused() -> None:
     class Silent(GRU):
         operation_of = classmethod(Mixer.operation_of.__func__)  # pyright: ignore
