@@ -22,8 +22,8 @@ from seqarena.models.build import build
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 # Error rates in percent, the best of ten runs by training loss: 3 hops, position encoding, linear
 # start, random noise, adjacent tying, one task at a time (the authors' own program).

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqarena.core.runtime import autocast
-from seqarena.train.optimizer import OptimizerConfig, build_optimizer
+from seqarena.train.config import OptimizerConfig
+from seqarena.train.optimizer import build_optimizer
 
 VOCABULARY = 256
 SMALL_RATE = 1e-6  # weights hardly move: nothing diverges, and the work is the same

@@ -3,39 +3,32 @@
     python examples/predict.py            # about a minute on a laptop; no download
 
 A date is rewritten, the words of a line of code are tagged, a question about a story is answered,
-and a key is heard in a wav file. Each model is trained by `seqarena train` and asked from Python
-here; the command line gives the same answers:
+and a key is heard in a wav file. The command line trains the same and gives the same answers:
 
     seqarena predict runs/example-translation "3. März 2019"
 """
 
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.io import wavfile
 
-from seqarena.cli.single import find_checkpoint
-from seqarena.use.predict import Predictor
+import seqarena as sa
 
 RUNS = Path("runs")
-TRAINING = {
-    "translation": "--model rnnsearch --width 64 --steps 500 --batch 32 --rate 5e-3",
-    "tagging": "--model bi_lstm_tagger --width 32 --steps 150 --batch 16 --rate 1e-2",
-    "question_answering": "--model memory_network --width 20 --steps 800 --batch 32 --rate 2e-2"
-    " --weight-decay 0",
-    "speech": "--model bi_gru --width 32 --depth 1 --steps 300 --batch 16 --rate 5e-3",
-}
+TRAINING: dict[str, dict[str, Any]] = {
+    "translation": {"model": "rnnsearch", "width": 64, "steps": 500, "batch": 32, "rate": 5e-3},
+    "tagging": {"model": "bi_lstm_tagger", "width": 32, "steps": 150, "batch": 16, "rate": 1e-2},
+    "question_answering": {
+        "model": "memory_network", "width": 20, "steps": 800, "batch": 32, "rate": 2e-2,
+        "weight_decay": 0,
+    },
+    "speech": {
+        "model": "bi_gru", "width": 32, "depth": 1, "steps": 300, "batch": 16, "rate": 5e-3,
+    },
+}  # fmt: skip
 KEY_5 = (770.0, 1336.0)  # Hz, of the key 5 on a telephone (ITU-T Q.23)
-
-
-def train(task: str) -> Predictor:
-    """Trains by the command line, and loads what it left."""
-    name = f"example-{task}"
-    command = ["train", "--task", task, *TRAINING[task].split(), "--name", name, "--runs", RUNS]
-    subprocess.run([sys.executable, "-m", "seqarena", *map(str, command)], check=True)
-    return Predictor(find_checkpoint(RUNS / name, None))
 
 
 def tone(path: Path, rate: int = 8000, seconds: float = 0.25) -> None:
@@ -56,7 +49,8 @@ def main() -> None:
         "speech": str(RUNS / "five.wav"),
     }
     for task, question in questions.items():
-        (answer,) = train(task)([question])
+        run = sa.train(task=task, name=f"example-{task}", runs=RUNS, **TRAINING[task])
+        (answer,) = run.best.predict([question])
         sure = "" if answer.confidence is None else f"  ({answer.confidence:.0%} sure)"
         print(f"{task}: {question}  ->  {answer.text}{sure}")
 

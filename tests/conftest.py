@@ -7,6 +7,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
+pytest_plugins = ["thinning", "pytester"]  # the short suite and the whole one; tests of tests
 
 
 def pytest_configure() -> None:

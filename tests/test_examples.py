@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from typer.testing import CliRunner
 
@@ -46,6 +47,7 @@ def test_elman_by_hand_learns_its_text() -> None:
     assert run.stdout.splitlines()[-1] == example["TEXT"].rstrip("\n")
 
 
+@pytest.mark.slow
 def test_predictions_from_python_and_from_the_command_line(tmp_path: Path) -> None:
     """A translation, tags, an answer and a digit from a wav file, by models trained on the spot."""
     run = subprocess.run(

@@ -1,7 +1,10 @@
 """Plans and trials as data: what changes a trial's name, what can run when."""
 
+from pathlib import Path
+
 import pytest
 
+from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import (
     Entry,
     Plan,
@@ -11,12 +14,13 @@ from seqarena.arena.plan import (
     total_trials,
     trial,
 )
+from seqarena.arena.requests import SearchRequest, SizeRequest
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
 from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import TrainingRequest
 
 
 def entry(name: str) -> Entry:
@@ -28,9 +32,10 @@ def make_plan(**changes: object) -> Plan:
     fields = {
         "name": "p", "command": "c", "task": {"kind": "language", "data": "a.txt"},
         "task_digest": "d", "entries": (entry("elman"), entry("gru")), "excluded": {},
-        "params": 1, "budget": Budget(steps=1), "learning_rates": (0.1, 0.2), "seeds": (0, 1),
-        "repeats": 1, "batch_size": 2, "accumulation": 1, "optimizer": OptimizerConfig(),
-        "evaluations": 1, "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
+        "size": SizeRequest(width=16),
+        "training": TrainingRequest(budget=Budget(steps=1), batch_size=2),
+        "search": SearchRequest(learning_rates=(0.1, 0.2), num_seeds=2),
+        "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
     }  # fmt: skip
     return Plan(**fields | changes)
 
@@ -38,7 +43,12 @@ def make_plan(**changes: object) -> Plan:
 def test_a_trial_is_named_by_everything_that_matters() -> None:
     plan = make_plan()
     first = trial(plan, plan.entries[0], 0.1, 0)
+    recoded = plan.entries[0].model_copy(update={"code": "y"})
+    timed = make_plan(training=TrainingRequest(budget=Budget(seconds=1.0)))
     others = [
+        trial(plan, recoded, 0.1, 0),
+        trial(timed, timed.entries[0], 0.1, 0),
+        trial(make_plan(training=timed.training, threads=2), timed.entries[0], 0.1, 0),
         trial(plan, plan.entries[1], 0.1, 0),
         trial(plan, plan.entries[0], 0.2, 0),
         trial(plan, plan.entries[0], 0.1, 1),
@@ -46,18 +56,37 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
         *(
             trial(changed, changed.entries[0], 0.1, 0)
             for changed in (
-                make_plan(task_digest="e"), make_plan(code="y"), make_plan(batch_size=3),
-                make_plan(budget=Budget(steps=2)), make_plan(threads=2),
+make_plan(task_digest="e"), make_plan(dtype="float64"),
+                make_plan(training=TrainingRequest(budget=Budget(steps=1), batch_size=3)),
+                make_plan(training=TrainingRequest(budget=Budget(steps=2), batch_size=2)),
             )
         ),
     ]  # fmt: skip
     assert len({first.hash, *(other.hash for other in others)}) == 1 + len(others)
 
 
-def test_where_the_data_lies_does_not_matter() -> None:
-    moved = make_plan(task={"kind": "language", "data": "/elsewhere/b.txt"})
-    plan = make_plan()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": {"kind": "language", "data": "/elsewhere/b.txt"}},
+        {"threads": 8}, {"device": "cuda"}, {"code": "another version"},
+    ],
+)  # fmt: skip
+def test_where_data_lie_and_where_it_runs_do_not_matter(changes: dict[str, object]) -> None:
+    moved, plan = make_plan(**changes), make_plan()
     assert trial(plan, plan.entries[0], 0.1, 0).hash == trial(moved, moved.entries[0], 0.1, 0).hash
+
+
+@pytest.mark.parametrize("changes", [{"threads": 8}, {"device": "cuda"}, {"code": "another"}])
+def test_a_folder_takes_a_plan_from_another_machine_or_version(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.adopt(make_plan())
+    folder.adopt(make_plan(**changes))
+    assert folder.load_plan() == make_plan(**changes)
+    with pytest.raises(UserError, match="another training"):
+        folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9))))
 
 
 def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None:

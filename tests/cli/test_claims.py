@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -57,9 +56,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         assert "lstm" in catalog  # pyright: ignore
         return "<!doctype html>"
 
-    module = ModuleType("seqarena.report.ledger")
-    module.render_ledger = render  # pyright: ignore
-    monkeypatch.setitem(sys.modules, "seqarena.report.ledger", module)
+    monkeypatch.setattr("seqarena.engine.claims.render_ledger", render)
     return shown
 
 

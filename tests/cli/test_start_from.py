@@ -8,16 +8,17 @@ import torch
 from typer.testing import CliRunner, Result
 
 from seqarena.arena.plan import Trial, search_trials
-from seqarena.arena.prepare import Prepared, Wish, prepare
+from seqarena.arena.prepare import Prepared, prepare
+from seqarena.arena.requests import CompareRequest
 from seqarena.cli import app
 from seqarena.core.errors import UserError
+from seqarena.core.options import build
 from seqarena.models.any import build_model
 from seqarena.models.catalog import architecture
 from seqarena.tasks import parse_task
 from seqarena.tasks.classification import ClassificationTask
 from seqarena.tasks.registry import load_codec
 from seqarena.train import checkpoint
-from seqarena.train.budget import Budget
 from seqarena.train.start import begin, divide
 
 TEXT = "the good film was seen by a good few\nnobody has seen the bad film twice\n" * 40
@@ -54,11 +55,11 @@ def prepared(place: Path, model: str, *, tuned: bool = True) -> Prepared:
     config = parse_task(
         {"kind": "classification", "data": str(place / "sentences"), "reads_like": str(source)}
     )
-    wish = Wish(
-        command="", budget=Budget(steps=1), params=None, width=16, learning_rates=(1e-3,), seeds=1,
-        runs=place, start_from=source if tuned else None,
-    )  # fmt: skip
-    return prepare(wish, config, [architecture(model)])
+    request = build(
+        CompareRequest, {"steps": 1, "width": 16, "rates": (1e-3,), "seeds": 1, "runs": place}
+    )
+    start_from = source if tuned else None
+    return prepare(request, config, [architecture(model)], start_from=start_from)
 
 
 @pytest.mark.parametrize(("model", "head"), [("bert", "classifier"), ("lstm", "head")])

@@ -19,7 +19,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     words = (
         "train --model mingru --params 40k --steps 150 --length 32 --rate 1e-2 --name r "
-        f"--accumulation 2 --dropout 0.05 --runs {runs}"
+        # in float32, as `evaluate` computes: on some processors training is in bfloat16 otherwise
+        f"--dtype float32 --accumulation 2 --dropout 0.05 --runs {runs}"
     )
     result = CliRunner().invoke(app, words.split())
     assert result.exit_code == 0, result.output

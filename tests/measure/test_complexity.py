@@ -11,7 +11,8 @@ from seqarena.mixers.base import Complexity
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture
-from seqarena.models.stack import load_mixer
+from seqarena.models.model import load_system
+from seqarena.models.stacks.stack import load_mixer
 
 KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 
@@ -37,7 +38,16 @@ def test_a_stack_shows_what_its_mixers_state_and_their_files_open_with(name: str
 def test_equations_of_some_rows() -> None:
     assert "c_t = f * c_{t-1} + i * g" in complexity_row("lstm")["equations"]
     assert "(causal), or all c" in complexity_row("hybrid")["equations"]
-    assert complexity_row("lenet5")["equations"] == ""  # its file states none
+
+
+@pytest.mark.parametrize("name", [name for name, row in CATALOG.items() if row.system])
+def test_a_system_states_its_equation_as_the_head_of_its_file_does(name: str) -> None:
+    system = load_system(CATALOG[name].system or "")
+    head = (sys.modules[system.__module__].__doc__ or "").splitlines()
+    lines = complexity_row(name)["equations"].splitlines()
+    assert lines
+    for line in lines:
+        assert any(line.strip() in each for each in head), line
 
 
 def test_a_hybrid_names_each_of_its_mixers_orders() -> None:

@@ -18,7 +18,8 @@ from seqarena.models.build import build
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.checkpoint import save
-from seqarena.train.loop import TrainConfig, Trainer
+from seqarena.train.config import TrainConfig
+from seqarena.train.loop import Trainer
 
 PLANTED = '''
 from typing import NamedTuple
@@ -107,16 +108,19 @@ def test_a_planted_architecture_gets_its_exponent(
 
 def test_real_work_tells_the_planted_apart(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The exponents are exact on the clock above. Here caches and neighbours blur them, even in the
-    # time of this process alone: on a busy machine the quadratic one came out as 1.6.
+    # time of this process: on a busy machine one call in some dozens found 0.6 for the linear one.
+    # A wrong exponent fails in all of three calls.
     monkeypatch.setattr(time, "perf_counter", time.process_time)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    more: dict[str, Any] = {"repeats": 9}
-    linear, quadratic = (
-        exponent(speed(f"{planted}:{name}", lengths=x, what=["forward"], **SMALL | more)[0])
-        for name, x in (("Linear", (64, 128, 256)), ("Quadratic", (48, 96, 192)))
-    )
-    assert linear.value == pytest.approx(1.0, abs=0.3)
-    assert quadratic.value == pytest.approx(2.0, abs=0.5)
+
+    def found(name: str, lengths: tuple[int, ...]) -> float:
+        options: dict[str, Any] = {**SMALL, "repeats": 9, "what": ["forward"]}
+        return exponent(speed(f"{planted}:{name}", lengths=lengths, **options)[0]).value
+
+    near_one = (abs(found("Linear", (64, 128, 256)) - 1) < 0.3 for _ in range(3))
+    near_two = (abs(found("Quadratic", (48, 96, 192)) - 2) < 0.5 for _ in range(3))
+    assert any(near_one)
+    assert any(near_two)
 
 
 def test_the_algorithm_is_chosen_named_and_recorded() -> None:

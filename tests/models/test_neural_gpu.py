@@ -9,13 +9,13 @@ from torch.nn import functional as F
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
-from seqarena.models.diagonal_neural_gpu import shifted
+from seqarena.models.memory.diagonal_neural_gpu import shifted
 from seqarena.models.model import Model
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import AlgorithmsConfig
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 PROBLEM = Problem(num_outputs=3, vocab_size=4, max_length=11)
 NAMES = ("neural_gpu", "diagonal_neural_gpu")

@@ -12,8 +12,8 @@ from seqarena.models.build import build
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.masked_language import MaskedLanguageCodec
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.pixels import PixelsTask
 from seqarena.tasks.registry import load_codec
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 GENERATOR = np.random.default_rng(0)
 PICTURES = GENERATOR.integers(0, 256, (40, 4, 6), dtype=np.uint8)

@@ -14,8 +14,8 @@ from seqarena.tasks.base import Task
 from seqarena.tasks.question_answering import QuestionAnsweringTask
 from seqarena.tasks.registry import build_task, load_codec, parse_task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 ROOMS = ("bathroom", "hallway", "garden", "kitchen")
 PEOPLE = ("Mary", "John", "Sandra")

@@ -10,8 +10,8 @@ from seqarena.models.build import build
 from seqarena.tasks import LanguageConfig, build_task
 from seqarena.tasks.language import LanguageTask
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from seqarena.core.errors import UserError
 from seqarena.tasks import TASKS, build_task, parse_task
-from seqarena.tasks.registry import _ROWS
+from seqarena.tasks.registry import _ROWS, settings_of
 
 SMALL = {
     "language": {"sequence_length": 16},
@@ -72,3 +72,10 @@ def test_reading_a_plan_loads_neither_torch_nor_optional_packages():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_every_setting_says_what_it_is(kind: str) -> None:
+    for name, (_, words) in settings_of(kind).items():
+        assert len(words) > 8, name
+        assert words.endswith((".", "]")), name

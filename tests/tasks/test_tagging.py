@@ -22,8 +22,8 @@ from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.tagging import TaggingTask, is_bio, spans
 from seqarena.tasks.tagging_codec import TaggingCodec
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 BIO = ("B-loc", "B-per", "I-loc", "I-per", "O")
 

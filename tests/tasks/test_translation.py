@@ -20,8 +20,8 @@ from seqarena.tasks.pairs_codec import learn_sides, side_from_json
 from seqarena.tasks.pairs_metrics import Exact
 from seqarena.tasks.registry import load_codec, settings_of
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 NUMBERS = "null eins zwei drei vier fünf sechs sieben acht neun".split()  # noqa: SIM905
 ENGLISH = "zero one two three four five six seven eight nine".split()  # noqa: SIM905

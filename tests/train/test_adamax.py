@@ -10,8 +10,8 @@ from torch import nn
 
 from seqarena.train import checkpoint
 from seqarena.train.adamax import AdaMax
+from seqarena.train.config import OptimizerConfig
 from seqarena.train.loop import Trainer
-from seqarena.train.optimizer import OptimizerConfig
 
 
 def test_five_steps_by_hand() -> None:

@@ -15,8 +15,8 @@ from seqarena.tasks import LanguageConfig, build_task
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 MakeTrainer = Callable[..., Trainer]
 

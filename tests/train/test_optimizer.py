@@ -6,8 +6,8 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.train.budget import Budget
+from seqarena.train.config import OptimizerConfig
 from seqarena.train.optimizer import (
-    OptimizerConfig,
     add_gradient_noise,
     build_optimizer,
     learning_rate_at,

@@ -1,47 +1,56 @@
-"""The measuring phase: each architecture's costs, alone on the machine, once per plan."""
+"""The measuring phase: the costs of one architecture after another, each once per plan."""
 
 from collections.abc import Iterator
 
-from seqarena.arena.folder import RunFolder, append_line
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
-from seqarena.core.config import digest
-from seqarena.core.records import MeasureRecord
+from seqarena.core.measurement import Series
 from seqarena.core.runtime import available_cores
+from seqarena.jobs.files import append_lines
+from seqarena.jobs.job import Timing, job_key
 from seqarena.measure.costs import measure_costs
 
 
 def missing_costs(plan: Plan, folder: RunFolder) -> list[Entry]:
     """Entries whose costs have not been measured yet with this model and code."""
-    have = {record.context.get("key") for record in folder.measures()}
+    have = {series.settings.get("key") for series in folder.costs()}
     return [entry for entry in plan.entries if _key(plan, entry) not in have]
 
 
 def measure_missing(
     plan: Plan, folder: RunFolder, problem: Problem, sequence_length: int
-) -> Iterator[tuple[Entry, list[MeasureRecord]]]:
+) -> Iterator[tuple[Entry, list[Series]]]:
     """Measures and records one entry after the other, on all cores."""
     for entry in missing_costs(plan, folder):
         found = measure_costs(
             entry.architecture,
             entry.model,
             problem,
-            batch_size=plan.batch_size,
+            batch_size=plan.training.batch_size,
             sequence_length=sequence_length,
             device=plan.device,
             dtype=plan.dtype,
             threads=available_cores(),
-            optimizer=plan.optimizer,
+            optimizer=plan.training.optimizer,
         )
-        key = _key(plan, entry)
-        records = [
-            record.model_copy(update={"context": {**record.context, "key": key}})
-            for record in found
-        ]
-        for record in records:
-            append_line(folder.measures_path, record.model_dump_json())
-        yield entry, records
+        key = {"key": _key(plan, entry)}
+        keyed = [one.model_copy(update={"settings": one.settings | key}) for one in found]
+        append_lines(folder.measurements_path, [series.model_dump_json() for series in keyed])
+        yield entry, keyed
 
 
 def _key(plan: Plan, entry: Entry) -> str:
-    return digest([entry.model_dump(mode="json"), plan.batch_size, plan.dtype, plan.code])
+    """What a cost depends on: model, batch, sources, and the machine, because costs are timings."""
+    arguments = {
+        "model": entry.model.model_dump(mode="json"),
+        "batch_size": plan.training.batch_size,
+        "dtype": plan.dtype,
+        "device": plan.device,
+    }
+    return job_key(
+        "seqarena.measure.costs:measure_costs",
+        arguments,
+        model_places(entry.model),
+        timing=Timing(available_cores(), plan.device),
+    )

@@ -1,7 +1,8 @@
 """The plan: architectures x learning rates x seeds under one equal budget, as data.
 
-A trial is its whole configuration. Its hash, over that, the data and the code, names its folder:
-a finished trial is never run twice, and a changed one is never mistaken for it.
+A trial is its whole configuration. Its hash, over that, the data and the sources that it runs
+(jobs/sources.py), names its folder: a finished trial is never run twice, and a changed one is never
+mistaken for it.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,18 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from seqarena.arena.requests import SearchRequest, SizeRequest
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
+from seqarena.jobs.sources import places_in, source_digest
 from seqarena.models.any import AnyConfig
-from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.models.stacks.language_model import ModelConfig
+from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.registry import task_place
+from seqarena.train.config import TrainConfig, TrainingRequest
 from seqarena.train.start import Start
 
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 PLACES = {"task": ("data", "reads_like"), "start": ("checkpoint",)}  # fields that name a place
 Role = Literal["search", "seed", "repeat"]
 
@@ -28,10 +33,12 @@ class Entry(Config):
     architecture: str
     model: AnyConfig
     parameters: int
+    code: str = ""  # of the sources that its trials run, see `trial_code`
 
 
 class Plan(Config):
-    """A whole comparison. `task_digest` stands for the data; `code` for the sources."""
+    """A whole comparison: what was asked for, resolved. `task_digest` names the data. `code`, of
+    all sources, is for the record. `size`, `training` and `search` are those of the request."""
 
     name: str
     command: str  # runs it again
@@ -39,16 +46,9 @@ class Plan(Config):
     task_digest: str
     entries: tuple[Entry, ...]
     excluded: dict[str, str]  # architecture -> why it cannot enter
-    params: int
-    budget: Budget
-    learning_rates: tuple[float, ...]
-    seeds: tuple[int, ...]
-    repeats: int  # trials run once more, unchanged, in order to see whether runs repeat
-    batch_size: int
-    accumulation: int
-    optimizer: OptimizerConfig
-    label_smoothing: float = 0.0
-    evaluations: int  # on validation, spread evenly over training
+    size: SizeRequest
+    training: TrainingRequest
+    search: SearchRequest
     device: str
     dtype: str
     threads: int  # of each trial
@@ -60,8 +60,6 @@ class Plan(Config):
         if not self.entries:
             reasons = "; ".join(f"{name}: {why}" for name, why in self.excluded.items())
             raise UserError(f"no architecture can enter: {reasons or 'none was named'}")
-        if not self.learning_rates or not self.seeds:
-            raise UserError("give at least one learning rate and one seed")
         return self
 
 
@@ -74,24 +72,42 @@ class Trial(Config):
     task: dict[str, Any]
     task_digest: str
     training: TrainConfig
-    evaluations: int
     threads: int
-    code: str
+    code: str  # digest of the sources that it runs
     repetition: int = 0
     start: Start | None = None
 
     @cached_property
     def hash(self) -> str:
-        """Names the trial's folder. Not where data and weights lie matters, but what they are."""
+        """Names the trial's folder: by what data and weights are, not by where they lie. The
+        device and the number of threads are recorded with the result; they are in the name only
+        where the budget is time, which they turn into another number of steps."""
         fields = self.model_dump(mode="json")
+        if self.training.budget.seconds is None:
+            del fields["threads"], fields["training"]["device"]
         for key, places in PLACES.items():
             for place in places:
                 (fields[key] or {}).pop(place, None)
         return digest(fields)
 
 
+def model_places(model: AnyConfig) -> set[str]:
+    """What a model's configuration names: its mixers, or its system."""
+    mixers = {one.mixer for one in model.stack.layers} if isinstance(model, ModelConfig) else set()
+    return places_in(model.model_dump(mode="json")) | mixers
+
+
+def trial_code(model: AnyConfig, task: TaskConfig) -> str:
+    """Digest of the sources that a trial runs: those of its model, its task and the training."""
+    return source_digest(
+        {"seqarena.arena.trial", task_place(task.kind), "seqarena.models.any", *model_places(model)}
+    )
+
+
 def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition: int = 0) -> Trial:
     """The plan's trial of one architecture at one learning rate and seed."""
+    optimizer = plan.training.optimizer.model_copy(update={"learning_rate": learning_rate})
+    fields = {name: getattr(plan.training, name) for name in TrainingRequest.model_fields}
     return Trial(
         architecture=entry.architecture,
         model=entry.model,
@@ -99,18 +115,10 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
         task=plan.task,
         task_digest=plan.task_digest,
         training=TrainConfig(
-            budget=plan.budget,
-            optimizer=plan.optimizer.model_copy(update={"learning_rate": learning_rate}),
-            batch_size=plan.batch_size,
-            accumulation=plan.accumulation,
-            label_smoothing=plan.label_smoothing,
-            seed=seed,
-            device=plan.device,
-            dtype=plan.dtype,
+            **{**fields, "optimizer": optimizer}, seed=seed, device=plan.device, dtype=plan.dtype
         ),
-        evaluations=plan.evaluations,
         threads=plan.threads,
-        code=plan.code,
+        code=entry.code,
         repetition=repetition,
         start=plan.start,
     )
@@ -118,19 +126,19 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
 
 def search_trials(plan: Plan, entry: Entry) -> tuple[Trial, ...]:
     """Every learning rate once, with the first seed."""
-    return tuple(trial(plan, entry, rate, plan.seeds[0]) for rate in plan.learning_rates)
+    return tuple(trial(plan, entry, rate, plan.search.seeds[0]) for rate in plan.search.rates)
 
 
 def seed_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
     """The other seeds at the chosen rate."""
-    return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.seeds[1:])
+    return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.search.seeds[1:])
 
 
 def repeat_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
     """The first seed at the chosen rate once more, nothing changed: do runs repeat exactly?"""
     return tuple(
-        trial(plan, entry, learning_rate, plan.seeds[0], repetition)
-        for repetition in range(1, plan.repeats + 1)
+        trial(plan, entry, learning_rate, plan.search.seeds[0], repetition)
+        for repetition in range(1, plan.search.repeats + 1)
     )
 
 
@@ -179,5 +187,5 @@ def _as(role: Role, trials: tuple[Trial, ...]) -> list[tuple[Role, Trial]]:
 
 def total_trials(plan: Plan) -> int:
     """How many trials the plan comes to when none diverges."""
-    each = len(plan.learning_rates) + len(plan.seeds) - 1
-    return each * len(plan.entries) + plan.repeats
+    each = len(plan.search.rates) + len(plan.search.seeds) - 1
+    return each * len(plan.entries) + plan.search.repeats

@@ -1,53 +1,28 @@
-"""From what a user asks for to a plan: who can enter, at which width, in which run folder."""
+"""From a request to a plan: which architectures can enter, at which width, in which run folder."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from seqarena.arena.folder import RunFolder, write_atomically
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, trial_code
+from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.jobs.files import write_atomically
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
+from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config
-from seqarena.models.catalog import Architecture, why_not
+from seqarena.models.catalog import why_not
 from seqarena.models.model import SystemConfig
 from seqarena.tasks import TaskConfig, build_task
 from seqarena.tasks.base import Task
-from seqarena.train.budget import Budget
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import TrainingRequest
 from seqarena.train.start import plan_start
-
-
-class Wish(Config):
-    """What the user asked for, names not yet resolved."""
-
-    command: str
-    budget: Budget
-    params: int | None = 100_000
-    width: int | None = None  # instead of params: equal width, sizes then differ
-    depth: int | None = None
-    learning_rates: tuple[float, ...]
-    seeds: int
-    first_seed: int = 0
-    repeats: int = 1
-    batch_size: int = 8
-    accumulation: int = 1
-    optimizer: OptimizerConfig = OptimizerConfig()
-    label_smoothing: float = 0.0
-    dropout: float = 0.0
-    evaluations: int = 10
-    device: str = "auto"
-    dtype: str = "auto"
-    jobs: int | None = None
-    name: str | None = None
-    runs: Path = Path("runs")
-    start_from: Path | None = None  # a checkpoint whose body the model takes; it gives the size
 
 
 class Prepared(Config):
@@ -61,49 +36,47 @@ class Prepared(Config):
     choices: tuple[str, ...]
 
 
-def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architecture]) -> Prepared:
-    """Builds the task, solves every model, and makes the folder this plan's.
+def prepare(
+    request: CompareRequest,
+    task_config: TaskConfig,
+    rows: list[Architecture],
+    *,
+    command: str = "",
+    start_from: Path | None = None,
+) -> Prepared:
+    """Builds the task, solves every model's size, and names the folder. Writes nothing.
 
-    Raises UserError for bad data, an impossible size, or a folder with another comparison in it.
+    `start_from` is a checkpoint whose body the one model takes; it gives the size. Raises
+    UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
     task = build_task(task_config)
-    device = runtime.resolve_device(wish.device)
-    dtype = runtime.resolve_dtype(wish.dtype, device.name)
+    device = runtime.resolve_device(request.run.device)
+    dtype = runtime.resolve_dtype(request.run.dtype, device.name)
     cores = runtime.available_cores()
-    jobs = wish.jobs or (1 if device.name.startswith("cuda") else cores)
+    jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores)
     start, fixed = (
-        plan_start(wish.start_from, architectures[0].name, task)
-        if wish.start_from is not None
-        else (None, None)
+        plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
     )
-    entries, excluded = _enter(wish, task, architectures, fixed)
-    facts = task.describe()
-    fields: dict[str, Any] = {
-        "command": wish.command,
-        "task": task_config.model_dump(mode="json"),
-        "task_digest": task.digest(),
-        "entries": entries,
-        "excluded": excluded,
-        "params": wish.params or 0,
-        "budget": wish.budget,
-        "learning_rates": tuple(sorted(set(wish.learning_rates))),
-        "seeds": tuple(range(wish.first_seed, wish.first_seed + wish.seeds)),
-        "repeats": wish.repeats,
-        "batch_size": wish.batch_size,
-        "accumulation": wish.accumulation,
-        "optimizer": wish.optimizer,
-        "label_smoothing": wish.label_smoothing,
-        "evaluations": wish.evaluations,
-        "device": device.name,
-        "dtype": dtype.name,
-        "threads": max(1, cores // jobs),
-        "code": runtime.code_digest(),
-        "start": start,
-    }
-    name = wish.name or _default_name(task, fields, facts)
-    plan = Plan(name=name, **fields)
-    folder = RunFolder(wish.runs / name)
+    entries, excluded = _enter(request, task, task_config, rows, fixed)
+    plan = Plan(
+        name="",
+        command=command,
+        task=task_config.model_dump(mode="json"),
+        task_digest=task.digest(),
+        entries=entries,
+        excluded=excluded,
+        size=request.size.model_copy(update={"params": request.size.target_params}),
+        training=request.training,
+        search=request.search,
+        device=device.name,
+        dtype=dtype.name,
+        threads=max(1, cores // jobs),
+        code=runtime.code_digest(),
+        start=start,
+    )
+    plan = plan.model_copy(update={"name": request.run.name or _default_name(task, plan)})
+    folder = RunFolder(request.run.runs / plan.name)
     memory = keep_freed_memory()
     choices = (
         f"device: {device.name} ({device.reason})",
@@ -116,7 +89,7 @@ def prepare(wish: Wish, task_config: TaskConfig, architectures: list[Architectur
     return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
 
 
-def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
+def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
     """The plan and, beside it, what reading the folder needs without the data at hand."""
     folder, task = prepared.folder, prepared.task
     folder.adopt(prepared.plan)
@@ -127,27 +100,33 @@ def write_facts(prepared: Prepared, architectures: list[Architecture]) -> None:
         "facts": task.describe(),
     }
     write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
-    catalog = {row.name: describe(row) for row in architectures}
+    catalog = {row.name: describe(row) for row in rows}
     write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
 
 
 def _enter(
-    wish: Wish, task: Task, architectures: list[Architecture], fixed: AnyConfig | None
+    request: CompareRequest,
+    task: Task,
+    task_config: TaskConfig,
+    rows: list[Architecture],
+    fixed: AnyConfig | None,
 ) -> tuple[tuple[Entry, ...], dict[str, str]]:
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
-    for row in architectures:
+    for row in rows:
         reason = why_not(row, task.problem)
         if reason is not None:
             excluded[row.name] = reason
             continue
-        config = fixed or model_config(
-            row, task.problem, params=wish.params, width=wish.width, depth=wish.depth
-        )
-        config = _with_dropout(config, wish.dropout)
-        _check_affordable(wish, config, task)
+        config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
+        _check_affordable(request.training, config, task)
         entries.append(
-            Entry(architecture=row.name, model=config, parameters=count_parameters(config))
+            Entry(
+                architecture=row.name,
+                model=config,
+                parameters=count_parameters(config),
+                code=trial_code(config, task_config),
+            )
         )
     names = [entry.architecture for entry in entries]
     if len(set(names)) < len(names):
@@ -156,14 +135,20 @@ def _enter(
     return tuple(entries), excluded
 
 
-def _check_affordable(wish: Wish, config: AnyConfig, task: Task) -> None:
+def _sized(row: Architecture, task: Task, size: SizeRequest) -> AnyConfig:
+    return model_config(
+        row, task.problem, params=size.target_params, width=size.width, depth=size.depth
+    )
+
+
+def _check_affordable(training: TrainingRequest, config: AnyConfig, task: Task) -> None:
     """Raises UserError when the budget does not pay for one step of this model."""
     with torch.device("meta"):
         flops = build_model(config).training_flops(max(1, round(task.mean_length)))
-    wish.budget.total_steps(
-        wish.batch_size * task.mean_tokens,
-        wish.batch_size * flops,
-        task.steps_per_epoch(wish.batch_size),
+    training.budget.total_steps(
+        training.batch_size * task.mean_tokens,
+        training.batch_size * flops,
+        task.steps_per_epoch(training.batch_size),
     )
 
 
@@ -175,15 +160,10 @@ def _with_dropout(config: AnyConfig, dropout: float) -> AnyConfig:
     return config.model_copy(update={"stack": config.stack.model_copy(update={"dropout": dropout})})
 
 
-def _default_name(task: Task, fields: dict[str, Any], facts: dict[str, Any]) -> str:
+def _default_name(task: Task, plan: Plan) -> str:
     """From the data and the settings that make comparisons comparable: found again when the same
     command, or one with more seeds or architectures, is called."""
-    core = {
-        key: value.model_dump(mode="json") if isinstance(value, Config) else value
-        for key, value in fields.items()
-        if key in ("task_digest", "params", "budget", "batch_size", "optimizer",
-                   "label_smoothing", "code", "dtype", "device", "threads", "evaluations")
-    }  # fmt: skip
-    stem = Path(str(facts.get("name", task.name))).stem.lower()
+    fields = plan.model_dump(mode="json", include={"task_digest", "size", "training", "dtype"})
+    stem = Path(str(task.describe().get("name", task.name))).stem.lower()
     words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")
-    return f"{words or task.name}-{digest(core, 6)}"
+    return f"{words or task.name}-{digest(fields, 6)}"

@@ -1,32 +1,11 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
-import functools
-import sys
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from seqarena.cli import claims, compare, measure, recipe, show, single
-from seqarena.core.errors import UserError
-
-
-def _plainly(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """The verb with a user's mistake told in one line, exit code 2, and no traceback."""
-
-    @functools.wraps(verb)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            verb(*args, **kwargs)
-        except UserError as error:
-            print(f"seqarena: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            print("\nseqarena: stopped; the same command goes on from here", file=sys.stderr)
-            raise typer.Exit(130) from None
-
-    return wrapped
-
+from seqarena.cli import compare, measure, show, use
+from seqarena.cli.output import as_verb
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -39,28 +18,50 @@ app = typer.Typer(
         "Start with:  seqarena compare my_text.txt"
     ),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings=_HELP,
 )
 for verb in (
     show.models,
     show.tasks,
     compare.compare,
-    single.train,
-    single.evaluate,
-    single.predict,
-    single.generate,
+    compare.train,
+    use.evaluate,
+    use.predict,
+    use.generate,
     show.report,
-    recipe.recipe,
-    claims.claims,
+    compare.recipe,
+    compare.claims,
     show.check,
 ):
-    app.command(context_settings=_HELP)(_plainly(verb))
+    app.command(context_settings=_HELP)(as_verb(verb))
 measuring = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings=_HELP)
 app.add_typer(measuring, name="measure", help=measure.HELP)
 for verb in measure.VERBS:
-    measuring.command(context_settings=_HELP)(_plainly(verb))
+    measuring.command(context_settings=_HELP)(as_verb(verb))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        import seqarena
+
+        print(f"seqarena {seqarena.__version__} (torch {version('torch')})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

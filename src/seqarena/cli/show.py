@@ -1,64 +1,60 @@
 """`seqarena models`, `tasks`, `report`, `check`: what there is, was found, and must hold."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from seqarena.cli.output import AsJson, print_json
 
-def models(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
+
+def models(as_json: AsJson = False) -> None:
     """The catalog: every architecture, its paper, and what a layer of it costs.
 
     The columns are those of Table 1 of "Attention Is All You Need", for every architecture:
     T is the sequence length, D the width, N the state size, W the window, K the kernel.
     """
     from rich.console import Console
-    from rich.table import Table
 
-    from seqarena.measure.complexity import catalog_rows
+    from seqarena import api
+    from seqarena.report.tables import models_table
 
-    rows = catalog_rows()
+    rows = api.models()
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print_json(rows)
         return
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for heading in (
-        "name",
-        "year",
-        "work a layer",
-        "serial steps",
-        "longest path",
-        "state",
-        "idea",
-    ):
-        table.add_column(heading, overflow="fold")
-    for name, row in rows.items():
-        table.add_row(
-            name, str(row["year"]), row["work"], row["serial_steps"], row["path_length"],
-            row["state"], row["idea"],
-        )  # fmt: skip
-    Console().print(table)
+    Console().print(models_table(rows))
 
 
 def tasks(
     name: Annotated[str | None, typer.Argument(help="One task: its settings and defaults.")] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """What can be asked, each with its settings: --task NAME --set key=value."""
-    from seqarena.core.errors import unknown_name
-    from seqarena.tasks.registry import TASKS, settings_of
+    from rich.console import Console
 
-    if name is not None and name not in TASKS:
-        raise unknown_name("task", name, TASKS)
-    for kind, idea in TASKS.items():
-        if name in (None, kind):
-            print(f"{kind:<20} {idea}")
+    from seqarena import api
+    from seqarena.report.tables import settings_table, tasks_table
+
+    ideas = api.tasks()
+    settings = {} if name is None else api.tasks(name)
+    if as_json:
+        print_json(
+            ideas
+            if name is None
+            else {
+                key: {"default": default, "help": words}
+                for key, (default, words) in settings.items()
+            }
+        )
+        return
+    console = Console()
+    console.print(tasks_table(ideas if name is None else {name: ideas[name]}))
     if name is not None:
-        for field, (default, words) in settings_of(name).items():
-            print(f"  {field:<22} {default!s:<16} {words}")
+        console.print()
+        console.print(settings_table(settings))
 
 
 def report(
@@ -79,6 +75,7 @@ def report(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To serve at; 0 takes a free one.")
     ] = 8000,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a folder's page again from its records, and print its table.
 
@@ -86,29 +83,29 @@ def report(
     """
     from rich.console import Console
 
-    from seqarena.arena.folder import RunFolder, write_atomically
-    from seqarena.arena.view import read_run
-    from seqarena.cli.pages import kind_of, page_of
-    from seqarena.report.tables import ranking_table
+    from seqarena import api
 
-    folder = RunFolder(run)
     if serve:
         _serve(run, port, open_page)
         return
-    write_atomically(folder.report_path, page_of(run))
-    if kind_of(run) == "comparison":
-        Console().print(ranking_table(read_run(folder)))
-    print(f"report: {folder.report_path}")
+    page = api.report(run)
+    is_run = (run / "plan.json").exists()
+    if as_json:
+        print_json(api.open_run(run).summary() if is_run else {"report": str(page)})
+    else:
+        if is_run:
+            Console().print(api.open_run(run))
+        print(f"report: {page}")
     if open_page:
         import webbrowser
 
-        webbrowser.open(folder.report_path.resolve().as_uri())
+        webbrowser.open(page.resolve().as_uri())
 
 
 def _serve(run: Path, port: int, open_page: bool) -> None:
-    from seqarena.cli.serve import PageServer
+    from seqarena import api
 
-    with PageServer(run, port) as server:
+    with api.page_server(run, port) as server:
         print(f"serving {run} at {server.address} (Ctrl-C ends it)", flush=True)
         if open_page:
             import webbrowser
@@ -130,17 +127,16 @@ def check(
 ) -> None:
     """Run the whole contract suite on a mixer: causality, splitting, decoding, padding, gradients,
     algorithms, state bytes, saving and costs, by every algorithm that runs on the device."""
-    from seqarena.mixers.contract import run_checks
-    from seqarena.models.checking import mixers_to_check
+    from seqarena import api
 
-    failed = 0
-    for under_test in mixers_to_check(mixer, device=device, dtype=dtype):
-        print(f"{mixer}: {under_test.mixer_class.__name__} on {device} in {dtype}")
-        print(f"  width {under_test.width}, algorithms {', '.join(under_test.algorithms())}")
-        for result in run_checks(under_test):
-            failed += result.failure is not None
-            outcome = "ok" if result.failure is None else f"FAILED: {result.failure}"
-            print(f"  {result.name:<12} {outcome}  ({result.seconds:.1f} s)", flush=True)
+    failed, heading = 0, ""
+    for result in api.check(mixer, device=device, dtype=dtype):
+        if result.mixer != heading:
+            heading = result.mixer
+            print(f"{heading}, algorithms {', '.join(result.algorithms)}")
+        failed += result.failure is not None
+        outcome = "ok" if result.failure is None else f"FAILED: {result.failure}"
+        print(f"  {result.name:<12} {outcome}  ({result.seconds:.1f} s)", flush=True)
     if failed:
         print(f"{failed} check(s) failed", file=sys.stderr)
         raise typer.Exit(1)

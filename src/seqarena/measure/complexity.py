@@ -5,10 +5,8 @@ covers the sequence mixers of an architecture; embedding, channel mixers and hea
 all of them.
 """
 
-import itertools
-import sys
-import textwrap
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +14,7 @@ import torch
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import CATALOG, Architecture, architecture
 from seqarena.models.model import load_system
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 
 
 def complexity_row(name: str) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def describe(row: Architecture) -> dict[str, Any]:
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
     if row.system is not None:
         system = load_system(row.system)
-        return facts | {"equations": _head_of_file(system)} | system.complexity._asdict()
+        return facts | {"equations": cleandoc(system.equation)} | system.complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
     facts["equations"] = "\n\n".join(dict.fromkeys(c.equation for c in classes if c.equation))
     orders = [mixer_class.complexity for mixer_class in classes]
@@ -60,15 +58,6 @@ def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
         "serial_steps": model.serial_steps(length),
         "state_bytes": model.state_bytes(length),
     }
-
-
-def _head_of_file(system: type) -> str:
-    """The first indented block at the head of a system's file, where it holds an equation."""
-    written = (sys.modules[system.__module__].__doc__ or "").partition("\n    ")[2]
-    lines = list(itertools.takewhile(lambda line: line.startswith("    "),
-                                     f"    {written}".splitlines()))  # fmt: skip
-    block = textwrap.dedent("\n".join(lines)).strip()
-    return block if " = " in block else ""
 
 
 def _joined(orders: Iterable[NamedTuple], field: str) -> str:

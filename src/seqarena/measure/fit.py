@@ -12,8 +12,8 @@ from seqarena.models.build import model_config
 from seqarena.models.model import Model
 from seqarena.tasks.base import Scores, Split, Task
 from seqarena.train.budget import Budget
-from seqarena.train.loop import TrainConfig, Trainer
-from seqarena.train.optimizer import OptimizerConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.loop import Trainer
 
 
 class Fitted(NamedTuple):

@@ -14,6 +14,7 @@ from seqarena.models.catalog_systems import SYSTEMS
 if TYPE_CHECKING:
     from seqarena.core.batch import Problem
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 CATALOG: dict[str, Architecture] = {row.name: row for row in (*STACKS, *SYSTEMS)}
 
 # What `compare` enters when nobody says otherwise: one of each idea that can model language.
@@ -32,6 +33,8 @@ def architecture(name: str) -> Architecture:
 
 def why_not(row: Architecture, problem: "Problem") -> str | None:
     """Why the architecture cannot do a task, in words that follow "cannot enter:"; None: it can."""
+    if problem.targets == "numbers" and problem.form == "pairs":
+        return "it writes tokens, and this task asks for numbers"
     if row.system is None:
         if row.causal:
             return None
@@ -44,6 +47,8 @@ def why_not(row: Architecture, problem: "Problem") -> str | None:
     if problem.form not in system.forms:
         does = " or ".join(_FORMS[form] for form in system.forms)
         return f"it is made for {does}, and this task asks for {_FORMS[problem.form]}"
+    if problem.targets not in system.targets:
+        return "it answers with classes, and this task asks for numbers"
     for field in system.needs:
         if not getattr(problem, field):
             return f"it needs {_NEEDS[field]}, which this task does not have"

@@ -1,5 +1,6 @@
 """What is asked of a model: tasks, their data as batches, their metric as scores."""
 
+from seqarena.core.doors import make_callable
 from seqarena.tasks.configs import CopyingConfig, LanguageConfig, MQARConfig, TaskConfig
 from seqarena.tasks.registry import TASKS, build_task, parse_task
 
@@ -12,3 +13,5 @@ __all__ = [
     "build_task",
     "parse_task",
 ]
+
+make_callable(__name__)

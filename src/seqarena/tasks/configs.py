@@ -3,12 +3,12 @@
 import codecs
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError, unknown_name
-from seqarena.data.audio import parse_range
-from seqarena.data.splits import check_fractions
+from seqarena.core.options import knob
+from seqarena.data.splits import check_fractions, parse_range
 from seqarena.data.tokenizers import parse_tokenizer_name
 
 
@@ -22,13 +22,15 @@ class LanguageConfig(TaskConfig):
     """Predict the next token of a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["language"] = "language"
-    data: str | None = None
-    text_field: str = "text"  # of JSON lines and Parquet
-    tokenizer: str = "byte"  # byte, char or bpe:N
-    sequence_length: int = Field(64, ge=1)
-    validation_fraction: float = 0.05
-    test_fraction: float | Literal["validation"] = 0.05  # "validation": test on the same text
-    carry_state: bool = False  # training windows follow one another and so do states
+    data: str | None = knob(None, "A path; none: the embedded text.")
+    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    tokenizer: str = knob("byte", "byte, char or bpe:N.")
+    sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
+    validation_fraction: float = knob(0.05, "Share of the text that validates.")
+    test_fraction: float | Literal["validation"] = knob(
+        0.05, '"validation": test on the same text.'
+    )
+    carry_state: bool = knob(False, "Training windows follow one another and so do states.")
 
     @model_validator(mode="after")
     def _check(self) -> "LanguageConfig":
@@ -41,25 +43,27 @@ class MaskedLanguageConfig(TaskConfig):
     """Guess the tokens that were hidden in a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["masked_language"] = "masked_language"
-    data: str | None = None
-    text_field: str = "text"  # of JSON lines and Parquet
-    tokenizer: str = "bpe:1000"  # byte, char or bpe:N
-    sequence_length: int = Field(64, ge=2)
-    masked: float = Field(0.15, gt=0, lt=1)  # share of the tokens that are asked for
-    validation_fraction: float = 0.05
-    test_fraction: float = 0.05
+    data: str | None = knob(None, "A path; none: the embedded text.")
+    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    tokenizer: str = knob("bpe:1000", "byte, char or bpe:N.")
+    sequence_length: int = knob(64, "Tokens in a sequence.", ge=2)
+    masked: float = knob(0.15, "Share of the tokens that are asked for.", gt=0, lt=1)
+    validation_fraction: float = knob(0.05, "Share of the text that validates.")
+    test_fraction: float = knob(0.05, "Share of the text that tests.")
 
 
 class CopyingConfig(TaskConfig):
     """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""
 
     kind: Literal["copying"] = "copying"
-    num_symbols: int = Field(10, ge=1)
-    alphabet: int = Field(8, ge=2)
-    min_distance: int = Field(1, ge=0)  # in blanks
-    max_distance: int = Field(100, ge=0)
-    all_positions: bool = False  # ask for a blank wherever no symbol is asked for: copy memory
-    evaluation_examples: int = Field(1000, ge=1)  # of each split
+    num_symbols: int = knob(10, "Symbols to repeat.", ge=1)
+    alphabet: int = knob(8, "Different symbols.", ge=2)
+    min_distance: int = knob(1, "Shortest blank stretch.", ge=0)
+    max_distance: int = knob(100, "Longest blank stretch.", ge=0)
+    all_positions: bool = knob(
+        False, "Ask for a blank wherever no symbol is asked for: copy memory."
+    )
+    evaluation_examples: int = knob(1000, "Examples of each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "CopyingConfig":
@@ -75,11 +79,13 @@ class MQARConfig(TaskConfig):
     """Multi-query associative recall. Zoology's own setting has a vocabulary of 8192."""
 
     kind: Literal["mqar"] = "mqar"
-    vocab_size: int = Field(1024, ge=4)
-    grid: tuple[tuple[int, int], ...] = ((64, 4), (64, 8), (64, 16))  # (sequence length, pairs)
-    power_a: float = Field(0.01, gt=0)  # 1: every gap equally likely; small: mostly short gaps
-    random_non_queries: bool = True  # fill the free positions with random tokens, not with 0
-    evaluation_examples: int = Field(1000, ge=1)  # of each cell of the grid and each split
+    vocab_size: int = knob(1024, "Different tokens.", ge=4)
+    grid: tuple[tuple[int, int], ...] = knob(
+        ((64, 4), (64, 8), (64, 16)), "Cells of (sequence length, pairs)."
+    )
+    power_a: float = knob(0.01, "1: every gap equally likely; small: mostly short gaps.", gt=0)
+    random_non_queries: bool = knob(True, "Fill the free positions with random tokens, not with 0.")
+    evaluation_examples: int = knob(1000, "Examples of each cell of the grid and each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "MQARConfig":
@@ -108,18 +114,22 @@ class ClassificationConfig(TaskConfig):
     """The class of a sentence or of two. `data`: see data/labelled.py; None: embedded sentences."""
 
     kind: Literal["classification"] = "classification"
-    data: str | None = None
-    format: Literal["auto", "label_first", "tsv", "csv", "jsonl"] = "auto"
-    text: str = "text"  # fields of tables and JSON lines
-    text_pair: str | None = None  # the second sentence, where there are two
-    label: str = "label"
-    label_part: Literal["whole", "coarse"] = "whole"  # coarse: what stands before a colon
-    encoding: str = "utf-8"
-    tokenizer: Literal["word", "char"] = "word"
-    lowercase: bool = True
-    min_count: int = Field(2, ge=1)  # rarer words of the training texts are unknown
-    max_length: int = Field(256, ge=1)  # tokens of a sentence; what is longer is cut
-    reads_like: str | None = None  # a checkpoint whose tokenizer is used (train --start-from)
+    data: str | None = knob(None, "A path; none: the embedded sentences.")
+    format: Literal["auto", "label_first", "tsv", "csv", "jsonl"] = knob(
+        "auto", "How the files are written; auto: by their names."
+    )
+    text: str = knob("text", "Field of tables and JSON lines that holds the text.")
+    text_pair: str | None = knob(None, "Field that holds the second sentence, where there are two.")
+    label: str = knob("label", "Field of tables and JSON lines that holds the label.")
+    label_part: Literal["whole", "coarse"] = knob("whole", "coarse: what stands before a colon.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
+    tokenizer: Literal["word", "char"] = knob("word", "word or char.")
+    lowercase: bool = knob(True, "Make letters small.")
+    min_count: int = knob(2, "Rarer words of the training texts are unknown.", ge=1)
+    max_length: int = knob(256, "Tokens of a sentence; what is longer is cut.", ge=1)
+    reads_like: str | None = knob(
+        None, "A checkpoint whose tokenizer is used (train --start-from)."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "ClassificationConfig":
@@ -139,21 +149,24 @@ class QuestionAnsweringConfig(TaskConfig):
     several are learnt jointly; None: generated stories."""
 
     kind: Literal["question_answering"] = "question_answering"
-    data: str | None = None
-    memory_size: int = Field(50, ge=1)  # the newest statements of a story; older ones are left out
+    data: str | None = knob(None, "A path; none: generated stories.")
+    memory_size: int = knob(50, "The newest statements of a story; older ones are left out.", ge=1)
 
 
 class AlgorithmsConfig(TaskConfig):
     """An algorithm on binary numbers of at most `max_bits` bits, tested on longer ones."""
 
     kind: Literal["algorithms"] = "algorithms"
-    problem: Literal["addition", "multiplication", "sorting", "reversal", "copying"] = "addition"
-    # two numbers one behind the other, or digit by digit one above the other
-    operands: Literal["in_row", "aligned"] = "in_row"
-    max_bits: int = Field(20, ge=1)  # of training
-    growing: int = Field(800, ge=0)  # training batches until the longest numbers have max_bits
-    test_bits: tuple[int, ...] = (20, 50, 100, 200)
-    evaluation_examples: int = Field(32, ge=1)  # of each length
+    problem: Literal["addition", "multiplication", "sorting", "reversal", "copying"] = knob(
+        "addition", "What is asked."
+    )
+    operands: Literal["in_row", "aligned"] = knob(
+        "in_row", "Two numbers one behind the other, or digit by digit one above the other."
+    )
+    max_bits: int = knob(20, "Longest numbers of training.", ge=1)
+    growing: int = knob(800, "Training batches until the longest numbers have max_bits.", ge=0)
+    test_bits: tuple[int, ...] = knob((20, 50, 100, 200), "Lengths that are tested.")
+    evaluation_examples: int = knob(32, "Examples of each length.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "AlgorithmsConfig":
@@ -168,10 +181,10 @@ class RunningAdditionConfig(TaskConfig):
     """The sum so far, modulo `modulo`, of digits that come one at a time."""
 
     kind: Literal["running_addition"] = "running_addition"
-    modulo: int = Field(10, ge=2)
-    train_lengths: tuple[int, ...] = (4, 16, 64)  # numbers of an example, in turn by batch
-    test_lengths: tuple[int, ...] = (4, 1000)
-    evaluation_examples: int = Field(100, ge=1)  # of each length
+    modulo: int = knob(10, "Sums are taken modulo this.", ge=2)
+    train_lengths: tuple[int, ...] = knob((4, 16, 64), "Numbers of an example, in turn by batch.")
+    test_lengths: tuple[int, ...] = knob((4, 1000), "Lengths that are tested.")
+    evaluation_examples: int = knob(100, "Examples of each length.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> "RunningAdditionConfig":
@@ -189,15 +202,25 @@ class SpeechConfig(TaskConfig):
     (data/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
-    data: str | None = None
-    test_index: str | int | None = None  # 0-4: recordings whose names end in 0 to 4 are the test
-    validation_index: str | int | None = None
-    sample_rate: int | None = Field(None, ge=1)  # in Hz, of all recordings; None: of the first
-    max_seconds: float = Field(10.0, gt=0)  # what is longer is cut
-    features: Literal["log_mel", "waveform", "mu_law"] = "log_mel"
-    bands: int = Field(40, ge=1)  # of log_mel
-    decimate: int = Field(1, ge=1)  # keep every n-th sample, filtered
-    normalise: Literal["recording", "global", "none"] = "global"  # over one, or all for training
+    data: str | None = knob(
+        None, "A folder or archive of wav files, or a list of them; none: touch tones in noise."
+    )
+    test_index: str | int | None = knob(
+        None, "0-4: recordings whose names end in 0 to 4 are the test."
+    )
+    validation_index: str | int | None = knob(
+        None, "Recordings that validate, by the number that their names end in."
+    )
+    sample_rate: int | None = knob(None, "In Hz, of all recordings; None: of the first.", ge=1)
+    max_seconds: float = knob(10.0, "What is longer is cut.", gt=0)
+    features: Literal["log_mel", "waveform", "mu_law"] = knob(
+        "log_mel", "What a recording becomes."
+    )
+    bands: int = knob(40, "Bands of log_mel.", ge=1)
+    decimate: int = knob(1, "Keep every n-th sample, filtered.", ge=1)
+    normalise: Literal["recording", "global", "none"] = knob(
+        "global", "Over one recording, or over all for training."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "SpeechConfig":
@@ -212,25 +235,27 @@ class PixelsConfig(TaskConfig):
     is published (data/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
-    data: str | None = None
-    pool: int = Field(2, ge=1)  # squares of so many pixels a side become their mean; 1: as it is
-    permuted: bool = False  # one fixed order of the pixels instead of row by row
-    train_examples: int | None = Field(None, ge=1)  # the first so many; None: all
+    data: str | None = knob(
+        None, "A folder of idx files, as MNIST is published; none: digits drawn from a font."
+    )
+    pool: int = knob(2, "Squares of so many pixels a side become their mean; 1: as it is.", ge=1)
+    permuted: bool = knob(False, "One fixed order of the pixels instead of row by row.")
+    train_examples: int | None = knob(None, "The first so many; None: all.", ge=1)
 
 
 class PairsConfig(TaskConfig):
     """What the tasks of pairs share. `data`: files of pairs in the forms of data/pairs.py."""
 
-    data: str | None = None
-    source: str = "source"  # suffix of the files, or column or field, that holds the sources
-    target: str = "target"  # the same for the targets
-    encoding: str = "utf-8"
-    tokenizer: str = "word"  # word, char or bpe:N
-    shared_vocabulary: bool = False  # one for source and target
-    lowercase: bool = True
-    min_count: int = Field(2, ge=1)  # rarer words or characters of the training pairs are unknown
-    max_length: int = Field(100, ge=1)  # tokens of either side
-    reverse_source: bool = False  # last word first (Sutskever et al. 2014)
+    data: str | None = knob(None, "A path; none: the embedded pairs.")
+    source: str = knob("source", "Suffix of the files, or column or field, that holds the sources.")
+    target: str = knob("target", "Suffix, column or field that holds the targets.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
+    tokenizer: str = knob("word", "word, char or bpe:N.")
+    shared_vocabulary: bool = knob(False, "One vocabulary for source and target.")
+    lowercase: bool = knob(True, "Make letters small.")
+    min_count: int = knob(2, "Rarer words or characters of the training pairs are unknown.", ge=1)
+    max_length: int = knob(100, "Tokens of either side.", ge=1)
+    reverse_source: bool = knob(False, "Last word first (Sutskever et al. 2014).")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -254,9 +279,9 @@ class TranslationConfig(PairsConfig):
     characters and scored by exact matches unless told otherwise."""
 
     kind: Literal["translation"] = "translation"
-    source: str = "de"  # suffix of the files, or column or field, that holds the sources
-    target: str = "en"  # the same for the targets
-    metric: Literal["bleu", "exact"] = "bleu"  # exact: share of targets written exactly
+    source: str = knob("de", "Suffix of the files, or column or field, that holds the sources.")
+    target: str = knob("en", "Suffix, column or field that holds the targets.")
+    metric: Literal["bleu", "exact"] = knob("bleu", "exact: share of targets written exactly.")
 
     @model_validator(mode="before")
     @classmethod
@@ -270,17 +295,23 @@ class SummarisingConfig(PairsConfig):
     """Write the one line that sums a text up. `data` None: docstrings of the standard library."""
 
     kind: Literal["summarising"] = "summarising"
-    source: str = "text"  # suffix of the files, or column or field, that holds the texts
-    target: str = "summary"  # the same for the summaries
+    source: str = knob("text", "Suffix of the files, or column or field, that holds the texts.")
+    target: str = knob("summary", "Suffix, column or field that holds the summaries.")
 
 
 class TaggingConfig(TaskConfig):
     """A tag for every word of a sentence. `data` None: roles of names in Python's own library."""
 
     kind: Literal["tagging"] = "tagging"
-    data: str | None = None
-    format: Literal["auto", "conllu", "bio"] = "auto"  # bio: columns by tabs, the word first
-    column: str | int | None = None  # conllu: upos, xpos, deprel ... [upos]; bio: number [the last]
-    min_count: int = Field(2, ge=1)  # words that training has less often share one vector
-    spelling: bool = True  # the letters of each word; the words themselves are then lower case
-    max_length: int = Field(512, ge=1)  # in words; longer training sentences are left out
+    data: str | None = knob(None, "A path; none: roles of names in Python's own library.")
+    format: Literal["auto", "conllu", "bio"] = knob("auto", "bio: columns by tabs, the word first.")
+    column: str | int | None = knob(
+        None, "conllu: upos, xpos, deprel ... [upos]; bio: number [the last]"
+    )
+    min_count: int = knob(2, "Words that training has less often share one vector.", ge=1)
+    spelling: bool = knob(
+        True, "The letters of each word; the words themselves are then lower case."
+    )
+    max_length: int = knob(
+        512, "Words of a sentence; longer training sentences are left out.", ge=1
+    )

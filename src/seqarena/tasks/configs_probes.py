@@ -2,9 +2,10 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from seqarena.core.errors import UserError
+from seqarena.core.options import knob
 from seqarena.tasks.configs import TaskConfig
 
 
@@ -12,10 +13,10 @@ class SelectiveCopyingConfig(TaskConfig):
     """Repeat, in order, the `num_symbols` symbols that lie scattered in a stretch of blanks."""
 
     kind: Literal["selective_copying"] = "selective_copying"
-    num_symbols: int = Field(8, ge=1)
-    alphabet: int = Field(8, ge=2)
-    distances: tuple[int, ...] = (16, 32, 64)  # lengths of the stretch, in turn by batch
-    evaluation_examples: int = Field(500, ge=1)  # of each distance and each split
+    num_symbols: int = knob(8, "Symbols to repeat.", ge=1)
+    alphabet: int = knob(8, "Different symbols.", ge=2)
+    distances: tuple[int, ...] = knob((16, 32, 64), "Lengths of the stretch, in turn by batch.")
+    evaluation_examples: int = knob(500, "Examples of each distance and each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -27,9 +28,9 @@ class AddingConfig(TaskConfig):
     """The sum of the two marked numbers of a sequence of them."""
 
     kind: Literal["adding"] = "adding"
-    lengths: tuple[int, ...] = (50,)  # numbers of an example, in turn by batch
-    tolerance: float = Field(0.04, gt=0)  # an answer this near to the sum counts as solved
-    evaluation_examples: int = Field(1000, ge=1)  # of each length and each split
+    lengths: tuple[int, ...] = knob((50,), "Numbers of an example, in turn by batch.")
+    tolerance: float = knob(0.04, "An answer this near to the sum counts as solved.", gt=0)
+    evaluation_examples: int = knob(1000, "Examples of each length and each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -40,9 +41,9 @@ class AddingConfig(TaskConfig):
 class LengthProbeConfig(TaskConfig):
     """What the tasks share that are trained on short examples and asked about longer ones."""
 
-    train_length: int = Field(40, ge=2)  # the longest of training, where any up to it is as likely
-    test_lengths: tuple[int, ...] = (40, 64, 128, 256)
-    evaluation_examples: int = Field(500, ge=1)  # of each length and each split
+    train_length: int = knob(40, "The longest of training, where any up to it is as likely.", ge=2)
+    test_lengths: tuple[int, ...] = knob((40, 64, 128, 256), "Lengths that are tested.")
+    evaluation_examples: int = knob(500, "Examples of each length and each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -60,24 +61,24 @@ class ModularArithmeticConfig(LengthProbeConfig):
     """The value modulo `modulo` of a sum of products, without brackets."""
 
     kind: Literal["modular_arithmetic"] = "modular_arithmetic"
-    modulo: int = Field(5, ge=2)
+    modulo: int = knob(5, "Sums are taken modulo this.", ge=2)
 
 
 class InductionConfig(LengthProbeConfig):
     """What followed a special symbol when it was last seen."""
 
     kind: Literal["induction"] = "induction"
-    alphabet: int = Field(16, ge=2)
+    alphabet: int = knob(16, "Different symbols.", ge=2)
 
 
 class TextCopyConfig(TaskConfig):
     """Repeat the first `copy_len` symbols after noise of the same alphabet and a delimiter."""
 
     kind: Literal["text_copy"] = "text_copy"
-    copy_len: int = Field(5, ge=1)
-    vocab_size: int = Field(10, ge=3)  # 0 asks for nothing, the symbols are 1 .. vocab_size - 1
-    seq_lens: tuple[int, ...] = (20,)  # of whole sequences, in turn by batch
-    evaluation_examples: int = Field(500, ge=1)  # of each length and each split
+    copy_len: int = knob(5, "Symbols to repeat.", ge=1)
+    vocab_size: int = knob(10, "0 asks for nothing, the symbols are 1 .. vocab_size - 1.", ge=3)
+    seq_lens: tuple[int, ...] = knob((20,), "Lengths of whole sequences, in turn by batch.")
+    evaluation_examples: int = knob(500, "Examples of each length and each split.", ge=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,7 +1,5 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
-import inspect
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,8 @@ from seqarena.tasks.configs import TaskConfig
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
+
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own task's module (jobs/sources.py)
 
 
 class Row(NamedTuple):
@@ -140,6 +140,13 @@ def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
         ) from error
 
 
+def task_place(kind: str) -> str:
+    """`package.module:Class` of a task. Raises UserError for an unknown task."""
+    if kind not in _ROWS:
+        raise unknown_name("task", kind, TASKS)
+    return _ROWS[kind].task
+
+
 def takes(kind: str, field: str) -> bool:
     """Whether the task has that setting. Raises UserError for an unknown task."""
     if kind not in _ROWS:
@@ -148,14 +155,10 @@ def takes(kind: str, field: str) -> bool:
 
 
 def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
-    """The settings of a task: default, and the comment that stands beside it in its class."""
-    config = _ROWS[kind].config
-    bases = [base for base in reversed(config.__mro__) if issubclass(base, configs.TaskConfig)]
-    source = "".join(inspect.getsource(base) for base in bases)  # the class's own words come last
-    comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", source, re.M))
+    """The settings of a task: default and help."""
     return {
-        name: (field.get_default(call_default_factory=True), comments.get(name, ""))
-        for name, field in config.model_fields.items()
+        name: (field.get_default(call_default_factory=True), field.description or "")
+        for name, field in _ROWS[kind].config.model_fields.items()
         if name != "kind"
     }
 

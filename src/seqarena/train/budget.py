@@ -1,12 +1,13 @@
 """How long to train: one of steps, epochs, tokens, floating-point operations or seconds."""
 
 import math
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.core.options import Count, Number, knob
 
 _FIELDS = ("steps", "epochs", "tokens", "flops", "seconds")
 
@@ -14,11 +15,15 @@ _FIELDS = ("steps", "epochs", "tokens", "flops", "seconds")
 class Budget(Config):
     """One limit. Steps are optimizer steps; seconds are spent in training alone."""
 
-    steps: int | None = None
-    epochs: float | None = None  # passes over the training examples, where a task has them
-    tokens: int | None = None
-    flops: float | None = None  # forward and backward, by the models' own formulas
-    seconds: float | None = None
+    exclusive: ClassVar[bool] = True
+
+    steps: Count | None = knob(None, "Budget: optimizer steps.")
+    epochs: Number | None = knob(None, "Budget: passes over the training examples.")
+    tokens: Count | None = knob(None, "Budget: tokens.")
+    flops: Number | None = knob(
+        None, "Budget: floating-point operations of training, by the models' own formulas."
+    )
+    seconds: Number | None = knob(None, "Budget: seconds of training, for each trial.")
 
     @model_validator(mode="after")
     def _exactly_one_positive(self) -> Self:

@@ -12,31 +12,12 @@ step. They try 0.01, 0.3 and 1 to begin with, and a decay of 0.55.
 """
 
 import math
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import nn
 
-from seqarena.core.config import Config
 from seqarena.train.adamax import AdaMax
-
-
-class OptimizerConfig(Config):
-    """The optimizer and its schedule; the defaults are those of small GPT-2 style recipes."""
-
-    name: Literal["adamw", "adamax"] = "adamw"
-    learning_rate: float = 3e-3
-    schedule: Literal["cosine", "constant", "inverse_sqrt"] = "cosine"
-    warmup_fraction: float = 0.05
-    final_ratio: float = 0.1
-    decay_fraction: float = 0.2
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.99
-    clip_norm: float = 1.0  # of the whole gradient; 0 switches clipping off
-    gradient_noise: float = Field(default=0.0, ge=0)  # variance in the first step; 0: none
-    gradient_noise_decay: float = Field(default=0.55, ge=0)  # step t: that / (1 + t) to this
+from seqarena.train.config import OptimizerConfig
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

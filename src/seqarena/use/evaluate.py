@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
+from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.data.corpora import load_corpus
 from seqarena.data.tokenizers import tokenizer_from_json
 from seqarena.models.search import greedy
@@ -25,10 +26,11 @@ def evaluate_checkpoint(directory: Path, data: str | None = None) -> tuple[str, 
     """
     checkpoint = load(directory)
     task = _own_task(checkpoint) if data is None else _other_text(checkpoint, data)
-    model = checkpoint.model()
+    dtype = checkpoint.about["training"]["dtype"]  # scored in the arithmetic of its training
+    model = checkpoint.model().to(dtype=parameter_dtype(dtype))
 
     def predict(batch: Batch) -> Tensor:
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast("cpu", dtype):
             if task.generates:
                 return greedy(model, batch, task.sequence_length)
             return model.answer(batch)

@@ -80,10 +80,10 @@ def test_cached_decoding_equals_transformers(reference):
     x_BTD, cache = torch.randn(2, 12, 24), DynamicCache(config=reference[1])
     with torch.no_grad():
         _, state = mixer(x_BTD[:, :9])
-        theirs(x_BTD[:, :9], cache_params=cache)
+        theirs(x_BTD[:, :9], cache)
         for t in range(9, 12):
             y_B1D, state = mixer(x_BTD[:, t : t + 1], state)
-            expected_B1D = theirs(x_BTD[:, t : t + 1], cache_params=cache)
+            expected_B1D = theirs(x_BTD[:, t : t + 1], cache)
             torch.testing.assert_close(y_B1D, expected_B1D, **TOLERANCE)
 
 

@@ -1,0 +1,303 @@
+"""The front door: everything that seqarena does, from Python.
+
+    import seqarena as sa
+
+    run = sa.compare("my_text.txt", models=["gru", "mamba"], params="100k", tokens="200k")
+    print(run)                                  # the ranking, with its doubt
+    run.ranking.verdict                         # one sentence
+    run.to_pandas()                             # one row an architecture
+    run.best.generate("The ")                   # or .predict, .evaluate
+    run.page()                                  # the offline page, drawn from the records
+
+    bigger = sa.train("my_text.txt", model="gru", params="1M", tokens="2M")
+    model = sa.load("runs/NAME", "gru")         # a trained model of an earlier run
+    module = sa.build("mamba", vocab_size=256, params=1_000_000)  # a torch.nn.Module
+
+Options have the names that they have on the command line: `seqarena compare --label-smoothing .1`
+is `sa.compare(label_smoothing=.1)`, and `seqarena compare --help` lists them. Values may be numbers
+or texts such as "200k". Every function raises `UserError` with one sentence for a mistake. Progress
+is printed to `console`, a rich console, and not at all with `verbose=False`. A call that was
+interrupted goes on when it is made again.
+"""
+
+import importlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from seqarena.arena.requests import CompareRequest, TrainRequest
+from seqarena.core.errors import UserError, unknown_name
+from seqarena.core.options import build as build_request
+from seqarena.core.options import flags
+from seqarena.measure.requests import MEASUREMENTS
+from seqarena.models.catalog import CATALOG
+from seqarena.tasks.registry import TASKS, settings_of
+
+if TYPE_CHECKING:
+    from seqarena.core.batch import Problem as Problem
+    from seqarena.core.records import Ranking as Ranking
+    from seqarena.core.records import RankRow as RankRow
+    from seqarena.core.records import RunView as RunView
+    from seqarena.engine.check import MixerCheck as MixerCheck
+    from seqarena.engine.claims import Judged as Judged
+    from seqarena.engine.measure import Measured as Measured
+    from seqarena.engine.run import Run as Run
+    from seqarena.engine.trained import Evaluation as Evaluation
+    from seqarena.engine.trained import TrainedModel as TrainedModel
+    from seqarena.mixers.base import Mixer as Mixer
+    from seqarena.mixers.base import MixerConfig as MixerConfig
+    from seqarena.models.build import build as build
+    from seqarena.serve.page import PageServer as PageServer
+    from seqarena.tasks.base import Answer as Answer
+
+__all__ = [
+    "CATALOG",
+    "Answer",
+    "CompareRequest",
+    "Evaluation",
+    "Judged",
+    "Measured",
+    "Mixer",
+    "MixerCheck",
+    "MixerConfig",
+    "Problem",
+    "RankRow",
+    "Ranking",
+    "Run",
+    "RunView",
+    "TrainRequest",
+    "TrainedModel",
+    "UserError",
+    "build",
+    "check",
+    "claim_titles",
+    "claims",
+    "compare",
+    "evaluate",
+    "generate",
+    "load",
+    "measure",
+    "models",
+    "open_run",
+    "options_of",
+    "page_server",
+    "predict",
+    "recipe",
+    "report",
+    "tasks",
+    "train",
+]  # fmt: skip
+
+# What needs torch is imported when it is asked for.
+_LAZY = {
+    "Answer": "seqarena.tasks.base",
+    "MixerCheck": "seqarena.engine.check",
+    "Evaluation": "seqarena.engine.trained",
+    "Judged": "seqarena.engine.claims",
+    "Measured": "seqarena.engine.measure",
+    "Mixer": "seqarena.mixers.base",
+    "MixerConfig": "seqarena.mixers.base",
+    "PageServer": "seqarena.serve.page",
+    "Problem": "seqarena.core.batch",
+    "RankRow": "seqarena.core.records",
+    "Ranking": "seqarena.core.records",
+    "Run": "seqarena.engine.run",
+    "RunView": "seqarena.core.records",
+    "TrainedModel": "seqarena.engine.trained",
+    "build": "seqarena.models.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+Place = str | Path  # of a run folder, a trial or a checkpoint
+
+
+def compare(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: CompareRequest | None = None,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run":
+    """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
+
+    `data` is a text file, a folder, JSON lines or Parquet; None is the embedded text. `models` are
+    names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
+    those of `seqarena compare`; a `request` replaces them all.
+    """
+    from seqarena.engine import compare as comparing
+
+    if request is None:
+        request = build_request(CompareRequest, _given(data=data, models=models, **options))
+    return comparing.compare(request, _console(verbose, console))
+
+
+def train(
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    request: TrainRequest | None = None,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run":
+    """Trains one architecture; the run's `best` is the trained model.
+
+    `options` are those of `seqarena train`; a `request` replaces them all.
+    """
+    from seqarena.engine import compare as comparing
+
+    if request is None:
+        request = build_request(TrainRequest, _given(data=data, model=model, **options))
+    return comparing.train(request, _console(verbose, console))
+
+
+def open_run(path: Place) -> "Run":
+    """A run folder of an earlier call. Raises UserError for a folder that is none."""
+    from seqarena.engine.run import Run
+
+    return Run(path)
+
+
+def load(path: Place, model: str | None = None) -> "TrainedModel":
+    """A trained model: of a run folder the best or the one named, or that of a checkpoint."""
+    from seqarena.engine.trained import TrainedModel, find_checkpoint
+
+    return TrainedModel(find_checkpoint(Path(path), model))
+
+
+def evaluate(path: Place, data: Place | None = None, *, model: str | None = None) -> "Evaluation":
+    """The scores of a trained model on its test split, or on another text."""
+    return load(path, model).evaluate(data)
+
+
+def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> "list[Answer]":
+    """One answer an input, by the task that the model was trained for."""
+    return load(path, model).predict(inputs)
+
+
+def generate(
+    path: Place, prompt: str = "\n", *, model: str | None = None, **options: float | None
+) -> str:
+    """Text that continues the prompt; options are those of `TrainedModel.stream`."""
+    return load(path, model).generate(prompt, **options)
+
+
+def measure(
+    what: str,
+    *,
+    models: str | Sequence[str] | None = None,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Measured":
+    """One property against length, distance or depth: speed, memory, utilisation, gradient, reach,
+    recall, length or maps. `options` are those of `seqarena measure WHAT`."""
+    from seqarena.engine import measure as measuring
+
+    if what not in MEASUREMENTS:
+        raise unknown_name("measurement", what, MEASUREMENTS)
+    request = build_request(MEASUREMENTS[what], _given(models=models, **options))
+    return measuring.measure(request, _console(verbose, console))
+
+
+def claims(
+    only: Iterable[str] | None = None,
+    *,
+    scale: Literal["quick", "full"] = "quick",
+    jobs: int | None = None,
+    runs: Place = "runs",
+    verbose: bool = True,
+    console: Console | None = None,
+) -> "Judged":
+    """What the literature claims, measured here: verdicts with their figures."""
+    from seqarena.engine import claims as claiming
+
+    return claiming.claims(
+        _console(verbose, console),
+        only=None if only is None else list(only),
+        scale=scale,
+        jobs=jobs,
+        runs=Path(runs),
+    )
+
+
+def claim_titles() -> dict[str, str]:
+    """Every claim of the ledger: name -> title."""
+    from seqarena.arena.claims.ledger import CLAIMS
+
+    return {claim.name: claim.title for claim in CLAIMS}
+
+
+def check(mixer: str, *, device: str = "cpu", dtype: str = "float64") -> "Iterator[MixerCheck]":
+    """The contract suite on `my_file.py:MyMixer` or a name of the catalog, check by check."""
+    from seqarena.engine import check as checking
+
+    return checking.check(mixer, device=device, dtype=dtype)
+
+
+def recipe(file: Place, *, verbose: bool = True, console: Console | None = None) -> bool:
+    """Runs a recipe; whether what it expects holds."""
+    from seqarena.engine import recipe as recipes
+
+    return recipes.recipe(Path(file), _console(verbose, console))
+
+
+def report(path: Place) -> Path:
+    """Draws a folder's page again: of a run, of measurements or of claims. Returns its place."""
+    from seqarena.engine.pages import write_page
+
+    return write_page(Path(path))
+
+
+def page_server(path: Place, port: int = 0) -> "PageServer":
+    """A server of the folder's page for this machine; use it as a context manager."""
+    from seqarena.serve.page import PageServer
+
+    return PageServer(Path(path), port)
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """The catalog: name -> title, family, year, paper, idea, equations and orders of cost."""
+    from seqarena.measure.complexity import catalog_rows
+
+    return catalog_rows()
+
+
+def tasks(name: str | None = None) -> dict[str, Any]:
+    """What can be asked: name -> idea; of one task: setting -> (default, help)."""
+    if name is None:
+        return dict(TASKS)
+    if name not in TASKS:
+        raise unknown_name("task", name, TASKS)
+    return settings_of(name)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None; lists as tuples."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in options.items()
+        if value is not None
+    }
+
+
+def _console(verbose: bool, console: Console | None) -> Console:
+    return console or Console(quiet=not verbose)
+
+
+def options_of(verb: Literal["compare", "train"]) -> dict[str, str]:
+    """The options of a verb with their help."""
+    kind = {"compare": CompareRequest, "train": TrainRequest}[verb]
+    return {
+        flag.name: flag.description for flag in flags(kind).values() if flag.name not in kind.hidden
+    }

@@ -1,0 +1,190 @@
+"""What a user asks for, as nested data: one field is one option everywhere (core/options.py).
+
+    CompareRequest   every architecture of a line-up under one budget
+    TrainRequest     one architecture, larger or longer, or from a trained one
+
+The command line, recipes and `seqarena.compare` build these; a plan holds the same objects. No
+torch in here, so that `--help` is quick.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError
+from seqarena.core.options import Count, Names, Numbers, PathText, Settings, Texts, knob
+from seqarena.models.architecture import Architecture
+from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
+from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.registry import parse_task, takes
+from seqarena.train.budget import Budget
+from seqarena.train.config import OptimizerConfig, TrainingRequest
+
+DEFAULT_PARAMS = 100_000
+
+
+class TaskRequest(Config):
+    """What is asked of the models, and on which data."""
+
+    kind: str = knob("language", "What is asked: seqarena tasks lists them.", flag="task")
+    data: PathText | None = knob(
+        None,
+        "A text file, a folder, JSON lines or Parquet. Without it: the Python language reference "
+        "that comes with Python.",
+    )
+    tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
+    sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
+    settings: Settings = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
+
+    def config(self, **more: Any) -> TaskConfig:
+        """The task's configuration. Raises UserError for a setting that it does not have."""
+        fields: dict[str, Any] = {"kind": self.kind, **self.settings, **more}
+        for name in ("data", "tokenizer", "sequence_length"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not takes(self.kind, name):
+                raise UserError(
+                    f"task {self.kind} has no {name.replace('_', ' ')}: set it with --set"
+                )
+            fields[name] = value
+        return parse_task(fields)
+
+
+class LineupRequest(Config):
+    """Which architectures enter."""
+
+    models: Names | None = knob(None, "lstm,gru,... or all. Default: the line-up of 15.")
+    mixer: Texts = knob((), "Your own mixer, [LABEL=]my_file.py:MyMixer. Repeatable.")
+
+    def rows(self) -> list[Architecture]:
+        """Their rows of the catalog. Raises UserError for an unknown name."""
+        wanted = self.models if self.models is not None else () if self.mixer else LINEUP
+        if wanted == ("all",):
+            wanted = tuple(CATALOG)
+        return [architecture(name) for name in wanted] + [own_row(mixer) for mixer in self.mixer]
+
+
+class SizeRequest(Config):
+    """How large every model is: the same number of parameters, or the same width."""
+
+    params: Count | None = knob(
+        None, "Parameters of every model, to within 1 %: 100k, 1M. Default: 100k."
+    )
+    width: int | None = knob(None, "The same width instead of the same --params.", ge=1)
+    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1)
+    dropout: float = knob(0.0, "Share of activations that training sets to zero.", ge=0, le=0.99)
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.params is not None and self.width is not None:
+            raise UserError("give either --params or --width, and not both")
+        return self
+
+    @property
+    def target_params(self) -> int | None:
+        """The number of parameters to solve for; None where the width is given."""
+        return self.params or (None if self.width else DEFAULT_PARAMS)
+
+
+class SearchRequest(Config):
+    """What is varied from trial to trial, the same for every architecture."""
+
+    learning_rates: Numbers = knob(
+        (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
+    )
+    num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1)
+    first_seed: int = knob(0, "The first of them.", ge=0)
+    repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.first_seed, self.first_seed + self.num_seeds))
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates in order, each once."""
+        return tuple(sorted(set(self.learning_rates)))
+
+    @model_validator(mode="after")
+    def _some_rate(self) -> Self:
+        if not self.learning_rates:
+            raise UserError("give at least one learning rate")
+        return self
+
+
+class RunRequest(Config):
+    """Where it runs and where its records go."""
+
+    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1)
+    device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
+    dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
+    name: str | None = knob(None, "The run folder's name. Default: from the data.")
+    runs: Path = knob(Path("runs"), "Where run folders live.")
+    measure: bool = knob(True, "Measure costs when training is done.")
+
+
+class CompareRequest(Config):
+    """Architectures at equal size and cost."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("rate",)  # --rates says it
+
+    task: TaskRequest = TaskRequest()
+    lineup: LineupRequest = LineupRequest()
+    size: SizeRequest = SizeRequest()
+    training: TrainingRequest = TrainingRequest()
+    search: SearchRequest = SearchRequest()
+    run: RunRequest = RunRequest()
+
+
+class TrainRequest(Config):
+    """One architecture; its name, its sizes and its options may come from a trained one."""
+
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure")
+
+    task: TaskRequest = TaskRequest()
+    model: str | None = knob(
+        None, "An architecture of the catalog [attention, or that of --start-from]."
+    )
+    mixer: str | None = knob(None, "Your own mixer instead, my_file.py:MyMixer.")
+    option: Settings = knob({}, "An option of the mixer, key=value. Repeatable.")
+    start_from: Path | None = knob(
+        None,
+        "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "
+        "task classification.",
+    )
+    size: SizeRequest = SizeRequest()
+    training: TrainingRequest = TrainingRequest(
+        budget=Budget(tokens=200_000), optimizer=OptimizerConfig(learning_rate=6e-3)
+    )
+    seed: int = knob(0, "Of the weights, the batches and the dropout.", ge=0)
+    run: RunRequest = RunRequest()
+
+    def comparison(self, name: str) -> CompareRequest:
+        """The comparison of this one model: one rate, one seed, one job."""
+        lineup = (
+            LineupRequest(mixer=(self.mixer,))
+            if self.mixer is not None
+            else LineupRequest(models=(self.model or "attention",))
+        )
+        return CompareRequest(
+            task=self.task,
+            lineup=lineup,
+            size=self.size,
+            training=self.training,
+            search=SearchRequest(
+                learning_rates=(self.training.optimizer.learning_rate,),
+                num_seeds=1,
+                first_seed=self.seed,
+                repeats=0,
+            ),
+            run=self.run.model_copy(update={"name": self.run.name or name, "jobs": 1}),
+        )
+
+
+def own_row(mixer: str) -> Architecture:
+    """The row of a user's own mixer, `[LABEL=]my_file.py:MyMixer`."""
+    label, equals, place = mixer.rpartition("=")
+    return yours(label if equals else place.rpartition(":")[2].lower(), place)

@@ -1,0 +1,155 @@
+"""`compare` and `train`: from a request to a ranked run folder with its page."""
+
+from contextlib import closing
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from seqarena.arena.costs import measure_missing, missing_costs
+from seqarena.arena.live import comparison_display
+from seqarena.arena.prepare import Prepared, prepare, write_facts
+from seqarena.arena.requests import CompareRequest, TrainRequest
+from seqarena.arena.run import RunState, run
+from seqarena.arena.store import write_database
+from seqarena.core.errors import UserError
+from seqarena.core.options import command_line
+from seqarena.engine.run import Run
+from seqarena.engine.trained import find_start
+from seqarena.jobs.files import write_atomically
+from seqarena.jobs.inline import Inline
+from seqarena.models.any import AnyConfig, build_model
+from seqarena.models.build import with_options
+from seqarena.report.run.page import render_html
+from seqarena.tasks.registry import takes
+
+
+def compare(request: CompareRequest, console: Console) -> Run:
+    """Plans, trains, measures and ranks the line-up; writes the page. Says on `console` what was
+    chosen and how far it is."""
+    rows = request.lineup.rows()
+    with console.status("reading the data and solving the sizes"):
+        prepared = prepare(
+            request,
+            request.task.config(),
+            rows,
+            command=command_line("compare", request, positional=("data",)),
+        )
+    with prepared.folder.lock():
+        write_facts(prepared, rows)
+        announce(console, prepared)
+        state = _run(console, prepared)
+        if request.run.measure:
+            _measure(console, prepared)
+        return _finish(prepared, state.failures)
+
+
+def train(request: TrainRequest, console: Console) -> Run:
+    """Trains one model in this process, with a progress bar; ranks and draws as `compare` does."""
+    source, model, more = None, request.model, {}
+    if request.start_from is not None:
+        source, model = _start(request, request.start_from)
+        if takes(request.task.kind, "reads_like"):
+            more["reads_like"] = str(source)
+    request = request.model_copy(update={"model": model})
+    stem = Path(request.task.data or "embedded").stem
+    row_name = request.comparison("").lineup.rows()[0].name
+    tuned = "tuned-" if source else ""
+    comparison = request.comparison(f"{row_name}-{tuned}{stem}-{request.seed}")
+    row = with_options(comparison.lineup.rows()[0], request.option)
+    prepared = prepare(
+        comparison,
+        request.task.config(**more),
+        [row],
+        command=command_line("train", request, positional=("data",)),
+        start_from=source,
+    )
+    with prepared.folder.lock():
+        write_facts(prepared, [row])
+        announce(console, prepared)
+        state = _run(console, prepared, inline=True)
+        for why in state.failures.values():
+            raise UserError(why)
+        return _finish(prepared, {})
+
+
+def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunState:
+    """Runs what is missing of the plan, in workers or in this process, and shows it."""
+    plan, folder, task = prepared.plan, prepared.folder, prepared.task
+    state = RunState(plan, folder, task.lower_is_better)
+    display = comparison_display(console, state, task.metric, prepared.jobs)
+    executor = Inline(display.show) if inline else None
+    with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
+        for event in events:
+            display.show(event)
+    if display.reused:
+        console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    return state
+
+
+def announce(console: Console, prepared: Prepared) -> None:
+    """Says every choice that was made, before anything runs."""
+    plan = prepared.plan
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    for choice in prepared.choices:
+        say(choice, "dim")
+    for name, why in plan.excluded.items():
+        say(f"{name} cannot enter: {why}")
+    algorithms = ", ".join(
+        f"{entry.architecture} {'/'.join(sorted(set(_algorithms(entry.model))))}"
+        for entry in plan.entries
+    )
+    say(f"algorithms: {algorithms}", "dim")
+    say(
+        f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
+        f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
+        f"-> {prepared.folder.path}"
+    )
+
+
+def _algorithms(config: AnyConfig) -> tuple[str, ...]:
+    """The algorithm of each layer, as `auto` resolves, without allocating the model."""
+    with torch.device("meta"):
+        return build_model(config).algorithms
+
+
+def _measure(console: Console, prepared: Prepared) -> None:
+    plan, folder, task = prepared.plan, prepared.folder, prepared.task
+    total = len(missing_costs(plan, folder))
+    if not total:
+        return
+    with console.status("measuring costs") as status:
+        found = measure_missing(plan, folder, task.problem, task.sequence_length)
+        for done, (entry, _) in enumerate(found, start=1):
+            status.update(f"measuring costs: {done}/{total} {entry.architecture}")
+
+
+def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
+    """Ranks, and writes the database and the page."""
+    folder = prepared.folder
+    finished = Run(folder.path, failures)
+    view = finished.view
+    write_database(folder.path / "results.sqlite", view.trials, view.costs)
+    write_atomically(folder.report_path, render_html(view))
+    return finished
+
+
+def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
+    """The checkpoint to start from and its architecture. Raises UserError for options that the
+    checkpoint decides."""
+    size = request.size
+    decided = {
+        "--params": size.params, "--width": size.width, "--depth": size.depth,
+        "--option": request.option, "--mixer": request.mixer,
+        "--tokenizer": request.task.tokenizer,
+    }  # fmt: skip
+    for option, value in decided.items():
+        if value:
+            raise UserError(
+                f"{option} is that of the run that --start-from names: leave it out, or train "
+                "without --start-from"
+            )
+    return find_start(place, request.model)

@@ -1,0 +1,165 @@
+"""`measure`: curves and maps of any architecture, as it begins or trained, kept in a folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console, ConsoleOptions, RenderResult
+
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.requests import LineupRequest
+from seqarena.core.errors import UserError
+from seqarena.core.measurement import Measurement
+from seqarena.core.runtime import resolve_device, resolve_dtype
+from seqarena.engine.pages import write_page
+from seqarena.engine.trained import find_checkpoint, trained_models
+from seqarena.measure.calls import Call, Findings, Target, perform
+from seqarena.measure.requests import MeasureRequest, SubjectRequest
+from seqarena.measure.scaling import algorithms
+from seqarena.measure.speed import limited_threads
+from seqarena.models.stacks.stack import load_mixer
+from seqarena.report.measure_tables import measurement_tables
+from seqarena.train.checkpoint import load
+
+
+class Measured(NamedTuple):
+    """What a measurement found, and the page that draws the folder it was written to."""
+
+    measurements: list[Measurement]
+    refused: dict[str, str]  # label -> why it cannot be measured
+    page: Path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield measurement_tables(self.measurements)
+
+
+def measure(request: MeasureRequest, console: Console) -> Measured:
+    """Makes the calls that are not in the folder yet; writes records and page.
+
+    Raises UserError for a bad request, and where nothing could be measured.
+    """
+    subjects = request.subjects
+    calls, refused = plan_calls(request)
+    folder = RunFolder(subjects.folder)
+    with folder.lock(), limited_threads(subjects.threads or torch.get_num_threads()):
+        for label, why in refused.items():
+            _say(console, f"not measured: {label}: {why}")
+        findings = perform(calls, folder.path / "measurements.jsonl", console)
+        findings.refused.update(refused)
+        _report(findings, console)
+        page = write_page(folder.path)
+    return Measured(findings.measurements, findings.refused, page)
+
+
+def plan_calls(request: MeasureRequest) -> tuple[list[Call], dict[str, str]]:
+    """One call for each function, target and algorithm; and why some targets have none."""
+    subjects = request.subjects
+    arguments = {**subjects.sizes, **_resolved(request.arguments(), subjects.threads)}
+    default = ",".join(request.default_models)
+    calls: list[Call] = []
+    refused: dict[str, str] = {}
+    found = targets(subjects, default)
+    for function in request.called:
+        for target in found:
+            try:
+                variants = _variants(subjects, target)
+            except UserError as error:
+                refused[target.name] = str(error)
+                continue
+            for variant in variants:
+                given = {**arguments, **variant}
+                if target.checkpoint is not None:
+                    given["checkpoint"] = str(target.checkpoint)
+                calls.append(Call(function, target, given))
+    return calls, refused
+
+
+def targets(subjects: SubjectRequest, default: str) -> list[Target]:
+    """What is named: of the catalog and a user's own, or trained in a run.
+
+    Raises UserError for an unknown name, or for names beside a run.
+    """
+    mixers = subjects.mixer
+    if subjects.run is not None:
+        if subjects.models or mixers:
+            raise UserError("--run measures what it trained: choose one of it with --model NAME")
+        return _trained(subjects.run, subjects.model)
+    if subjects.model:
+        raise UserError("--model chooses from a --run: name architectures with --models")
+    names = subjects.models or (() if mixers else tuple(default.split(",")))
+    rows = LineupRequest(models=names, mixer=mixers).rows()
+    asked = [row.name for row in rows[: len(rows) - len(mixers)]] + list(mixers)
+    found = [Target(row.name, given) for row, given in zip(rows, asked, strict=True)]
+    for twice in {t.name for t in found if [o.name for o in found].count(t.name) > 1}:
+        raise UserError(f"{twice!r} is named twice: give a mixer another name, LABEL=FILE.py:Class")
+    for mixer in mixers:
+        load_mixer(mixer.rpartition("=")[2])  # a missing file or class is an error before all else
+    return found
+
+
+def _trained(run: Path, model: str | None) -> list[Target]:
+    everything = model is None and (run / "plan.json").exists()
+    places = list(trained_models(run).values()) if everything else []
+    places = places or [find_checkpoint(run, model)]
+    architectures = [load(place).about["architecture"] for place in places]
+    return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
+
+
+def _resolved(arguments: dict[str, Any], threads: int | None) -> dict[str, Any]:
+    """Device and dtype by their names, and the threads where a function times."""
+    found = dict(arguments)
+    if "device" in found:
+        found["device"] = resolve_device(found["device"]).name
+    if "dtype" in found:
+        found["dtype"] = resolve_dtype(found["dtype"], found["device"]).name
+        if threads is not None:
+            found["threads"] = threads
+    return found
+
+
+def _variants(subjects: SubjectRequest, target: Target) -> list[dict[str, Any]]:
+    """The options of each algorithm that was asked for; where all are and the target offers no
+    choice, those of its own way. Raises UserError where it has none of those named."""
+    asked = subjects.algorithms
+    if asked is None:
+        return [subjects.variant()]
+    own = algorithms(target.asked)
+    if asked == ("all",):
+        return [subjects.variant(name) for name in own] or [subjects.variant()]
+    chosen = [subjects.variant(name) for name in asked if name in own]
+    if not chosen:
+        offers = ", ".join(own) or "no choice of algorithms"
+        raise UserError(f"it cannot be computed by {' or '.join(asked)}: it offers {offers}")
+    return chosen
+
+
+def _report(findings: Findings, console: Console) -> None:
+    """What was reused, and what is missing from what was found."""
+    for gap in gaps(findings.measurements):
+        _say(console, f"not measured: {gap}")
+    if findings.reused:
+        _say(console, f"reused: {'; '.join(dict.fromkeys(findings.reused))}")
+    if not findings.measurements:
+        (label, why), *others = findings.refused.items()
+        more = f" (and {len(others)} more)" if others else ""
+        raise UserError(f"nothing was measured: {label}: {why}{more}")
+
+
+def gaps(measurements: Sequence[Measurement]) -> list[str]:
+    """What the records say of points and quantities that they lack, each reason once."""
+    found = []
+    for one in measurements:
+        for quantity, why in one.settings.get("not_measured", {}).items():
+            found.append(f"{one.label}, {quantity}: {why}")
+        by_reason: dict[str, list[str]] = {}
+        for place, why in one.settings.get("skipped", {}).items():
+            by_reason.setdefault(why, []).append(str(place))
+        for why, places in by_reason.items():
+            axis = getattr(one, "axis", "")
+            found.append(f"{one.label}, {axis} {', '.join(places)}: {why}")
+    return list(dict.fromkeys(found))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

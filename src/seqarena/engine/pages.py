@@ -1,0 +1,90 @@
+"""The page of a folder, whatever it holds: a comparison, the ledger of claims, or measurements."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from seqarena.core.errors import UserError
+from seqarena.core.measurement import Map, Measurement, latest, read_measurements
+from seqarena.core.quantities import COSTS
+
+_RECORDS = (
+    "plan.json",
+    "task.json",
+    "measurements.jsonl",
+    "trials/*/records.jsonl",
+    "parts/*",
+)
+
+
+def page_of(folder: Path, *, served: bool = False) -> str:
+    """The page, from the records as they stand. Raises UserError for a folder without any."""
+    from seqarena.measure.complexity import catalog_rows
+    from seqarena.report.claims.page import render_ledger
+    from seqarena.report.measured.page import render_measurements
+    from seqarena.report.run.page import render_html
+
+    kind, measurements = kind_of(folder), measurements_of(folder)
+    if kind == "comparison":
+        from seqarena.arena.folder import RunFolder
+        from seqarena.arena.view import read_run
+
+        return render_html(read_run(RunFolder(folder)), measurements, served=served)
+    if kind == "ledger":
+        return render_ledger(_ledger(folder), catalog_rows(), served=served)
+    return render_measurements(folder.resolve().name, measurements, catalog_rows(), served=served)
+
+
+def write_page(folder: Path) -> Path:
+    """Draws the folder's page into it; where it is."""
+    from seqarena.arena.folder import RunFolder
+    from seqarena.jobs.files import write_atomically
+
+    place = RunFolder(folder).report_path
+    write_atomically(place, page_of(folder))
+    return place
+
+
+def kind_of(folder: Path) -> str:
+    """ "comparison", "ledger" or "measurements". Raises UserError for anything else."""
+    for name, kind in (
+        ("plan.json", "comparison"),
+        ("parts", "ledger"),
+        ("measurements.jsonl", "measurements"),
+    ):
+        if (folder / name).exists():
+            return kind
+    raise UserError(
+        f"{folder} is not a run folder: it has no plan.json, no parts and no measurements.jsonl"
+    )
+
+
+def measurements_of(folder: Path) -> list[Measurement]:
+    """What `seqarena measure` has put into the folder, each curve and map as it is now. The costs
+    of a comparison are in the same file; its page draws them by themselves."""
+    found = latest(read_measurements(folder / "measurements.jsonl"))
+    return [one for one in found if one.measurement != COSTS]
+
+
+def maps_of(folder: Path) -> list[Map]:
+    """Every map of the folder: of its measurements, or of its claims."""
+    found: list[Measurement] = list(measurements_of(folder))
+    if kind_of(folder) == "ledger":
+        found += [one for claim in _ledger(folder).claims for one in claim.maps]
+    return [one for one in latest(found) if isinstance(one, Map)]
+
+
+def digest_of(folder: Path) -> str:
+    """Changes when a record of the folder does."""
+    found = hashlib.sha256()
+    for pattern in _RECORDS:
+        for path in sorted(folder.glob(pattern)):
+            facts = path.stat()
+            found.update(f"{path}{facts.st_mtime_ns}{facts.st_size}".encode())
+    return found.hexdigest()[:16]
+
+
+def _ledger(folder: Path) -> Any:
+    from seqarena.arena.claims.read import read_ledger
+
+    return read_ledger(folder, "full" if folder.resolve().name.endswith("full") else "quick")

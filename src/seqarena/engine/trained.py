@@ -1,0 +1,137 @@
+"""Trained models in run folders: finding them, and using one."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.view import read_run
+from seqarena.core.errors import UserError
+from seqarena.core.records import RunView
+from seqarena.tasks.base import Answer, Scores
+from seqarena.train import checkpoint
+from seqarena.use.evaluate import evaluate_checkpoint
+from seqarena.use.generate import generate_text, load_language_model
+from seqarena.use.predict import Predictor
+from seqarena.use.sample import Sampling
+
+
+class Evaluation(NamedTuple):
+    """Scores of one evaluation and the name of their metric."""
+
+    metric: str
+    scores: Scores
+
+    @property
+    def value(self) -> float:
+        return self.scores.value
+
+
+class TrainedModel:
+    """A model as training left it: its architecture's name and its checkpoint folder."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is a checkpoint folder. Raises UserError where there is none."""
+        found = checkpoint.find(path)
+        if found is None:
+            raise UserError(f"no checkpoint at {path}")
+        self.path = found
+        self._predictor: Predictor | None = None
+
+    def __repr__(self) -> str:
+        return f"TrainedModel({self.architecture!r}, {str(self.path)!r})"
+
+    @property
+    def architecture(self) -> str:
+        return str(checkpoint.load(self.path).about["architecture"])
+
+    def module(self) -> nn.Module:
+        """The torch module with its weights, in evaluation mode."""
+        return checkpoint.load(self.path).model()
+
+    def evaluate(self, data: str | Path | None = None) -> Evaluation:
+        """The test split's scores, or those of another text."""
+        return Evaluation(*evaluate_checkpoint(self.path, None if data is None else str(data)))
+
+    def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
+        """One answer an input: a translation, a class, tags, a transcript, by the task.
+
+        `beam` is the number of hypotheses that are kept where answers are written; 1 is greedy.
+        """
+        return self.predictor(beam=beam, device=device)(list(inputs))
+
+    def predictor(self, *, beam: int = 1, device: str = "cpu") -> Predictor:
+        """The model loaded once, for many calls. Raises UserError for tasks without answers."""
+        old = self._predictor
+        if old is None or (old.beam_width, old.device) != (beam, device):
+            self._predictor = Predictor(self.path, beam_width=beam, device=device)
+        assert self._predictor is not None
+        return self._predictor
+
+    def generate(self, prompt: str = "\n", **options: float | None) -> str:
+        """Text that continues the prompt, without the prompt; see `stream`."""
+        return "".join(self.stream(prompt, **options))
+
+    def stream(
+        self,
+        prompt: str = "\n",
+        *,
+        count: float | None = 300,
+        temperature: float | None = 0.8,
+        top_k: float | None = None,
+        top_p: float | None = None,
+        seed: float | None = 0,
+    ) -> Iterator[str]:
+        """The same, piece by piece. `count` tokens; temperature 0 is greedy."""
+        sampling = Sampling(
+            temperature=0.8 if temperature is None else temperature,
+            top_k=None if top_k is None else int(top_k),
+            top_p=top_p,
+        )
+        model, tokenizer, _ = load_language_model(self.path)
+        return generate_text(
+            model, tokenizer, prompt, int(count or 0), sampling, seed=int(seed or 0)
+        )
+
+
+def find_start(place: Path, model: str | None) -> tuple[Path, str]:
+    """The checkpoint to start from and its architecture."""
+    found = checkpoint.find(find_checkpoint(place, None))
+    if found is None:
+        raise UserError(f"no checkpoint at {place}")
+    return found, model or checkpoint.load(found).about["architecture"]
+
+
+def find_checkpoint(place: Path, model: str | None) -> Path:
+    """The checkpoint folder of a run (its best model, or `model`), a trial or a checkpoint."""
+    for candidate in (place, place / "checkpoint"):
+        if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
+            return candidate
+    found = trained_models(place)
+    if not found:
+        raise UserError(f"{place} has no finished trial yet: finish the comparison first")
+    wanted = model or next(iter(found))
+    if wanted not in found:
+        raise UserError(f"{place} has no {wanted!r}: it has {', '.join(found)}")
+    return found[wanted]
+
+
+def trained_models(run: Path, view: RunView | None = None) -> dict[str, Path]:
+    """The checkpoint of each ranked architecture, the best first: of the trials at its best
+    learning rate, the one that validates best."""
+    view = view or read_run(RunFolder(run))
+    pick = min if view.lower_is_better else max
+    found = {}
+    for row in view.ranking.rows if view.ranking else ():
+        finished = [
+            trial
+            for trial in view.trials
+            if trial.architecture == row.architecture
+            and trial.learning_rate == row.learning_rate
+            and trial.validation_value is not None
+        ]
+        best = pick(finished, key=lambda trial: trial.validation_value or 0.0)
+        found[row.architecture] = run / "trials" / best.trial / "checkpoint"
+    return found
