@@ -56,8 +56,8 @@ class KeyValueCache(NamedTuple):
 
 class Watched:
     """What can show the weights of its softmax: where `watcher` is set, each call hands it the
-    weights a_BHTC, written out beside the algorithm that gives the output. Where it is None, no
-    weight is written out."""
+    weights a_BHTC, written out in addition to what gives the output. Where it is None, no weight
+    is written out."""
 
     watcher: Callable[[Tensor], None] | None = None
 
@@ -188,7 +188,7 @@ class HeadProjections(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the weights anew."""
+        """Draws the weights."""
         for weight in (*self.inward.weight.split(self._sizes), self.outward.weight):
             nn.init.xavier_uniform_(weight)
         for bias in (self.inward.bias, self.outward.bias):
