@@ -20,13 +20,14 @@ from seqarena.core.errors import UserError
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, why_not
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.search import greedy
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
 from seqarena.train.config import TrainConfig
 from seqarena.train.loop import Trainer
+from seqarena.use.generate import generate_tokens
+from seqarena.use.sample import Sampling
 
 TASKS = (
     *("language", "translation", "classification", "question_answering", "tagging"),
@@ -35,6 +36,7 @@ TASKS = (
 STEPS = 20
 BATCH_SIZE = 4
 EVALUATION_BATCHES = 2
+GREEDY = Sampling(temperature=0.0)
 
 
 def golden(name: str, tasks: dict[str, Task]) -> dict[str, Any]:
@@ -57,22 +59,17 @@ def golden(name: str, tasks: dict[str, Task]) -> dict[str, Any]:
         "norms": [record.gradient_norm.hex() for record in records],
         "test": scores.value.hex(),
         "chunks": digest(json.dumps([value.hex() for value in scores.chunk_values])),
-        "greedy": greedy_output(trainer, task),
+        "greedy": greedy_output(trainer, task, is_stack=row.system is None),
     }
 
 
-def greedy_output(trainer: Trainer, task: Task) -> list[int] | str:
-    """What the trained model writes; of what writes nothing, its likeliest answers."""
+def greedy_output(trainer: Trainer, task: Task, *, is_stack: bool) -> list[int] | str:
+    """What the trained model writes. Of a system of tokens or of a label: its likeliest answers."""
     model = trainer.model.eval()
     batch: Batch = next(iter(task.evaluation_batches("test", 2, 1)))
     with torch.inference_mode():
-        if isinstance(model, LanguageModel) and task.problem.form == "tokens":
-            state, tokens, written = model.initial_state(1, 48), batch.inputs_BT[:1, :16], []
-            for _ in range(32):
-                logits_BTV, state = model(tokens, state)
-                tokens = logits_BTV[:, -1].argmax(-1)[:, None]
-                written.append(int(tokens))
-            return written
+        if is_stack and model.writes and task.problem.form == "tokens":
+            return list(generate_tokens(model, batch.inputs_BT[0, :16].tolist(), 32, GREEDY))
         if task.problem.form == "pairs" and task.generates:
             return greedy(model, batch, min(16, task.sequence_length)).flatten().tolist()
         return digest(model.answer(batch).argmax(-1).flatten().tolist())

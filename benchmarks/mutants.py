@@ -91,9 +91,9 @@ MUTANTS = (
     ),
     Mutant(
         "the loss counts targets that are not asked",
-        "targets_BT.flatten(),\n            ignore_index=IGNORE,",
-        "targets_BT.flatten().clamp(min=0),\n            ignore_index=IGNORE,",
-        "task.loss(",
+        "targets_BT.flatten(),\n        ignore_index=IGNORE,",
+        "targets_BT.flatten().clamp(min=0),\n        ignore_index=IGNORE,",
+        "mean_loss",
     ),
     Mutant(
         "weight decay on biases and norms",

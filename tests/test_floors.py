@@ -39,10 +39,10 @@ DOORS = {"__init__.py": {"api", "core"}, "__main__.py": {"cli"}}
 
 # What still breaks a law, by name. An entry whose fault is gone fails the test: shorten the list.
 UPWARDS = {"engine/measure.py imports cli"}
-CROWDED = {"arena", "data", "measure", "mixers", "models", "ops", "report", "tasks"}
+CROWDED = {"arena", "core", "data", "measure", "mixers", "models", "ops", "tasks"}
 DOUBLED = {
-    *("Attention", "Block", "Entry", "Estimate", "FeedForward", "Happening", "Place", "Reader"),
-    *("Sample", "Side", "Splits", "Subject", "Words"),
+    *("Attention", "Block", "FeedForward", "Happening", "Place", "Reader", "Sample"),
+    *("Side", "Splits", "Subject"),
 }
 
 

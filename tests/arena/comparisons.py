@@ -2,7 +2,20 @@
 
 import numpy as np
 
-from seqarena.core.records import Measures, RankRow, TrialSummary
+from seqarena.core.measurement import Machine, Point, Series
+from seqarena.core.quantities import COSTS, CostTable
+from seqarena.core.records import RankRow, TrialSummary
+
+MACHINE = Machine(
+    processor="planted",
+    device="cpu",
+    dtype="float32",
+    threads=1,
+    torch_version="2",
+    seqarena_version="0",
+    code_digest="0",
+    measured_at="2026-01-01T00:00:00Z",
+)
 
 
 def trial(architecture: str, *, chunks: np.ndarray | None = None, **fields: object) -> TrialSummary:
@@ -76,17 +89,35 @@ def row(architecture: str, gap: float, *, place: int = 1, **fields: object) -> R
     return RankRow.model_validate(facts | fields)
 
 
+def cost(architecture: str, key: str, *repeats: float) -> Series:
+    """A cost with its repeats, at length 64."""
+    return Series(
+        measurement=COSTS,
+        quantity=key,
+        axis="length",
+        architecture=architecture,
+        points=(Point(x=64, repeats=repeats),),
+        machine=MACHINE,
+    )
+
+
 def costs(
     architecture: str,
     decode: float | None,
     training: float | None,
     memory: float | None,
     state: float | None,
-) -> Measures:
-    return Measures(
-        architecture=architecture,
-        decode_seconds_per_token=decode,
-        training_tokens_per_second=training,
-        peak_training_bytes=memory,
-        state_bytes=state,
-    )
+) -> list[Series]:
+    """The costs that are not None."""
+    found = {
+        "decode_seconds_per_token": decode,
+        "training_tokens_per_second": training,
+        "peak_training_bytes": memory,
+        "state_bytes": state,
+    }
+    return [cost(architecture, key, value) for key, value in found.items() if value is not None]
+
+
+def table(measured: list[list[Series]]) -> CostTable:
+    """The costs of several architectures, each as `costs` gives them."""
+    return CostTable(one for own in measured for one in own)

@@ -5,13 +5,14 @@ import random
 
 import numpy as np
 import pytest
-from comparisons import comparison, costs, trial
+from comparisons import comparison, cost, costs, table, trial
 
 from seqarena.arena.entries import choose_learning_rate
 from seqarena.arena.rank import rank, repeat_difference
 from seqarena.arena.statistics import holm
 from seqarena.core.errors import UserError
-from seqarena.core.records import Measures, Ranking, TrialSummary
+from seqarena.core.quantities import CostTable
+from seqarena.core.records import Ranking, TrialSummary
 
 PLANTED = {
     "gru": (2.10, 0.01),
@@ -23,7 +24,7 @@ PLANTED = {
 
 def ranked(trials: list[TrialSummary], **options: object) -> Ranking:
     settings: dict[str, object] = {
-        "measures": (),
+        "costs": CostTable(),
         "metric": "bits_per_byte",
         "lower_is_better": True,
         "excluded": {},
@@ -63,9 +64,9 @@ def test_a_metric_that_grows_turns_the_order_and_keeps_the_sign_of_the_gap() -> 
 
 
 def test_a_planted_tie_has_no_winner_and_says_who_is_cheaper() -> None:
-    measures = (costs("lstm", 1.3e-3, None, None, None), costs("gru", 1e-3, None, None, None))
+    measured = [costs("lstm", 1.3e-3, None, None, None), costs("gru", 1e-3, None, None, None)]
     truth = {"lstm": (2.0, 0.02), "gru": (2.0, 0.02), "elman": (3.0, 0.02)}
-    ranking = ranked(planted(truth, seed=1), measures=measures)
+    ranking = ranked(planted(truth, seed=1), costs=table(measured))
     assert ranking.winner is None
     assert set(ranking.leaders) == {"lstm", "gru"}
     assert ranking.verdict.startswith("No winner: ")
@@ -234,13 +235,13 @@ def test_p_values_are_corrected_for_the_number_of_rivals() -> None:
 
 def test_the_order_of_the_trials_changes_nothing() -> None:
     trials = planted(PLANTED)
-    measures = [Measures(architecture=name, state_bytes=8.0) for name in PLANTED]
-    first = ranked(trials, measures=measures)
+    measured = [cost(name, "state_bytes", 8.0) for name in PLANTED]
+    first = ranked(trials, costs=CostTable(measured))
     for seed in range(3):
-        shuffled, turned = list(trials), list(measures)
+        shuffled, turned = list(trials), list(measured)
         random.Random(seed).shuffle(shuffled)
         random.Random(seed).shuffle(turned)
-        assert ranked(shuffled, measures=turned) == first
+        assert ranked(shuffled, costs=CostTable(turned)) == first
 
 
 def test_names_change_nothing_but_names() -> None:

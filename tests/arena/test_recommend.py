@@ -1,18 +1,20 @@
 """The Pareto front by hand and by its properties; the recommendation's sentences."""
 
-from comparisons import costs, row
+from comparisons import costs, row, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqarena.arena.front import beats, by_architecture, pareto_front
-from seqarena.arena.recommend import amount, recommend, verdict
-from seqarena.core.records import Measures, Ranking, RankRow
+from seqarena.arena.front import beats, pareto_front
+from seqarena.arena.recommend import recommend, verdict
+from seqarena.core.measurement import Series
+from seqarena.core.quantities import CostTable
+from seqarena.core.records import Ranking, RankRow
 
 FLOOR = 0.01
 
 
-def ranking_of(rows: list[RankRow], measures: list[Measures], **fields: object) -> Ranking:
-    front = pareto_front(rows, measures, FLOOR)
+def ranking_of(rows: list[RankRow], measured: list[list[Series]], **fields: object) -> Ranking:
+    front = pareto_front(rows, table(measured), FLOOR)
     placed = [
         one.model_copy(update={"place": place, "on_front": one.architecture in front})
         for place, one in enumerate(rows, start=1)
@@ -45,34 +47,34 @@ LADDER_COSTS = [
 
 def test_front_by_hand() -> None:
     # lstm is off by gru in every cost but better in quality; elman loses to gru everywhere
-    assert pareto_front(LADDER, LADDER_COSTS, FLOOR) == ("attention", "lstm", "gru")
+    assert pareto_front(LADDER, table(LADDER_COSTS), FLOOR) == ("attention", "lstm", "gru")
 
 
 def test_quality_inside_the_noise_floor_counts_as_equal() -> None:
     rows = [row("lstm", 0.0), row("gru", 0.008)]
-    measures = [costs("lstm", 2.0, 1.0, 1.0, 1.0), costs("gru", 1.0, 1.0, 1.0, 1.0)]
-    assert pareto_front(rows, measures, FLOOR) == ("gru",)
-    assert pareto_front(rows, measures, 0.001) == ("lstm", "gru")
+    measured = [costs("lstm", 2.0, 1.0, 1.0, 1.0), costs("gru", 1.0, 1.0, 1.0, 1.0)]
+    assert pareto_front(rows, table(measured), FLOOR) == ("gru",)
+    assert pareto_front(rows, table(measured), 0.001) == ("lstm", "gru")
 
 
 def test_equals_beat_nobody() -> None:
     rows = [row("lstm", 0.0), row("gru", 0.0)]
-    measures = [costs(name, 1.0, 1.0, 1.0, 1.0) for name in ("lstm", "gru")]
-    assert pareto_front(rows, measures, FLOOR) == ("lstm", "gru")
+    measured = [costs(name, 1.0, 1.0, 1.0, 1.0) for name in ("lstm", "gru")]
+    assert pareto_front(rows, table(measured), FLOOR) == ("lstm", "gru")
 
 
 def test_what_was_not_measured_neither_wins_nor_loses() -> None:
     rows = [row("lstm", 0.0), row("gru", 0.5)]
-    measures = [costs("lstm", 1.0, 1.0, 1.0, 1.0), costs("gru", 2.0, 0.5, 2.0, None)]
-    assert pareto_front(rows, measures, FLOOR) == ("lstm", "gru")
-    assert pareto_front(rows, [], FLOOR) == ("lstm",)
+    measured = [costs("lstm", 1.0, 1.0, 1.0, 1.0), costs("gru", 2.0, 0.5, 2.0, None)]
+    assert pareto_front(rows, table(measured), FLOOR) == ("lstm", "gru")
+    assert pareto_front(rows, CostTable(), FLOOR) == ("lstm",)
 
 
 def test_a_chain_of_ties_keeps_its_better_end() -> None:
     """c beats b and b beats a, each level in quality with the next, but c is not level with a."""
     rows = [row("a", 0.0), row("b", 0.008), row("c", 0.016)]
-    measures = [costs(name, cost, 1.0, 1.0, 1.0) for name, cost in (("a", 3), ("b", 2), ("c", 1))]
-    assert pareto_front(rows, measures, FLOOR) == ("a", "c")
+    measured = [costs(name, cost, 1.0, 1.0, 1.0) for name, cost in (("a", 3), ("b", 2), ("c", 1))]
+    assert pareto_front(rows, table(measured), FLOOR) == ("a", "c")
 
 
 LEVELS = st.sampled_from([None, 1.0, 2.0, 3.0])
@@ -84,14 +86,14 @@ FIELDS = st.lists(
 @given(FIELDS)
 def test_properties_of_the_front(field) -> None:
     rows = [row(str(index), one[0] * 0.006) for index, one in enumerate(field)]
-    measures = [costs(str(index), *one[1:]) for index, one in enumerate(field)]
-    table = by_architecture(measures)
-    front = set(pareto_front(rows, measures, FLOOR))
+    measured = [costs(str(index), *one[1:]) for index, one in enumerate(field)]
+    known = table(measured)
+    front = set(pareto_front(rows, table(measured), FLOOR))
     assert front
     for one in rows:
-        beaters = {o.architecture for o in rows if beats(o, one, table, FLOOR)}
+        beaters = {o.architecture for o in rows if beats(o, one, known, FLOOR)}
         assert (one.architecture in front) == (not beaters & front)
-    assert set(pareto_front(rows[::-1], measures[::-1], FLOOR)) == front
+    assert set(pareto_front(rows[::-1], table(measured[::-1]), FLOOR)) == front
 
 
 @given(FIELDS)
@@ -100,20 +102,20 @@ def test_sentences_stay_few_and_different(field) -> None:
     gaps = [(one[0] - best) * 0.006 for one in field]
     order = sorted(range(len(field)), key=lambda index: gaps[index])
     rows = [row(str(index), gaps[index]) for index in order]
-    measures = [costs(str(index), *field[index][1:]) for index in order]
-    ranking = ranking_of(rows, measures)
-    sentences = recommend(ranking, measures)
+    measured = [costs(str(index), *field[index][1:]) for index in order]
+    ranking = ranking_of(rows, measured)
+    sentences = recommend(ranking, table(measured))
     assert 1 <= len(sentences) <= 6
     assert len(set(sentences)) == len(sentences)
     assert all(sentence.endswith(".") for sentence in sentences)
     assert not any("None" in sentence or "nan" in sentence for sentence in sentences)
-    said = verdict(ranking, measures, seeds_measured=True, unfinished=0)
+    said = verdict(ranking, table(measured), seeds_measured=True, unfinished=0)
     assert said.endswith(".")
 
 
 def test_the_recommendation_of_the_ladder() -> None:
     ranking = ranking_of(LADDER, LADDER_COSTS)
-    assert recommend(ranking, LADDER_COSTS) == (
+    assert recommend(ranking, table(LADDER_COSTS)) == (
         "For the best quality: attention, 2.000 bits per byte; none on the front is 5 % better in "
         "training speed.",
         "For the fastest decoding, the least memory while training and the smallest state: gru "
@@ -126,8 +128,8 @@ def test_the_recommendation_of_the_ladder() -> None:
 
 def test_a_tie_is_settled_by_cost() -> None:
     rows = [row("lstm", 0.0), row("gru", 0.004)]
-    measures = [costs("lstm", 1.0, 2.0, 1.0, 4.0), costs("gru", 0.5, 1.0, 0.5, 2.0)]
-    first, second = recommend(ranking_of(rows, measures), measures)
+    measured = [costs("lstm", 1.0, 2.0, 1.0, 4.0), costs("gru", 0.5, 1.0, 0.5, 2.0)]
+    first, second = recommend(ranking_of(rows, measured), table(measured))
     assert first.startswith("For the best quality: gru, 2.004 bits per byte, tied with lstm")
     assert second.startswith("For the fastest training: lstm trains 2.0 times faster")
     assert second.endswith("than gru, level in bits per byte.")
@@ -135,16 +137,16 @@ def test_a_tie_is_settled_by_cost() -> None:
 
 def test_an_uncertain_tie_is_not_sent_to_for_quality() -> None:
     rows = [row("lstm", 0.0), row("wild", 0.4, gap_low=-0.2, gap_high=1.0, ties_leader=True)]
-    measures = [costs("lstm", 2.0, 1.0, 2.0, 2.0), costs("wild", 1.0, 2.0, 1.0, 1.0)]
-    assert recommend(ranking_of(rows, measures), measures)[0].startswith(
+    measured = [costs("lstm", 2.0, 1.0, 2.0, 2.0), costs("wild", 1.0, 2.0, 1.0, 1.0)]
+    assert recommend(ranking_of(rows, measured), table(measured))[0].startswith(
         "For the best quality: lstm, 2.000 bits per byte, tied with wild"
     )
 
 
 def test_costs_of_nothing_have_no_ratio() -> None:
     rows = [row("lstm", 0.0), row("average", 0.4)]
-    measures = [costs("lstm", 1.0, None, None, 4.0), costs("average", 1.0, None, None, 0.0)]
-    second = recommend(ranking_of(rows, measures), measures)[1]
+    measured = [costs("lstm", 1.0, None, None, 4.0), costs("average", 1.0, None, None, 0.0)]
+    second = recommend(ranking_of(rows, measured), table(measured))[1]
     assert second == (
         "For the smallest state: average has a state size of 0 B, for 0.4 more bits per byte."
     )
@@ -152,31 +154,25 @@ def test_costs_of_nothing_have_no_ratio() -> None:
 
 def test_a_metric_that_grows_is_given_up_not_added() -> None:
     ranking = ranking_of(LADDER, LADDER_COSTS, metric="accuracy", lower_is_better=False)
-    assert "for 0.09 less accuracy" in recommend(ranking, LADDER_COSTS)[1]
+    assert "for 0.09 less accuracy" in recommend(ranking, table(LADDER_COSTS))[1]
 
 
 def test_without_costs_only_quality_is_spoken_of() -> None:
-    assert recommend(ranking_of(LADDER, []), []) == (
+    assert recommend(ranking_of(LADDER, []), CostTable()) == (
         "For the best quality: attention, 2.000 bits per byte.",
     )
 
 
 def test_verdicts_in_full() -> None:
     won = ranking_of(LADDER, LADDER_COSTS)
-    assert verdict(won, LADDER_COSTS, seeds_measured=True, unfinished=0) == (
+    assert verdict(won, table(LADDER_COSTS), seeds_measured=True, unfinished=0) == (
         "Winner: attention, 2.000 bits per byte (95 % interval 1.990 to 2.010), 0.05 ahead of lstm "
         "(0.045 to 0.055; noise floor 0.01)."
     )
     rows = [row("lstm", 0.0), row("gru", 0.004), row("elman", 0.3)]
-    measures = [costs("lstm", 1.3, None, None, None), costs("gru", 1.0, None, None, None)]
-    tied = ranking_of(rows, measures)
-    assert verdict(tied, measures, seeds_measured=True, unfinished=2) == (
+    measured = [costs("lstm", 1.3, None, None, None), costs("gru", 1.0, None, None, None)]
+    tied = ranking_of(rows, measured)
+    assert verdict(tied, table(measured), seeds_measured=True, unfinished=2) == (
         "So far (2 trials unfinished): no winner: lstm (2.000 bits per byte) and gru (2.004) "
         "differ by 0.004, inside the noise floor of 0.01; gru decodes 1.3 times faster than lstm."
     )
-
-
-def test_amounts_have_two_digits_and_no_powers_of_ten() -> None:
-    given = (0.0312, 1234.0, 0.00001234, 0.0, -0.0567, 12.34)
-    said = ("0.031", "1234", "0.000012", "0", "-0.057", "12")
-    assert tuple(amount(value) for value in given) == said

@@ -1,5 +1,7 @@
 """Every architecture of the catalog has its row of the complexity table."""
 
+import sys
+
 import pytest
 
 from seqarena.core.batch import own_inputs
@@ -9,6 +11,7 @@ from seqarena.mixers.base import Complexity
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture
+from seqarena.models.model import load_system
 
 KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 
@@ -23,7 +26,16 @@ def test_every_catalog_row_is_complete(name: str) -> None:
 def test_equations_are_those_at_the_head_of_the_file() -> None:
     assert "c_t = f * c_{t-1} + i * g" in complexity_row("lstm")["equations"]
     assert "(causal), or all c" in complexity_row("hybrid")["equations"]
-    assert complexity_row("lenet5")["equations"] == ""  # its file states none
+
+
+@pytest.mark.parametrize("name", [name for name, row in CATALOG.items() if row.system])
+def test_a_system_states_its_equation_as_the_head_of_its_file_does(name: str) -> None:
+    system = load_system(CATALOG[name].system or "")
+    head = (sys.modules[system.__module__].__doc__ or "").splitlines()
+    lines = complexity_row(name)["equations"].splitlines()
+    assert lines
+    for line in lines:
+        assert any(line.strip() in each for each in head), line
 
 
 def test_a_hybrid_names_each_of_its_mixers_orders() -> None:

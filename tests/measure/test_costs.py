@@ -1,4 +1,4 @@
-"""The four costs together, on planted mixers whose costs are known."""
+"""The costs together, on planted mixers whose costs are known."""
 
 import textwrap
 import time
@@ -9,7 +9,8 @@ import torch
 
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
-from seqarena.core.records import MeasureRecord
+from seqarena.core.measurement import Series
+from seqarena.core.quantities import CostTable, quantity
 from seqarena.measure.costs import measure_costs
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
@@ -69,9 +70,7 @@ def planted(tmp_path: Path) -> str:
     return f"{path}:Planted"
 
 
-def costs(
-    row: Architecture, length: int = 16, problem: Problem | None = None
-) -> dict[str, MeasureRecord]:
+def costs(row: Architecture, length: int = 16, problem: Problem | None = None) -> dict[str, Series]:
     problem = problem or own_inputs(32, length)
     config = model_config(row, problem, params=None, width=16, depth=2)
     records = measure_costs(
@@ -87,7 +86,13 @@ def costs(
         seconds=0.05,
         optimizer=OptimizerConfig(),
     )
-    return {record.name: record for record in records}
+    return {record.quantity: record for record in records}
+
+
+def value(found: dict[str, Series], key: str) -> float:
+    measured = CostTable(found.values()).value(found[key].architecture, quantity(key))
+    assert measured is not None
+    return measured
 
 
 def test_a_slower_model_is_measured_slower_by_the_planted_ratio(
@@ -99,15 +104,15 @@ def test_a_slower_model_is_measured_slower_by_the_planted_ratio(
     slow, fast = (costs(yours("a", planted, {"seconds": s})) for s in (0.04, 0.01))
     speed, latency = "training_tokens_per_second", "decode_seconds_per_token"
     # two layers; batch 2 of 16 tokens a step; one token a decoding step
-    assert fast[speed].value == pytest.approx(2 * 16 / 0.02)
-    assert fast[latency].value == pytest.approx(0.02)
-    assert fast[speed].value / slow[speed].value == pytest.approx(4.0)
-    assert slow[latency].value / fast[latency].value == pytest.approx(4.0)
+    assert value(fast, speed) == pytest.approx(2 * 16 / 0.02)
+    assert value(fast, latency) == pytest.approx(0.02)
+    assert value(fast, speed) / value(slow, speed) == pytest.approx(4.0)
+    assert value(slow, latency) / value(fast, latency) == pytest.approx(4.0)
 
 
 def test_planted_memory_is_found_to_the_byte(planted: str) -> None:
     def peak(numbers: int) -> float:
-        return costs(yours("a", planted, {"extra_numbers": numbers}))["peak_training_bytes"].value
+        return value(costs(yours("a", planted, {"extra_numbers": numbers})), "peak_training_bytes")
 
     # far above everything else, so that the peak is where the planted tensor is
     assert peak(3_000_000) - peak(2_000_000) == 4_000_000
@@ -127,7 +132,9 @@ def test_an_encoder_has_no_state_and_no_decoding(planted: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 33])
-@pytest.mark.parametrize("name", ["mingru", "attention", "attention_learned"])
+@pytest.mark.parametrize(
+    "name", ["mingru", "attention", "attention_learned", "wavenet", "nnlm", "bytenet"]
+)
 def test_records_of_real_architectures(name: str, length: int) -> None:
     found = costs(architecture(name), length)
     assert set(found) == {
@@ -136,28 +143,43 @@ def test_records_of_real_architectures(name: str, length: int) -> None:
         "decode_seconds_per_token",
         "state_bytes",
     }
-    for record in found.values():
-        assert record.value > 0
-        assert {
-            "batch_size", "sequence_length", "algorithms", "device", "dtype", "threads"
-        } == set(record.context)  # fmt: skip
-    assert len(found["training_tokens_per_second"].repeats) == 3
-    assert len(found["decode_seconds_per_token"].repeats) == 3
+    for key, series in found.items():
+        (point,) = series.points
+        assert point.x == length
+        assert value(found, key) > 0
+        assert set(series.settings) == {"batch_size", "algorithms"}
+        alone = key in ("decode_seconds_per_token", "state_bytes")
+        assert series.settings["batch_size"] == (1 if alone else 2)
+        assert (series.machine.device, series.machine.dtype) == ("cpu", "float32")
+        assert series.machine.threads == 1
+        assert len(point.repeats) == (3 if "second" in key else 1)
     config = model_config(
         architecture(name), own_inputs(32, length), params=None, width=16, depth=2
     )
     model = build_model(config)
-    assert found["state_bytes"].value == model.state_bytes(length)
+    assert value(found, "state_bytes") == model.state_bytes(length)
     # parameters, gradients and two moments at the very least
-    assert found["peak_training_bytes"].value > 4 * 4 * model.num_parameters
+    assert value(found, "peak_training_bytes") > 4 * 4 * model.num_parameters
 
 
 @pytest.mark.parametrize("name", ["text_cnn", "gru"])
 def test_what_gives_one_label_has_the_time_of_an_answer(name: str) -> None:
     problem = Problem(form="label", num_outputs=3, vocab_size=20, max_length=16)
     found = costs(architecture(name), problem=problem)
-    assert found["answer_seconds_per_example"].value > 0
+    assert value(found, "answer_seconds_per_example") > 0
     assert "decode_seconds_per_token" not in found
+
+
+@pytest.mark.parametrize(
+    ("form", "key"),
+    [("label", "answer_seconds_per_example"), ("tokens", "decode_seconds_per_token")],
+)
+def test_costs_of_answers_that_are_numbers(form: str, key: str) -> None:
+    problem = Problem.model_validate(
+        {"form": form, "targets": "numbers", "num_outputs": 2, "features": 3, "max_length": 16}
+    )
+    for name in ("gru", "wavenet"):
+        assert value(costs(architecture(name), problem=problem), key) > 0
 
 
 @pytest.mark.parametrize("name", ["rnnsearch", "transformer", "gru"])
@@ -167,8 +189,8 @@ def test_what_writes_has_the_time_of_a_token_and_a_state(name: str) -> None:
         max_source_length=16,
     )  # fmt: skip
     found = costs(architecture(name), problem=problem)
-    assert found["decode_seconds_per_token"].value > 0
-    assert found["state_bytes"].value > 0
+    assert value(found, "decode_seconds_per_token") > 0
+    assert value(found, "state_bytes") > 0
 
 
 def test_measuring_leaves_random_numbers_and_threads_alone() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqarena.core.batch import random_batch
+from seqarena.core.batch import Problem, map_batch, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import at, decay
 from seqarena.measure.fit import fit
@@ -19,6 +19,7 @@ from seqarena.measure.gradient import (
 )
 from seqarena.measure.maps import influence_maps
 from seqarena.measure.subject import subject
+from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import build_task, parse_task
 from seqarena.train.checkpoint import save
@@ -34,18 +35,20 @@ class Planted(torch.nn.Module):
         self.decay = decay
         self.table = torch.nn.Embedding(11, 11).double()
 
-    def initial_state(self, batch_size: int) -> torch.Tensor:
-        return torch.zeros(batch_size, 11, dtype=torch.float64)
+    def begin(self, batch, max_length=0):
+        return torch.zeros(len(batch.inputs_BT), 11, dtype=torch.float64)
 
-    def forward(self, tokens_BT, state):
-        outputs = []
-        for x_BD in self.table(tokens_BT).unbind(1):
-            state = self.decay * state + x_BD
-            outputs.append(state)
-        return torch.stack(outputs, 1), state
+    def step(self, input_B, state):
+        state = self.decay * state + self.table(input_B)
+        return state, state
 
     def answer(self, batch):
-        return self(batch.inputs_BT, self.initial_state(len(batch.inputs_BT)))[0]
+        # looked up at once, as the flow of the loss watches it
+        state, outputs = self.begin(batch), []
+        for x_BD in self.table(batch.inputs_BT).unbind(1):
+            state = self.decay * state + x_BD
+            outputs.append(state)
+        return torch.stack(outputs, 1)
 
     def loss(self, batch, criterion):
         return criterion(self.answer(batch), batch)
@@ -94,6 +97,17 @@ def test_the_loss_flow_is_what_differentiating_the_loss_gives() -> None:
     loss = torch.nn.functional.cross_entropy(logits_TV[-1:], batch.targets_BT[0, -1:])
     (gradient_1TD,) = torch.autograd.grad(loss, x_1TD)
     expected = gradient_1TD[0].norm(dim=-1).flip(0).numpy()
+    np.testing.assert_allclose(gradient_flow_of(model, batch).norms_T, expected, rtol=1e-9)
+
+
+def test_the_loss_of_numbers_flows_as_that_of_classes_does() -> None:
+    problem = Problem(targets="numbers", num_outputs=2, features=3, max_length=9)
+    model = build("lstm", problem=problem, width=8, depth=1, seed=0).double().eval()
+    batch = map_batch(torch.Tensor.double, random_batch(problem, 1, length=9, seed=3))
+    inputs = batch.inputs_BT.clone().requires_grad_()
+    last_V = model.answer(batch._replace(inputs_BT=inputs))[0, -1]
+    (gradient,) = torch.autograd.grad((last_V - batch.targets_BT[0, -1]).square().mean(), inputs)
+    expected = gradient[0].norm(dim=-1).flip(0).numpy()
     np.testing.assert_allclose(gradient_flow_of(model, batch).norms_T, expected, rtol=1e-9)
 
 

@@ -90,6 +90,11 @@ def pairs_problem(source_vocab: int = 11) -> Problem:
     )  # fmt: skip
 
 
+def only_sources(source_BS: Tensor) -> Batch:
+    """Pairs of which nothing is written yet."""
+    return Batch(source_BS[:, :0], source_BS[:, :0], source_BS=source_BS)
+
+
 def check_pairs_padding(model: Any) -> None:
     """The same pair alone and among longer ones, padded on either side, gives the same logits."""
     source_BS, target_BT = tokens(3, 12) % 11, tokens(3, 10, seed=1)
@@ -116,7 +121,7 @@ def check_pairs_steps(model: Any) -> None:
     batch = Batch(target_BT, target_BT, None, source_BS, source_mask_BS)
     with torch.no_grad():
         whole_BTV = model.answer(batch)
-        state, found = model.start(source_BS, source_mask_BS, 14), []
+        state, found = model.begin(batch, 14), []
         for step, token_B in enumerate(target_BT.unbind(1)):
             if step == 6:
                 state = select(state, order_B)

@@ -13,6 +13,7 @@ from causal_checks import (
     check_pairs_steps,
     check_reach,
     check_split_anywhere,
+    only_sources,
     pairs_problem,
     tokens,
 )
@@ -144,7 +145,7 @@ def test_costs_are_those_of_its_products_and_state() -> None:
     inner = 8 * 4 + 3 * 4 * 4 + 4 * 8
     decoder = 2 * inner + 16 * 8 + 8 * 8 + 8 * VOCAB
     assert model.flops(10) == 2 * (10 * decoder + 12 * 2 * inner)
-    state = model.start(tokens(3, 10) % 11, None, 10)
+    state = model.begin(only_sources(tokens(3, 10) % 11), 10)
     assert measured_state_bytes(state) == 3 * model.state_bytes(10)
 
 

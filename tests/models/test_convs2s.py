@@ -10,6 +10,7 @@ from causal_checks import (
     check_pairs_causality,
     check_pairs_padding,
     check_pairs_steps,
+    only_sources,
     pairs_problem,
     tokens,
 )
@@ -172,7 +173,7 @@ def test_costs_are_those_of_its_products_and_state() -> None:
     convolutions = 5 * 3 * C * 2 * C
     maps = 4 * D * C + 3 * 2 * D * C + D * VOCAB
     assert model.flops(L) == 2 * L * (convolutions + maps) + 3 * 4 * L * L * D
-    state = model.start(tokens(3, L) % 11, None, L)
+    state = model.begin(only_sources(tokens(3, L) % 11), L)
     assert measured_state_bytes(state) == 3 * model.state_bytes(L)
 
 
@@ -183,7 +184,7 @@ def test_longer_texts_than_trained_on_are_told() -> None:
     mask_BS = torch.ones(1, 20, dtype=torch.bool)
     mask_BS[0, 16:] = False
     model.encode(tokens(1, 20) % 11, mask_BS)  # padding needs no position
-    state = model.start(tokens(1, 4) % 11, None, 20)._replace(position=16)
+    state = model.begin(only_sources(tokens(1, 4) % 11), 20)._replace(position=16)
     with pytest.raises(UserError, match="position 17"):
         model.step(torch.tensor([1]), state)
 

@@ -84,7 +84,7 @@ def test_a_token_at_a_time_is_the_whole() -> None:
     model, batch = small(NAME), ragged()
     whole = model.answer(batch)
     assert batch.source_BS is not None
-    state = model.start(batch.source_BS, batch.source_mask_BS, 12)
+    state = model.begin(batch, 12)
     assert measured_state_bytes(state) == 3 * model.state_bytes(5)
     for t in range(2):  # as far as the shortest target goes
         logits_BV, state = model.step(batch.inputs_BT[:, t], state)
@@ -104,7 +104,7 @@ def test_no_more_than_the_memory_has() -> None:
     model, batch = small(NAME), ragged()
     assert batch.source_BS is not None
     with pytest.raises(UserError, match="memory has 12 positions, and 13 are needed"):
-        model.start(batch.source_BS, batch.source_mask_BS, PROBLEM.max_length + 1)
+        model.begin(batch, PROBLEM.max_length + 1)
 
 
 def test_it_learns_to_write_words_backwards() -> None:

@@ -160,7 +160,7 @@ def test_without_feeding_one_step_at_a_time_is_the_same():
     numbers(model)
     with torch.no_grad():
         whole = model.answer(batch)
-        state = model.start(batch.source_BS, batch.source_mask_BS, 5)
+        state = model.begin(batch, 5)
         for t in range(5):
             logits, state = model.step(batch.inputs_BT[:, t], state)
             real = batch.mask_BT[:, t]
@@ -188,7 +188,7 @@ def test_the_mean_leaves_padding_out():
 @pytest.mark.parametrize("name", ALL)
 def test_the_state_is_as_large_as_stated(name):
     model, batch = small(name), ragged()
-    state = model.start(batch.source_BS, batch.source_mask_BS, 5)
+    state = model.begin(batch, 5)
     assert measured_state_bytes(state) == 3 * model.state_bytes(6)
 
 

@@ -35,7 +35,8 @@ class Table(Model):
             self.table[key] = 2.0 * torch.randn(VOCABULARY, generator=draw)
         return self.table[key]
 
-    def start(self, source_BS, source_mask_BS, max_length):
+    def begin(self, batch, max_length=0):
+        source_BS = batch.source_BS
         return Prefix(source_BS[:, 0], source_BS.new_zeros(len(source_BS), 0))
 
     def step(self, token_B, state):

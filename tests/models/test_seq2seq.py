@@ -112,7 +112,7 @@ def test_padding_on_the_left_is_the_same(name):
 @pytest.mark.parametrize("name", ["seq2seq_lstm", "seq2seq_gru"])
 def test_the_state_is_as_large_as_stated(name):
     model, batch = small(name), ragged()
-    state = model.start(batch.source_BS, batch.source_mask_BS, 5)
+    state = model.begin(batch, 5)
     assert measured_state_bytes(state) == 3 * model.state_bytes(6)
 
 

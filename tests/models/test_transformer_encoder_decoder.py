@@ -104,7 +104,7 @@ def test_one_step_at_a_time_and_other_padding_are_the_same(name, positions):
     with torch.no_grad():
         whole = model.answer(batch)
         torch.testing.assert_close(model.answer(moved)[moved.mask_BT], whole[batch.mask_BT])
-        state = model.start(moved.source_BS, moved.source_mask_BS, 2)  # a cache that must grow
+        state = model.begin(moved, 2)  # a cache that must grow
         for t in range(5):
             logits, state = model.step(batch.inputs_BT[:, t], state)
             real = batch.mask_BT[:, t]
@@ -122,7 +122,7 @@ def test_order_matters_to_the_encoder(positions):
 @pytest.mark.parametrize("name", ["transformer", "transformer_modern"])
 def test_the_state_is_as_large_as_stated(name):
     model, batch = small(name), ragged()
-    state = model.start(batch.source_BS, batch.source_mask_BS, 6)
+    state = model.begin(batch, 6)
     assert measured_state_bytes(state) == 3 * model.state_bytes(6)
 
 

@@ -7,8 +7,9 @@ the mean, one architecture diverged, one may not enter, one search trial diverge
 import math
 import random
 
+from seqarena.core.measurement import Machine, Point, Series
+from seqarena.core.quantities import COSTS
 from seqarena.core.records import (
-    Measures,
     Provenance,
     Ranking,
     RankRow,
@@ -175,6 +176,34 @@ def _catalog() -> dict:
     }
 
 
+def cost(architecture: str, key: str, *repeats: float) -> Series:
+    """A cost with its repeats, at length 256."""
+    return Series(
+        measurement=COSTS,
+        quantity=key,
+        axis="length",
+        architecture=architecture,
+        points=(Point(x=256, repeats=repeats),),
+        machine=Machine(
+            processor="a processor of 2 cores", device="cpu", dtype="float32", threads=2,
+            torch_version="2.13.0", seqarena_version="0.1.0", code_digest="a1b2c3d4",
+            measured_at="2026-01-02T03:04:05Z",
+        ),
+    )  # fmt: skip
+
+
+def costs_of(architecture: str) -> list[Series]:
+    """Four costs; the latency was repeated three times."""
+    _, _, _, latency, peak, speed, state, _ = ARENA[architecture]
+    repeats = (0.95 * latency, latency, 1.12 * latency)
+    return [
+        cost(architecture, "decode_seconds_per_token", *repeats),
+        cost(architecture, "peak_training_bytes", peak),
+        cost(architecture, "training_tokens_per_second", speed),
+        cost(architecture, "state_bytes", state),
+    ]
+
+
 def whole_view() -> RunView:
     """A finished run with everything in it."""
     return RunView(
@@ -214,17 +243,7 @@ def whole_view() -> RunView:
         ),
         ranking=_ranking(),
         trials=_trials(),
-        measures=tuple(
-            Measures(
-                architecture=name,
-                decode_seconds_per_token=facts[3],
-                peak_training_bytes=facts[4],
-                training_tokens_per_second=facts[5],
-                state_bytes=facts[6],
-                spread={"decode_seconds_per_token": (facts[3] * 0.95, facts[3] * 1.12)},
-            )
-            for name, facts in ARENA.items()
-        ),
+        costs=tuple(one for name in ARENA for one in costs_of(name)),
         catalog=_catalog(),
     )
 
@@ -233,5 +252,5 @@ def unranked_view() -> RunView:
     """A run of which only some search trials have finished, and nothing was measured."""
     trials = [_trial("gru", "search", 1e-3, 0), _trial("lstm", "search", 1e-3, 0, "running")]
     trials.append(_trial("lstm", "search", 3e-3, 0, "planned"))
-    changes = {"ranking": None, "trials": tuple(trials), "measures": (), "provenance": None}
+    changes = {"ranking": None, "trials": tuple(trials), "costs": (), "provenance": None}
     return whole_view().model_copy(update=changes)

@@ -1,11 +1,14 @@
-"""Figures: what they hold, and colours that can be told apart and seen."""
+"""Figures: what they hold, and colours that can be distinguished and seen."""
 
 import itertools
 
 import pytest
 from report_views import ARENA, unranked_view, whole_view
 
-from seqarena.report import curves, figures, reading, style
+from seqarena.core.quantities import QUANTITIES
+from seqarena.report import figures
+from seqarena.report.page import style
+from seqarena.report.run import curve_figures, looks, reading
 
 
 def contrast(one: str, other: str) -> float:
@@ -37,10 +40,10 @@ def test_light_colours_are_distinct_so_that_each_has_one_dark_one() -> None:
 
 
 def test_every_architecture_has_a_look_of_its_own() -> None:
-    looks = style.looks(whole_view())
-    assert len(set(looks.values())) == len(looks)
-    assert looks["gru"].colour == looks["lstm"].colour
-    assert looks["gru"].colour != looks["attention"].colour
+    shown = looks.looks(whole_view())
+    assert len(set(shown.values())) == len(shown)
+    assert shown["gru"].colour == shown["lstm"].colour
+    assert shown["gru"].colour != shown["attention"].colour
 
 
 def test_ranking_figure_holds_means_intervals_seeds_and_floor() -> None:
@@ -85,7 +88,7 @@ def test_pareto_front_is_what_nobody_beats(lower_x: bool, lower_y: bool) -> None
 
 def test_cost_figures_scale_the_values_and_mark_the_front() -> None:
     view = whole_view()
-    figure = figures.cost_figure(view, figures.COSTS[0])
+    figure = figures.cost_figure(view, QUANTITIES["decode_seconds_per_token"])
     assert figure is not None
     points = {trace.name: trace for trace in figure.data if trace.text}
     assert points["gru"].x[0] == pytest.approx(61.0)
@@ -94,12 +97,12 @@ def test_cost_figures_scale_the_values_and_mark_the_front() -> None:
     low, high = figure.layout.xaxis.range
     assert 10**low < min(p.x[0] for p in points.values())
     assert 10**high > max(p.x[0] for p in points.values())
-    nothing = view.model_copy(update={"measures": ()})
-    assert figures.cost_figure(nothing, figures.COSTS[0]) is None
+    nothing = view.model_copy(update={"costs": ()})
+    assert figures.cost_figure(nothing, QUANTITIES["decode_seconds_per_token"]) is None
 
 
 def test_curves_hold_a_band_and_a_mean_for_each_finished_architecture() -> None:
-    figure = curves.validation_figure(whole_view())
+    figure = curve_figures.validation_figure(whole_view())
     assert figure is not None
     assert len(figure.data) == 2 * len(ARENA)
     low, high = figure.layout.yaxis.range
@@ -107,13 +110,13 @@ def test_curves_hold_a_band_and_a_mean_for_each_finished_architecture() -> None:
         late = [y for x, y in zip(trace.x, trace.y, strict=True) if x >= trace.x[-1] / 8]
         assert low < min(late) <= max(late) < high
     started = unranked_view().model_copy(update={"trials": ()})
-    assert curves.validation_figure(started) is None
-    assert curves.training_figure(started) is None
-    assert curves.search_figure(started) is None
+    assert curve_figures.validation_figure(started) is None
+    assert curve_figures.training_figure(started) is None
+    assert curve_figures.search_figure(started) is None
 
 
 def test_search_rings_the_chosen_rate_and_crosses_the_diverged() -> None:
-    figure = curves.search_figure(whole_view())
+    figure = curve_figures.search_figure(whole_view())
     assert figure is not None
     lines = {t.name: t for t in figure.data if t.yaxis != "y2"}
     crosses = {t.name: list(t.x) for t in figure.data if t.yaxis == "y2"}
@@ -125,7 +128,7 @@ def test_search_rings_the_chosen_rate_and_crosses_the_diverged() -> None:
 def test_slices_are_shaded_by_the_gap_to_the_best() -> None:
     view = whole_view()
     (group,) = reading.slice_groups(view)
-    heat = curves.slices_figure(view, group).data[0]
+    heat = curve_figures.slices_figure(view, group).data[0]
     for column in zip(*heat.z, strict=True):
         assert min(column) == 0
     shown = [float(text) for text in itertools.chain(*heat.text)]

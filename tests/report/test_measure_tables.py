@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from seqarena.core.measurement import Map, Point, Series, this_machine
-from seqarena.report.curve_sayings import looks_at, says, sentence
 from seqarena.report.measure_tables import measurement_tables, shown_places
+from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence
 
 MACHINE = this_machine()
 
@@ -34,13 +34,15 @@ def printed(*found: Series | Map, width: int = 200) -> str:
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 0.5])
 def test_the_exponent_is_the_curves_own(p: float) -> None:
-    assert says(power(p)).text == f"T^{p:g}"
-    assert sentence([power(p)]) == f"Training time grows with the length T as T^{p:g} for gru."
+    assert summarise(power(p)).text == f"T^{p:g}"
+    assert (
+        summary_sentence([power(p)]) == f"Training time grows with the length T as T^{p:g} for gru."
+    )
 
 
 def test_a_doubtful_exponent_has_its_interval() -> None:
     y = {8.0: (1.0,), 16.0: (2.5,), 32.0: (3.6,), 64.0: (8.8,)}
-    text = says(curve("forward_seconds", "length", y)).text
+    text = summarise(curve("forward_seconds", "length", y)).text
     assert text.startswith("T^0.994 (")
     low, high = (float(end) for end in text.split("(")[1].strip(")").split(" to "))
     assert low < 0.7 < 1.3 < high
@@ -48,12 +50,12 @@ def test_a_doubtful_exponent_has_its_interval() -> None:
 
 def test_a_constant_does_not_grow() -> None:
     flat = curve("state_bytes", "length", dict.fromkeys((8.0, 16.0, 32.0), (512,)))
-    assert says(flat).text == "T^0 (constant)"
+    assert summarise(flat).text == "T^0 (constant)"
 
 
 def test_the_share_of_the_peak_is_of_the_last_length() -> None:
     settings = {"peak_flops_per_second": 1e6, "flops": [1, 2, 4, 128e3 * 0.25]}
-    assert "25 % of the peak" in says(power(1.0, settings=settings)).aside
+    assert "25 % of the peak" in summarise(power(1.0, settings=settings)).aside
 
 
 def test_a_gradient_halves_holds_or_grows() -> None:
@@ -61,35 +63,35 @@ def test_a_gradient_halves_holds_or_grows() -> None:
         y = {float(k): (rate**k,) for k in range(12)}
         return curve("gradient_norm", "distance", y)
 
-    assert says(chain(0.5)).text == "0.5"
-    assert says(chain(0.5)).aside == "halves every 1 steps"
-    assert says(chain(1.3)).aside == "grows without end"
+    assert summarise(chain(0.5)).text == "0.5"
+    assert summarise(chain(0.5)).aside == "halves every 1 steps"
+    assert summarise(chain(1.3)).aside == "grows without end"
     gone = curve("gradient_norm", "distance", {0.0: (1,), 1.0: (0,), 2.0: (0,)})
-    assert says(gone).text == "0 (nothing comes through)"
+    assert summarise(gone).text == "0 (nothing comes through)"
 
 
 def test_the_reach_ends_at_the_first_miss() -> None:
     y = {5.0: (1.0,), 10.0: (0.95,), 20.0: (0.4,)}
-    assert says(curve("accuracy", "distance", y)).text == "10"
-    assert says(curve("accuracy", "distance", {**y, 20.0: (0.9,)})).text == "at least 20"
-    assert says(curve("accuracy", "distance", {**y, 5.0: (0.2,)})).text == "0 (nowhere)"
-    assert says(curve("solved", "distance", y)).text == "10"
+    assert summarise(curve("accuracy", "distance", y)).text == "10"
+    assert summarise(curve("accuracy", "distance", {**y, 20.0: (0.9,)})).text == "at least 20"
+    assert summarise(curve("accuracy", "distance", {**y, 5.0: (0.2,)})).text == "0 (nowhere)"
+    assert summarise(curve("solved", "distance", y)).text == "10"
 
 
 def test_what_has_no_estimate_tells_its_ends() -> None:
     loss = curve("bits_per_byte", "length", {64.0: (3.0,), 1024.0: (3.5,)})
-    assert says(loss).text == "3 to 3.5"
+    assert summarise(loss).text == "3 to 3.5"
     share = curve("share_of_peak", "length", {64.0: (0.02,), 256.0: (0.12,)})
-    assert says(share).text == "12 % at length 256"
+    assert summarise(share).text == "12 % at length 256"
 
 
 def test_a_sentence_names_the_extremes_of_many() -> None:
     many = [power(0.1 * i, architecture=f"model_{i}") for i in range(1, 10)]
-    told = sentence(many)
-    assert "T^0.1 for model_1" in told
-    assert "T^0.9 for model_9" in told
-    assert "model_5" not in told
-    assert "(3 more lie between)" in told
+    text = summary_sentence(many)
+    assert "T^0.1 for model_1" in text
+    assert "T^0.9 for model_9" in text
+    assert "model_5" not in text
+    assert "(3 more lie between)" in text
 
 
 def test_a_table_has_a_row_a_curve_and_shared_baselines_once() -> None:
@@ -124,7 +126,7 @@ def test_long_curves_are_thinned_to_their_ends_and_between(size: int) -> None:
 def test_a_map_tells_how_far_it_looks() -> None:
     back = Map(measurement="influence", architecture="lstm", words=("the", "cat", "sat"),
                weights=((1, 0, 0), (1, 0, 0), (0.5, 0.5, 0)), machine=MACHINE)  # fmt: skip
-    assert looks_at(back).text == "0.8 positions away, mostly 'the'"
+    assert summarise_map(back).text == "0.8 positions away, mostly 'the'"
     text = printed(back)
     assert "the cat sat" in text
     assert "influence" in text
@@ -133,7 +135,7 @@ def test_a_map_tells_how_far_it_looks() -> None:
 def test_a_map_of_pairs_names_the_source_word() -> None:
     pairs = Map(measurement="attention", architecture="rnnsearch", words=("chat",), layer=0,
                 columns=("the", "cat"), weights=((0.2, 0.8),), machine=MACHINE)  # fmt: skip
-    assert looks_at(pairs).text == "mostly 'cat'"
+    assert summarise_map(pairs).text == "mostly 'cat'"
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -27,12 +27,12 @@ from test_html import Page
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import append_measurements
 from seqarena.engine.pages import digest_of, page_of
-from seqarena.report.diagrams import timed_pair
-from seqarena.report.explorer import map_data
-from seqarena.report.html import render_html
-from seqarena.report.ledger import render_ledger
-from seqarena.report.measured import render_measurements
-from seqarena.report.series_reading import groups, looks_of, saying, told
+from seqarena.report.claims.page import render_ledger
+from seqarena.report.measured.diagrams import timed_pair
+from seqarena.report.measured.explorer import map_data
+from seqarena.report.measured.page import render_measurements
+from seqarena.report.measured.series_reading import estimate_text, estimates_of, groups, looks_of
+from seqarena.report.run.page import render_html
 from seqarena.serve.page import PageServer, typed_maps
 
 
@@ -41,7 +41,7 @@ def words_of(found: list) -> str:
 
 
 def read(html: str) -> Page:
-    """The page without plotly's own script, which is long to read and says nothing."""
+    """The page without plotly's own script, which is long to read and holds no words of ours."""
     return Page(html.replace(get_plotlyjs(), ""))
 
 
@@ -51,7 +51,7 @@ def test_every_claim_is_on_the_page_with_all_it_says() -> None:
     for claim in ledger().claims:
         for text in (claim.title, claim.words, claim.source, claim.experiment, claim.criterion):
             assert text in page.words
-        assert f"changed since {claim.amended}" in page.words
+        assert f"criterion changed {claim.amended}" in page.words
         assert claim.judgement.figure in page.words
         assert claim.judgement.verdict in page.words
         assert claim.judgement.remark in page.words
@@ -87,32 +87,32 @@ def test_ids_are_unique_and_links_lead_somewhere() -> None:
 
 def test_a_planted_slow_one_gets_its_exponent() -> None:
     for planted in (0.5, 1.0, 2.0):
-        (found, *_) = saying(speed("slow", planted, serial=True))
+        (found, *_) = estimates_of(speed("slow", planted, serial=True))
         assert found.estimate.value == pytest.approx(planted)
     assert "1.6" in words_of([speed("attention", 1.6, serial=False)])
 
 
 def test_a_planted_memory_gets_the_reach_it_deserves() -> None:
-    assert told(saying(recall("lstm", 16))[0]) == "16"
-    assert told(saying(recall("lstm", 0))[0]) == "0"
-    assert told(saying(recall("lstm", 64))[0]) == "at least 64"
+    assert estimate_text(estimates_of(recall("lstm", 16))[0]) == "16"
+    assert estimate_text(estimates_of(recall("lstm", 0))[0]) == "0"
+    assert estimate_text(estimates_of(recall("lstm", 64))[0]) == "at least 64"
     assert "at least 64" in words_of([recall("attention", 64)])
     assert "at least 64" not in words_of([recall("attention", 32)])
 
 
 def test_a_gradient_gets_its_rate_and_half_life() -> None:
-    rate, life = saying(gradient("elman", 0.5))
+    rate, life = estimates_of(gradient("elman", 0.5))
     assert rate.estimate.value == pytest.approx(0.5)
     assert life.estimate.value == pytest.approx(1.0)
-    assert told(saying(gradient("elman", 1.1))[1]) == "does not fall"
+    assert estimate_text(estimates_of(gradient("elman", 1.1))[1]) == "does not fall"
 
 
-def test_what_is_not_finite_says_nothing_and_breaks_nothing() -> None:
+def test_what_is_not_finite_has_no_estimate_and_breaks_nothing() -> None:
     broken = series("elman", "forward_seconds", "length", (1, 2, 4), (1.0, float("nan"), 2.0))
-    assert saying(broken) == []
+    assert estimates_of(broken) == []
     assert "Forward seconds against length" in words_of([broken])
     flat = series("elman", "gradient_norm", "distance", (0, 1, 2), (1.0, 0.0, 0.0))
-    assert "2 points at zero or below stand only on a linear axis" in words_of([flat])
+    assert "2 points at zero or below appear only on a linear axis" in words_of([flat])
 
 
 def test_the_newest_measuring_of_a_curve_is_shown() -> None:
@@ -143,7 +143,7 @@ def test_diagrams_carry_the_measured_numbers() -> None:
     assert "0.33" in words  # 0.8^5
     assert "one wide step" not in words_of([gradient("elman", 0.8)])
     assert "one wide step" in words
-    assert "Drawn with" not in words_of([recall("lstm", 8)])
+    assert "Diagrams with" not in words_of([recall("lstm", 8)])
 
 
 def test_a_run_keeps_its_page_and_gains_the_measurements() -> None:
@@ -218,10 +218,10 @@ def test_the_server_turns_strangers_away(served: PageServer) -> None:
         ("maps", b"[]", {"Content-Type": "application/json"}, 400),
         ("plan.json", None, {}, 404),
     ):
-        with pytest.raises(urllib.error.HTTPError) as told_off:
+        with pytest.raises(urllib.error.HTTPError) as refused:
             asked(served, path, data, **headers)
-        assert told_off.value.code == status
-        told_off.value.close()
+        assert refused.value.code == status
+        refused.value.close()
 
 
 def test_a_typed_sentence_is_mapped_or_answered_in_words(served: PageServer) -> None:

@@ -11,8 +11,8 @@ import pytest
 from ledger_views import CATALOG, LENGTHS, ledger, measurements, speed
 
 from seqarena.core.measurement import append_measurements
-from seqarena.report.ledger import render_ledger
-from seqarena.report.measured import render_measurements
+from seqarena.report.claims.page import render_ledger
+from seqarena.report.measured.page import render_measurements
 from seqarena.serve.page import PageServer
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -148,7 +148,7 @@ def test_the_explorer_answers_to_choices_clicks_and_keys(opened: Opened) -> None
     assert bars() == planted(1, 1, 10)
     page.locator('#panel-weights rect[data-row="4"]').first.click()
     assert bars() == planted(1, 1, 4)
-    assert "cross" in page.inner_text("#explorer-said")
+    assert "cross" in page.inner_text("#explorer-summary")
     page.select_option("#explorer-right", label="elman · information flow")
     assert "elman" in page.inner_text("#panel-c figcaption")
     assert page.locator("#panel-both-rows rect.other").count() == 11

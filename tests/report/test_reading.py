@@ -3,7 +3,7 @@
 import pytest
 from report_views import ARENA, RATES, unranked_view, whole_view
 
-from seqarena.report import reading
+from seqarena.report.run import reading
 
 
 def test_ranked_architectures_come_first_by_place() -> None:

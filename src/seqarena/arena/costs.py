@@ -1,4 +1,4 @@
-"""The measuring phase: each architecture's costs, alone on the machine, once per plan."""
+"""The measuring phase: the costs of one architecture after another, each once per plan."""
 
 from collections.abc import Iterator
 
@@ -6,20 +6,20 @@ from seqarena.arena.folder import RunFolder, append_line
 from seqarena.arena.plan import Entry, Plan
 from seqarena.core.batch import Problem
 from seqarena.core.config import digest
-from seqarena.core.records import MeasureRecord
+from seqarena.core.measurement import Series
 from seqarena.core.runtime import available_cores
 from seqarena.measure.costs import measure_costs
 
 
 def missing_costs(plan: Plan, folder: RunFolder) -> list[Entry]:
     """Entries whose costs have not been measured yet with this model and code."""
-    have = {record.context.get("key") for record in folder.measures()}
+    have = {series.settings.get("key") for series in folder.costs()}
     return [entry for entry in plan.entries if _key(plan, entry) not in have]
 
 
 def measure_missing(
     plan: Plan, folder: RunFolder, problem: Problem, sequence_length: int
-) -> Iterator[tuple[Entry, list[MeasureRecord]]]:
+) -> Iterator[tuple[Entry, list[Series]]]:
     """Measures and records one entry after the other, on all cores."""
     for entry in missing_costs(plan, folder):
         found = measure_costs(
@@ -33,14 +33,11 @@ def measure_missing(
             threads=available_cores(),
             optimizer=plan.training.optimizer,
         )
-        key = _key(plan, entry)
-        records = [
-            record.model_copy(update={"context": {**record.context, "key": key}})
-            for record in found
-        ]
-        for record in records:
-            append_line(folder.measures_path, record.model_dump_json())
-        yield entry, records
+        key = {"key": _key(plan, entry)}
+        keyed = [one.model_copy(update={"settings": one.settings | key}) for one in found]
+        for series in keyed:
+            append_line(folder.measurements_path, series.model_dump_json())
+        yield entry, keyed
 
 
 def _key(plan: Plan, entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Who takes part in the ranking: each architecture at its learning rate, with its test scores."""
+"""The entries of the ranking: each architecture at its learning rate, with its test scores."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class LearningRate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class RankingEntry:
     """One architecture that takes part, with its test scores at its learning rate."""
 
     architecture: str
@@ -32,7 +32,7 @@ class Entry:
 
 def enter(
     trials: Sequence[TrialSummary], excluded: dict[str, str], lower_is_better: bool
-) -> tuple[list[Entry], dict[str, str]]:
+) -> tuple[list[RankingEntry], dict[str, str]]:
     """The entries, and why each other architecture has none (`excluded` and what is found here).
 
     Raises UserError when the trials do not belong to one comparison: a seed that ran twice without
@@ -60,7 +60,7 @@ def choose_learning_rate(
 ) -> LearningRate | str:
     """The rate of one architecture, or in words why there is none.
 
-    Validation alone decides, among the search trials (the seed trials where nothing was searched).
+    Only validation decides, among the search trials (the seed trials where nothing was searched).
     A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
     lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
     """
@@ -93,7 +93,9 @@ def choose_learning_rate(
     return LearningRate(value=best, at_edge=best in (tried[0], tried[-1]))
 
 
-def _entry(architecture: str, trials: Sequence[TrialSummary], rate: LearningRate) -> Entry | str:
+def _entry(
+    architecture: str, trials: Sequence[TrialSummary], rate: LearningRate
+) -> RankingEntry | str:
     here = [t for t in trials if t.role != "repeat" and t.learning_rate == rate.value]
     seeds = [trial.seed for trial in here]
     twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
@@ -108,7 +110,7 @@ def _entry(architecture: str, trials: Sequence[TrialSummary], rate: LearningRate
     widths = {len(trial.test_chunk_values) for trial in scored}
     if len(widths) > 1:
         raise UserError(_unpaired(f"the trials of {architecture}", widths))
-    return Entry(
+    return RankingEntry(
         architecture=architecture,
         learning_rate=rate,
         sample=Sample(
@@ -121,7 +123,7 @@ def _entry(architecture: str, trials: Sequence[TrialSummary], rate: LearningRate
     )
 
 
-def _check_paired(entries: Sequence[Entry]) -> None:
+def _check_paired(entries: Sequence[RankingEntry]) -> None:
     widths = {entry.sample.chunks_SC.shape[1] for entry in entries}
     if len(widths) > 1:
         raise UserError(_unpaired("the architectures", widths))

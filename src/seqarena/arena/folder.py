@@ -4,7 +4,7 @@ runs/NAME/plan.json                  the plan
 runs/NAME/trials/HASH/trial.json     a trial's whole configuration
 runs/NAME/trials/HASH/records.jsonl  its records, append-only
 runs/NAME/trials/HASH/checkpoint/    its weights
-runs/NAME/measures.jsonl             costs, measured alone on the machine
+runs/NAME/measurements.jsonl         costs, curves and maps, measured alone on the machine
 runs/NAME/results.sqlite             the same records, for queries
 runs/NAME/report.html                the page
 """
@@ -22,7 +22,9 @@ from pydantic import ValidationError
 from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
-from seqarena.core.records import MeasureRecord, ResultRecord, read_records
+from seqarena.core.measurement import Series, read_measurements
+from seqarena.core.quantities import latest_costs
+from seqarena.core.records import ResultRecord, read_records
 
 # A plan may be called again with more or fewer of these; finished trials are kept.
 _MAY_CHANGE = {"command", "entries", "excluded", "search", "name"}
@@ -43,8 +45,8 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
-    def measures_path(self) -> Path:
-        return self.path / "measures.jsonl"
+    def measurements_path(self) -> Path:
+        return self.path / "measurements.jsonl"
 
     def trial_path(self, trial: Trial) -> Path:
         return self.path / "trials" / trial.hash
@@ -79,8 +81,9 @@ class RunFolder:
         """The trial's result, None while it is not finished."""
         return last_result(self.trial_path(trial) / "records.jsonl")
 
-    def measures(self) -> list[MeasureRecord]:
-        return [r for r in read_records(self.measures_path) if isinstance(r, MeasureRecord)]
+    def costs(self) -> list[Series]:
+        """Each cost as it was measured last."""
+        return latest_costs(read_measurements(self.measurements_path))
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -7,22 +7,22 @@
     winner          the leader, where nothing ties with it and seed noise has been measured
 
 A winner needs no correction for the number of rivals: it must be ahead of every one of them, so
-the chance of a false one is at most that of its closest rival alone. The p values, which are read
+the chance of a false one is at most that of its closest rival. The p values, which are read
 one by one, are Holm-corrected. The search trial's seed stays in the ranking; it was chosen on
 validation, so its test value is only as optimistic as the two splits are alike.
 """
 
 from collections.abc import Sequence
 
-from seqarena.arena.entries import Entry, enter, is_scored, score
+from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
-from seqarena.arena.recommend import amount, recommend, verdict
+from seqarena.arena.recommend import recommend, verdict
 from seqarena.arena.statistics import (
     Draws,
-    Estimate,
     Sample,
     SeedNoise,
     Spread,
+    TestedEstimate,
     gap_estimate,
     holm,
     make_draws,
@@ -30,13 +30,15 @@ from seqarena.arena.statistics import (
     pooled_spread,
     seed_noise,
 )
+from seqarena.core import words
 from seqarena.core.errors import UserError
-from seqarena.core.records import Measures, Ranking, RankRow, TrialSummary
+from seqarena.core.quantities import CostTable
+from seqarena.core.records import Ranking, RankRow, TrialSummary
 
 
 def rank(
     trials: Sequence[TrialSummary],
-    measures: Sequence[Measures],
+    costs: CostTable,
     *,
     metric: str,
     lower_is_better: bool,
@@ -63,7 +65,7 @@ def rank(
     repeat = repeat_difference(trials)
     floors = [_floor(entry, entries[0], noise, repeat, confidence, seed) for entry in entries]
     rows = _rows(entries, floors, sign, confidence, seed)
-    front = pareto_front(rows, measures, floors[0])
+    front = pareto_front(rows, costs, floors[0])
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     has_winner = len(rows) > 1 and len(leaders) == 1 and noise is not None
@@ -88,9 +90,9 @@ def rank(
     return ranking.model_copy(
         update={
             "verdict": verdict(
-                ranking, measures, seeds_measured=noise is not None, unfinished=unfinished
+                ranking, costs, seeds_measured=noise is not None, unfinished=unfinished
             ),
-            "recommendation": recommend(ranking, measures),
+            "recommendation": recommend(ranking, costs),
         }
     )
 
@@ -107,7 +109,7 @@ def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:
 
 
 def _rows(
-    entries: Sequence[Entry],
+    entries: Sequence[RankingEntry],
     floors: Sequence[float],
     sign: int,
     confidence: float,
@@ -124,7 +126,9 @@ def _rows(
     rows = []
     for index, (entry, floor) in enumerate(zip(entries, floors, strict=True)):
         mean = mean_estimate(entry.sample, draws, pooled=pooled, confidence=confidence)
-        gap = gaps[index - 1] if index else Estimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+        gap = (
+            gaps[index - 1] if index else TestedEstimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+        )
         rows.append(
             RankRow(
                 place=index + 1,
@@ -156,16 +160,16 @@ def _gap(
     pooled: Spread | None,
     sign: int,
     confidence: float,
-) -> Estimate:
+) -> TestedEstimate:
     """The gap with positive for worse, whichever way the metric points."""
     gap = gap_estimate(sample, leader, draws, pooled=pooled, confidence=confidence)
     low, high = sorted((sign * gap.low, sign * gap.high))
-    return Estimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
+    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
 
 
 def _floor(
-    entry: Entry,
-    leader: Entry,
+    entry: RankingEntry,
+    leader: RankingEntry,
     noise: SeedNoise | None,
     repeat: float | None,
     confidence: float,
@@ -191,12 +195,13 @@ def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidenc
         if noise.robust
         else ""
     )
-    repeated = "" if repeat is None else f"; a trial run twice differs by at most {amount(repeat)}"
-    plural = "s" if noise.architectures > 1 else ""
+    repeated = ""
+    if repeat is not None:
+        repeated = f"; a trial run twice differs by at most {words.amount(repeat)}"
     return (
-        f"two entries of one architecture with {seeds} seed{'s' if seeds > 1 else ''} each differ "
-        f"by less in {100 * confidence:g} % of cases, resampled from the seed residuals of "
-        f"{noise.architectures} architecture{plural} ({noise.degrees} degrees of freedom)"
+        f"two entries of one architecture with {words.plural(seeds, 'seed')} each differ by less "
+        f"in {words.percent(confidence)} of cases, resampled from the seed residuals of "
+        f"{words.plural(noise.architectures, 'architecture')} ({noise.degrees} degrees of freedom)"
         f"{scaled}{repeated}"
     )
 

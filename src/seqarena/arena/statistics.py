@@ -75,8 +75,8 @@ class Draws:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A mean or a gap with its interval. `p_value` is that of the hypothesis that it is zero."""
+class TestedEstimate:
+    """A mean or a gap with its interval and the p value of the hypothesis that it is zero."""
 
     value: float
     low: float
@@ -112,7 +112,7 @@ def pooled_spread(samples: Sequence[Sample]) -> Spread | None:
 
 def mean_estimate(
     sample: Sample, draws: Draws, *, pooled: Spread | None, confidence: float
-) -> Estimate:
+) -> TestedEstimate:
     """The mean over seeds with its interval.
 
     One seed has no variance of its own and borrows `pooled`, the other architectures'; where that
@@ -126,7 +126,7 @@ def mean_estimate(
 
 def gap_estimate(
     sample: Sample, leader: Sample, draws: Draws, *, pooled: Spread | None, confidence: float
-) -> Estimate:
+) -> TestedEstimate:
     """`sample` minus `leader`, paired by chunk, and by seed where both ran the same two or more.
 
     With other seeds the seed level is Welch's, since a pair is then missing for some.
@@ -214,7 +214,7 @@ def _estimate(
     interaction: float,
     draws: Draws,
     confidence: float,
-) -> Estimate:
+) -> TestedEstimate:
     replicates_R = np.full(len(draws.uniform_R), value)
     if spread.variance > 0:
         t_R = stats.t.ppf(draws.uniform_R, spread.degrees)
@@ -228,7 +228,7 @@ def _estimate(
     low, high = np.quantile(replicates_R, [tail, 1 - tail])
     beyond = min(int((replicates_R <= 0).sum()), int((replicates_R >= 0).sum()))
     p_value = min(1.0, 2 * (beyond + 1) / (len(replicates_R) + 1))
-    return Estimate(value=value, low=float(low), high=float(high), p_value=p_value)
+    return TestedEstimate(value=value, low=float(low), high=float(high), p_value=p_value)
 
 
 def _mean_spread(values_S: np.ndarray, pooled: Spread | None) -> Spread:

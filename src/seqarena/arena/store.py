@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from seqarena.core.records import MeasureRecord, TrialSummary
+from seqarena.core.measurement import Series
+from seqarena.core.quantities import quantity
+from seqarena.core.records import TrialSummary
 
 _SCHEMA = """
 create table if not exists trials (
@@ -23,9 +25,9 @@ create table if not exists evaluations (
 create table if not exists slices (
     trial text references trials, slice text, test_value real, primary key (trial, slice)
 );
-create table if not exists measures (
-    architecture text, name text, value real, lowest real, highest real,
-    primary key (architecture, name)
+create table if not exists costs (
+    architecture text, quantity text, value real, lowest real, highest real,
+    primary key (architecture, quantity)
 );
 """
 _TRIAL_COLUMNS = (
@@ -35,9 +37,7 @@ _TRIAL_COLUMNS = (
 )  # fmt: skip
 
 
-def write_database(
-    path: Path, trials: Iterable[TrialSummary], measures: Iterable[MeasureRecord]
-) -> None:
+def write_database(path: Path, trials: Iterable[TrialSummary], costs: Iterable[Series]) -> None:
     """Brings the database up to date with these summaries (write-ahead log, one transaction)."""
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("pragma journal_mode=wal")
@@ -55,10 +55,11 @@ def write_database(
                 [(trial.trial, name, value) for name, value in trial.test_slices.items()],
             )
         connection.executemany(
-            "insert or replace into measures values (?, ?, ?, ?, ?)",
-            [
-                (m.architecture, m.name, m.value, min(m.repeats, default=m.value),
-                 max(m.repeats, default=m.value))
-                for m in measures
-            ],
-        )  # fmt: skip
+            "insert or replace into costs values (?, ?, ?, ?, ?)", [_cost_row(one) for one in costs]
+        )
+
+
+def _cost_row(cost: Series) -> tuple[str, str, float, float, float]:
+    (point,) = cost.points
+    value = quantity(cost.quantity).value(point)
+    return cost.architecture, cost.quantity, value, min(point.repeats), max(point.repeats)

@@ -1,15 +1,16 @@
 """Reads a run folder into one RunView: everything that ranking, tables and the report need."""
 
 import json
+from collections.abc import Sequence
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import Standing, reuse
+from seqarena.core.measurement import Series
+from seqarena.core.quantities import CostTable
 from seqarena.core.records import (
     EvaluationRecord,
-    MeasureRecord,
-    Measures,
     Provenance,
     ResultRecord,
     RunView,
@@ -22,20 +23,20 @@ _CURVE_POINTS = 200  # of a training curve in the view; more is not visible
 
 
 def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunView:
-    """The run as it stands, ranked when at least one trial is finished."""
+    """The run as its records are now, ranked when at least one trial is finished."""
     plan = folder.load_plan()
     task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
     standing = Standing(plan, folder, task["lower_is_better"])
     for _ in reuse(standing):
         pass
     trials = tuple(summarise(folder, role, trial) for role, trial in standing.trials.values())
-    measures = gather(plan, folder.measures())
+    costs = costs_of(plan, folder.costs())
     excluded = {**plan.excluded, **(failures or {})}
     ranking = None  # while nothing is finished; the page says so
     if any(trial.test_value is not None for trial in trials):
         ranking = rank(
             trials,
-            measures,
+            CostTable(costs),
             metric=task["metric"],
             lower_is_better=task["lower_is_better"],
             excluded=excluded,
@@ -51,7 +52,7 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
         provenance=_first_provenance(folder, standing),
         ranking=ranking,
         trials=trials,
-        measures=measures,
+        costs=costs,
         catalog=json.loads((folder.path / "catalog.json").read_text(encoding="utf-8")),
     )
 
@@ -89,24 +90,10 @@ def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
     )
 
 
-def gather(plan: Plan, records: list[MeasureRecord]) -> tuple[Measures, ...]:
-    """The latest measures of each architecture of the plan."""
-    by_name: dict[str, dict[str, MeasureRecord]] = {}
-    for record in records:
-        by_name.setdefault(record.architecture, {})[record.name] = record
-    return tuple(
-        Measures(
-            architecture=entry.architecture,
-            **{name: record.value for name, record in found.items()},
-            spread={
-                name: (min(record.repeats), max(record.repeats))
-                for name, record in found.items()
-                if record.repeats
-            },
-        )
-        for entry in plan.entries
-        if (found := by_name.get(entry.architecture))
-    )
+def costs_of(plan: Plan, found: Sequence[Series]) -> tuple[Series, ...]:
+    """The costs of the plan's architectures, in its order."""
+    names = [entry.architecture for entry in plan.entries]
+    return tuple(one for name in names for one in found if one.architecture == name)
 
 
 def _first_provenance(folder: RunFolder, standing: Standing) -> Provenance | None:

@@ -16,31 +16,15 @@ def models(as_json: AsJson = False) -> None:
     T is the sequence length, D the width, N the state size, W the window, K the kernel.
     """
     from rich.console import Console
-    from rich.table import Table
 
     from seqarena import api
+    from seqarena.report.tables import models_table
 
     rows = api.models()
     if as_json:
         print_json(rows)
         return
-    table = Table(box=None, pad_edge=False, title_justify="left")
-    for heading in (
-        "name",
-        "year",
-        "work a layer",
-        "serial steps",
-        "longest path",
-        "state",
-        "idea",
-    ):
-        table.add_column(heading, overflow="fold")
-    for name, row in rows.items():
-        table.add_row(
-            name, str(row["year"]), row["work"], row["serial_steps"], row["path_length"],
-            row["state"], row["idea"],
-        )  # fmt: skip
-    Console().print(table)
+    Console().print(models_table(rows))
 
 
 def tasks(
@@ -49,7 +33,10 @@ def tasks(
     as_json: AsJson = False,
 ) -> None:
     """What can be asked, each with its settings: --task NAME --set key=value."""
+    from rich.console import Console
+
     from seqarena import api
+    from seqarena.report.tables import settings_table, tasks_table
 
     ideas = api.tasks()
     settings = {} if name is None else api.tasks(name)
@@ -63,11 +50,11 @@ def tasks(
             }
         )
         return
-    for kind, idea in ideas.items():
-        if name in (None, kind):
-            print(f"{kind:<20} {idea}")
-    for field, (default, words) in settings.items():
-        print(f"  {field:<22} {default!s:<16} {words}")
+    console = Console()
+    console.print(tasks_table(ideas if name is None else {name: ideas[name]}))
+    if name is not None:
+        console.print()
+        console.print(settings_table(settings))
 
 
 def report(

@@ -6,6 +6,8 @@ A task is asked in one of three forms, and a model needs to know no more of it t
     label    one answer for the whole of the inputs            (classification, speech, pixels)
     pairs    a target sequence for a source sequence           (translation, summarising)
 
+An answer is one of several classes, or some real numbers (a regression, a forecast).
+
     B  examples    T  positions    S  source positions    C  letters of a word    F  features
 """
 
@@ -21,6 +23,7 @@ IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
 PAD, START, END, UNKNOWN = 0, 1, 2, 3  # the first tokens of every vocabulary of words or pieces
 
 Form = Literal["tokens", "label", "pairs"]
+Targets = Literal["classes", "numbers"]
 
 
 class Batch(NamedTuple):
@@ -28,7 +31,9 @@ class Batch(NamedTuple):
 
     # tokens [B, T], or features [B, T, F]; of pairs: START and the target but for its last token
     inputs_BT: Tensor
-    targets_BT: Tensor  # int64, IGNORE where nothing is asked; [B, 1] where there is one label
+    # Classes: int64, IGNORE where nothing is asked. Numbers: floats, NaN where nothing is asked,
+    # [B, T] where a position has one and [B, T, V] where it has V. T is 1 where there is one label.
+    targets_BT: Tensor
     mask_BT: Tensor | None = None  # True at real positions; None: all are real
     source_BS: Tensor | None = None  # pairs: what is to be transformed
     source_mask_BS: Tensor | None = None
@@ -40,7 +45,8 @@ class Problem(Config):
     """The form of a task and its sizes: all that a model is told about it."""
 
     form: Form = "tokens"
-    num_outputs: int  # different answers
+    targets: Targets = "classes"
+    num_outputs: int  # different classes, or numbers of one answer
     vocab_size: int = 0  # of the inputs; of pairs: of the target; 0: the inputs are features
     source_vocab_size: int = 0  # of pairs
     shared_vocabulary: bool = False  # pairs: source and target use the same tokens
@@ -63,6 +69,16 @@ def map_batch(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
     return Batch(*(None if x is None else function(x) for x in batch))  # pyright: ignore
 
 
+def asked(targets: Tensor) -> Tensor:
+    """True where something is asked, in the shape of the targets."""
+    return ~targets.isnan() if targets.is_floating_point() else targets != IGNORE
+
+
+def nothing_asked(targets: Tensor) -> Tensor:
+    """Targets of the same kind and shape that ask nothing."""
+    return torch.full_like(targets, torch.nan if targets.is_floating_point() else IGNORE)
+
+
 def num_tokens(batch: Batch) -> int:
     """Positions that a batch holds, padding and source included."""
     source = 0 if batch.source_BS is None else batch.source_BS.numel()
@@ -79,7 +95,6 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
 
     length = min(length, problem.max_length)
     shape = (batch_size, length)
-    one_label = problem.form == "label"
     inputs = (
         torch.randn(*shape, problem.features, generator=draw)
         if problem.features
@@ -87,7 +102,7 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
     )
     return Batch(
         inputs_BT=inputs,
-        targets_BT=tokens(problem.num_outputs, batch_size, 1 if one_label else length),
+        targets_BT=_random_targets(problem, (batch_size, length), draw),
         source_BS=(
             tokens(problem.source_vocab_size, batch_size, problem.max_source_length, low=3)
             if problem.form == "pairs"
@@ -102,3 +117,13 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
             tokens(problem.num_characters, *shape, 8) if problem.num_characters else None
         ),
     )
+
+
+def _random_targets(problem: Problem, shape: tuple[int, int], draw: torch.Generator) -> Tensor:
+    """An answer at every position, or one an example."""
+    if problem.form == "label":
+        shape = (shape[0], 1)
+    if problem.targets == "classes":
+        return torch.randint(problem.num_outputs, shape, generator=draw)
+    several = (problem.num_outputs,) if problem.num_outputs > 1 else ()
+    return torch.randn(*shape, *several, generator=draw)

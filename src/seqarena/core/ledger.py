@@ -30,10 +30,10 @@ class ClaimView(Config):
     name: str
     title: str
     words: str  # the claim, in our own words
-    source: str  # where it stands: papers, and "introductory texts"
+    source: str  # the papers, or "introductory texts"
     experiment: str  # what is measured
     criterion: str  # stated before the run: when it holds, and within which limits
-    amended: str = ""  # what of it was changed once an earlier run had been seen
+    amended: str = ""  # what of it was changed after an earlier run had been seen
     judgement: Judgement
     series: tuple[Series, ...] = ()
     maps: tuple[Map, ...] = ()

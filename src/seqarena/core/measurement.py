@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.records import read_lines
+from seqarena.core.jsonl import read_lines
 from seqarena.core.version import __version__
 
 
@@ -68,7 +68,7 @@ class Map(Config):
     words: tuple[str, ...]  # the tokens, as people read them
     columns: tuple[str, ...] = ()  # what is read, where it is another text: the source of pairs
     weights: tuple[tuple[float, ...], ...]  # one row a word, one column a word; rows sum to one
-    layer: int | None = None  # of attention: where the weights stand
+    layer: int | None = None  # of attention: the layer of the weights
     head: int | None = None
     settings: dict[str, Any] = {}
     machine: Machine
@@ -123,7 +123,7 @@ def read_measurements(path: Path) -> Iterator[Measurement]:
 
 
 def latest(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Each curve and map once, as it was measured last, in the order of first appearance."""
+    """The last measurement of each curve and map, in the order of first appearance."""
     return list({_place(found): found for found in measurements}.values())
 
 

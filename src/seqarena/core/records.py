@@ -1,18 +1,18 @@
 """The result schema: what a trial writes, ranking reads and the report draws. Units in names.
 
-A trial's `records.jsonl` holds one record a line, append-only. Everything a number needs in order
-to be believed stands beside it: configuration, seed, code, hardware, dtype, algorithm.
+A trial's `records.jsonl` holds one record a line, append-only. Each number comes with all that it
+depends on: configuration, seed, code, hardware, dtype, algorithm.
 """
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.jsonl import read_lines
+from seqarena.core.measurement import Series
 
 
 class Provenance(Config):
@@ -75,25 +75,8 @@ class ResultRecord(Config):
     test_value: float | None
 
 
-class MeasureRecord(Config):
-    """One cost of one architecture, measured alone on the machine after training."""
-
-    kind: Literal["measure"] = "measure"
-    architecture: str
-    name: Literal[
-        "training_tokens_per_second",
-        "decode_seconds_per_token",
-        "answer_seconds_per_example",
-        "peak_training_bytes",
-        "state_bytes",
-    ]
-    value: float
-    repeats: tuple[float, ...] = ()  # each repeat, so that the spread can be shown
-    context: dict[str, Any] = {}  # batch, sequence length, algorithm, device, dtype, threads
-
-
 Record = Annotated[
-    Provenance | StepRecord | EvaluationRecord | ResultRecord | MeasureRecord,
+    Provenance | StepRecord | EvaluationRecord | ResultRecord,
     Field(discriminator="kind"),
 ]
 _RECORD: TypeAdapter[Any] = TypeAdapter(Record)
@@ -104,7 +87,7 @@ class TrialSummary(Config):
 
     trial: str  # the hash that names its folder
     architecture: str
-    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed once more
+    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed again
     learning_rate: float
     seed: int
     status: Literal["planned", "running", "finished", "diverged"]
@@ -122,18 +105,6 @@ class TrialSummary(Config):
     validation_curve: tuple[tuple[int, float], ...] = ()
     training_curve: tuple[tuple[int, float], ...] = ()
     algorithms: tuple[str, ...] = ()
-
-
-class Measures(Config):
-    """The costs of one architecture at the user's length (None where not measured)."""
-
-    architecture: str
-    training_tokens_per_second: float | None = None
-    decode_seconds_per_token: float | None = None  # where tokens are written one by one
-    answer_seconds_per_example: float | None = None  # of one example alone, where they are not
-    peak_training_bytes: float | None = None
-    state_bytes: float | None = None
-    spread: dict[str, tuple[float, float]] = {}  # name -> (lowest, highest) of the repeats
 
 
 class RankRow(Config):
@@ -174,6 +145,13 @@ class Ranking(Config):
     recommendation: tuple[str, ...]  # sentences, each one reason
     confidence: float = 0.95
 
+    @property
+    def fineness(self) -> float:
+        """The smallest difference that counts: the noise floor, else the smallest gap to the
+        leader, else 0."""
+        gaps = [row.gap_to_leader for row in self.rows[1:] if row.gap_to_leader > 0]
+        return self.noise_floor if self.noise_floor > 0 else min(gaps, default=0.0)
+
 
 class RunView(Config):
     """Everything the report draws: one run folder, read and ranked."""
@@ -188,7 +166,7 @@ class RunView(Config):
     provenance: Provenance | None
     ranking: Ranking | None  # None while nothing can be ranked yet
     trials: tuple[TrialSummary, ...]
-    measures: tuple[Measures, ...]
+    costs: tuple[Series, ...]  # one point each, at the user's length (core/quantities.py)
     # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
     catalog: dict[str, dict[str, Any]]
 
@@ -204,20 +182,3 @@ def read_records(path: Path) -> Iterator[Any]:
     Raises UserError when a line before the last is not a record.
     """
     return read_lines(path, parse_record)
-
-
-def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
-    """The parsed lines of an append-only file, none where there is no file; see read_records."""
-    if not path.exists():
-        return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield parse(line)
-        except ValidationError as error:
-            if number == len(lines) and not line.endswith("\n"):
-                return
-            raise UserError(
-                f"{path}, line {number}: not a record of this version of seqarena: "
-                f"{json.dumps(line[:80])}"
-            ) from error

@@ -19,7 +19,7 @@ from seqarena.core.errors import unknown_name
 from seqarena.core.ledger import LedgerView
 from seqarena.core.runtime import available_cores
 from seqarena.measure.complexity import catalog_rows
-from seqarena.report.ledger import render_ledger
+from seqarena.report.claims.page import render_ledger
 
 
 class Judged:

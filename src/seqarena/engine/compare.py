@@ -25,7 +25,7 @@ from seqarena.engine.run import Run
 from seqarena.engine.trained import find_start
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.build import with_options
-from seqarena.report.html import render_html
+from seqarena.report.run.page import render_html
 from seqarena.tasks.registry import takes
 
 
@@ -135,7 +135,7 @@ def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
     folder = prepared.folder
     finished = Run(folder.path, failures)
     view = finished.view
-    write_database(folder.path / "results.sqlite", view.trials, folder.measures())
+    write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))
     return finished
 

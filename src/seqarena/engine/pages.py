@@ -6,11 +6,11 @@ from typing import Any
 
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Map, Measurement, latest, read_measurements
+from seqarena.core.quantities import COSTS
 
 _RECORDS = (
     "plan.json",
     "task.json",
-    "measures.jsonl",
     "measurements.jsonl",
     "trials/*/records.jsonl",
     "parts/*",
@@ -20,9 +20,9 @@ _RECORDS = (
 def page_of(folder: Path, *, served: bool = False) -> str:
     """The page, from the records as they stand. Raises UserError for a folder without any."""
     from seqarena.measure.complexity import catalog_rows
-    from seqarena.report.html import render_html
-    from seqarena.report.ledger import render_ledger
-    from seqarena.report.measured import render_measurements
+    from seqarena.report.claims.page import render_ledger
+    from seqarena.report.measured.page import render_measurements
+    from seqarena.report.run.page import render_html
 
     kind, measurements = kind_of(folder), measurements_of(folder)
     if kind == "comparison":
@@ -59,8 +59,10 @@ def kind_of(folder: Path) -> str:
 
 
 def measurements_of(folder: Path) -> list[Measurement]:
-    """What `seqarena measure` has put into the folder, each curve and map as it is now."""
-    return latest(read_measurements(folder / "measurements.jsonl"))
+    """What `seqarena measure` has put into the folder, each curve and map as it is now. The costs
+    of a comparison are in the same file; its page draws them by themselves."""
+    found = latest(read_measurements(folder / "measurements.jsonl"))
+    return [one for one in found if one.measurement != COSTS]
 
 
 def maps_of(folder: Path) -> list[Map]:

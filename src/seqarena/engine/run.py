@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
 from seqarena.core.errors import UserError, missing_extra
+from seqarena.core.quantities import CostTable, cost_quantities
 from seqarena.core.records import Ranking, RankRow, RunView
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import TrainedModel, trained_models
@@ -67,13 +68,10 @@ class Run:
 
     def table(self) -> list[dict[str, Any]]:
         """One dictionary an architecture: its place, scores and measured costs."""
-        measures = {m.architecture: m.model_dump() for m in self.view.measures}
-        dropped = {"architecture", "spread"}
+        costs = CostTable(self.view.costs)
         return [
-            {
-                **row.model_dump(),
-                **{k: v for k, v in measures.get(row.architecture, {}).items() if k not in dropped},
-            }
+            row.model_dump()
+            | {cost.key: costs.value(row.architecture, cost) for cost in cost_quantities()}
             for row in self.rows
         ]
 

@@ -5,10 +5,8 @@ from typing import NamedTuple, cast
 from seqarena.core.batch import Batch, Problem, random_batch
 from seqarena.core.runtime import parameter_dtype
 from seqarena.measure.costs import STEPS, RandomTask
-from seqarena.measure.speed import Decoder, PairsDecoder
+from seqarena.measure.speed import Decoder
 from seqarena.measure.subject import Subject
-from seqarena.models.causal_system import CausalSystem
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
@@ -52,11 +50,9 @@ class Bench(NamedTuple):
         task = RandomTask(self.problem(length), length)
         return Trainer(model, cast("Task", task), config)
 
-    def decoder(self, model: Model, length: int) -> Decoder | PairsDecoder:
+    def decoder(self, model: Model, length: int) -> Decoder:
         """What takes the step that brings one sequence to `length` tokens."""
-        if self.problem(length).form == "pairs":
-            return PairsDecoder(model, self.batch(length, 1), length, self.device, self.dtype)
-        return Decoder(cast("LanguageModel", model), length, self.device, self.dtype)
+        return Decoder(model, self.batch(length, 1), self.device, self.dtype)
 
     def why_no_length(self, length: int) -> str | None:
         """Why the model cannot read inputs of this length, if it cannot."""
@@ -71,9 +67,8 @@ class Bench(NamedTuple):
 
     def why_no_decoding(self, length: int) -> str | None:
         """Why the model cannot write a token at a time, if it cannot."""
-        model, form = self.subject.build(length), self.problem(length).form
-        if form == "label":
-            return "it gives one label for the whole input, and writes no tokens"
-        if form == "pairs" or isinstance(model, LanguageModel | CausalSystem):
+        if self.subject.build(length).writes:
             return None
+        if self.problem(length).form == "label":
+            return "it gives one label for the whole input, and writes no tokens"
         return "it sees the whole input at once, and continues nothing"

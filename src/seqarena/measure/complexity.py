@@ -9,6 +9,7 @@ import itertools
 import sys
 import textwrap
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +39,7 @@ def describe(row: Architecture) -> dict[str, Any]:
     facts = {field: getattr(row, field) for field in ("title", "family", "year", "paper", "idea")}
     if row.system is not None:
         system = load_system(row.system)
-        return facts | {"equations": _equations([system])} | system.complexity._asdict()
+        return facts | {"equations": cleandoc(system.equation)} | system.complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
     facts["equations"] = _equations(classes)
     orders = [mixer_class.complexity for mixer_class in classes]

@@ -1,4 +1,4 @@
-"""The costs of one architecture, measured alone on the machine, on random inputs.
+"""The costs of one architecture on random inputs, while nothing else runs on the machine.
 
 What is asked of a model does not change what it costs, so that no task is needed.
 """
@@ -9,20 +9,19 @@ import torch
 
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
-from seqarena.core.records import MeasureRecord
+from seqarena.core.measurement import Machine, Point, Series, this_machine
+from seqarena.core.quantities import COSTS, quantity
 from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.memory import peak_bytes
 from seqarena.measure.speed import (
     Decoder,
-    PairsDecoder,
     limited_threads,
     repeat,
     time_decoding,
     time_training,
 )
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
 from seqarena.train.budget import Budget
@@ -70,9 +69,9 @@ def measure_costs(
     repeats: int = 5,
     seconds: float = 2.0,
     optimizer: OptimizerConfig,
-) -> list[MeasureRecord]:
-    """One record a cost, each with its context. What writes tokens has a decoding latency and a
-    state; what does not has the time of one answer.
+) -> list[Series]:
+    """One series of one point a cost, at `sequence_length`. What writes tokens has a decoding
+    latency and a state; what does not has the time of one answer.
 
     `device` and `dtype` are resolved names. `seconds` is what the timing of training takes; the
     rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
@@ -88,34 +87,39 @@ def measure_costs(
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         found = _training_costs(config, task, training, repeats, seconds)
         model = _build(config, training)
-        if problem.form == "pairs":
-            found |= _writing_costs(model, problem, training, repeats)
-        elif problem.form == "tokens" and isinstance(model, LanguageModel):
-            found |= _decoding_costs(architecture, model, sequence_length, training, repeats)
+        if model.writes:
+            found |= _decoding_costs(architecture, model, task, training, repeats)
         else:
             found |= _answering_costs(model, task, training, repeats)
-    context = {
-        "batch_size": batch_size,
-        "sequence_length": sequence_length,
-        "algorithms": list(model.algorithms),
-        "device": device,
-        "dtype": dtype,
-        "threads": threads,
-    }
+        machine = this_machine(device, dtype)
+    settings = {"batch_size": batch_size, "algorithms": list(model.algorithms)}
     return [
-        MeasureRecord(
-            architecture=architecture,
-            name=cast("Any", name),
-            value=value,
-            repeats=each,
-            context=context | ({"batch_size": 1} if name in _OF_ONE_SEQUENCE else {}),
-        )
-        for name, (value, each) in found.items()
+        _series(architecture, key, repeats_of, sequence_length, settings, machine)
+        for key, repeats_of in found.items()
     ]
 
 
-_OF_ONE_SEQUENCE = ("decode_seconds_per_token", "answer_seconds_per_example", "state_bytes")
-_Found = dict[str, tuple[float, tuple[float, ...]]]  # name -> (value, repeats)
+_Found = dict[str, tuple[float, ...]]  # quantity -> its repeats
+
+
+def _series(
+    architecture: str,
+    key: str,
+    repeats: tuple[float, ...],
+    length: int,
+    settings: dict[str, Any],
+    machine: Machine,
+) -> Series:
+    own = {"batch_size": 1} if quantity(key).of_one_sequence else {}
+    return Series(
+        measurement=COSTS,
+        quantity=key,
+        axis="length",
+        architecture=architecture,
+        points=(Point(x=length, repeats=repeats),),
+        settings=settings | own,
+        machine=machine,
+    )
 
 
 def _training_costs(
@@ -130,53 +134,53 @@ def _training_costs(
     peak = peak_bytes(trainer, step, training.device)
     timing = time_training(trainer(), repeats=repeats, seconds=seconds)
     tokens = num_tokens(task.training_batch(0, training.batch_size, seed=0))
-    each = tuple(tokens / seconds_per_step for seconds_per_step in timing.repeats)
     return {
-        "training_tokens_per_second": (tokens / timing.median, each),
-        "peak_training_bytes": (float(peak), ()),
+        "training_tokens_per_second": tuple(tokens / each for each in timing.repeats),
+        "peak_training_bytes": (float(peak),),
     }
 
 
 def _decoding_costs(
-    architecture: str, model: LanguageModel, length: int, training: TrainConfig, repeats: int
+    architecture: str, model: Model, task: RandomTask, training: TrainConfig, repeats: int
 ) -> _Found:
-    decoder = Decoder(model, length, training.device, training.dtype)
+    """The last token of a whole sequence; of pairs, that of half a target after a whole source.
+
+    The declared bytes of pairs are those of a source as long as the target, so that only a
+    sequence of its own can be held against them.
+    """
+    problem, length = task.problem, task.mean_length
+    pairs = problem.form == "pairs"
+    if pairs:
+        length = max(1, problem.max_length // 2)
+    batch = to_device(random_batch(problem, 1, length=length, seed=0), training.device)
+    decoder = Decoder(
+        model, batch, training.device, training.dtype,
+        max_length=problem.max_length if pairs else 0,
+    )  # fmt: skip
     timing = time_decoding(decoder, repeats=repeats)
     _, state = decoder.step(decoder.copied_state())
+    length = batch.inputs_BT.shape[1]
     measured, declared = measured_state_bytes(state), model.state_bytes(length)
-    if measured != declared:
+    if measured != declared and not pairs:
         raise UserError(
             f"{architecture}: the state after {length} tokens holds {measured} bytes, but the "
             f"model declares {declared}: correct its state_bytes (seqarena check shows where)"
         )
     return {
-        "decode_seconds_per_token": (timing.median, timing.repeats),
-        "state_bytes": (float(measured), ()),
-    }
-
-
-def _writing_costs(model: Model, problem: Problem, training: TrainConfig, repeats: int) -> _Found:
-    """Of pairs: a token further from a state that has read a whole source and half a target."""
-    half = max(1, problem.max_length // 2)
-    batch = to_device(random_batch(problem, 1, length=half, seed=0), training.device)
-    decoder = PairsDecoder(model, batch, problem.max_length, training.device, training.dtype)
-    timing = time_decoding(decoder, repeats=repeats)
-    _, state = decoder.step(decoder.copied_state())
-    return {
-        "decode_seconds_per_token": (timing.median, timing.repeats),
-        "state_bytes": (float(measured_state_bytes(state)), ()),
+        "decode_seconds_per_token": timing.repeats,
+        "state_bytes": (float(measured),),
     }
 
 
 def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repeats: int) -> _Found:
-    """One example alone, from inputs to logits."""
+    """A batch of one example, from inputs to logits."""
     batch = to_device(task.training_batch(0, 1, seed=0), training.device)
     model.eval()
     with torch.inference_mode(), autocast(training.device, training.dtype):
         timing = repeat(
             lambda: model.answer(batch), repeats=repeats, seconds=0.2, device=training.device
         )
-    return {"answer_seconds_per_example": (timing.median, timing.repeats)}
+    return {"answer_seconds_per_example": timing.repeats}
 
 
 def _build(config: AnyConfig, training: TrainConfig) -> Any:

@@ -21,7 +21,6 @@ from seqarena.core.measurement import Point, Series, this_machine
 from seqarena.measure.fit import Fitted, fit
 from seqarena.measure.speed import repeat
 from seqarena.measure.subject import Subject, subject
-from seqarena.models.stack import Stack
 from seqarena.tasks.base import Task
 from seqarena.tasks.registry import build_task, parse_task
 
@@ -206,10 +205,9 @@ def layers(
     for width in widths:
         chosen = subject(architecture, width=width, depth=1, options=options)
         model = chosen.build(length)
-        stack = next((part for part in model.modules() if isinstance(part, Stack)), None)
-        if stack is None:
+        if not model.mixers:
             raise UserError(f"{architecture} is a system of its own: it has no mixer to measure")
-        mixer: Any = stack.blocks[0].mixer
+        mixer: Any = model.mixers[0]
         x_BTD = torch.randn(batch_size, length, width, requires_grad=True)
 
         def step(mixer: Any = mixer, x_BTD: torch.Tensor = x_BTD) -> None:

@@ -24,11 +24,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seqarena.core.batch import IGNORE, Batch, map_batch
+from seqarena.core.batch import Batch, map_batch, nothing_asked
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import decay_of, half_life
 from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
+from seqarena.tasks.base import mean_loss
 
 _ROUNDINGS = 64  # that an answer may gather: what differs by less is the same
 _NUMBERS_KEPT = 4_000_000  # of all states of all projections, which bounds memory
@@ -82,11 +83,11 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
     answer that is right comes from the batch's targets (of plain tokens: the first one). With
     `parameters`, the gradients of the model's parameters are left in place as well."""
     batch = _batch(inputs)
-    asked_BT = torch.full_like(batch.targets_BT, IGNORE)
+    asked_BT = nothing_asked(batch.targets_BT)
     asked_BT[:, -1] = batch.targets_BT[:, -1]
 
     def run(caught: Batch) -> Tensor:
-        return model.loss(caught, _cross_entropy)
+        return model.loss(caught, mean_loss)
 
     loss, read = _traced(model, batch._replace(targets_BT=asked_BT), run)
     squares_N = _squares(loss, read)
@@ -96,21 +97,26 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
     return GradientFlow(np.sqrt(squares_N)[::-1])
 
 
-def state_flow(model: Any, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
+def state_flow(model: Model, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
     """||d s_T / d s_(T-k)||_F / ||I||_F, that is the root mean square of the Jacobian's singular
     values: never above its spectral norm, and 1 at k = 0. Also the number P of projections; where
     it is that of the state's numbers the norms are exact.
 
-    `model` maps (tokens [B, T], state) to (anything, state) and has `initial_state`.
+    `model` is one that `carries` (models/model.py).
     """
     model.eval()
-    size = sum(tensor.numel() for tensor in state_tensors(model.initial_state(1)))
+
+    def begun(count: int) -> Any:
+        nothing = tokens_T[:0].expand(count, 0)
+        return model.begin(Batch(nothing, nothing))
+
+    size = sum(tensor.numel() for tensor in state_tensors(begun(1)))
     kept = _NUMBERS_KEPT // max(1, size * len(tokens_T))
     draws = min(size, max(_FEWEST_PROJECTIONS, min(_MOST_PROJECTIONS, kept)))
-    state, states = model.initial_state(draws), []
+    state, states = begun(draws), []
     with torch.enable_grad():
         for token in tokens_T:
-            _, state = model(token.expand(draws, 1), state)
+            _, state = model.step(token.expand(draws), state)
             states.append([x for x in state_tensors(state) if x.requires_grad])
     if not states[-1]:
         return GradientFlow(np.zeros(len(tokens_T))), draws
@@ -252,9 +258,3 @@ def _batch(inputs: Tensor | Batch) -> Batch:
 def _read(batch: Batch) -> Tensor:
     """What is looked back to: the source of pairs, else the inputs."""
     return batch.inputs_BT if batch.source_BS is None else batch.source_BS
-
-
-def _cross_entropy(logits_BTV: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(
-        logits_BTV.flatten(0, 1), batch.targets_BT.flatten(), ignore_index=IGNORE
-    )

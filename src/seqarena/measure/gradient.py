@@ -1,7 +1,7 @@
 """How gradients and influence reach back: curves against the distance, and against the depth.
 
     of="loss"    ||d loss_T / d e_(T-k)||: every architecture (measure/flow.py)
-    of="state"   ||d s_T / d s_(T-k)||: every language model whose state keeps its size
+    of="state"   ||d s_T / d s_(T-k)||: every model whose state keeps its size
 
 Both are relative to k = 0, where they are 1. For an Elman network h_t = f(W x_t + U h_(t-1) + b),
     d h_T / d h_(T-k) = product over k steps of diag(f') U
@@ -26,7 +26,6 @@ from seqarena.core.errors import UserError
 from seqarena.core.measurement import Point, Series, this_machine
 from seqarena.measure.flow import GradientFlow, loss_flow, receptive_field, state_flow
 from seqarena.measure.subject import Subject, subject
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model, load_system
 
 _PLENTY = 128  # positions for what sees all of them
@@ -208,7 +207,7 @@ def receptive_field_series(
             options={**(options or {}), option: depth} if option else options,
         )  # fmt: skip
         reaches = []
-        stated = _stated_reach(chosen.build(length or _PLENTY))
+        stated = chosen.build(length or _PLENTY).reach()
         here = length or (int(stated) + 2 if stated is not None and stated < np.inf else _PLENTY)
         for seed in range(_at_least_one(seeds)):
             model, batch = _double(chosen, here, seed), _example(chosen, here, seed)
@@ -253,11 +252,11 @@ def _positions(batch: Batch) -> int:
     return (batch.inputs_BT if batch.source_BS is None else batch.source_BS).shape[1]
 
 
-def _continued(model: Model, name: str) -> LanguageModel:
+def _continued(model: Model, name: str) -> Model:
     """The model, where it can be stepped from a state of fixed size."""
-    if not isinstance(model, LanguageModel):
+    if not model.writes or model.problem.form == "pairs":
         raise UserError(f'{name} has no state to continue from: ask for of="loss"')
-    if model.state_bytes(1) != model.state_bytes(2):
+    if not model.carries:
         raise UserError(f'the state of {name} grows with every position: ask for of="loss"')
     return model
 
@@ -348,10 +347,3 @@ def _depth_option(chosen: Subject) -> str | None:
         return None
     fields = load_system(chosen.row.system).Options.model_fields
     return next((name for name in _DEPTH_OPTIONS if name in fields), None)
-
-
-def _stated_reach(model: Any) -> float | None:
-    """What the layers say of themselves, inf where there is no end; None where they say nothing."""
-    if hasattr(model, "receptive_field"):
-        return model.receptive_field - 1
-    return sum(mixer.reach() for mixer in model.stack.mixers) if hasattr(model, "stack") else None

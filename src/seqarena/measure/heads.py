@@ -17,7 +17,6 @@ from seqarena.core.measurement import Point, Series, this_machine
 from seqarena.measure.fit import fit
 from seqarena.measure.subject import subject
 from seqarena.models.model import Model
-from seqarena.models.watching import watching
 from seqarena.tasks.registry import build_task, parse_task
 
 _EARLY = 8  # positions at the start have little to choose from and are left out
@@ -83,10 +82,9 @@ def _entropy(p: Tensor) -> Tensor:
 
 def _divergences(model: Model, batch: Batch) -> list[float]:
     """One number a layer."""
-    model.eval()
-    with torch.no_grad(), watching(model) as shown:
-        model.answer(batch)
-    layers = [each.weights_BHTC[:, :, _EARLY:] for each in shown if each.weights_BHTC.shape[1] > 1]
+    with torch.no_grad():
+        looks = model.eval().looks(batch)
+    layers = [each.weights_BHTC[:, :, _EARLY:] for each in looks if each.weights_BHTC.shape[1] > 1]
     if not layers:
         raise UserError("no layer of this model has attention with two heads or more")
     return [

@@ -8,7 +8,6 @@ A model at its start reads the sentence's own words; a trained one its tokens, w
 into words (measure/reading.py). What is printed of `settings` says how a model was trained.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +29,6 @@ from seqarena.measure.reading import (
 from seqarena.measure.subject import Subject, subject
 from seqarena.models.catalog import why_not
 from seqarena.models.model import Model
-from seqarena.models.watching import watching
 from seqarena.tasks.registry import build_task, parse_task
 
 SENTENCE = "The cat sat on the mat because it was comfortable"  # that the introductory texts show
@@ -130,35 +128,30 @@ def language_maps(
                 "steps": len(fitted.losses) if after else 0,
                 "loss_nats": fitted.losses[-1] if after else fitted.losses[0],
             }  # fmt: skip
-            if has_attention(model):
-                found += attention_of(model, reading, chosen.row.name, variant, settings)
+            found += _attention_of(model, reading, chosen.row.name, variant, settings)
             found.append(influence_of(model, reading, chosen.row.name, variant, settings))
     return found
-
-
-def has_attention(model: Model) -> bool:
-    """Whether `attention_of` has something to show."""
-    return hasattr(model, "attention") or any(hasattr(m, "watcher") for m in model.modules())
 
 
 def attention_of(
     model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
 ) -> list[Map]:
-    """The maps of a model at hand, on a sentence as it reads it."""
-    model.eval()
-    with torch.no_grad(), watching(model) as shown:
-        model.answer(reading.batch)
-    found = [(*_place(each.module), each.weights_BHTC[0]) for each in shown]
-    if not found and hasattr(model, "attention"):
-        with torch.no_grad():
-            weights_TN = model.attention(reading.batch)[0]  # pyright: ignore
-        looks = "looks at sentences" if hasattr(model, "num_memories") else "looks"
-        part = looks if reading.batch.source_BS is None else "decoder to source"
-        found = [(part, 0, weights_TN[None])]
-    if not found:
+    """The maps of a model at hand, on a sentence as it reads it. Raises UserError for a model
+    without attention."""
+    maps = _attention_of(model, reading, architecture, variant, settings)
+    if not maps:
         raise UserError(f"{architecture} has no attention whose weights could be shown")
+    return maps
+
+
+def _attention_of(
+    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+) -> list[Map]:
+    with torch.no_grad():
+        looks = model.eval().looks(reading.batch)
     maps = []
-    for part, layer, weights_HTC in found:
+    for part, layer, weights_BHTC in looks:
+        weights_HTC = weights_BHTC[0]
         written, read = _sides(part, reading, *weights_HTC.shape[1:])
         where = "" if part.startswith("looks") else part
         for head, weights_TC in enumerate(weights_HTC.double().cpu().numpy()):
@@ -212,18 +205,6 @@ def _to_one(norms_RN: np.ndarray) -> np.ndarray:
     """Rows that sum to one; a row that nothing flows into stays zero."""
     sums_R1 = norms_RN.sum(1, keepdims=True)
     return np.divide(norms_RN, sums_R1, out=np.zeros_like(norms_RN), where=sums_R1 > 0)
-
-
-def _place(module: str) -> tuple[str, int]:
-    """Which part of the model a module stands in, and its layer: "decoder.1.source" is layer 1 of
-    "decoder to source"."""
-    number = re.search(r"\.(\d+)(?:\.|$)", module)
-    layer = int(number.group(1)) if number else 0
-    if module.startswith("encoder."):
-        return "encoder", layer
-    if module.startswith("attention.") or module.endswith(".source"):
-        return "decoder to source", layer
-    return ("decoder" if module.startswith("decoder.") else ""), layer
 
 
 def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[Side, Side]:

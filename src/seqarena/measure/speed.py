@@ -1,7 +1,7 @@
 """Speed: medians over repeats, warmed up first, with the device's queue drained at both ends.
 
 training   whole optimizer steps as training takes them: forward, loss, backward, clip, AdamW
-decoding   one token for one sequence, greedy, the step that brings its state to T tokens
+decoding   one token for one sequence, greedy, from the state of all tokens before it
 """
 
 import statistics
@@ -16,8 +16,6 @@ from torch import Tensor
 from seqarena.core.batch import Batch
 from seqarena.core.runtime import autocast
 from seqarena.core.shapes import map_state
-from seqarena.models.causal_system import CausalSystem, PastState
-from seqarena.models.language_model import LanguageModel, ModelState
 from seqarena.models.model import Model
 from seqarena.train.loop import Trainer
 
@@ -84,53 +82,25 @@ def time_training(trainer: Trainer, *, repeats: int, seconds: float) -> Timing:
 
 
 class Decoder:
-    """One greedy step for one sequence, from the same state every time: T - 1 tokens, then one."""
+    """One greedy step for one sequence, from the same state every time: that of everything in the
+    batch but the last token, which the step reads."""
 
     def __init__(
-        self, model: LanguageModel | CausalSystem, length: int, device: str, dtype: str
+        self, model: Model, batch: Batch, device: str, dtype: str, *, max_length: int = 0
     ) -> None:
-        """`length` is T >= 1; the state is preallocated for it. Puts the model in eval mode."""
-        self.model = model.eval()
-        self.device, self.dtype = device, dtype
-        problem = model.problem if isinstance(model, CausalSystem) else model.config
-        tokens_1T = torch.arange(length, device=device)[None] % problem.vocab_size
-        self.next_11 = tokens_1T[:, -1:]
-        with self._inference():
-            self.state = model.initial_state(1, max_length=length)
-            if length > 1:
-                self.state = model(tokens_1T[:, :-1], self.state)[1]
-
-    def copied_state(self) -> ModelState | PastState:
-        """A state that a step may consume."""
-        return map_state(torch.clone, self.state)
-
-    def step(self, state: Any) -> tuple[Tensor, Any]:
-        """The next token [1, 1] and the state after T tokens."""
-        with self._inference():
-            logits_11V, state = self.model(self.next_11, state)
-            return logits_11V.argmax(dim=-1), state
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        with torch.inference_mode(), autocast(self.device, self.dtype):
-            yield
-
-
-class PairsDecoder:
-    """One greedy step for one target, from the same state every time: the whole source, and all of
-    the target but its last token."""
-
-    def __init__(
-        self, model: Model, batch: Batch, max_length: int, device: str, dtype: str
-    ) -> None:
-        """`batch` is one pair, on the device; the state is preallocated for `max_length` tokens.
-        Puts the model in eval mode."""
-        assert batch.source_BS is not None
+        """`batch` is one example [1, T] of what the model writes, on the device. The state is
+        preallocated for `max_length` tokens, of pairs in the target, and for T at least. Puts the
+        model in eval mode."""
         self.model, self.device, self.dtype = model.eval(), device, dtype
-        self.next_1 = batch.inputs_BT[:, -1]
-        with torch.inference_mode(), autocast(device, dtype):
-            self.state = model.start(batch.source_BS, None, max_length)
-            for token_1 in batch.inputs_BT[:, :-1].unbind(1):
+        given_1T, self.next_1 = batch.inputs_BT[:, :-1], batch.inputs_BT[:, -1]
+        room = max(max_length, batch.inputs_BT.shape[1])
+        with self._inference():
+            if batch.source_BS is None:
+                begun = given_1T.shape[1]
+                self.state = model.begin(batch._replace(inputs_BT=given_1T), room - begun)
+                return
+            self.state = model.begin(batch, room)
+            for token_1 in given_1T.unbind(1):
                 self.state = model.step(token_1, self.state)[1]
 
     def copied_state(self) -> Any:
@@ -139,9 +109,14 @@ class PairsDecoder:
 
     def step(self, state: Any) -> tuple[Tensor, Any]:
         """The next token [1] and the state after it."""
-        with torch.inference_mode(), autocast(self.device, self.dtype):
+        with self._inference():
             logits_1V, state = self.model.step(self.next_1, state)
             return logits_1V.argmax(dim=-1), state
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        with torch.inference_mode(), autocast(self.device, self.dtype):
+            yield
 
 
 class Steps(Protocol):

@@ -40,7 +40,7 @@ class Subject(NamedTuple):
     def problem(self, length: int) -> Problem:
         """What the model is told; of a checkpoint, what it was trained for."""
         if self.checkpoint is not None:
-            return _problem_of(self.config(length))
+            return self.config(length).problem
         return problem_for(self.row, self.vocab_size, length)
 
     def config(self, length: int) -> AnyConfig:
@@ -132,20 +132,3 @@ def _row(name: str) -> Architecture:
         return architecture(name)
     label, equals, place = name.rpartition("=")
     return yours(label if equals else place.rpartition(":")[2].lower(), place)
-
-
-def _problem_of(config: Any) -> Problem:
-    if hasattr(config, "problem"):
-        return config.problem
-    return Problem(
-        form=config.form,
-        num_outputs=config.num_outputs or config.vocab_size,
-        vocab_size=config.source_offset or config.vocab_size,  # source tokens stand behind it
-        source_vocab_size=(
-            config.vocab_size - config.source_offset if config.form == "pairs" else 0
-        ),
-        features=config.features,
-        num_segments=config.num_segments,
-        num_characters=config.num_characters,
-        max_length=config.max_length or 1 << 20,
-    )

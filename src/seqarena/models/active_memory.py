@@ -45,6 +45,7 @@ class ActiveMemory(System):
     options: Any
     forms = ("tokens", "label")
     takes = ("features",)
+    targets = ("classes", "numbers")
     causal = False
     complexity = Complexity(
         work="T^2 D^2", serial_steps="T", path_length="distance", state="sees the future"
@@ -64,7 +65,7 @@ class ActiveMemory(System):
         nn.init.zeros_(self.read.bias)
 
     @abstractmethod
-    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+    def initial_memory(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         """The memory before the first step, [B, T, ...], from the written input."""
 
     @abstractmethod
@@ -87,10 +88,12 @@ class ActiveMemory(System):
         and how they were brought there (None without a mask)."""
         x_BTM = self.write(batch.inputs_BT)
         if batch.mask_BT is None:
-            return self._steps(self.begin(x_BTM, None), None, None), None
+            return self._steps(self.initial_memory(x_BTM, None), None, None), None
         aligned = left_align(x_BTM, batch.mask_BT)
         real_BT = lengths_to_mask(aligned.lengths_B, x_BTM.shape[1])
-        memory = self._steps(self.begin(aligned.x_BTD, real_BT), real_BT, aligned.lengths_B)
+        memory = self._steps(
+            self.initial_memory(aligned.x_BTD, real_BT), real_BT, aligned.lengths_B
+        )
         return memory, aligned
 
     def _steps(self, memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.attention import Attention
+from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import INITIAL_STD
 from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
 from seqarena.models.stack import LayerConfig, Stack, StackConfig
@@ -42,11 +43,19 @@ class Bert(System):
     Options = BertOptions
     forms = ("tokens", "label")
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "hidden_width"
     causal: ClassVar[bool] = False
     head_modules: ClassVar[tuple[str, ...]] = (
         "transform", "transform_norm", "output_bias_V", "pooler", "classifier",
     )  # fmt: skip
+    equation = """
+        x = norm(token + position + segment)
+        x = norm(x + attention(x));  x = norm(x + W_2 gelu(W_1 x))
+        tokens that are inputs again   norm(gelu(W x)) E^T + b
+        other tokens                   W x
+        one label                      W tanh(W_p x_1)
+    """
     complexity = Attention.complexity
 
     @classmethod
@@ -80,7 +89,8 @@ class Bert(System):
                 dropout=options.dropout,
             )
         )
-        self.is_masked_lm = problem.form == "tokens" and problem.num_outputs == problem.vocab_size
+        words = problem.form == "tokens" and problem.targets == "classes"
+        self.is_masked_lm = words and problem.num_outputs == problem.vocab_size
         if self.is_masked_lm:
             self.transform = nn.Linear(width, width)
             self.transform_norm = nn.LayerNorm(width, eps=EPSILON)
@@ -113,6 +123,10 @@ class Bert(System):
         if self.pooler is not None:
             x_BTD = self.pooler(x_BTD[:, :1]).tanh()
         return self.classifier(self.dropout(x_BTD))
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        return self.stack.mixers
 
     @property
     def algorithms(self) -> tuple[str, ...]:

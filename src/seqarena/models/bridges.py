@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Form, Problem
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.model import System, SystemOptions
+from seqarena.models.watching import Look
 from seqarena.ops.padding import Aligned, real_first, restore, reverse
 from seqarena.ops.recurrent import state_dtype
 from seqarena.ops.recurrent_gru import GRUWeights, gru
@@ -78,12 +79,15 @@ class EncoderDecoder(System):
             x_BTM = restore(x_BTM, Aligned(x_BTM, target.lengths_B, target.order_BT))
         return self.output(x_BTM)
 
-    def start(self, source_BS: Tensor, source_mask_BS: Tensor | None, max_length: int) -> Any:
-        source = ordered(source_BS, source_mask_BS, backwards=self.source_backwards)
-        return self.encode(source, max_length)
+    @property
+    def writes(self) -> bool:
+        return True
 
-    def step(self, token_B: Tensor, state: Any) -> tuple[Tensor, Any]:
-        x_BM, state = self.advance(token_B, state)
+    def begin(self, batch: Batch, max_length: int = 0) -> Any:
+        return self.encode(self._source(batch), max_length)
+
+    def step(self, input_B: Tensor, state: Any) -> tuple[Tensor, Any]:
+        x_BM, state = self.advance(input_B, state)
         return self.output(x_BM), state
 
     def _source(self, batch: Batch) -> Ordered:
@@ -106,6 +110,12 @@ class AttentiveDecoder(EncoderDecoder):
         index_BTS = source.order_BT[:, None].expand_as(weights_BTS)
         weights_BTS = torch.zeros_like(weights_BTS).scatter(2, index_BTS, weights_BTS)
         return restore(weights_BTS, Aligned(weights_BTS, target.lengths_B, target.order_BT))
+
+    def looks(self, batch: Batch) -> list[Look]:
+        """Those of each softmax that can be watched, else what `attention` gives."""
+        return super().looks(batch) or [
+            Look("decoder to source", 0, self.attention(batch)[:, None])
+        ]
 
 
 class RecurrentOptions(SystemOptions):

@@ -17,7 +17,7 @@ is zero, so a target may be of any length. Work and memory are linear in both le
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +113,13 @@ class ByteNet(CausalSystem):
     Options = ByteNetOptions
     forms = ("tokens", "pairs")
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "head_width"
+    equation = """
+        relu            LN relu 1x1(2d to d)  LN relu conv(1 x k, dilated)  LN relu  1x1(d to 2d)
+        multiplicative  LN relu 1x1(2d to d)  LN MU(1 x k, dilated)                  1x1(d to 2d)
+        MU(h) = g_1 . tanh(g_2 . h + g_3 . u),   g_i = sigmoid(W_i * h),   u = tanh(W_4 * h)
+    """
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="log T", state="K dilation D"
     )
@@ -209,15 +215,22 @@ class ByteNet(CausalSystem):
         )
         return self.head(y_BTE)
 
-    def start(
-        self, source_BS: Tensor, source_mask_BS: Tensor | None, max_length: int
-    ) -> ByteNetState:
-        columns_BNE = self.encode(source_BS, source_mask_BS)
-        return ByteNetState(columns_BNE, self.initial_state(len(source_BS)), 0)
+    @property
+    def writes(self) -> bool:
+        return True
 
-    def step(self, token_B: Tensor, state: ByteNetState) -> tuple[Tensor, ByteNetState]:
+    def begin(self, batch: Batch, max_length: int = 0) -> Any:
+        if self.problem.form == "tokens":
+            return super().begin(batch, max_length)
+        assert batch.source_BS is not None
+        columns_BNE = self.encode(batch.source_BS, batch.source_mask_BS)
+        return ByteNetState(columns_BNE, self.initial_state(len(columns_BNE)), 0)
+
+    def step(self, input_B: Tensor, state: Any) -> tuple[Tensor, Any]:
+        if self.problem.form == "tokens":
+            return super().step(input_B, state)
         columns_BNE, past, position = state
-        x_B1E = self._stack(columns_BNE, self.embed(token_B[:, None]), position)
+        x_B1E = self._stack(columns_BNE, self.embed(input_B[:, None]), position)
         y_B1E, past = self.mix(x_B1E, past, None)
         return self.head(y_B1E)[:, 0], ByteNetState(columns_BNE, past, position + 1)
 

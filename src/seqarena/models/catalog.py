@@ -32,6 +32,8 @@ def architecture(name: str) -> Architecture:
 
 def why_not(row: Architecture, problem: "Problem") -> str | None:
     """Why the architecture cannot do a task, in words that follow "cannot enter:"; None: it can."""
+    if problem.targets == "numbers" and problem.form == "pairs":
+        return "it writes tokens, and this task asks for numbers"
     if row.system is None:
         if row.causal:
             return None
@@ -44,6 +46,8 @@ def why_not(row: Architecture, problem: "Problem") -> str | None:
     if problem.form not in system.forms:
         does = " or ".join(_FORMS[form] for form in system.forms)
         return f"it is made for {does}, and this task asks for {_FORMS[problem.form]}"
+    if problem.targets not in system.targets:
+        return "it answers with classes, and this task asks for numbers"
     for field in system.needs:
         if not getattr(problem, field):
             return f"it needs {_NEEDS[field]}, which this task does not have"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.batch import Batch
-from seqarena.models.model import System
+from seqarena.models.model import StatefulModel, System
 from seqarena.ops.history import over_real_positions
 
 
@@ -23,7 +23,7 @@ class PastState(NamedTuple):
     layers: tuple[Tensor, ...]
 
 
-class CausalSystem(System):
+class CausalSystem(System, StatefulModel):
     """Abstract: subclasses embed, mix along time and answer, and say how much past each layer
     keeps."""
 
@@ -50,6 +50,9 @@ class CausalSystem(System):
     def receptive_field(self) -> int:
         """Positions that an answer depends on: its own and those before it, exactly."""
         return 1 + sum(positions for positions, _ in self.pasts)
+
+    def reach(self) -> float:
+        return self.receptive_field - 1
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> PastState:
         """Before the first position; its size is the same for any `max_length`."""

@@ -141,6 +141,14 @@ class ConvS2S(System):
     Options = ConvS2SOptions
     forms = ("pairs",)
     dial = "channels"
+    equation = """
+        e_j    = word_j + position_j
+        layer:   y = GLU(W * x + b),  x <- (y + x) sqrt(.5)
+        d_i    = (W_d y_i + b_d + g_i) sqrt(.5)
+        a_ij   = softmax_j (d_i . z_j)
+        c_i    = sqrt(m) sum_j a_ij (z_j + e_j) sqrt(.5)
+        y_i   <- (W_c c_i + b_c + y_i) sqrt(.5)
+    """
     complexity = Complexity(
         work="T K D^2 + T S D", serial_steps="1", path_length="T / K", state="K D + S D"
     )
@@ -217,16 +225,19 @@ class ConvS2S(System):
         )
         return self.output(y_BTD)
 
-    def start(
-        self, source_BS: Tensor, source_mask_BS: Tensor | None, max_length: int
-    ) -> ConvS2SState:
-        source = self.encode(source_BS, source_mask_BS)
-        past = source.keys_BSD.new_zeros(len(source_BS), self.kernel - 1, self.channels)
+    @property
+    def writes(self) -> bool:
+        return True
+
+    def begin(self, batch: Batch, max_length: int = 0) -> ConvS2SState:
+        assert batch.source_BS is not None
+        source = self.encode(batch.source_BS, batch.source_mask_BS)
+        past = source.keys_BSD.new_zeros(len(batch.source_BS), self.kernel - 1, self.channels)
         return ConvS2SState(source, tuple(past.clone() for _ in self.decoder), 0)
 
-    def step(self, token_B: Tensor, state: ConvS2SState) -> tuple[Tensor, ConvS2SState]:
+    def step(self, input_B: Tensor, state: ConvS2SState) -> tuple[Tensor, ConvS2SState]:
         source, layers, position = state
-        x_B1D = self.target.words(token_B[:, None])
+        x_B1D = self.target.words(input_B[:, None])
         y_B1D, layers = self.decode(x_B1D, source, layers, position, None)
         return self.output(y_B1D)[:, 0], ConvS2SState(source, layers, position + 1)
 

@@ -42,6 +42,12 @@ class DiagonalNeuralGPU(ActiveMemory):
 
     Options = DiagonalNeuralGPUOptions
     options: DiagonalNeuralGPUOptions
+    equation = """
+        r  = hard_sigmoid(W_r * s + b_r)         hard_tanh(x)    = max(-1, min(1, x))
+        c  = hard_tanh(W_c * (r s) + b_c)        hard_sigmoid(x) = (hard_tanh(x) + 1) / 2
+        u  = hard_sigmoid(W_u * s + b_u)
+        s' = u shifted(s) + (1 - u) c
+    """
 
     def __init__(self, problem: Problem, width: int, options: DiagonalNeuralGPUOptions) -> None:
         super().__init__(problem, width, options)
@@ -55,7 +61,7 @@ class DiagonalNeuralGPU(ActiveMemory):
         nn.init.uniform_(self.candidate, -limit, limit)
         self._saturation: list[Tensor] | None = None  # collected while a loss is computed
 
-    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+    def initial_memory(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         if self._saturation is not None:  # as often as there are steps: it weighs as much as they
             steps = x_BTM.shape[1] if mask_BT is None else mask_BT.sum(1, keepdim=True)
             self._collect(x_BTM, mask_BT, steps)

@@ -58,6 +58,13 @@ class ExtendedNeuralGPU(EncoderDecoder):
 
     Options = ExtendedNeuralGPUOptions
     options: ExtendedNeuralGPUOptions
+    equation = """
+        u       = sigma(U'' * d + W'' * p_t + B'')
+        r       = sigma(U' * d + W' * p_t + B')
+        d_{t+1} = u d + (1 - u) tanh(U * (r d) + W * p_t + B)
+        o_t     = O d_{t+1}[first column, position t]
+        p_{t+1} = p_t with the vector of word t in every column of position t
+    """
     complexity = Complexity(
         work="(S + T) N D^2", serial_steps="S + T", path_length="distance", state="N D"
     )

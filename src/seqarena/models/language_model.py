@@ -1,6 +1,6 @@
 """Stacks as whole models: an input module, a stack, a head. They differ in the form of the task.
 
-    LanguageModel   tokens, causal: carries a state, so it can generate
+    LanguageModel   tokens, causal: continues from a state
     Encoder         tokens where any position may see all; or one label for the whole, from the last
                     position of a causal stack and from the mean of all positions of any other
     PrefixModel     pairs: the source, then the target, read as one sequence by a causal stack
@@ -15,12 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import INITIAL_STD
 from seqarena.models.embedding import FeatureEmbedding, Positions, TokenEmbedding
-from seqarena.models.model import Model
+from seqarena.models.model import Model, StatefulModel
 from seqarena.models.stack import Stack, StackConfig
 
 
@@ -33,6 +34,7 @@ class ModelConfig(Config):
     max_length: int = 0  # of learned positions
     tie_embeddings: bool = True  # where outputs are inputs as well
     form: Form = "tokens"
+    targets: Targets = "classes"
     num_outputs: int | None = None  # None: the vocabulary
     features: int = 0  # numbers at each position
     num_characters: int = 0  # letters in spellings
@@ -43,9 +45,26 @@ class ModelConfig(Config):
     def width(self) -> int:
         return self.stack.width
 
+    @property
+    def problem(self) -> Problem:
+        """The problem that the model was built for, as far as its sizes say."""
+        pairs = self.form == "pairs"
+        return Problem(
+            form=self.form,
+            targets=self.targets,
+            num_outputs=self.num_outputs or self.vocab_size,
+            vocab_size=self.source_offset or self.vocab_size,  # source tokens come behind it
+            source_vocab_size=self.vocab_size - self.source_offset if pairs else 0,
+            shared_vocabulary=pairs and not self.source_offset,
+            features=self.features,
+            num_segments=self.num_segments,
+            num_characters=self.num_characters,
+            max_length=self.max_length or 1 << 20,
+        )
+
 
 class ModelState(NamedTuple):
-    """Where a language model stands."""
+    """The state of a causal stack after some positions."""
 
     layers: tuple[Any, ...]
     position: int | Tensor  # next position; a tensor [B] once rows had different padding
@@ -61,6 +80,7 @@ class TokenModel(Model):
         """`stack` is one that was built from `config.stack` already, if there is one."""
         super().__init__()
         self.config = config
+        self.problem = config.problem
         width, dropout = config.stack.width, config.stack.dropout
         self.embedding = (
             FeatureEmbedding(config.features, width, config.positions, config.max_length, dropout)
@@ -77,7 +97,8 @@ class TokenModel(Model):
     def _head(self) -> nn.Linear | None:
         """None where the head's rows are those of the embedding."""
         config = self.config
-        same = config.form != "label" and config.num_outputs in (None, config.vocab_size)
+        classes = config.form != "label" and config.targets == "classes"
+        same = classes and config.num_outputs in (None, config.vocab_size)
         table = getattr(self.embedding, "tokens", None)
         if config.form == "pairs" and config.tie_embeddings:
             return None
@@ -162,6 +183,10 @@ class TokenModel(Model):
     def algorithms(self) -> tuple[str, ...]:
         return self.stack.algorithms
 
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        return self.stack.mixers
+
     def flops(self, length: int) -> int:
         """Forward operations over one sequence (see Mixer.flops); the embedding look-up is free."""
         answers = 1 if self.config.form == "label" else length
@@ -176,7 +201,7 @@ class TokenModel(Model):
         return self.stack.serial_steps(length)
 
 
-class LanguageModel(TokenModel):
+class LanguageModel(TokenModel, StatefulModel):
     """Causal: position t sees tokens up to t alone."""
 
     def __init__(self, config: ModelConfig, stack: Stack | None = None) -> None:
@@ -185,8 +210,12 @@ class LanguageModel(TokenModel):
             raise UserError("a language model needs causal mixers; this stack sees the future")
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> ModelState:
-        """Before the first token; caches are preallocated for `max_length` tokens."""
         return ModelState(self.stack.initial_state(batch_size, max_length), 0)
+
+    @property
+    def writes(self) -> bool:
+        """A step is given a token and no spelling, so that a model of spellings cannot take one."""
+        return super().writes and not (self.config.num_characters or self.config.num_segments)
 
 
 class Encoder(TokenModel):
@@ -211,19 +240,15 @@ class PrefixModel(LanguageModel):
         x_BTD, _ = self.features(tokens_BT, mask_BT=torch.cat(masks, 1))
         return self.logits(x_BTD[:, length:])
 
-    def start(self, source_BS: Tensor, source_mask_BS: Tensor | None, max_length: int) -> Any:
-        state = self.initial_state(len(source_BS), source_BS.shape[1] + max_length)
-        if source_mask_BS is None:
-            source_mask_BS = torch.ones_like(source_BS, dtype=torch.bool)
-        _, state = self.features(
-            source_BS + self.config.source_offset, state, mask_BT=source_mask_BS
-        )
-        return state
+    @property
+    def writes(self) -> bool:
+        return True
 
-    def step(self, token_B: Tensor, state: Any) -> tuple[Tensor, Any]:
-        everywhere_B1 = torch.ones_like(token_B[:, None], dtype=torch.bool)
-        x_B1D, state = self.features(token_B[:, None], state, mask_BT=everywhere_B1)
-        return self.logits(x_B1D[:, 0]), state
+    def begin(self, batch: Batch, max_length: int = 0) -> ModelState:
+        assert batch.source_BS is not None
+        source_BS = batch.source_BS + self.config.source_offset
+        state = self.initial_state(len(source_BS), source_BS.shape[1] + max_length)
+        return self.features(source_BS, state, mask_BT=batch.source_mask_BS)[1]
 
     def flops(self, length: int) -> int:
         """`length` source positions and `length` target positions."""

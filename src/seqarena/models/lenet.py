@@ -1,6 +1,10 @@
 """LeNet-5 (LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document
 recognition", section II.B): convolutions over pixels in rows and columns.
 
+    h = f(W * x + b)                 C1, C3, C5: * a convolution over 5 x 5
+    h = f(w (sum of 2 x 2) + b)      S2, S4
+    h = f(W x + b)                   F6,  f(a) = 1.7159 tanh(2/3 a)
+
     C1   6 maps, 5 x 5                         28 x 28      156 parameters
     S2   sums of 2 x 2, times w, plus b        14 x 14       12
     C3   16 maps, 5 x 5, connected as TABLE    10 x 10    1,516
@@ -8,9 +12,9 @@ recognition", section II.B): convolutions over pixels in rows and columns.
     C5   120 units, 5 x 5 over all maps         1 x 1    48,120
     F6   84 units                                        10,164
 
-with f(a) = 1.7159 tanh(2/3 a) after each, and weights drawn uniformly within 2.4 / inputs of a
-unit (its appendix A). The paper's last layer compares F6 with fixed bitmaps of the characters
-(radial basis functions); here it is a linear layer with a softmax, which any classes can have.
+Weights are drawn uniformly within 2.4 / inputs of a unit (its appendix A). The paper's last layer
+compares F6 with fixed bitmaps of the characters (radial basis functions); here it is a linear layer
+with a softmax, which any classes can have.
 
 The input is 32 x 32: a smaller picture is enlarged by the largest whole factor that fits (none for
 28 x 28), each pixel becoming a square, and set into the middle, its edges continued outwards.
@@ -51,8 +55,14 @@ class LeNet5(System):
     forms = ("label",)
     needs = ("image",)
     takes = ("features",)
+    targets = ("classes", "numbers")
     dial = "f6_units"
     causal = False
+    equation = """
+        h = f(W * x + b)                 C1, C3, C5: * a convolution over 5 x 5
+        h = f(w (sum of 2 x 2) + b)      S2, S4
+        h = f(W x + b)                   F6,  f(a) = 1.7159 tanh(2/3 a)
+    """
     complexity = Complexity(work="T K^2 D^2", serial_steps="1", path_length="log T", state="none")
 
     def __init__(self, problem: Problem, width: int, options: LeNetOptions) -> None:

@@ -1,7 +1,7 @@
 """Global attention: Luong, Pham and Manning 2015, "Effective approaches to attention-based neural
 machine translation", with a_j the encoder's top LSTM layer and h_t the decoder's.
 
-    score = h_t . a_j ("dot"),   h_t . W_a a_j ("general"),   v . tanh(W_a [h_t ; a_j]) ("concat")
+    score = h_t . a_j ("dot"),  h_t . W_a a_j ("general"),  v . tanh(W_a [h_t ; a_j]) ("concat")
     w_tj  = softmax_j(score),   c_t = sum_j w_tj a_j
     g_t   = tanh(W_c [c_t ; h_t]),   p(y_t | ...) = softmax(W_s g_t + b)
 
@@ -55,6 +55,11 @@ class Luong(RecurrentEncoderDecoder, AttentiveDecoder):
     2014), as published, and on g_t where it is read out."""
 
     Options = LuongOptions
+    equation = """
+        score = h_t . a_j ("dot"),  h_t . W_a a_j ("general"),  v . tanh(W_a [h_t ; a_j]) ("concat")
+        w_tj  = softmax_j(score),   c_t = sum_j w_tj a_j
+        g_t   = tanh(W_c [c_t ; h_t]),   p(y_t | ...) = softmax(W_s g_t + b)
+    """
     complexity = Complexity(
         work="T^2 D + T D^2", serial_steps="T", path_length="T; to the source 1", state="T D"
     )

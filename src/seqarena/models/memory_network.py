@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import PAD, Batch, Form, Problem
 from seqarena.mixers.base import Complexity
 from seqarena.models.model import System, SystemOptions
+from seqarena.models.watching import Look
 
 INITIAL_STD = 0.1  # of every weight, section 4.2
 
@@ -57,6 +58,12 @@ class MemoryNetwork(System):
     forms: ClassVar[tuple[Form, ...]] = ("label",)
     needs = ("num_segments", "vocab_size")
     causal = False
+    equation = """
+        u = sum_j l_j * B q_j
+        m_i = sum_j l_j * A x_ij + T_A(i)     c_i = sum_j l_j * C x_ij + T_C(i)
+        p_i = softmax_i(u . m_i)              o = sum_i p_i c_i                     u' = u + o
+        answer = W u of the last hop
+    """
     complexity = Complexity(
         work="O(T D K)", serial_steps="O(K)", path_length="O(1)", state="O(S D K)"
     )
@@ -94,6 +101,9 @@ class MemoryNetwork(System):
     def attention(self, batch: Batch) -> Tensor:
         """What each hop looks at: weights [B, K, S], by the sentences' numbers in the batch."""
         return self._read(batch)[1]
+
+    def looks(self, batch: Batch) -> list[Look]:
+        return [Look("looks at sentences", 0, self.attention(batch)[:, None])]
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
         sentences = self._sentences(batch)

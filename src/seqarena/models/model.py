@@ -2,8 +2,14 @@
 
 A model is told its task as a `Problem` (core/batch.py) and answers a `Batch` with logits. Stacks of
 mixers are one kind (language_model.py); a system that is wired as its own paper wires it is a whole
-file of its own, a subclass of `System`. For pairs, a model also continues a target from a state, so
-that greedy and beam search are written once (use/translate.py).
+file of its own, a subclass of `System`.
+
+What a model can do is a property of the object. Callers ask for it and never for a type:
+
+    writes    begin, step    continues a sequence from a state, one position at a time
+    carries   resume         that state keeps its size, and continues over a whole batch
+    looks                    attention weights on a batch; none where there is no attention
+    mixers, reach            its sequence mixers, and how far back the layers see
 """
 
 from abc import ABC, abstractmethod
@@ -12,11 +18,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.config import Config, load_object, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
-from seqarena.mixers.base import Complexity
+from seqarena.mixers.base import Complexity, Mixer
+from seqarena.models.watching import Look, watched_looks
 
 
 class Model(nn.Module, ABC):
@@ -24,6 +31,7 @@ class Model(nn.Module, ABC):
     alike, `length` each)."""
 
     config: Any  # a frozen Config that builds it again
+    problem: Problem  # what it was built for
     head_modules: ClassVar[tuple[str, ...]] = ()  # made for one task; (): the whole model is
 
     @abstractmethod
@@ -57,22 +65,91 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def state_bytes(self, length: int) -> int:
-        """Bytes that continuing one sequence needs after `length` positions; 0: it cannot."""
+        """Bytes of one sequence's state after `length` positions; 0: it has none."""
 
     @abstractmethod
     def serial_steps(self, length: int) -> int:
         """The longest chain of dependent steps in training (see Mixer.serial_steps)."""
 
-    # Pairs only: how a target is continued.
+    @property
+    def writes(self) -> bool:
+        """Whether it continues a sequence with `begin` and `step`."""
+        return False
 
-    def start(self, source_BS: Tensor, source_mask_BS: Tensor | None, max_length: int) -> Any:
-        """Reads the sources; the state before the first target token. Every tensor in it has the
-        batch as its first axis, so that a search can reorder it with `select`."""
-        raise NotImplementedError(f"{type(self).__name__} does not continue a target")
+    def begin(self, batch: Batch, max_length: int = 0) -> Any:
+        """Reads what is given; the state before the first position to be written.
 
-    def step(self, token_B: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One token further: (logits_BV, state). The state passed in is consumed."""
-        raise NotImplementedError(f"{type(self).__name__} does not continue a target")
+        Of pairs it reads the source alone, of tokens the inputs, of which there may be none
+        ([B, 0]). `max_length` is how many positions follow at most: caches are preallocated for
+        them. Every tensor in the state has the batch as its first axis, so that a search can
+        reorder it with `select`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    def step(self, input_B: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """One position further: tokens [B], or features [B, F] -> (logits_BV, state). The state
+        passed in is consumed."""
+        raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    @property
+    def carries(self) -> bool:
+        """Whether its state keeps its size, so that it can be carried over a whole text."""
+        return False
+
+    def resume(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """Answers a batch whose rows continue from `state` (None: from nothing): (logits_BTV,
+        state)."""
+        raise NotImplementedError(f"{type(self).__name__} carries no state")
+
+    def looks(self, batch: Batch) -> list[Look]:
+        """Every attention weight while it answers; [] where it has no attention."""
+        return watched_looks(self, lambda: self.answer(batch))
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """Its sequence mixers, layer by layer; () of a system that is wired from other parts."""
+        return ()
+
+    def reach(self) -> float | None:
+        """How many positions back the last answer sees, as the layers state it (the last position
+        not counted); math.inf: all of them. None: they state nothing."""
+        return sum(mixer.reach() for mixer in self.mixers) if self.mixers else None
+
+
+class StatefulModel(Model, ABC):
+    """Abstract: a model of tokens whose `forward` continues from a state. Subclasses say how."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int, max_length: int = 0) -> Any:
+        """Before the first position; caches are preallocated for `max_length` positions."""
+
+    @abstractmethod
+    def forward(
+        self, inputs_BT: Tensor, state: Any = None, *, mask_BT: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Tokens [B, T] or features [B, T, F] -> (logits [B, T, V], state). T >= 1."""
+
+    @property
+    def writes(self) -> bool:
+        return self.problem.form == "tokens"
+
+    def begin(self, batch: Batch, max_length: int = 0) -> Any:
+        B, T = batch.inputs_BT.shape[:2]
+        state = self.initial_state(B, T + max_length)
+        return self.resume(batch, state)[1] if T else state
+
+    def step(self, input_B: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, state = self(input_B[:, None], state)
+        return logits_B1V[:, 0], state
+
+    @property
+    def carries(self) -> bool:
+        if self.problem.form != "tokens" or not self.writes:
+            return False
+        return self.state_bytes(1) == self.state_bytes(2)
+
+    def resume(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        return self(batch.inputs_BT, state, mask_BT=batch.mask_BT)
 
 
 def select(state: Any, index_B: Tensor) -> Any:
@@ -97,9 +174,11 @@ class System(Model, ABC):
     forms: ClassVar[tuple[Form, ...]]
     needs: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[str, ...]] = ()  # "features": reads numbers as well as tokens
+    targets: ClassVar[tuple[Targets, ...]] = ("classes",)  # what its answers can be
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one
     complexity: ClassVar[Complexity]
+    equation: ClassVar[str]  # what it computes, as at the head of its file
 
     @classmethod
     def options_for(cls, trained: "SystemConfig", problem: Problem) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class NeuralGPU(ActiveMemory):
 
     Options = NeuralGPUOptions
     options: NeuralGPUOptions
+    equation = """
+        u  = sigma(U'' * s + B'')        sigma(x) = max(0, min(1, 1.2 sigmoid(x) - 0.1))
+        r  = sigma(U' * s + B')
+        s' = u s + (1 - u) tanh(U * (r s) + B)
+    """
 
     def __init__(self, problem: Problem, width: int, options: NeuralGPUOptions) -> None:
         super().__init__(problem, width, options)
@@ -70,7 +75,7 @@ class NeuralGPU(ActiveMemory):
         """Whether there is one set of weights, the mean, by now."""
         return bool(self.share >= self.options.tied_from)
 
-    def begin(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
+    def initial_memory(self, x_BTM: Tensor, mask_BT: Tensor | None) -> Tensor:
         return F.pad(x_BTM[:, :, None], (0, 0, 0, self.options.columns - 1))
 
     def advance(self, memory: Tensor, mask_AT: Tensor | None, step: int) -> Tensor:

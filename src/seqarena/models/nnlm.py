@@ -40,7 +40,12 @@ class NNLM(CausalSystem):
     Options = NNLMOptions
     forms = ("tokens",)
     needs = ("vocab_size",)
+    targets = ("classes", "numbers")
     dial = "hidden"
+    equation = """
+        x_t = (C(w_(t-n+2)), ..., C(w_t))
+        y_t = b + W x_t + U tanh(d + H x_t)
+    """
     complexity = Complexity(
         work="T n D H", serial_steps="1", path_length="1 within n, else none", state="n D"
     )

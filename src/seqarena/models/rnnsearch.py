@@ -45,6 +45,15 @@ class RNNSearch(RecurrentEncoderDecoder, AttentiveDecoder):
     """v starts at zero, so that every source position counts alike at first (appendix B.1).
     Dropout, absent from the paper, lies on embeddings, annotations and before W_o."""
 
+    equation = """
+        a_j  = [forward GRU ; backward GRU] at x_j
+        s_0  = tanh(W_s backward a_1)
+        w_ij = softmax_j(v . tanh(W_a s_{i-1} + U_a a_j)),   c_i = sum_j w_ij a_j
+        r, z = sigmoid(W e(y_{i-1}) + U s_{i-1} + C c_i)
+        n    = tanh(W e(y_{i-1}) + U (r * s_{i-1}) + C c_i)
+        s_i  = z * s_{i-1} + (1 - z) * n
+        t_i  = maxout(U_o s_{i-1} + V_o e(y_{i-1}) + C_o c_i),   p(y_i | ...) = softmax(W_o t_i + b)
+    """
     complexity = Complexity(
         work="T^2 D + T D^2", serial_steps="T", path_length="T; to the source 1", state="T D"
     )

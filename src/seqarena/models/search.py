@@ -1,6 +1,6 @@
 """Writing a target: greedy, and beam search with a length penalty, over any model of pairs.
 
-A hypothesis is a row of the batch: its state is whatever the model's `start` and `step` carry, and
+A hypothesis is a row of the batch: its state is whatever the model's `begin` and `step` carry, and
 `select` moves rows about. Scores are sums of log probabilities; finished hypotheses are compared by
 score / ((5 + length) / 6)^alpha (Wu et al. 2016, equation 14).
 
@@ -18,7 +18,7 @@ def greedy(model: Model, batch: Batch, max_length: int) -> Tensor:
     """The likeliest token at every step: int64 [B, L], END where a target ends and behind it."""
     assert batch.source_BS is not None
     size, device = len(batch.source_BS), batch.source_BS.device
-    state = model.start(batch.source_BS, batch.source_mask_BS, max_length)
+    state = model.begin(batch, max_length)
     token_B = torch.full((size,), START, device=device)
     ended_B = torch.zeros(size, dtype=torch.bool, device=device)
     written = []
@@ -43,7 +43,7 @@ def beam(
     assert batch.source_BS is not None
     size, device = len(batch.source_BS), batch.source_BS.device
     rows_BK = torch.arange(size, device=device)[:, None].expand(size, width)
-    state = model.start(batch.source_BS, batch.source_mask_BS, max_length)
+    state = model.begin(batch, max_length)
     state = select(state, rows_BK.flatten())
     score_BK = torch.full((size, width), -torch.inf, device=device)
     score_BK[:, 0] = 0.0  # all hypotheses start alike: keep one

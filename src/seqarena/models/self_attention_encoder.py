@@ -22,12 +22,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.lstm import LSTM, LSTMConfig
 from seqarena.models.model import System, SystemOptions
 from seqarena.models.sentences import SentenceInput, Sentences
+from seqarena.models.watching import Look
 from seqarena.ops.padding import reverse
 
 
@@ -47,7 +48,15 @@ class SelfAttentionEncoder(System):
     Options: ClassVar[type[SystemOptions]] = SelfAttentionOptions
     forms: ClassVar[tuple[Form, ...]] = ("label",)
     takes: ClassVar[tuple[str, ...]] = ("features",)
+    targets: ClassVar[tuple[Targets, ...]] = ("classes", "numbers")
     dial: ClassVar[str | None] = "hidden"
+    equation = """
+        h_t = [forward LSTM; backward LSTM]
+        A   = softmax(W_2 tanh(W_1 H^T)), over the positions
+        M   = A H
+        y   = U_2 relu(U_1 M + b_1) + b_2
+        training adds   penalty * || A A^T - I ||_F^2
+    """
     complexity: ClassVar[Complexity] = Complexity("T D^2 + R T D", "T", "1", "none")
 
     def __init__(self, problem: Problem, width: int, options: SelfAttentionOptions) -> None:
@@ -87,6 +96,9 @@ class SelfAttentionEncoder(System):
         shape = (*weights_NRT.shape[:2], batch.inputs_BT.shape[1])
         placed_NRT = weights_NRT.new_zeros(shape).scatter(2, index_NRT, weights_NRT)
         return torch.stack(placed_NRT.chunk(2)).sum(0) if self.input.two else placed_NRT
+
+    def looks(self, batch: Batch) -> list[Look]:
+        return [Look("looks", 0, self.attention(batch)[:, None])]
 
     def _read(self, batch: Batch) -> tuple[Sentences, Tensor, Tensor]:
         """The sentences, H [N, T, 2 D] and A [N, R, T], its weights 0 behind a sentence's end."""

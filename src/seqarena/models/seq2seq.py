@@ -57,6 +57,10 @@ class Seq2SeqLSTM(RecurrentEncoderDecoder):
     Zaremba et al. 2014 put it: on what goes up, never on what goes on in time."""
 
     Options = Seq2SeqLSTMOptions
+    equation = """
+        (h, c) of each layer after the source, read backwards  ->  the decoder's layers start there
+        p(y_t | y_<t, x) = softmax(W h_t + b),  h_t the decoder's top layer after y_{t-1}
+    """
     complexity = _COMPLEXITY
     BOUND: ClassVar[float] = 0.08
 
@@ -125,6 +129,14 @@ class GRUBridge(NamedTuple):
 class Seq2SeqGRU(RecurrentEncoderDecoder):
     """One layer each. Dropout, absent from the paper, lies on embeddings and before G."""
 
+    equation = """
+        c    = tanh(V h_S)
+        h'_0 = tanh(V' c)
+        r, z = sigmoid(W' e(y_{t-1}) + U' h'_{t-1} + C c)
+        n    = tanh(W' e(y_{t-1}) + r * (U' h'_{t-1} + C c))
+        h'_t = z * h'_{t-1} + (1 - z) * n
+        s    = maxout(O_h h'_t + O_y e(y_{t-1}) + O_c c),   p(y_t | ...) = softmax(G s + b)
+    """
     complexity = _COMPLEXITY
 
     def __init__(self, problem: Problem, width: int, options: RecurrentOptions) -> None:

@@ -85,6 +85,7 @@ def _sizes_of(problem: Problem, *, learned: bool) -> dict[str, Any]:
     apart = problem.form == "pairs" and not problem.shared_vocabulary
     return {
         "form": problem.form,
+        "targets": problem.targets,
         "vocab_size": problem.vocab_size + (problem.source_vocab_size if apart else 0),
         "source_offset": problem.vocab_size if apart else 0,
         "num_outputs": None

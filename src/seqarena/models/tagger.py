@@ -5,8 +5,10 @@ decided at each word alone or for the sentence as a whole.
     c_t = [LSTM over x_1 .. x_t ; LSTM over x_T .. x_t]
     e_t = P tanh(H c_t)                                      a score for each tag
 
-    BiLSTMTagger   softmax of e_t at every word              Huang, Xu and Yu 2015, section 2.2
-    BiLSTMCRF      a linear chain over the tags (ops/crf.py)   Lample et al. 2016, sections 2.3, 4.1
+    p(y_t | x) = softmax(e_t)
+        BiLSTMTagger: every word for itself                  Huang, Xu and Yu 2015, section 2.2
+    p(y | x) = softmax over all y of sum_t e_t[y_t] + A[y_{t-1}, y_t]
+        BiLSTMCRF: a linear chain (ops/crf.py)               Lample et al. 2016, sections 2.3, 4.1
 
 Sizes as published by Lample et al.: words 100, letters 25 with an LSTM of 25 each way, the LSTM 100
 each way, H as wide as it, dropout 0.5 on x. Here the LSTM's hidden size is the width; the word
@@ -124,6 +126,13 @@ class Tagger(System, ABC):
 class BiLSTMTagger(Tagger):
     """Each word's tag for itself."""
 
+    targets = ("classes", "numbers")
+    equation = """
+        x_t = [word vector ; last state of an LSTM over its letters, forwards ; and backwards]
+        c_t = [LSTM over x_1 .. x_t ; LSTM over x_T .. x_t]
+        e_t = P tanh(H c_t)
+        p(y_t | x) = softmax(e_t)
+    """
     complexity = Complexity("T D^2", "T", "T", "none")
 
     def answer(self, batch: Batch) -> Tensor:
@@ -138,6 +147,12 @@ class BiLSTMCRF(Tagger):
     training, where nobody decodes, the emissions). Their softmax is no probability of a tag.
     """
 
+    equation = """
+        x_t = [word vector ; last state of an LSTM over its letters, forwards ; and backwards]
+        c_t = [LSTM over x_1 .. x_t ; LSTM over x_T .. x_t]
+        e_t = P tanh(H c_t)
+        p(y | x) = softmax over all y of sum_t e_t[y_t] + A[y_{t-1}, y_t]
+    """
     complexity = Complexity("T (D^2 + V^2)", "T", "T", "none")
 
     def __init__(self, problem: Problem, width: int, options: TaggerOptions) -> None:

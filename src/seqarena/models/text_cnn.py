@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem
+from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity
@@ -45,7 +45,13 @@ class TextCNN(System):
     Options: ClassVar[type[SystemOptions]] = TextCNNOptions
     forms: ClassVar[tuple[Form, ...]] = ("label",)
     takes: ClassVar[tuple[str, ...]] = ("features",)
+    targets: ClassVar[tuple[Targets, ...]] = ("classes", "numbers")
     dial: ClassVar[str | None] = "maps"
+    equation = """
+        c_t = relu(w . x_{t:t+K-1} + b)
+        z   = max_t c_t
+        y   = W (z * r) + b
+    """
     complexity: ClassVar[Complexity] = Complexity("K T D^2", "1", "1", "none")
 
     def __init__(self, problem: Problem, width: int, options: TextCNNOptions) -> None:

@@ -1,8 +1,8 @@
 """The Transformer as an encoder-decoder: Vaswani et al. 2017, "Attention is all you need".
 
     encoder layer   x = N(x + SelfAttention(x));  x = N(x + FeedForward(x))
-    decoder layer   the same, its self-attention causal, with x = N(x + CrossAttention(x, source))
-                    between the two
+    decoder layer   the same, its self-attention causal, between the two
+                    x = N(x + CrossAttention(x, source))
     SelfAttention   softmax(Q K' / sqrt(features)) V in each head, heads joined by W_O
     FeedForward     W_2 max(0, W_1 x + b_1) + b_2
     input           sqrt(D) E[token] + sinusoids;   logits E' x, the same E (section 3.4)
@@ -55,6 +55,14 @@ class Transformer(AttentiveDecoder):
     """Matrices start Xavier uniform, the embedding from N(0, 1/D), as in the authors' code."""
 
     Options = TransformerOptions
+    equation = """
+        encoder layer   x = N(x + SelfAttention(x));  x = N(x + FeedForward(x))
+        decoder layer   the same, its self-attention causal, between the two
+                        x = N(x + CrossAttention(x, source))
+        SelfAttention   softmax(Q K' / sqrt(features)) V in each head, heads joined by W_O
+        FeedForward     W_2 max(0, W_1 x + b_1) + b_2
+        input           sqrt(D) E[token] + sinusoids;   logits E' x, the same E
+    """
     complexity = Complexity(work="T^2 D + T D^2", serial_steps="1", path_length="1", state="T D")
     dial = "hidden_width"
 

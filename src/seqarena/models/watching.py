@@ -1,6 +1,10 @@
-"""Attention weights of a model while it answers, from every softmax that can show them."""
+"""Attention weights of a model while it answers, from every softmax that can show them.
 
-from collections.abc import Iterator
+B  examples    H  heads    T  positions that look    C  positions that are looked at
+"""
+
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,6 +20,18 @@ class Shown(NamedTuple):
     weights_BHTC: Tensor  # rows sum to one over the slots C
 
 
+class Look(NamedTuple):
+    """What one part of a model looks at.
+
+    `part` says who looks at whom: "" for the inputs at the inputs, "encoder", "decoder" and
+    "decoder to source" of pairs, "looks" and "looks at sentences" of a label.
+    """
+
+    part: str
+    layer: int
+    weights_BHTC: Tensor  # rows sum to one over C
+
+
 @contextmanager
 def watching(model: nn.Module) -> Iterator[list[Shown]]:
     """Collects the weights of every call inside, in the order of the calls."""
@@ -28,3 +44,22 @@ def watching(model: nn.Module) -> Iterator[list[Shown]]:
     finally:
         for _, part in watched:
             part.watcher = None
+
+
+def watched_looks(model: nn.Module, run: Callable[[], object]) -> list[Look]:
+    """Every attention weight of the model while it runs, in the order of the calls."""
+    with watching(model) as shown:
+        run()
+    return [Look(*_place(each.module), each.weights_BHTC) for each in shown]
+
+
+def _place(module: str) -> tuple[str, int]:
+    """The part and the layer of a module by its name: "decoder.1.source" is layer 1 of "decoder to
+    source"."""
+    number = re.search(r"\.(\d+)(?:\.|$)", module)
+    layer = int(number.group(1)) if number else 0
+    if module.startswith("encoder."):
+        return "encoder", layer
+    if module.startswith("attention.") or module.endswith(".source"):
+        return "decoder to source", layer
+    return ("decoder" if module.startswith("decoder.") else ""), layer

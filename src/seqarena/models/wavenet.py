@@ -70,7 +70,14 @@ class WaveNet(CausalSystem):
     Options = WaveNetOptions
     forms = ("tokens", "label")
     takes = ("features",)
+    targets = ("classes", "numbers")
     dial = "skip"
+    equation = """
+        x_0     = causal convolution of the inputs
+        z_k     = tanh(W_f,k * x_k) . sigmoid(W_g,k * x_k)
+        x_(k+1) = x_k + residual_k(z_k),  s = sum_k skip_k(z_k)
+        logits  = 1 x 1 (relu(1 x 1 (relu(s))))
+    """
     complexity = Complexity(
         work="T K D^2", serial_steps="1", path_length="log T", state="K dilation D"
     )

@@ -1,4 +1,4 @@
-"""The report: terminal tables, figures and one offline page, drawn from a RunView alone."""
+"""The report: terminal tables, figures and one offline page, drawn from records only."""
 
 from seqarena.core.doors import make_callable
 

@@ -7,50 +7,18 @@ through `escape`, for plotly reads its text as a kind of HTML.
 import math
 from collections.abc import Iterable
 from html import escape
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import plotly.graph_objects as go
 
-from seqarena.core.records import Measures, Ranking, RankRow, RunView
-from seqarena.report import units
-from seqarena.report.reading import measures_of
-from seqarena.report.style import FONT, ROLES, looks
+from seqarena.core import words
+from seqarena.core.quantities import CostTable, Quantity
+from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.report.page.style import FONT, ROLES
+from seqarena.report.run.looks import looks
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light
-
-
-class Cost(NamedTuple):
-    """A cost axis: a field of Measures, how to read it and which way is better."""
-
-    field: Literal[
-        "decode_seconds_per_token",
-        "answer_seconds_per_example",
-        "peak_training_bytes",
-        "training_tokens_per_second",
-        "state_bytes",
-    ]
-    title: str
-    short: str  # for a column's heading
-    quantity: str  # as in units.scale_for
-    suffix: str  # after the unit
-    lower_is_better: bool
-
-
-COSTS: tuple[Cost, ...] = (
-    Cost("decode_seconds_per_token", "Decode latency", "decode", "seconds", " per token", True),
-    Cost("answer_seconds_per_example", "Time to answer", "answer", "seconds", " per example", True),
-    Cost("peak_training_bytes", "Peak memory while training", "peak memory", "bytes", "", True),
-    Cost(
-        "training_tokens_per_second",
-        "Training speed",
-        "training",
-        "count",
-        " tokens per second",
-        False,
-    ),
-    Cost("state_bytes", "State carried between tokens", "state", "bytes", "", True),
-)
 
 
 def blank(height: int, x_title: str = "", y_title: str = "") -> go.Figure:
@@ -94,7 +62,7 @@ def _title(text: str) -> dict[str, Any]:
 def metric_title(view: RunView) -> str:
     """The metric in words with its direction, for an axis."""
     direction = "lower" if view.lower_is_better else "higher"
-    return f"{units.words(view.metric)} ({direction} is better)"
+    return f"{words.of_name(view.metric)} ({direction} is better)"
 
 
 def ranking_figure(view: RunView) -> go.Figure:
@@ -104,9 +72,9 @@ def ranking_figure(view: RunView) -> go.Figure:
     """
     ranking = _ranking_of(view)
     rows, look = ranking.rows, looks(view)
-    decimals = units.metric_decimals(ranking)
+    decimals = words.metric_decimals(ranking)
     better = "← better" if view.lower_is_better else "better →"
-    figure = blank(96 + 34 * len(rows), x_title=f"{units.words(view.metric)} ({better})")
+    figure = blank(96 + 34 * len(rows), x_title=f"{words.of_name(view.metric)} ({better})")
     figure.add_trace(_seed_dots(rows, look, decimals))
     for row in rows:
         figure.add_trace(_interval(row, look[row.architecture].colour.light, decimals))
@@ -187,7 +155,7 @@ def _seed_dots(rows: Iterable[RankRow], look: dict[str, Any], decimals: int) -> 
 
 def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
     ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
-    seeds = units.plural(len(row.seed_values), "seed")
+    seeds = words.plural(len(row.seed_values), "seed")
     return go.Scatter(
         x=[row.mean],
         y=[_label(row)],
@@ -210,23 +178,21 @@ def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
     )
 
 
-def cost_figure(view: RunView, cost: Cost) -> go.Figure | None:
+def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
     """Quality against one cost, with the Pareto front of the two. None where nothing was measured.
 
     Filled points are on the ranking's front over all costs, hollow ones are beaten on every axis.
     """
-    ranking = _ranking_of(view)
+    ranking, costs = _ranking_of(view), CostTable(view.costs)
     measured = [
-        (row, entry, value)
-        for row in ranking.rows
-        if (value := getattr(entry := measures_of(view, row.architecture), cost.field))
+        (row, value) for row in ranking.rows if (value := costs.value(row.architecture, cost))
     ]
     if not measured:
         return None
-    scale = units.scale_for(cost.quantity, [value for _, _, value in measured])
-    unit = f"{scale.unit}{cost.suffix}".strip()
+    scale = cost.scale([value for _, value in measured])
+    unit = cost.unit_words(scale)
     figure = blank(360, f"{cost.title}, {unit}", metric_title(view))
-    points = [(value / scale.factor, row.mean) for row, _, value in measured]
+    points = [(value / scale.factor, row.mean) for row, value in measured]
     front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
     figure.add_scatter(
         x=[x for x, _ in front],
@@ -236,19 +202,15 @@ def cost_figure(view: RunView, cost: Cost) -> go.Figure | None:
         hoverinfo="skip",
         name="Pareto front",
     )
-    look, decimals = looks(view), units.metric_decimals(ranking)
-    for row, entry, value in measured:
-        spread = _spread(entry, cost, scale.factor)
+    look, decimals = looks(view), words.metric_decimals(ranking)
+    for row, value in measured:
+        ends = costs.spread(row.architecture, cost)
+        spread = (ends[0] / scale.factor, ends[1] / scale.factor) if ends else None
         colour = look[row.architecture].colour.light
         figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
     figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
     figure.update_layout(showlegend=False, meta={"named_points": True})
     return figure
-
-
-def _spread(entry: Measures, cost: Cost, factor: float) -> tuple[float, float] | None:
-    ends = entry.spread.get(cost.field)
-    return (ends[0] / factor, ends[1] / factor) if ends else None
 
 
 def _cost_point(
@@ -269,7 +231,7 @@ def _cost_point(
         "width": 0,
     }
     repeats = (
-        f" (repeats {units.significant(spread[0])} to {units.significant(spread[1])})"
+        f" (repeats {words.significant(spread[0])} to {words.significant(spread[1])})"
         if spread
         else ""
     )
@@ -292,7 +254,7 @@ def _cost_point(
             "arrayminus": [row.mean - row.low],
         },
         hovertemplate=(
-            f"<b>{name}</b><br>{units.significant(x)} {escape(unit)}{repeats}"
+            f"<b>{name}</b><br>{words.significant(x)} {escape(unit)}{repeats}"
             f"<br>{row.mean:.{decimals}f}<extra></extra>"
         ),
         name=name,
@@ -316,7 +278,7 @@ def pareto_front(
 
 
 def _log_axis(values: list[float]) -> dict[str, Any]:
-    """Range and round ticks of a logarithmic axis, with room for the names beside the points."""
+    """Range and round ticks of a logarithmic axis, with room for the names of the points."""
     low, high = math.log10(min(values)), math.log10(max(values))
     margin = max(0.12 * (high - low), (0.5 - (high - low)) / 2, 0.08)
     low, high = low - margin, high + margin

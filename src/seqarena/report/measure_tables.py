@@ -10,12 +10,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from seqarena.core import words
 from seqarena.core.measurement import Map, Series
 from seqarena.core.measurement import Measurement as Measured
-from seqarena.report import units
-from seqarena.report.curve_sayings import looks_at, says, sentence
-from seqarena.report.series_reading import Group as Curves
-from seqarena.report.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.core.quantities import quantity
+from seqarena.report.measured.series_reading import CurveGroup as Curves
+from seqarena.report.measured.series_reading import groups, middle, middle_word, quantity_words
+from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence
 
 _MOST = 8  # columns of x; of a curve with more points some are shown, even in the logarithm
 # (columns of x, width of what is said) from roomy to narrow; the first that fits is taken
@@ -26,7 +27,7 @@ def measurement_tables(measurements: Sequence[Measured]) -> RenderableType:
     """One table a quantity and axis, each with its sentence below; one of all maps."""
     parts: list[RenderableType] = []
     for curves in groups(measurements):
-        parts += [_CurveTable(curves), Text(sentence(curves.series), style="bold"), Text()]
+        parts += [_CurveTable(curves), Text(summary_sentence(curves.series), style="bold"), Text()]
     maps = [found for found in measurements if isinstance(found, Map)]
     if maps:
         parts.append(_map_table(maps))
@@ -53,9 +54,9 @@ class _CurveTable:
 def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
     places = shown_places(sorted({p.x for series in curves.series for p in series.points}), most)
     scale, name = curves.scale, quantity_words(curves)
-    if curves.quantity.startswith("share"):
-        scale, name = units.Scale(0.01, "%"), f"{name}, %"
-    title = f"{name} against {units.words(curves.axis)}, {middle_word(curves.quantity)}s"
+    if quantity(curves.quantity).percent:
+        scale, name = words.Scale(0.01, "%"), f"{name}, %"
+    title = f"{name} against {words.of_name(curves.axis)}, {middle_word(curves.quantity)}s"
     table = _table(title[:1].upper() + title[1:])
     table.add_column("architecture", overflow="fold")
     for x in places:
@@ -63,15 +64,15 @@ def _curve_table(curves: Curves, most: int, said_width: int) -> Table:
     table.add_column("says", overflow="fold")
     drawn: set[tuple[str, ...]] = set()
     for series in curves.series:
-        words = says(series)
+        summary = summarise(series)
         measured = {point.x: middle(series.quantity, point) for point in series.points}
-        cells = [units.scaled(measured.get(x), scale) for x in places]
-        said = f"{words.text}; {words.aside}" if words.aside else words.text
+        cells = [words.scaled(measured.get(x), scale) for x in places]
+        said = f"{summary.text}; {summary.aside}" if summary.aside else summary.text
         table.add_row(Text(_label(series)), *cells, Text(textwrap.fill(said, said_width)))
         for baseline, values in series.baselines.items():
             known = {p.x: value for p, value in zip(series.points, values, strict=False)}
-            row = (f"  {baseline}", *(units.scaled(known.get(x), scale) for x in places), "")
-            if row not in drawn:  # a baseline that curves share stands once
+            row = (f"  {baseline}", *(words.scaled(known.get(x), scale) for x in places), "")
+            if row not in drawn:  # a baseline that curves share is shown once
                 table.add_row(*row, style="dim")
             drawn.add(row)
     return table
@@ -91,7 +92,7 @@ def _map_table(maps: Sequence[Map]) -> Table:
     table.add_column("kind", no_wrap=True)
     table.add_column("reads on average", overflow="fold")
     for found in maps:
-        table.add_row(Text(found.label), found.measurement, Text(looks_at(found).text))
+        table.add_row(Text(found.label), found.measurement, Text(summarise_map(found).text))
     return table
 
 
@@ -107,7 +108,7 @@ def _table(title: str) -> Table:
 
 
 def shown_places(x: Sequence[float], most: int = _MOST) -> list[float]:
-    """At most `most` of the sorted places: the first, the last, and what stands between them at
+    """At most `most` of the sorted places: the first, the last, and those between them at
     even steps of the index's logarithm."""
     if len(x) <= most:
         return list(x)

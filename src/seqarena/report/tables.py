@@ -1,166 +1,270 @@
-"""The ranking as a terminal table: one wide table, or two narrow ones where the window is small."""
+"""Terminal tables: the ranking, the catalog, the tasks. Each takes the form that fits its width.
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+The width is known when a table is printed: a terminal's own, or 80 columns (or COLUMNS) where the
+output goes to a pipe or a file. A narrower table has fewer columns, never broken words.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from seqarena.core.records import Measures, Ranking, RankRow, RunView
-from seqarena.report import units
-from seqarena.report.reading import measures_of
+from seqarena.core import words
+from seqarena.core.quantities import CostTable, Quantity
+from seqarena.core.records import Ranking, RankRow, RunView
 
-_PLAIN = str.maketrans({"µ": "u", "–": "-", "−": "-"})
+_ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-"})
+_IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs at least
+
+
+class FittingTable:
+    """The first of some forms of a table that is no wider than the place it is printed to; the last
+    where none is."""
+
+    def __init__(self, *forms: Callable[[bool], Sequence[RenderableType]]) -> None:
+        """Each form takes whether the terminal knows ASCII only, and gives what is printed. A form
+        fits where the words of all its columns stay whole."""
+        self.forms = forms
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        unbounded = options.update(max_width=10_000)
+        parts: Sequence[RenderableType] = ()
+        for form in self.forms:
+            parts = form(options.ascii_only)
+            needed = max(Measurement.get(console, unbounded, part).minimum for part in parts)
+            if needed <= options.max_width:
+                break
+        yield from parts
 
 
 class _Column(NamedTuple):
     heading: str
-    cell: Callable[[RankRow, Measures], str]
+    cell: Callable[[RankRow], str]
 
 
 def ranking_table(view: RunView) -> RenderableType:
     """The ranking with verdict and recommendation below, or one line while nothing is ranked."""
-    if view.ranking is None:
+    ranking = view.ranking
+    if ranking is None:
         done = sum(trial.status == "finished" for trial in view.trials)
         return Text(f"Nothing is ranked yet: {done} of {len(view.trials)} trials have finished.")
-    return _RankingTable(view, view.ranking)
+    quality, costs = _quality_columns(view, ranking), _cost_columns(view)
+
+    def whole(plain: bool) -> list[RenderableType]:
+        return [_ranked(ranking, quality + costs, plain)]
+
+    def halves(plain: bool) -> list[RenderableType]:
+        return [_ranked(ranking, columns, plain) for columns in (quality, costs) if columns]
+
+    def stacked(plain: bool) -> list[RenderableType]:
+        return [_stacked(ranking, quality + costs, plain)]
+
+    return Group(FittingTable(whole, halves, stacked), _Notes(ranking))
 
 
-class _RankingTable:
-    """Chooses its form when it is printed, for only then is the width known."""
+def _ranked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
+    """A row an architecture."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
+    rows = ranking.rows
+    cells = [[_place(ranking, row) for row in rows], [row.architecture for row in rows]]
+    cells += [[_printable(column.cell(row), plain) for row in rows] for column in columns]
+    headings = ["#", "architecture", *(_printable(column.heading, plain) for column in columns)]
+    for heading, own in zip(headings, cells, strict=True):
+        _add_fixed(table, heading, own, right=heading != "architecture")
+    for row, own in zip(rows, zip(*cells, strict=True), strict=True):
+        style = "bold" if row.architecture in ranking.leaders else ""
+        table.add_row(*(Text(cell) for cell in own), style=style)
+    return table
 
-    def __init__(self, view: RunView, ranking: Ranking) -> None:
-        self.view = view
+
+def _add_fixed(table: Table, heading: str, cells: Iterable[str], *, right: bool = False) -> None:
+    """A column whose cells stay on one line."""
+    widths = [cell_len(line) for line in [*heading.split("\n"), *cells]]
+    justify = "right" if right else "left"
+    table.add_column(heading, justify=justify, no_wrap=True, min_width=max(widths))
+
+
+def _stacked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
+    """A line a number, under the name of its architecture."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for row in ranking.rows:
+        name = Text(f"{_place(ranking, row)} {row.architecture}", style="bold")
+        table.add_row(name, "")
+        for column in columns:
+            heading = column.heading.replace("\n", " ")
+            table.add_row(
+                Text(f"  {_printable(heading, plain)}"), Text(_printable(column.cell(row), plain))
+            )
+    return table
+
+
+def _place(ranking: Ranking, row: RankRow) -> str:
+    return f"{row.place}{'=' if row.ties_leader and len(ranking.leaders) > 1 else ''}"
+
+
+class _Notes:
+    """The verdict, the recommendation and what the table's marks mean."""
+
+    def __init__(self, ranking: Ranking) -> None:
         self.ranking = ranking
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        quality = _quality_columns(self.view, self.ranking)
-        costs = _cost_columns(self.view) if self.view.measures else []
-        plain = options.ascii_only
-        wide = self._table(quality + costs, plain)
-        if Measurement.get(console, options.update(max_width=10_000), wide).maximum > (
-            options.max_width
-        ):
-            yield self._table(quality, plain)
-            if costs:
-                yield self._table(costs, plain)
-        else:
-            yield wide
-        yield self._below(plain)
-
-    def _table(self, columns: list[_Column], plain: bool) -> Table:
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
-        table.add_column("#", justify="right", no_wrap=True)
-        table.add_column("architecture", overflow="fold")
-        for column in columns:
-            table.add_column(_said(column.heading, plain), justify="right", no_wrap=True)
-        for row in self.ranking.rows:
-            entry = measures_of(self.view, row.architecture)
-            style = "bold" if row.architecture in self.ranking.leaders else ""
-            cells = [Text(_said(column.cell(row, entry), plain)) for column in columns]
-            place = f"{row.place}{'=' if row.ties_leader and len(self.ranking.leaders) > 1 else ''}"
-            table.add_row(Text(place), Text(row.architecture), *cells, style=style)
-        return table
-
-    def _below(self, plain: bool) -> RenderableType:
-        ranking = self.ranking
-        decimals = units.metric_decimals(ranking)
-        lines = [Text(_said(ranking.verdict, plain), style="bold"), Text()]
-        lines += [Text(f"- {_said(reason, plain)}") for reason in ranking.recommendation]
+        ranking, plain = self.ranking, options.ascii_only
+        lines = [Text(_printable(ranking.verdict, plain), style="bold"), Text()]
+        lines += [Text(f"- {_printable(reason, plain)}") for reason in ranking.recommendation]
         lines += [Text()] if ranking.recommendation else []
-        notes = [f"noise floor {ranking.noise_floor:.{decimals}f} {units.words(ranking.metric)}"]
-        if any(row.ties_leader for row in ranking.rows) and len(ranking.leaders) > 1:
-            notes.append("= ties with the leader")
-        if any(row.learning_rate_at_edge for row in ranking.rows):
-            notes.append("* best rate at the edge of those tried")
-        notes += [
-            f"{row.architecture}: {units.plural(len(row.diverged_seeds), 'seed')} diverged, "
-            "not in its mean"
-            for row in ranking.rows
-            if row.diverged_seeds
-        ]
-        lines.append(Text(_said("; ".join(notes), plain), style="dim"))
+        lines.append(Text(_printable("; ".join(_marks(ranking)), plain), style="dim"))
         lines += [
-            Text(_said(f"not ranked: {name}: {why}", plain), style="dim")
+            Text(_printable(f"not ranked: {name}: {why}", plain), style="dim")
             for name, why in ranking.excluded.items()
         ]
-        return Padding(Group(*lines), (0, 0, 1, 0))
+        yield Padding(Group(*lines), (0, 0, 1, 0))
 
 
-def _said(text: str, plain: bool) -> str:
+def _marks(ranking: Ranking) -> list[str]:
+    decimals = words.metric_decimals(ranking)
+    notes = [f"noise floor {ranking.noise_floor:.{decimals}f} {words.of_name(ranking.metric)}"]
+    if any(row.ties_leader for row in ranking.rows) and len(ranking.leaders) > 1:
+        notes.append("= ties with the leader")
+    if any(row.learning_rate_at_edge for row in ranking.rows):
+        notes.append("* best rate at the edge of those tried")
+    notes += [
+        f"{row.architecture}: {words.plural(len(row.diverged_seeds), 'seed')} diverged, "
+        "not in its mean"
+        for row in ranking.rows
+        if row.diverged_seeds
+    ]
+    return notes
+
+
+def _printable(text: str, plain: bool) -> str:
     """The text, without the few signs that an ASCII terminal cannot print."""
-    return text.translate(_PLAIN) if plain else text
+    return text.translate(_ASCII) if plain else text
 
 
-def _two_lines(words: str) -> str:
+def _two_lines(heading: str) -> str:
     """A long heading broken at the space nearest to its middle."""
-    spaces = [i for i, letter in enumerate(words) if letter == " "]
-    if len(words) <= 10 or not spaces:
-        return words
-    middle = min(spaces, key=lambda i: abs(i - len(words) / 2))
-    return f"{words[:middle]}\n{words[middle + 1 :]}"
+    spaces = [i for i, letter in enumerate(heading) if letter == " "]
+    if len(heading) <= 10 or not spaces:
+        return heading
+    middle = min(spaces, key=lambda i: abs(i - len(heading) / 2))
+    return f"{heading[:middle]}\n{heading[middle + 1 :]}"
 
 
 def _quality_columns(view: RunView, ranking: Ranking) -> list[_Column]:
-    decimals = units.metric_decimals(ranking)
-    parameters = units.scale_for("count", [row.parameters for row in ranking.rows])
+    decimals = words.metric_decimals(ranking)
+    parameters = words.scale_for("count", [row.parameters for row in ranking.rows])
 
-    def learning_rate(row: RankRow, _: Measures) -> str:
-        return units.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else " ")
+    def learning_rate(row: RankRow) -> str:
+        return words.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else " ")
 
-    def gap(row: RankRow, _: Measures) -> str:
-        return "" if row.place == 1 else units.signed(row.gap_to_leader, decimals)
+    def gap(row: RankRow) -> str:
+        return "" if row.place == 1 else words.signed(row.gap_to_leader, decimals)
 
     return [
-        _Column(_two_lines(units.words(view.metric)), lambda row, _: f"{row.mean:.{decimals}f}"),
+        _Column(_two_lines(words.of_name(view.metric)), lambda row: f"{row.mean:.{decimals}f}"),
         _Column(
-            f"{units.percent(ranking.confidence)}\ninterval",
-            lambda row, _: f"{row.low:.{decimals}f}–{row.high:.{decimals}f}",
+            f"{words.percent(ranking.confidence)}\ninterval",
+            lambda row: f"{row.low:.{decimals}f}–{row.high:.{decimals}f}",
         ),
         _Column("gap to\nleader", gap),
         _Column("learning\nrate", learning_rate),
         _Column(
             f"parameters\n{parameters.unit}".strip(),
-            lambda row, _: units.scaled(row.parameters, parameters),
+            lambda row: words.scaled(row.parameters, parameters),
         ),
     ]
 
 
 def _cost_columns(view: RunView) -> list[_Column]:
-    speed = units.scale_for("count", [m.training_tokens_per_second for m in view.measures])
-    latency, per = (
-        ("answer_seconds_per_example", "answer\n{}/example")
-        if any(m.answer_seconds_per_example is not None for m in view.measures)
-        else ("decode_seconds_per_token", "decode\n{}/token")
-    )
-    decode = units.scale_for("seconds", [getattr(m, latency) for m in view.measures])
-    memory = units.scale_for("bytes", [m.peak_training_bytes for m in view.measures])
-    state = units.scale_for("bytes", [m.state_bytes for m in view.measures])
-    return [
-        _Column(
-            f"training\n{speed.unit} tokens/s".replace("\n ", "\n"),
-            lambda _, entry: units.scaled(entry.training_tokens_per_second, speed),
-        ),
-        _Column(
-            per.format(decode.unit),
-            lambda _, entry: units.scaled(getattr(entry, latency), decode),
-        ),
-        _Column(
-            f"peak\n{memory.unit}", lambda _, entry: units.scaled(entry.peak_training_bytes, memory)
-        ),
-        *(
-            [
-                _Column(
-                    f"state\n{state.unit}", lambda _, entry: units.scaled(entry.state_bytes, state)
-                )
-            ]
-            if any(m.state_bytes is not None for m in view.measures)
-            else []
-        ),
+    costs = CostTable(view.costs)
+    return [_cost_column(costs, cost) for cost in costs.measured()]
+
+
+def _cost_column(costs: CostTable, cost: Quantity) -> _Column:
+    scale = cost.scale(costs.values(cost))
+    heading = f"{_two_lines(cost.heading)}\n{cost.unit_symbol(scale)}".strip()
+    return _Column(heading, lambda row: words.scaled(costs.value(row.architecture, cost), scale))
+
+
+_ORDERS = (  # key of the row, heading of a column, word of a line
+    ("work", "work a layer", "work"),
+    ("serial_steps", "serial steps", "steps"),
+    ("path_length", "longest path", "path"),
+    ("state", "state", "state"),
+)
+
+
+def models_table(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
+    """The catalog, with the keys of `measure.complexity.catalog_rows`: a row an architecture; where
+    the costs of a layer do not fit as columns, they are a line below the idea."""
+    names = {"name": list(rows), "year": [str(row["year"]) for row in rows.values()]}
+    orders = {heading: [str(row[key]) for row in rows.values()] for key, heading, _ in _ORDERS}
+    ideas = [str(row["idea"]) for row in rows.values()]
+    with_orders = [
+        f"{row['idea']}\n" + "; ".join(f"{word} {row[key]}" for key, _, word in _ORDERS)
+        for row in rows.values()
     ]
+    below = "idea; a layer's work, serial steps, longest path and state"
+    return FittingTable(
+        lambda _: [_described(names | orders, "idea", ideas)],
+        lambda _: [_described(names, below, with_orders)],
+        lambda _: _paragraphs(list(rows), with_orders),
+    )
+
+
+def tasks_table(ideas: Mapping[str, str]) -> RenderableType:
+    """A row a task: its name and its idea."""
+    return FittingTable(
+        lambda _: [_described({"": list(ideas)}, "", list(ideas.values()), header=False)],
+        lambda _: _paragraphs(list(ideas), list(ideas.values())),
+    )
+
+
+def settings_table(settings: Mapping[str, tuple[Any, str]]) -> RenderableType:
+    """A row a setting: its name, its default and what it is."""
+    defaults, notes = zip(*settings.values(), strict=True) if settings else ((), ())
+    fixed = {"setting": list(settings), "default": [str(value) for value in defaults]}
+    both = [f"default {value}\n{note}".strip() for value, note in settings.values()]
+    return FittingTable(
+        lambda _: [_described(fixed, "meaning", notes, width=_MEANING_WIDTH)],
+        lambda _: _paragraphs(list(settings), both),
+    )
+
+
+def _described(
+    fixed: Mapping[str, Sequence[str]],
+    heading: str,
+    texts: Sequence[str],
+    *,
+    width: int = _IDEA_WIDTH,
+    header: bool = True,
+) -> Table:
+    """Columns that stay whole, and one of text that wraps at its spaces."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=header)
+    for name, cells in fixed.items():
+        _add_fixed(table, name, cells)
+    table.add_column(heading, min_width=width)
+    for row in zip(*fixed.values(), texts, strict=True):
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _paragraphs(names: Sequence[str], texts: Sequence[str]) -> list[RenderableType]:
+    """Each name on a line of its own, its text indented below."""
+    parts: list[RenderableType] = []
+    for name, text in zip(names, texts, strict=True):
+        parts += [Text(name, style="bold"), Padding(Text(text), (0, 0, 0, 2))]
+    return parts

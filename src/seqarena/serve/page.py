@@ -67,7 +67,7 @@ class PageServer(ThreadingHTTPServer):
 def typed_maps(folder: Path, text: str) -> dict[str, Any]:
     """The maps of one sentence by the folder's models, and in words what could not be mapped."""
     from seqarena.measure import maps as measuring
-    from seqarena.report.explorer import map_data
+    from seqarena.report.measured.explorer import map_data
 
     if not text.strip() or len(text) > _LONGEST_TEXT:
         return {"words": f"Type a sentence of 1 to {_LONGEST_TEXT} characters.", "maps": []}

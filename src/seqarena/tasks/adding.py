@@ -21,7 +21,6 @@ import numpy as np
 from torch import Tensor
 
 from seqarena.core.batch import Problem
-from seqarena.core.errors import UserError
 from seqarena.tasks.base import Batch, Ratios
 from seqarena.tasks.configs_probes import AddingConfig
 from seqarena.tasks.probe import ProbeTask
@@ -44,7 +43,10 @@ class AddingTask(ProbeTask[int]):
 
     @property
     def problem(self) -> Problem:
-        return Problem(form="label", num_outputs=1, features=2, max_length=self.sequence_length)
+        return Problem(
+            form="label", targets="numbers", num_outputs=1, features=2,
+            max_length=self.sequence_length,
+        )  # fmt: skip
 
     @property
     def mean_length(self) -> float:
@@ -66,13 +68,6 @@ class AddingTask(ProbeTask[int]):
 
     def conditions(self, batch: Batch) -> list[str]:
         return [f"length {batch.inputs_BT.shape[1]}"] * batch.inputs_BT.shape[0]
-
-    def loss(self, logits_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Mean squared error. Raises UserError for label smoothing, which a number has not."""
-        if label_smoothing:
-            raise UserError("adding asks for a number: leave label smoothing at 0")
-        targets_B = batch.targets_BT[:, 0].to(logits_BTV.device)
-        return (logits_BTV[:, 0, 0].float() - targets_B).square().mean()
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """Squared errors over examples. An answer that is no number solves nothing."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqarena.core.batch import IGNORE, Batch, Problem
+from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 
@@ -47,6 +47,24 @@ class Answer(NamedTuple):
 
     text: str
     confidence: float | None = None  # probability of the whole answer, where the model gives one
+
+
+def mean_loss(outputs_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
+    """A scalar over the targets that are asked: of classes the mean cross-entropy in nats, of
+    numbers the mean squared error. Raises UserError for label smoothing of numbers."""
+    targets_BT = batch.targets_BT.to(outputs_BTV.device)
+    if targets_BT.is_floating_point():
+        if label_smoothing:
+            raise UserError("this task asks for numbers: leave label smoothing at 0")
+        targets_BTV = targets_BT.view_as(outputs_BTV)
+        asked_BTV = asked(targets_BTV)
+        return (outputs_BTV[asked_BTV] - targets_BTV[asked_BTV]).square().mean()
+    return F.cross_entropy(
+        outputs_BTV.flatten(0, 1),
+        targets_BT.flatten(),
+        ignore_index=IGNORE,
+        label_smoothing=label_smoothing,
+    )
 
 
 class Codec(ABC):
@@ -147,14 +165,8 @@ class Task(ABC):
         return {}
 
     def loss(self, logits_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -> Tensor:
-        """Mean nats over the targets that are asked, float32, a scalar."""
-        targets_BT = batch.targets_BT.to(logits_BTV.device)
-        return F.cross_entropy(
-            logits_BTV.float().flatten(0, 1),
-            targets_BT.flatten(),
-            ignore_index=IGNORE,
-            label_smoothing=label_smoothing,
-        )
+        """What training minimises, over the targets that are asked: see `mean_loss`. float32."""
+        return mean_loss(logits_BTV.float(), batch, label_smoothing)
 
     def evaluate(
         self,
@@ -183,7 +195,7 @@ class Task(ABC):
                 for name, sums in found.slices.items():
                     slices[name] = slices.get(name, np.zeros(2)) + np.array(sums)
                 seen += size
-                num_scored += int((batch.targets_BT != IGNORE).sum())
+                num_scored += int(asked(batch.targets_BT).sum())
         assert seen == total
         value = float(chunks[0].sum() / chunks[1].sum()) if chunks[1].any() else 0.0
         # a chunk in which nothing is to be found and nothing was says nothing: the value of all

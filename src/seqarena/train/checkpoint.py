@@ -21,11 +21,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from seqarena.core.batch import Batch
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import fill_state, state_leaves
 from seqarena.models.any import build_model, parse_config
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.train.loop import Progress, Trainer
 
@@ -113,7 +113,9 @@ def resume(trainer: Trainer, directory: Path) -> bool:
         return False
     checkpoint = load(directory)
     expected = trainer.model.config.model_dump(mode="json")
-    if canonical_json(checkpoint.about["model"]) != canonical_json(expected):
+    # parsed first: a field that is younger than the checkpoint then has its default
+    stored = parse_config(checkpoint.about["model"]).model_dump(mode="json")
+    if canonical_json(stored) != canonical_json(expected):
         raise UserError(f"{directory} holds another model than the one that is trained here")
     load_weights(trainer.model, checkpoint.tensors, checkpoint.path)
     _load_optimizer(trainer, load_file(checkpoint.path / "optimizer.safetensors"))
@@ -157,9 +159,9 @@ def _load_optimizer(trainer: Trainer, tensors: dict[str, Tensor]) -> None:
     parameters = dict(trainer.model.named_parameters())
     places = [name for name in tensors if name.startswith(f"{_CARRIED}|")]
     if places:
-        assert isinstance(trainer.model, LanguageModel)
         leaves = [tensors.pop(f"{_CARRIED}|{place}") for place in range(len(places))]
-        trainer.carried = fill_state(trainer.model.initial_state(1), leaves)
+        nothing_10 = torch.zeros(1, 0, dtype=torch.int64)
+        trainer.carried = fill_state(trainer.model.begin(Batch(nothing_10, nothing_10)), leaves)
     for name_and_key, value in tensors.items():
         name, key = name_and_key.split("|")
         parameter = parameters[name]

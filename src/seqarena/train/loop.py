@@ -19,7 +19,6 @@ from seqarena.core.errors import UserError
 from seqarena.core.records import StepRecord
 from seqarena.core.runtime import autocast, flush_denormals, seed_generators
 from seqarena.core.shapes import map_state
-from seqarena.models.language_model import LanguageModel
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
@@ -132,14 +131,15 @@ class Trainer:
         following = self.progress.step + 1
         if not (self.carried or self.task.continues(following, self.config.batch_size)):
             return self.model.loss(batch, self.criterion)
-        if not isinstance(self.model, LanguageModel) or self.config.accumulation > 1:
-            raise UserError("a state is carried over by language models, with --accumulation 1")
-        if self.model.state_bytes(1) != self.model.state_bytes(2):
+        if self.config.accumulation > 1:
+            raise UserError("a state is carried over whole batches: use --accumulation 1")
+        if not self.model.carries:
+            reason = "grows with every token" if self.model.writes else "does not exist"
             raise UserError(
-                "the state of this architecture grows with every token: it cannot be carried over "
-                "a whole text; leave carry_state off"
+                f"the state of this architecture {reason}: it cannot be carried over a whole "
+                "text; leave carry_state off"
             )
-        logits_BTV, state = self.model(batch.inputs_BT, self.carried, mask_BT=batch.mask_BT)
+        logits_BTV, state = self.model.resume(batch, self.carried)
         self.carried = map_state(torch.detach, state)
         return self.criterion(logits_BTV, batch)
 

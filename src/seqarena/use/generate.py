@@ -1,4 +1,4 @@
-"""Generation: prefill the prompt once, then one token at a time from the carried state.
+"""Generation: prefill the prompt once, then one token at a time from the state.
 
 The work per token does not depend on what was generated before, except for caches that grow.
 """
@@ -8,39 +8,41 @@ from pathlib import Path
 
 import torch
 
+from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.data.tokenizers import Tokenizer, tokenizer_from_json
-from seqarena.models.language_model import LanguageModel
+from seqarena.models.model import Model
 from seqarena.train.checkpoint import Checkpoint, load
 from seqarena.use.sample import Sampling, next_token
 
 
 def generate_tokens(
-    model: LanguageModel,
+    model: Model,
     prompt: list[int],
     count: int,
     sampling: Sampling,
     *,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Yields `count` tokens that continue the prompt (at least one token long)."""
+    """Yields `count` tokens that continue the prompt (at least one token long). The model is one
+    that writes tokens."""
     if not prompt:
         raise UserError("the prompt is empty: give at least one character")
     device = next(model.parameters()).device
     generator = torch.Generator(device=device).manual_seed(seed)
     model.eval()
     with torch.inference_mode():
-        state = model.initial_state(1, max_length=len(prompt) + count)
-        tokens_BT = torch.tensor([prompt], device=device)
+        prompt_1T = torch.tensor([prompt], device=device)
+        read_1T, token_1 = prompt_1T[:, :-1], prompt_1T[:, -1]
+        state = model.begin(Batch(read_1T, read_1T), max_length=count)
         for _ in range(count):
-            logits_BTV, state = model(tokens_BT, state)
-            token_B = next_token(logits_BTV[:, -1], sampling, generator)
-            tokens_BT = token_B[:, None]
-            yield int(token_B)
+            logits_1V, state = model.step(token_1, state)
+            token_1 = next_token(logits_1V, sampling, generator)
+            yield int(token_1)
 
 
 def generate_text(
-    model: LanguageModel,
+    model: Model,
     tokenizer: Tokenizer,
     prompt: str,
     count: int,
@@ -61,11 +63,11 @@ def generate_text(
         yield tokenizer.decode(pending)
 
 
-def load_language_model(directory: Path) -> tuple[LanguageModel, Tokenizer, Checkpoint]:
+def load_language_model(directory: Path) -> tuple[Model, Tokenizer, Checkpoint]:
     """The model and tokenizer of a checkpoint. Raises UserError when it cannot generate text."""
     checkpoint = load(directory)
     model = checkpoint.model()
     text = checkpoint.about["artifacts"].get("tokenizer")
-    if not isinstance(model, LanguageModel) or text is None:
+    if not model.writes or model.problem.form != "tokens" or text is None:
         raise UserError(f"{directory} is not a language model: it cannot generate text")
     return model, tokenizer_from_json(text), checkpoint

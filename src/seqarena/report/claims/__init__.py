@@ -1,0 +1,1 @@
+"""The page of claims: what the literature claims, and what was measured."""

@@ -1,0 +1,1 @@
+"""Measurements on a page: curves, maps, diagrams and the timeline of the catalog."""

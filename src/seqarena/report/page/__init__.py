@@ -1,0 +1,1 @@
+"""What every page shares: its parts as plain data, its templates, its styles and its scripts."""

@@ -1,0 +1,117 @@
+"""How the architectures learned: curves, the search for the learning rate, slices of the metric."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seqarena.core import words
+from seqarena.core.records import RunView
+from seqarena.report.page.parts import Chip, Figure, Section, Table, headings, number_cell
+from seqarena.report.page.style import SVG_DASHES, css
+from seqarena.report.run.curve_figures import (
+    search_figure,
+    slices_figure,
+    training_figure,
+    validation_figure,
+)
+from seqarena.report.run.labels import architecture_cell
+from seqarena.report.run.looks import looks
+from seqarena.report.run.reading import SliceGroup, slice_groups
+
+_NARROW = 5  # columns of a heatmap that still fit half the page
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvesSection(Section):
+    """One legend for all curves; figures of half the width, then figures of the whole width."""
+
+    template = "run/curves.html"
+    chips: Sequence[Chip]
+    has_leaders: bool
+    half: Sequence[Figure]
+    whole: Sequence[Figure]
+    table: Table | None
+
+
+def curves_section(view: RunView) -> CurvesSection | None:
+    """The curves and slices of the trials. None where no trial has any."""
+    curves = _curve_figures(view)
+    groups = slice_groups(view)
+    half, whole = list(curves), []
+    for group in groups:
+        if len(group.slices) > 1:
+            figure = _slices_figure(view, group, len(half) + len(whole))
+            (half if len(group.slices) <= _NARROW else whole).append(figure)
+    single = [group for group in groups if len(group.slices) == 1]
+    if not half and not whole and not single:
+        return None
+    return CurvesSection(
+        name="curves",
+        link="Curves",
+        heading="How they learned",
+        figures=(*half, *whole),
+        chips=_chips(view) if curves else (),
+        has_leaders=bool(view.ranking and view.ranking.leaders),
+        half=half,
+        whole=whole,
+        table=_singles_table(view, single) if single else None,
+    )
+
+
+def _curve_figures(view: RunView) -> list[Figure]:
+    wanted = [
+        (
+            "validation",
+            "Validation",
+            validation_figure(view),
+            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest. "
+            "The frame fits the values after the first eighth of the tokens.",
+        ),
+        (
+            "training",
+            "Training loss",
+            training_figure(view),
+            "The same trials; neighbouring steps are averaged where they are dense.",
+        ),
+        (
+            "search",
+            "Learning-rate search",
+            search_figure(view),
+            "Every architecture had the same number of tries. Ring: the rate chosen on validation. "
+            "Cross at the top: diverged.",
+        ),
+    ]
+    return [
+        Figure(name, drawn, f"{title} for each architecture.", caption, title)
+        for name, title, drawn, caption in wanted
+        if drawn is not None
+    ]
+
+
+def _chips(view: RunView) -> list[Chip]:
+    leaders = view.ranking.leaders if view.ranking else ()
+    return [
+        Chip(name, name, css(look.colour), SVG_DASHES[look.dash], name in leaders)
+        for name, look in looks(view).items()
+    ]
+
+
+def _slices_figure(view: RunView, group: SliceGroup, place: int) -> Figure:
+    metric, kind = words.of_name(view.metric), words.of_name(group.name)
+    return Figure(
+        f"slices-{place}",
+        slices_figure(view, group),
+        f"{metric} of each architecture by {kind}.",
+        f"Test split, mean over seeds. Number: {metric}. Shade: how far from the best of its "
+        "column.",
+        f"{metric.capitalize()} by {kind}",
+    )
+
+
+def _singles_table(view: RunView, groups: Sequence[SliceGroup]) -> Table:
+    rows = []
+    for name in groups[0].values:
+        values = [group.values[name][0] for group in groups]
+        cells = [number_cell(words.significant(value, 4), value) for value in values]
+        rows.append([architecture_cell(view, name), *cells])
+    heads = headings("architecture", *(words.of_name(group.slices[0]) for group in groups))
+    return Table("Further values on the test split, mean over seeds", heads, rows)

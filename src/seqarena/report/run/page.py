@@ -1,0 +1,31 @@
+"""The page of a run: the answer of the comparison, then everything that was measured."""
+
+from collections.abc import Sequence
+
+from seqarena.core.measurement import Measurement
+from seqarena.core.records import RunView
+from seqarena.report.measured.page import measured_sections
+from seqarena.report.page.parts import page_of
+from seqarena.report.page.shell import render
+from seqarena.report.run.answer import answer_section
+from seqarena.report.run.complexity import complexity_section
+from seqarena.report.run.costs import costs_section
+from seqarena.report.run.curves import curves_section
+from seqarena.report.run.facts import facts_section
+from seqarena.report.run.ranking import ranking_section
+
+
+def render_html(
+    view: RunView, measurements: Sequence[Measurement] = (), *, served: bool = False
+) -> str:
+    """The whole page of a run, ranked or not yet, with the measurements of its folder."""
+    sections = [
+        answer_section(view),
+        ranking_section(view),
+        costs_section(view),
+        curves_section(view),
+        *measured_sections(measurements, view.catalog, served=served),
+        complexity_section(view),
+        facts_section(view),
+    ]
+    return render(page_of(view.name, sections, served=served))

@@ -1,0 +1,157 @@
+"""The ranking: a chart of means and intervals, then every number in a table that sorts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from seqarena.core import words
+from seqarena.core.quantities import CostTable, Quantity
+from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.report.figures import near_leader, ranking_figure
+from seqarena.report.page.parts import (
+    Cell,
+    Family,
+    Figure,
+    Heading,
+    Section,
+    Table,
+    headings,
+    number_cell,
+)
+from seqarena.report.run.labels import architecture_cell, family_legend
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingSection(Section):
+    """`zooms`: a button shows the better half only. `notes`: sentences about diverged seeds."""
+
+    template = "run/ranking.html"
+    families: Sequence[Family]
+    figure: Figure
+    zooms: bool
+    table: Table
+    notes: Sequence[str]
+
+
+def ranking_section(view: RunView) -> RankingSection | None:
+    """The ranking. None where nothing is ranked."""
+    ranking = view.ranking
+    if ranking is None or not ranking.rows:
+        return None
+    figure = _figure(view, ranking)
+    return RankingSection(
+        name="ranking",
+        link="Ranking",
+        heading="Ranking",
+        figures=(figure,),
+        families=family_legend(view, [row.architecture for row in ranking.rows]),
+        figure=figure,
+        zooms=near_leader(ranking) is not None,
+        table=_table(view, ranking),
+        notes=_diverged_notes(ranking),
+    )
+
+
+def _figure(view: RunView, ranking: Ranking) -> Figure:
+    label = (
+        f"Means and intervals of {words.of_name(view.metric)} for {len(ranking.rows)} "
+        f"architectures; best is {ranking.rows[0].architecture}. "
+        "The table below holds the same numbers."
+    )
+    caption = (
+        "Large dot: mean on the test split. Line: its "
+        f"{words.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
+        "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
+        "leader."
+    )
+    return Figure("ranking", ranking_figure(view), label, caption)
+
+
+def _table(view: RunView, ranking: Ranking) -> Table:
+    interval = f"{words.percent(ranking.confidence)} interval"
+    size = words.scale_for("count", [row.parameters for row in ranking.rows])
+    measured = CostTable(view.costs)
+    costs = [_cost_column(measured, ranking, cost) for cost in measured.measured()]
+    heads = headings(
+        "architecture",
+        "place",
+        Heading(words.of_name(view.metric), interval),
+        Heading("gap to leader", interval),
+        "p",
+        Heading("parameters", size.unit),
+        *(heading for heading, _ in costs),
+        "learning rate",
+    )
+    rows = []
+    for row in ranking.rows:
+        rows.append(
+            [
+                architecture_cell(view, row.architecture, sortable=True),
+                *_quality_cells(row, ranking),
+                number_cell(words.scaled(row.parameters, size), row.parameters),
+                *(cell_of(row.architecture) for _, cell_of in costs),
+                number_cell(_rate(row), row.learning_rate),
+            ]
+        )
+    tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
+    return Table(_caption(ranking), heads, rows, sortable=True, shaded=frozenset(tied))
+
+
+def _caption(ranking: Ranking) -> str:
+    caption = "All numbers. Shaded: leaders that tie. Bold: best of the column. A heading sorts."
+    if any(row.learning_rate_at_edge for row in ranking.rows):
+        caption += " *: the best learning rate is at the edge of those tried."
+    return caption
+
+
+def _rate(row: RankRow) -> str:
+    return words.rate(row.learning_rate) + ("*" if row.learning_rate_at_edge else "")
+
+
+def _quality_cells(row: RankRow, ranking: Ranking) -> list[Cell]:
+    """Place, mean, gap to the leader and p; the leader has neither gap nor p."""
+    decimals, leads = words.metric_decimals(ranking), row is ranking.rows[0]
+    ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
+    cells = [
+        number_cell(str(row.place), row.place),
+        number_cell(f"{row.mean:.{decimals}f}", row.mean, best=leads, under=ends),
+    ]
+    if leads:
+        return [*cells, number_cell(words.ABSENT, 0), number_cell(words.ABSENT, None)]
+    ends = f"{words.signed(row.gap_low, decimals)} to {words.signed(row.gap_high, decimals)}"
+    return [
+        *cells,
+        number_cell(words.signed(row.gap_to_leader, decimals), row.gap_to_leader, under=ends),
+        number_cell(_probability(row.p_value), row.p_value),
+    ]
+
+
+def _probability(value: float | None) -> str:
+    if value is None:
+        return words.ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _cost_column(
+    costs: CostTable, ranking: Ranking, cost: Quantity
+) -> tuple[Heading, Callable[[str], Cell]]:
+    """A heading with the unit, and a function that makes a cell; the best value is bold."""
+    values = [costs.value(row.architecture, cost) for row in ranking.rows]
+    present = [value for value in values if value is not None]
+    scale = cost.scale(present)
+    best = (min if cost.lower_is_better else max)(present, default=None)
+
+    def cell_of(architecture: str) -> Cell:
+        value = costs.value(architecture, cost)
+        is_best = value is not None and value == best
+        return number_cell(words.scaled(value, scale), value, best=is_best)
+
+    return Heading(cost.heading, cost.unit_words(scale)), cell_of
+
+
+def _diverged_notes(ranking: Ranking) -> list[str]:
+    return [
+        f"{row.architecture}: {words.plural(len(row.diverged_seeds), 'seed')} diverged at the "
+        "chosen rate and are not in its mean."
+        for row in ranking.rows
+        if row.diverged_seeds
+    ]
