@@ -21,7 +21,7 @@ LAYERS, HEADS, WIDTH = 6, 6, 384
 def ours(max_length: int, algorithm: str = "auto") -> LanguageModel:
     """Our model of 10.8 million parameters."""
     options = {"num_heads": HEADS, "positions": "none", "bias": True, "algorithm": algorithm}
-    layer = LayerConfig(mixer="seqarena.mixers.attention:Attention", options=options)
+    layer = LayerConfig(mixer="seqarena.mixers.attention.attention:Attention", options=options)
     stack = StackConfig(width=WIDTH, layers=(layer,) * LAYERS, channel_width=4 * WIDTH)
     config = ModelConfig(
         vocab_size=VOCABULARY, stack=stack, positions="learned", max_length=max_length

@@ -16,16 +16,16 @@ from seqarena.core.batch import IGNORE
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.language_model import LanguageModel, ModelConfig
 from seqarena.models.stack import LayerConfig, StackConfig
-from seqarena.ops.scan import ALGORITHMS, linear_recurrence
+from seqarena.ops.diagonal import linear_recurrence
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling
 
 logging.set_verbosity_error()  # that its Mamba runs without CUDA kernels is in the row's name
 
 RECURRENT = {
-    "lstm": ("seqarena.mixers.lstm:LSTM", nn.LSTM),
-    "gru": ("seqarena.mixers.gru:GRU", nn.GRU),
-    "rnn": ("seqarena.mixers.elman:Elman", nn.RNN),
+    "lstm": ("seqarena.mixers.recurrent.lstm:LSTM", nn.LSTM),
+    "gru": ("seqarena.mixers.recurrent.gru:GRU", nn.GRU),
+    "rnn": ("seqarena.mixers.recurrent.elman:Elman", nn.RNN),
 }
 
 
@@ -151,7 +151,7 @@ def scans() -> Row:
 
     expected = run(_plain_loop)
     contenders, checks = [], []
-    for algorithm in ALGORITHMS[1:]:
+    for algorithm in linear_recurrence.names[1:]:
         call = partial(run, partial(linear_recurrence, algorithm=algorithm))
         checks.append(assert_same(algorithm, call(), expected))
         contenders.append(Contender(f"seqarena {algorithm}", True, call))
@@ -165,7 +165,7 @@ def mamba(dtype: str) -> Row:
     B, T, width, depth = 4, 256, 256, 2
     stack = StackConfig(
         width=width,
-        layers=(LayerConfig(mixer="seqarena.mixers.mamba:Mamba"),) * depth,
+        layers=(LayerConfig(mixer="seqarena.mixers.state_space.mamba:Mamba"),) * depth,
         channel_mixer="none",
         norm="rms",
     )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from seqarena.core.records import Ranking as Ranking
     from seqarena.core.records import RankRow as RankRow
     from seqarena.core.records import RunView as RunView
-    from seqarena.engine.check import CheckResult as CheckResult
+    from seqarena.engine.check import MixerCheck as MixerCheck
     from seqarena.engine.claims import Judged as Judged
     from seqarena.engine.measure import Measured as Measured
     from seqarena.engine.run import Run as Run
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CATALOG",
     "Answer",
-    "CheckResult",
     "CompareRequest",
     "Evaluation",
     "Judged",
     "Measured",
     "Mixer",
+    "MixerCheck",
     "MixerConfig",
     "Problem",
     "RankRow",
@@ -93,7 +93,7 @@ __all__ = [
 # What needs torch is imported when it is asked for.
 _LAZY = {
     "Answer": "seqarena.tasks.base",
-    "CheckResult": "seqarena.engine.check",
+    "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.engine.trained",
     "Judged": "seqarena.engine.claims",
     "Measured": "seqarena.engine.measure",
@@ -238,11 +238,11 @@ def claim_titles() -> dict[str, str]:
     return {claim.name: claim.title for claim in CLAIMS}
 
 
-def check(mixer: str) -> "Iterator[CheckResult]":
+def check(mixer: str, *, device: str = "cpu", dtype: str = "float64") -> "Iterator[MixerCheck]":
     """The contract suite on `my_file.py:MyMixer` or a name of the catalog, check by check."""
     from seqarena.engine import check as checking
 
-    return checking.check(mixer)
+    return checking.check(mixer, device=device, dtype=dtype)
 
 
 def recipe(file: Place, *, verbose: bool = True, console: Console | None = None) -> bool:

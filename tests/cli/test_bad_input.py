@@ -65,6 +65,9 @@ def test_bad_text(content: bytes, words: str, call: Call, tmp_path: Path) -> Non
         (["recipe", "none.toml"], "does not exist"),
         (["check", "nowhere.py:Mixer"], "does not exist"),
         (["check", "lstmm"], "did you mean lstm"),
+        (["check", "lenet5"], "the contract is for mixers"),
+        (["check", "lstm", "--dtype", "float16"], "use one of float64, float32, bfloat16"),
+        (["check", "lstm", "--device", "tpu"], "use cpu or cuda"),
     ],
 )
 def test_mistakes(arguments: list[str], words: str, call: Call) -> None:

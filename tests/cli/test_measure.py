@@ -115,7 +115,7 @@ def test_the_curve_asked_for_last_is_the_one_that_is_shown(
 def test_another_version_of_a_users_file_is_measured_anew(
     call: Call, planted: Planted, tmp_path: Path
 ) -> None:
-    source = "from seqarena.mixers.lstm import LSTM as Mine\n"
+    source = "from seqarena.mixers.recurrent.lstm import LSTM as Mine\n"
     (tmp_path / "mine.py").write_text(source)
     words = ("speed", "--mixer", "own=mine.py:Mine", "--lengths", "8,16,32")
     for _ in range(2):

@@ -142,7 +142,7 @@ def test_a_checkpoint_folder_is_measured_too(trained: Path, tmp_path: Path) -> N
 
 
 def test_a_users_mixer_stands_beside_the_catalog(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("from seqarena.mixers.mingru import MinGRU as Mine\n")
+    (tmp_path / "mine.py").write_text("from seqarena.mixers.minimal.mingru import MinGRU as Mine\n")
     output = measured(
         "memory", "--models", "gru", "--mixer", f"own={tmp_path / 'mine.py'}:Mine",
         "--lengths", "8,16,32", "--width", "16", "--depth", "1", "--runs", str(tmp_path), "--json",

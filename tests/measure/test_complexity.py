@@ -12,6 +12,7 @@ from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture
 from seqarena.models.model import load_system
+from seqarena.models.stack import load_mixer
 
 KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 
@@ -23,7 +24,18 @@ def test_every_catalog_row_is_complete(name: str) -> None:
     assert all(str(row[key]).strip() for key in KEYS)
 
 
-def test_equations_are_those_at_the_head_of_the_file() -> None:
+@pytest.mark.parametrize("name", [name for name, row in CATALOG.items() if row.system is None])
+def test_a_stack_shows_what_its_mixers_state_and_their_files_open_with(name: str) -> None:
+    equations = complexity_row(name)["equations"]
+    for mixer_class in {load_mixer(place) for place, _ in CATALOG[name].cycle}:
+        assert mixer_class.equation
+        assert mixer_class.equation in equations
+        head = sys.modules[mixer_class.__module__].__doc__ or ""
+        for line in mixer_class.equation.splitlines():
+            assert f"    {line}\n" in head
+
+
+def test_equations_of_some_rows() -> None:
     assert "c_t = f * c_{t-1} + i * g" in complexity_row("lstm")["equations"]
     assert "(causal), or all c" in complexity_row("hybrid")["equations"]
 

@@ -32,8 +32,11 @@ LSTM_STEPS = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply: inside t
 def slow_truth(name: str) -> str | None:
     """The algorithm that runs as the definition reads; None where there is no choice."""
     row = CATALOG[name]
-    classes = {load_mixer(place) for place, _ in row.cycle}
-    return None if row.system or len(classes) > 1 else classes.pop().algorithms[0]
+    classes = {load_mixer(place): options for place, options in row.cycle}
+    if row.system or len(classes) > 1:
+        return None
+    ((mixer_class, options),) = classes.items()
+    return mixer_class.operation_of(mixer_class.Config(**options)).names[0]
 
 
 def bench(name: str, algorithm: str | None, width: int = WIDTH, depth: int = DEPTH) -> Bench:

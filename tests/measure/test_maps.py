@@ -13,9 +13,9 @@ from seqarena.core.measurement import append_measurements, read_measurements
 from seqarena.measure.maps import attention_maps, influence_maps, language_maps
 from seqarena.measure.reading import Side, by_words, read_as_tokens, read_as_words
 from seqarena.measure.subject import subject
-from seqarena.mixers.attention import Attention, AttentionConfig
-from seqarena.mixers.sliding_window import SlidingWindow, SlidingWindowConfig
-from seqarena.mixers.sparse_attention import SparseAttention, SparseAttentionConfig
+from seqarena.mixers.attention.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
+from seqarena.mixers.attention.sparse_attention import SparseAttention, SparseAttentionConfig
 from seqarena.models.catalog import CATALOG
 from seqarena.models.watching import watching
 from seqarena.train.checkpoint import save

@@ -30,6 +30,7 @@ class Leaky(Mixer):
 
     Config = LeakyConfig
     algorithms: ClassVar[tuple[str, ...]] = ("loop", "parallel")
+    equation: ClassVar[str] = "y_t = h_t = a h_{t-1} + W x_t"
     complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "D")
 
     def __init__(self, width: int, config: MixerConfig) -> None:
@@ -77,6 +78,10 @@ class Leaky(Mixer):
 
     def reach(self) -> float:
         return math.inf
+
+
+class StatesNoEquation(Leaky):
+    equation: ClassVar[str] = ""
 
 
 class LeaksTheFuture(Leaky):
@@ -225,6 +230,7 @@ class SaysItSeesTheFuture(Leaky):
 # The check that is there for each mistake, and all others that must see it too: a mistake in the
 # numbers of a call is also seen where calls are compared in another way.
 CAUGHT: dict[type[Mixer], tuple[str, set[str]]] = {
+    StatesNoEquation: ("equation", set()),
     LeaksTheFuture: ("causality", {"splitting", "decoding", "padding"}),
     ForgetsTheState: ("splitting", {"decoding"}),
     DetachesTheState: ("splitting", set()),

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from seqarena.ops.minimal import ALGORITHMS, candidate_value, minimal_recurrence
+from seqarena.ops.minimal import candidate_value, minimal_recurrence
 
+ALGORITHMS = minimal_recurrence.names
 FAST = ALGORITHMS[1:]
 # rounding (2e-16 or 6e-8) of at most 257 dependent steps that contract
 TOLERANCES = {

@@ -7,9 +7,10 @@ from torch.utils._pytree import tree_leaves
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.ops.recurrent_elman import ElmanWeights, elman
-from seqarena.ops.recurrent_gru import GRUWeights, gru
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops import recurrent
+from seqarena.ops.recurrent.elman import ElmanWeights, elman
+from seqarena.ops.recurrent.gru import GRUWeights, gru, gru_reset_before
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 BATCH, WIDTH, HIDDEN = 3, 5, 4
 GATES = {"elman_tanh": 1, "elman_relu": 1, "gru_after": 3, "gru_before": 3, "lstm": 4}
@@ -47,7 +48,8 @@ def apply(cell, leaves, lengths_B, algorithm):
         return lstm(x, start, LSTMWeights(*triple), lengths_B, algorithm=algorithm)
     if cell.startswith("gru"):
         weights = GRUWeights(*triple, leaves.get("inner_bias"))
-        y, h = gru(x, h, weights, lengths_B, algorithm=algorithm)
+        cell_of = gru if weights.inner_bias_E is not None else gru_reset_before
+        y, h = cell_of(x, h, weights, lengths_B, algorithm=algorithm)
     else:
         kind = cell.split("_")[1]
         weights = ElmanWeights(*triple)
@@ -198,9 +200,30 @@ def test_work_on_ragged_rows_is_linear_in_the_length(cell, form):
     assert counts[1] / counts[0] < 2.1
 
 
+@pytest.mark.parametrize("lengths", [None, (23, 8, 0), (10, 21, 20)])
+@pytest.mark.parametrize("cell", [cell for cell, form in FORMS if form == "fused"])
+def test_more_positions_than_the_kernel_takes_are_split(cell, lengths, monkeypatch):
+    """The state is carried from piece to piece, so that nothing changes."""
+    leaves = problem(cell, 23, torch.float64)
+    lengths_B = None if lengths is None else torch.tensor(lengths)
+    whole = run(cell, leaves, lengths_B, "fused")
+    monkeypatch.setattr(recurrent, "LONGEST_CALL", 10)
+    calls = []
+    name = {"elman_tanh": "rnn_tanh", "elman_relu": "rnn_relu"}.get(cell, cell.split("_")[0])
+    kernel = getattr(torch, name)
+
+    def counted(x_BTD, *rest):
+        calls.append(x_BTD.shape[1])
+        return kernel(x_BTD, *rest)
+
+    monkeypatch.setattr(torch, name, counted)
+    assert_same(run(cell, leaves, lengths_B, "fused"), whole, 1e-14)
+    assert calls == [10, 10, 3]
+
+
 def test_mistakes_are_told():
     leaves = problem("gru_before", 3, torch.float32)
-    with pytest.raises(UserError, match="loop or stepwise"):
+    with pytest.raises(UserError, match="known are auto, loop, stepwise"):
         apply("gru_before", leaves, None, "fused")
     for cell in GATES:
         with pytest.raises(UserError, match="did you mean stepwise"):

@@ -119,19 +119,24 @@ def _serve(run: Path, port: int, open_page: bool) -> None:
 
 def check(
     mixer: Annotated[str, typer.Argument(help="my_file.py:MyMixer, or a name of the catalog.")],
+    *,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    dtype: Annotated[
+        str, typer.Option(help="float64, float32, or bfloat16 (autocast, as it is trained).")
+    ] = "float64",
 ) -> None:
     """Run the whole contract suite on a mixer: causality, splitting, decoding, padding, gradients,
-    algorithms, state bytes, saving and costs."""
+    algorithms, state bytes, saving and costs, by every algorithm that runs on the device."""
     from seqarena import api
 
     failed, heading = 0, ""
-    for result in api.check(mixer):
+    for result in api.check(mixer, device=device, dtype=dtype):
         if result.mixer != heading:
             heading = result.mixer
-            print(heading)
-        failed += not result.ok
-        outcome = "ok" if result.ok else f"FAILED: {result.error}"
-        print(f"  {result.check:<12} {outcome}  ({result.seconds:.1f} s)", flush=True)
+            print(f"{heading}, algorithms {', '.join(result.algorithms)}")
+        failed += result.failure is not None
+        outcome = "ok" if result.failure is None else f"FAILED: {result.failure}"
+        print(f"  {result.name:<12} {outcome}  ({result.seconds:.1f} s)", flush=True)
     if failed:
         print(f"{failed} check(s) failed", file=sys.stderr)
         raise typer.Exit(1)

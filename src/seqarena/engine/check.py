@@ -1,53 +1,29 @@
 """`check`: the whole contract suite on one mixer, a user's own or one of the catalog."""
 
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from seqarena.mixers.base import Mixer, MixerConfig
-from seqarena.mixers.contract import CHECKS, ContractError, subject
-from seqarena.models.catalog import architecture
-from seqarena.models.stack import load_mixer
+from seqarena.mixers.contract import run_checks
+from seqarena.models.checking import mixers_to_check
 
 
-class CheckResult(NamedTuple):
-    """One check of one layer; `error` None: it holds."""
+class MixerCheck(NamedTuple):
+    """One check of one layer of what was named; `failure` None: it holds."""
 
-    mixer: str
-    check: str
+    mixer: str  # what is checked, and where
+    algorithms: tuple[str, ...]
+    name: str
+    failure: str | None
     seconds: float
-    error: str | None
-
-    @property
-    def ok(self) -> bool:
-        return self.error is None
 
 
-def check(mixer: str) -> Iterator[CheckResult]:
+def check(mixer: str, *, device: str = "cpu", dtype: str = "float64") -> Iterator[MixerCheck]:
     """Runs every check on every different layer of `my_file.py:MyMixer` or a catalog name.
 
-    Raises UserError for a mixer that cannot be found.
+    Raises UserError for a mixer, a device or a dtype that is not there.
     """
-    for name, mixer_class, config in layers(mixer):
-        under_test = subject(mixer_class, config)
-        for check_name, run_check in CHECKS.items():
-            start = time.perf_counter()
-            try:
-                run_check(under_test)
-                error = None
-            except ContractError as broken:
-                error = str(broken)
-            except Exception as raised:  # the mixer's own: it is what is being checked
-                error = f"{type(raised).__name__}: {raised}"
-            label = f"{name}: {mixer_class.__name__}"
-            yield CheckResult(label, check_name, time.perf_counter() - start, error)
-
-
-def layers(mixer: str) -> list[tuple[str, type[Mixer], MixerConfig]]:
-    """(name, class, configuration) of each different layer that the argument names."""
-    if ":" in mixer:
-        mixer_class = load_mixer(mixer)
-        return [(mixer, mixer_class, mixer_class.Config())]
-    cycle = architecture(mixer).cycle
-    classes = [(load_mixer(place), options) for place, options in cycle]
-    return [(mixer, found, found.Config(**options)) for found, options in classes]
+    for layer in mixers_to_check(mixer, device=device, dtype=dtype):
+        label = f"{mixer}: {layer.mixer_class.__name__} on {device} in {dtype}"
+        algorithms = tuple(layer.algorithms())
+        for result in run_checks(layer):
+            yield MixerCheck(label, algorithms, result.name, result.failure, result.seconds)

@@ -5,9 +5,6 @@ covers the sequence mixers of an architecture; embedding, channel mixers and hea
 all of them.
 """
 
-import itertools
-import sys
-import textwrap
 from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any, NamedTuple
@@ -41,7 +38,7 @@ def describe(row: Architecture) -> dict[str, Any]:
         system = load_system(row.system)
         return facts | {"equations": cleandoc(system.equation)} | system.complexity._asdict()
     classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
-    facts["equations"] = _equations(classes)
+    facts["equations"] = "\n\n".join(dict.fromkeys(c.equation for c in classes if c.equation))
     orders = [mixer_class.complexity for mixer_class in classes]
     return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
@@ -61,17 +58,6 @@ def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
         "serial_steps": model.serial_steps(length),
         "state_bytes": model.state_bytes(length),
     }
-
-
-def _equations(classes: Iterable[type]) -> str:
-    """The first indented block at the head of each class's file, where it holds an equation."""
-    found = []
-    for own in classes:
-        written = (sys.modules[own.__module__].__doc__ or "").partition("\n    ")[2]
-        lines = list(itertools.takewhile(lambda line: line.startswith("    "),
-                                         f"    {written}".splitlines()))  # fmt: skip
-        found.append(textwrap.dedent("\n".join(lines)).strip())
-    return "\n\n".join(block for block in dict.fromkeys(found) if " = " in block)
 
 
 def _joined(orders: Iterable[NamedTuple], field: str) -> str:

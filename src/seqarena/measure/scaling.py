@@ -23,7 +23,7 @@ from seqarena.measure.growth import Growth, Limits
 from seqarena.measure.peak import peak_flops_per_second
 from seqarena.measure.speed import WARMUP_STEPS, limited_threads
 from seqarena.measure.subject import Subject, subject
-from seqarena.models.stack import load_mixer
+from seqarena.models.stack import layer_operation
 
 QUANTITIES = {
     "forward": "forward_seconds",
@@ -145,24 +145,14 @@ def utilisation(
     return [_with_settings(series, {"not_measured": missing}) for series in found]
 
 
-def algorithms(architecture: str, *, width: int = 64) -> tuple[str, ...]:
+def algorithms(architecture: str) -> tuple[str, ...]:
     """The algorithms that every layer of the architecture can be computed by, the slow truth
     first; none where its layers share none, or where it is a system with a way of its own."""
     row = subject(architecture).row
     if row.system is not None:
         return ()
-    classes = [load_mixer(place) for place, _ in row.cycle]
-    offered = [x for x in classes[0].algorithms if all(x in c.algorithms for c in classes)]
-
-    def builds(name: str) -> bool:
-        try:
-            with torch.device("meta"):
-                subject(architecture, width=width, options={"algorithm": name}).build(16)
-        except UserError:
-            return False
-        return True
-
-    return tuple(name for name in offered if builds(name))
+    offered = [layer_operation(*layer).available("cpu", torch.float32) for layer in row.cycle]
+    return tuple(name for name in offered[0] if all(name in names for names in offered))
 
 
 def _chosen(

@@ -10,22 +10,30 @@ and the state does not move over it.
 A state is a NamedTuple of tensors (and plain integers). Recurrent parts stay float32 under
 autocast. A state passed in is consumed: with gradients off, a growing one is updated in place.
 
-The algorithm is an explicit choice. `auto` resolves once, when the mixer is built, to
-`mixer.algorithm`, a name that is printed and stored; the first of `algorithms` is the slow truth.
+The algorithm is an explicit choice among those of the mixer's operation (`ops/registry.py`).
+`mixer.algorithm` is the name that runs on the parameters' present device and dtype: moving the
+mixer resolves `auto` again. The name is printed and stored.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, final
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Self, final
 
+import torch
 from torch import Tensor, nn
 
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.ops.padding import left_align, restore
+from seqarena.ops.registry import Operation, named_forms
 
 
 class MixerConfig(Config):
-    """Base of every mixer's configuration. Subclasses narrow `algorithm` to a Literal."""
+    """Base of every mixer's configuration.
+
+    `algorithm` is `auto`, the fastest measured for the device and dtype, or a name that the mixer's
+    operation has.
+    """
 
     algorithm: str = "auto"
 
@@ -43,24 +51,68 @@ class Complexity(NamedTuple):
 
 
 class Mixer(nn.Module, ABC):
-    """Abstract: subclasses fill in `mix`, `initial_state` and the costs; `forward` is final."""
+    """Abstract: subclasses fill in `mix`, `initial_state` and the costs; `forward` is final.
+
+    `operation` is what computes it. A mixer that computes its forms itself names them in
+    `algorithms` instead, the slow truth first; `auto` is then the last. `equation` is its
+    recurrence or sum as text. `measured_case` names a shape of the operation that has its own row
+    in `ops/measured.py`.
+    """
 
     Config: ClassVar[type[MixerConfig]]
-    algorithms: ClassVar[tuple[str, ...]]  # the first is the slow truth
+    operation: ClassVar[Operation[..., Any] | None] = None
+    algorithms: ClassVar[tuple[str, ...]] = ()
+    measured_case: ClassVar[str] = ""
+    equation: ClassVar[str] = ""
     complexity: ClassVar[Complexity]
     causal: bool = True  # False: position t may depend on later positions (then there is no state)
 
     def __init__(self, width: int, config: MixerConfig) -> None:
-        """`width` is D, features in and out. Raises UserError for a width the mixer cannot have."""
+        """`width` is D, features in and out. Raises UserError for a width or an algorithm that
+        the mixer cannot have."""
         super().__init__()
         self.width = width
         self.config = config
-        self.algorithm = self.resolve_algorithm(config)
+        self.operation_of(config).check(config.algorithm)
+        self._resolved: str | None = None
 
     @classmethod
-    def resolve_algorithm(cls, config: MixerConfig) -> str:
-        """What `auto` stands for: the last of `algorithms`, unless a subclass knows better."""
-        return cls.algorithms[-1] if config.algorithm == "auto" else config.algorithm
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        """The operation that computes a mixer of this configuration. Raises UserError where the
+        class names none."""
+        if cls.operation is not None:
+            return cls.operation
+        if not cls.algorithms:
+            raise UserError(
+                f"{cls.__name__} does not say what computes it: set `operation`, or name its own "
+                'forms as `algorithms = ("loop",)`'
+            )
+        return named_forms(cls.__name__, cls.algorithms)
+
+    @property
+    def algorithm(self) -> str:
+        """The name of what runs on the parameters' device and dtype. Raises UserError where the
+        algorithm that was asked for cannot."""
+        if self._resolved is None:
+            like = next(self.parameters(), torch.empty(0, device="cpu"))
+            return self.resolve(like.device, like.dtype)
+        return self._resolved
+
+    def resolve(self, device: str | torch.device, dtype: torch.dtype) -> str:
+        """The name for that device and dtype, kept until the mixer is moved."""
+        self._resolved = self.operation_of(self.config).resolve(
+            self.config.algorithm, device, dtype, self.measured_case
+        )
+        return self._resolved
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """What `.to()`, `.cuda()`, `.double()` and the like go through."""
+        self._resolved = None
+        return super()._apply(fn, recurse)
+
+    def algorithm_steps(self, length: int, **sizes: int) -> int:
+        """The dependent steps of the operation by the algorithm that runs."""
+        return self.operation_of(self.config).serial_steps(self.algorithm, length, **sizes)
 
     @final
     def forward(

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
+from seqarena.mixers.base import Mixer
 from seqarena.models.language_model import ModelConfig, build_stack_model
 from seqarena.models.model import Model, SystemConfig, build_system
 
@@ -22,6 +23,19 @@ def build_model(config: AnyConfig) -> Model:
     if isinstance(config, SystemConfig):
         return build_system(config)
     return build_stack_model(config)
+
+
+def algorithms_on(
+    config: AnyConfig, device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> tuple[str, ...]:
+    """What each layer will run by once the model's parameters are on `device` in `dtype`, without
+    allocating it. Raises UserError where an algorithm that was asked for cannot run there."""
+    with torch.device("meta"):
+        model = build_model(config)
+    for module in model.modules():
+        if isinstance(module, Mixer):
+            module.resolve(device, dtype)
+    return model.algorithms
 
 
 def count_parameters(config: AnyConfig) -> int:

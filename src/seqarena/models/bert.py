@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.mixers.attention import Attention
+from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import INITIAL_STD
 from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
@@ -69,7 +69,7 @@ class Bert(System):
     def __init__(self, problem: Problem, width: int, options: BertOptions) -> None:
         super().__init__(problem, width, options)
         attention = LayerConfig(
-            mixer="seqarena.mixers.attention:Attention",
+            mixer="seqarena.mixers.attention.attention:Attention",
             options={
                 "num_heads": options.num_heads, "positions": "none", "bias": True, "causal": False
             },

@@ -21,8 +21,8 @@ from seqarena.models.model import System, SystemOptions
 from seqarena.models.watching import Look
 from seqarena.ops.padding import Aligned, real_first, restore, reverse
 from seqarena.ops.recurrent import state_dtype
-from seqarena.ops.recurrent_gru import GRUWeights, gru
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.gru import GRUWeights, gru_reset_before
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 
 class Ordered(NamedTuple):
@@ -151,7 +151,8 @@ class RecurrentEncoderDecoder(EncoderDecoder):
 
 
 class LSTMLayer(nn.Module):
-    """One layer in one direction, its inputs of any width (mixers/lstm.py has the equations)."""
+    """One layer in one direction, its inputs of any width; mixers/recurrent/lstm.py has the
+    equations."""
 
     SERIAL_STEPS = 7  # a position: product, sum, sigmoid, multiply, sum, tanh, multiply
 
@@ -185,7 +186,7 @@ class LSTMLayer(nn.Module):
 
 class GRULayer(nn.Module):
     """One layer in one direction whose reset gate acts before the recurrent product, as the first
-    encoders had it (mixers/gru.py has the equations; there is no inner bias)."""
+    encoders had it (mixers/recurrent/gru.py has the equations; there is no inner bias)."""
 
     SERIAL_STEPS = 9  # a position: product, sum, sigmoid, multiply, product, sum, tanh, mixture
 
@@ -202,7 +203,7 @@ class GRULayer(nn.Module):
             len(x_BTD), self.width, dtype=state_dtype(self.recurrent_FE.dtype)
         )
         weights = GRUWeights(self.input_FD, self.recurrent_FE, self.bias_F, None)
-        return gru(x_BTD, start_BE, weights, lengths_B, algorithm="stepwise")
+        return gru_reset_before(x_BTD, start_BE, weights, lengths_B, algorithm="stepwise")
 
     def flops(self, length: int) -> int:
         """Both products of three gates, and the recurrence: r h and the mixture."""

@@ -9,14 +9,14 @@ def _mixer(place: str, **options: Any) -> tuple[str, dict[str, Any]]:
     return f"seqarena.mixers.{place}", options
 
 
-_ELMAN, _LSTM, _GRU = "elman:Elman", "lstm:LSTM", "gru:GRU"
-_ATTENTION, _MAMBA = "attention:Attention", "mamba:Mamba"
+_ELMAN, _LSTM, _GRU = "recurrent.elman:Elman", "recurrent.lstm:LSTM", "recurrent.gru:GRU"
+_ATTENTION, _MAMBA = "attention.attention:Attention", "state_space.mamba:Mamba"
 
 STACKS = (
     Architecture(
         "feed_forward", "Feed-forward over a window", "feed-forward", 2003, "Bengio et al. 2003",
         "the last few positions enter a plain network; nothing is remembered",
-        (_mixer("feed_forward:FeedForward"),),
+        (_mixer("convolution.feed_forward:FeedForward"),),
     ),
     Architecture(
         "elman", "Elman recurrent network", "recurrent", 1990, "Elman 1990",
@@ -50,12 +50,12 @@ STACKS = (
     Architecture(
         "factored_lstm", "Factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "an LSTM whose big matrix is a product of two thin ones",
-        (_mixer("factored_lstm:FactoredLSTM"),),
+        (_mixer("recurrent.factored_lstm:FactoredLSTM"),),
     ),
     Architecture(
         "grouped_lstm", "Grouped LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "several small LSTMs side by side",
-        (_mixer("factored_lstm:FactoredLSTM", kind="grouped"),),
+        (_mixer("recurrent.factored_lstm:FactoredLSTM", kind="grouped"),),
     ),
     Architecture(
         "gru", "Gated recurrent unit", "recurrent", 2014, "Cho et al. 2014",
@@ -70,33 +70,33 @@ STACKS = (
     Architecture(
         "bi_elman", "Bidirectional Elman network", "recurrent", 1997, "Schuster and Paliwal 1997",
         "one network reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="elman"),), causal=False,
+        (_mixer("composed.bidirectional:Bidirectional", inner="elman"),), causal=False,
     ),
     Architecture(
         "bi_lstm", "Bidirectional LSTM", "recurrent", 2005, "Graves and Schmidhuber 2005",
         "one LSTM reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="lstm"),), causal=False,
+        (_mixer("composed.bidirectional:Bidirectional", inner="lstm"),), causal=False,
     ),
     Architecture(
         "bi_gru", "Bidirectional GRU", "recurrent", 2014, "Bahdanau et al. 2015",
         "one GRU reads forwards and one backwards",
-        (_mixer("bidirectional:Bidirectional", inner="gru"),), causal=False,
+        (_mixer("composed.bidirectional:Bidirectional", inner="gru"),), causal=False,
     ),
     Architecture(
         "mingru", "minGRU", "minimal recurrent", 2024, "Feng et al. 2024",
         "a GRU whose gates see the input alone, so that a parallel scan trains it",
-        (_mixer("mingru:MinGRU"),),
+        (_mixer("minimal.mingru:MinGRU"),),
     ),
     Architecture(
         "minlstm", "minLSTM", "minimal recurrent", 2024, "Feng et al. 2024",
         "an LSTM whose gates see the input alone, so that a parallel scan trains it",
-        (_mixer("minlstm:MinLSTM"),),
+        (_mixer("minimal.minlstm:MinLSTM"),),
     ),
     Architecture(
         "conv", "Causal dilated convolution", "convolution", 2016,
         "van den Oord et al. 2016; Bai et al. 2018",
         "filters over the past whose gaps widen with depth",
-        tuple(_mixer("conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
+        tuple(_mixer("convolution.conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
     ),
     Architecture(
         "attention", "Transformer", "attention", 2017, "Vaswani et al. 2017; Su et al. 2021",
@@ -146,23 +146,23 @@ STACKS = (
     Architecture(
         "sliding_window", "Sliding-window attention", "attention", 2020, "Beltagy et al. 2020",
         "attention over the last few positions alone: the state stops growing",
-        (_mixer("sliding_window:SlidingWindow"),),
+        (_mixer("attention.sliding_window:SlidingWindow"),),
     ),
     Architecture(
         "sparse_attention", "Strided sparse attention", "attention", 2019, "Child et al. 2019",
         "attention over a local window and every L-th position before it",
-        (_mixer("sparse_attention:SparseAttention"),),
+        (_mixer("attention.sparse_attention:SparseAttention"),),
     ),
     Architecture(
         "linear_attention", "Linear attention", "linear attention", 2020,
         "Katharopoulos et al. 2020",
         "attention without the softmax is a recurrence over a matrix",
-        (_mixer("linear_attention:LinearAttention"),), {"positions": "sinusoidal"},
+        (_mixer("linear.linear_attention:LinearAttention"),), {"positions": "sinusoidal"},
     ),
     Architecture(
         "s4d", "Diagonal state space (S4D)", "state space", 2022, "Gu et al. 2022",
         "a bank of damped oscillators, trained as one long convolution",
-        (_mixer("s4d:S4D"),),
+        (_mixer("state_space.s4d:S4D"),),
     ),
     Architecture(
         "mamba", "Mamba", "state space", 2023, "Gu and Dao 2023",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention import Attention
+from seqarena.mixers.attention.attention import Attention
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.bert import EPSILON, Bert
 from seqarena.models.language_model import LanguageModel, ModelConfig
@@ -198,7 +198,7 @@ def _gpt2_config(model: LanguageModel) -> dict[str, Any]:
 def _read_gpt2(theirs: dict[str, Any]) -> AnyConfig:
     _only(theirs, activation_function="gelu_new", scale_attn_by_inverse_layer_idx=False)
     options = {"num_heads": theirs["n_head"], "positions": "none", "bias": True}
-    layer = LayerConfig(mixer="seqarena.mixers.attention:Attention", options=options)
+    layer = LayerConfig(mixer="seqarena.mixers.attention.attention:Attention", options=options)
     stack = StackConfig(
         width=theirs["n_embd"],
         layers=(layer,) * theirs["n_layer"],
@@ -245,7 +245,7 @@ def _read_llama(theirs: dict[str, Any]) -> AnyConfig:
         "num_groups": theirs["num_key_value_heads"],
         "rotary_base": rope.get("rope_theta", theirs.get("rope_theta", 10_000.0)),
     }
-    layer = LayerConfig(mixer="seqarena.mixers.attention:Attention", options=options)
+    layer = LayerConfig(mixer="seqarena.mixers.attention.attention:Attention", options=options)
     stack = StackConfig(
         width=theirs["hidden_size"],
         layers=(layer,) * theirs["num_hidden_layers"],

@@ -30,7 +30,7 @@ from seqarena.models.bridges import (
     RecurrentOptions,
     draw_uniform,
 )
-from seqarena.ops.recurrent_lstm import LSTMState
+from seqarena.ops.recurrent.lstm import LSTMState
 
 
 class LuongOptions(RecurrentOptions):

@@ -53,7 +53,7 @@ class Model(nn.Module, ABC):
     @property
     @abstractmethod
     def algorithms(self) -> tuple[str, ...]:
-        """The resolved algorithm of each layer."""
+        """What each layer runs by on the parameters' present device and dtype."""
 
     @abstractmethod
     def flops(self, length: int) -> int:

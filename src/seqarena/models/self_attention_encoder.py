@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Form, Problem, Targets
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
-from seqarena.mixers.lstm import LSTM, LSTMConfig
+from seqarena.mixers.recurrent.lstm import LSTM, LSTMConfig
 from seqarena.models.model import System, SystemOptions
 from seqarena.models.sentences import SentenceInput, Sentences
 from seqarena.models.watching import Look

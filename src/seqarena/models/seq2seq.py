@@ -40,7 +40,7 @@ from seqarena.models.bridges import (
     draw_uniform,
     maxout,
 )
-from seqarena.ops.recurrent_lstm import LSTMState
+from seqarena.ops.recurrent.lstm import LSTMState
 
 _COMPLEXITY = Complexity(work="T D^2", serial_steps="T", path_length="T", state="D")
 

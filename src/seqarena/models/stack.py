@@ -22,6 +22,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.models.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.experts import Experts
+from seqarena.ops.registry import Operation
 
 
 class LayerConfig(Config):
@@ -129,7 +130,7 @@ class Stack(nn.Module):
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        """The resolved algorithm of each layer."""
+        """What each layer runs by on the parameters' present device and dtype."""
         return tuple(mixer.algorithm for mixer in self.mixers)
 
     def flops(self, length: int) -> int:
@@ -163,6 +164,15 @@ def build_mixer(layer: LayerConfig, width: int) -> Mixer:
     mixer_class = load_mixer(layer.mixer)
     return mixer_class(
         width, parse_options(mixer_class.__name__, mixer_class.Config, layer.options)
+    )
+
+
+def layer_operation(mixer: str, options: dict[str, Any]) -> Operation[..., Any]:
+    """The operation that computes a layer of this mixer: it lists the algorithms. Raises UserError
+    for options that the mixer does not have."""
+    mixer_class = load_mixer(mixer)
+    return mixer_class.operation_of(
+        parse_options(mixer_class.__name__, mixer_class.Config, options)
     )
 
 

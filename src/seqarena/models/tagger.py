@@ -37,11 +37,11 @@ from seqarena.models.model import System, SystemOptions
 from seqarena.ops import recurrent
 from seqarena.ops.crf import CRFWeights, log_partition, max_marginals, sentence_score
 from seqarena.ops.padding import Aligned, left_align, restore, reverse
-from seqarena.ops.recurrent_lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
 _ALGORITHM = "fused"
 _LETTERS_A_WORD = 8  # for counting operations, as models/embedding.py does
-_LSTM_STEPS = 7  # see mixers/lstm.py
+_LSTM_STEPS = 7  # see mixers/recurrent/lstm.py
 _CHAIN_STEPS = 3  # a sum, a reduction, a sum
 
 
@@ -271,7 +271,8 @@ class LetterLSTM(nn.Module):
 
 
 def _weights(inputs: int, hidden: int) -> nn.ParameterList:
-    """Input, recurrent and bias weights as mixers/lstm.py draws them; the forget bias is one."""
+    """Input, recurrent and bias weights as mixers/recurrent/lstm.py draws them; the forget bias is
+    one."""
     bound = 1 / math.sqrt(hidden)
     shapes = ((4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,))
     weights = [nn.init.uniform_(torch.empty(shape), -bound, bound) for shape in shapes]

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Problem
-from seqarena.mixers.attention import KeyValueCache
+from seqarena.mixers.attention.attention import KeyValueCache
 from seqarena.mixers.base import Complexity
 from seqarena.models.bridges import AttentiveDecoder, Ordered
 from seqarena.models.transformer_layers import (
@@ -38,7 +38,7 @@ from seqarena.models.transformer_layers import (
     draw_xavier,
     norm,
 )
-from seqarena.ops import attention as ops
+from seqarena.ops.attention.shared import attention_weights
 from seqarena.ops.positions import sinusoidal_positions
 
 
@@ -119,7 +119,7 @@ class Transformer(AttentiveDecoder):
         layer, (k_BHSE, _) = layers[-1], state.source[-1]
         x_BTD, _ = layer.after_own(x_BTD, None)
         q_BHTE = layer.source.queries(layer.source_norm.before(x_BTD))
-        return ops.attention_weights(q_BHTE, k_BHSE, state.real_BS[:, None, None]).mean(1)
+        return attention_weights(q_BHTE, k_BHSE, state.real_BS[:, None, None]).mean(1)
 
     def advance(self, token_B: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         x_B1D = self._place(self.target_tokens(token_B[:, None]), state.position)

@@ -10,10 +10,17 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.mixers.attention import KeyValueCache, Watched, extend_cache, filled, slot_values
+from seqarena.mixers.attention.attention import (
+    KeyValueCache,
+    Watched,
+    extend_cache,
+    filled,
+    slot_values,
+)
 from seqarena.models.channel_mixers import GatedMLP
 from seqarena.models.model import SystemOptions
-from seqarena.ops import attention as ops
+from seqarena.ops.attention import attention
+from seqarena.ops.attention.shared import attention_weights
 from seqarena.ops.positions import rotate, rotation
 
 _ROTARY_BASE = 10_000.0  # of Su et al. 2021
@@ -148,8 +155,8 @@ class SelfAttention(_Heads):
         q, k, v = self._project(x_BTD, 0)
         if self.watcher is not None:
             ones = slot_values(k)
-            self.watcher(ops.attention(q, k, ones, "explicit", causal=False, lengths_B=lengths_B))
-        return self.merge(ops.attention(q, k, v, "fused", causal=False, lengths_B=lengths_B))
+            self.watcher(attention(q, k, ones, "explicit", causal=False, lengths_B=lengths_B))
+        return self.merge(attention(q, k, v, "fused", causal=False, lengths_B=lengths_B))
 
     def each_sees_the_past(
         self, x_BTD: Tensor, cache: KeyValueCache | None
@@ -158,8 +165,8 @@ class SelfAttention(_Heads):
         cache = extend_cache(cache, k, v, None)
         k, v = filled(cache)
         if self.watcher is not None:
-            self.watcher(ops.attention(q, k, slot_values(k), "explicit"))
-        return self.merge(ops.attention(q, k, v, "fused")), cache
+            self.watcher(attention(q, k, slot_values(k), "explicit"))
+        return self.merge(attention(q, k, v, "fused")), cache
 
     def room(self, batch_size: int, max_length: int) -> KeyValueCache:
         """An empty cache for `max_length` positions."""
@@ -197,7 +204,7 @@ class CrossAttention(_Heads):
         q_BHTE = self.queries(x_BTD)
         mask_B11S = real_BS[:, None, None]
         if self.watcher is not None:
-            self.watcher(ops.attention_weights(q_BHTE, memory[0], mask_B11S))
+            self.watcher(attention_weights(q_BHTE, memory[0], mask_B11S))
         return self.merge(F.scaled_dot_product_attention(q_BHTE, *memory, attn_mask=mask_B11S))
 
 

@@ -1,0 +1,1 @@
+"""Softmax attention over all, a window of, or a part of the past."""

@@ -1,0 +1,119 @@
+"""A recurrent layer in each direction (Schuster & Paliwal 1997, "Bidirectional recurrent neural
+networks"): position t sees the whole sequence.
+
+    a_t = forward layer over x_1 .. x_t,   z_t = backward layer over x_T .. x_t
+    y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")
+
+Letters: D the width, in and out, and the hidden size of each direction. V is `projection`.
+"project" is the default: it is what the concatenation of torch.nn's bidirectional layers becomes
+once the next layer reads it, and it lets the layer weigh the two directions feature by feature.
+"sum" has no parameters of its own and forces both directions to share the meaning of a feature.
+"""
+
+import math
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import ValidationError, model_validator
+from torch import Tensor, nn
+
+from seqarena.core.errors import UserError
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.recurrent.elman import Elman
+from seqarena.mixers.recurrent.gru import GRU
+from seqarena.mixers.recurrent.lstm import LSTM
+from seqarena.ops.padding import reverse
+from seqarena.ops.registry import Operation
+
+_INNER: dict[str, type[Mixer]] = {"elman": Elman, "gru": GRU, "lstm": LSTM}
+
+
+class BidirectionalConfig(MixerConfig):
+    """`inner` names the layer of each direction and `options` are its own fields, except
+    `algorithm`, which is said here for both. Raises UserError for options it does not have.
+    """
+
+    inner: Literal["elman", "gru", "lstm"] = "lstm"
+    options: dict[str, Any] = {}
+    combine: Literal["project", "sum"] = "project"
+
+    @model_validator(mode="after")
+    def _options_are_those_of_inner(self) -> "BidirectionalConfig":
+        if "algorithm" in self.options:
+            raise UserError("bidirectional: say algorithm beside inner, not among its options")
+        self.inner_config()
+        return self
+
+    def inner_config(self) -> MixerConfig:
+        """The configuration of the layer of each direction."""
+        try:
+            return _INNER[self.inner].Config(algorithm=self.algorithm, **self.options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(
+                f"bidirectional, options of {self.inner}: {where}: {first['msg']}"
+            ) from None
+
+
+class Bidirectional(Mixer):
+    """Two layers of one kind, each with its own parameters; no state, for it sees the future."""
+
+    Config = BidirectionalConfig
+    equation: ClassVar[str] = """\
+a_t = forward layer over x_1 .. x_t,   z_t = backward layer over x_T .. x_t
+y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")"""
+    complexity: ClassVar[Complexity] = Complexity("T D^2", "T", "T", "none")
+    causal = False
+
+    def __init__(self, width: int, config: BidirectionalConfig) -> None:
+        super().__init__(width, config)
+        inner = _INNER[config.inner]
+        self.ahead = inner(width, config.inner_config())
+        self.back = inner(width, config.inner_config())
+        self.projection = nn.Linear(2 * width, width) if config.combine == "project" else None
+
+    @classmethod
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        """That of the layer of each direction."""
+        assert isinstance(config, BidirectionalConfig)
+        return _INNER[config.inner].operation_of(config.inner_config())
+
+    def mix(self, x_BTD: Tensor, state: None, lengths_B: Tensor | None) -> tuple[Tensor, None]:
+        """Both directions.
+
+        The layers see no lengths: padding stands after a row's real positions in either direction,
+        where a causal layer's outputs cannot feel it, and nobody asks for their states.
+        """
+        ahead_BTD, _ = self.ahead.mix(x_BTD, None, None)
+        back_BTD, _ = self.back.mix(reverse(x_BTD, lengths_B), None, None)
+        back_BTD = reverse(back_BTD, lengths_B)
+        if self.projection is None:
+            return ahead_BTD + back_BTD, None
+        both_BTE = torch.cat([ahead_BTD, back_BTD], dim=2)
+        return self.projection(both_BTE), None
+
+    def initial_state(self, batch_size: int, max_length: int = 0) -> None:
+        """None: a layer that sees the future has nothing to continue from."""
+        return None
+
+    def flops(self, length: int) -> int:
+        """Both directions, and the projection or the sum."""
+        joining = self.width if self.projection is None else 4 * self.width**2
+        return self.ahead.flops(length) + self.back.flops(length) + length * joining
+
+    def state_bytes(self, length: int) -> int:
+        """No state."""
+        return 0
+
+    def serial_steps(self, length: int) -> int:
+        """The directions run beside each other; joining them is one step more."""
+        return self.ahead.serial_steps(length) + 1
+
+    def path_length(self, distance: int) -> int:
+        """One step a position, in whichever direction."""
+        return distance
+
+    def reach(self) -> float:
+        """All of the past (and of the future)."""
+        return math.inf

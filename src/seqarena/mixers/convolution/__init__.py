@@ -1,0 +1,1 @@
+"""Layers that see a fixed window of the past."""

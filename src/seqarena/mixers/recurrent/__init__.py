@@ -1,0 +1,1 @@
+"""Recurrent cells whose gates see the state: one step after another."""

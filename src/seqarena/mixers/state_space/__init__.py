@@ -1,0 +1,1 @@
+"""State spaces: diagonal linear recurrences with many states a channel."""

@@ -1,0 +1,176 @@
+"""Mamba: a state space whose step size, input and output depend on what is read.
+
+Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+arXiv:2312.00752, section 3.4 and Algorithm 2.
+
+    u, z       = W_in x                            two streams of E channels
+    v          = silu(causal depthwise convolution of u)
+    s, B, C    = W_x v;   step = softplus(W_dt s + b_dt)
+    h_t        = exp(step_t A) h_{t-1} + step_t B_t v_t,   A = -exp(a_log)
+    y          = W_out ((C_t h_t + D v_t) * silu(z_t))
+
+Glossary: step is the paper's Delta, N its state size, R (time_step_rank) the rank of the projection
+to it; a_log and skip are the reference implementation's A_log and D.
+
+Letters: B batch, T time, D width, E inner width (expand times D), N states of a channel, K kernel.
+"""
+
+import math
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqarena.core.errors import UserError
+from seqarena.core.shapes import lengths_to_mask
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.ops.padding import take_last
+from seqarena.ops.selective_scan import selective_scan
+
+
+class MambaConfig(MixerConfig):
+    """The defaults are the paper's."""
+
+    expand: int = Field(default=2, ge=1)
+    state_size: int = Field(default=16, ge=1)
+    kernel: int = Field(default=4, ge=1)
+    time_step_rank: int | None = Field(default=None, ge=1)  # None: a sixteenth of the width, up
+    # the steps at initialisation: log-uniform between the two, so that memories differ in length
+    time_step_min: float = Field(default=0.001, gt=0)
+    time_step_max: float = Field(default=0.1, gt=0)
+    bias: bool = False  # of the projections in and out
+    convolution_bias: bool = True
+
+
+class MambaState(NamedTuple):
+    """The convolution's last K - 1 inputs (of the parameters' dtype) and the scan's state."""
+
+    inputs_BKE: Tensor
+    h_BNE: Tensor
+
+
+class Mamba(Mixer):
+    """Projections, short convolution, selective scan and gate.
+
+    Initialised as the reference: A to -1 ... -N in every channel (S4D-Real), D to one, the bias of
+    the step to the inverse softplus of log-uniform steps, its weight uniform within R ** -0.5.
+    """
+
+    Config = MambaConfig
+    operation = selective_scan
+    equation: ClassVar[str] = """\
+u, z       = W_in x                            two streams of E channels
+v          = silu(causal depthwise convolution of u)
+s, B, C    = W_x v;   step = softplus(W_dt s + b_dt)
+h_t        = exp(step_t A) h_{t-1} + step_t B_t v_t,   A = -exp(a_log)
+y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
+    complexity = Complexity("T (D E + E N)", "T, or log T by scan", "T", "E N")
+
+    def __init__(self, width: int, config: MambaConfig) -> None:
+        super().__init__(width, config)
+        if width < 1:
+            raise UserError(f"width {width}: it must be at least 1")
+        if config.time_step_min > config.time_step_max:
+            raise UserError(
+                f"time_step_min {config.time_step_min:g} is above time_step_max "
+                f"{config.time_step_max:g}: swap them"
+            )
+        self.inner_width = inner = config.expand * width
+        self.state_size, self.kernel = config.state_size, config.kernel
+        self.rank = (
+            math.ceil(width / 16) if config.time_step_rank is None else config.time_step_rank
+        )
+        self.in_proj = nn.Linear(width, 2 * inner, bias=config.bias)
+        self.convolution = nn.Conv1d(
+            inner, inner, self.kernel, groups=inner, bias=config.convolution_bias
+        )
+        self.x_proj = nn.Linear(inner, self.rank + 2 * self.state_size, bias=False)
+        self.step_proj = nn.Linear(self.rank, inner)
+        self.a_log = nn.Parameter(torch.empty(inner, self.state_size))
+        self.skip = nn.Parameter(torch.ones(inner))
+        self.out_proj = nn.Linear(inner, width, bias=config.bias)
+        self._initialise(config)
+
+    @torch.no_grad()
+    def _initialise(self, config: MambaConfig) -> None:
+        # the published recipe spares both from weight decay; an optimizer may read this mark
+        for parameter in (self.a_log, self.skip):
+            parameter.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
+        self.a_log.copy_(torch.arange(1, self.state_size + 1).log().expand_as(self.a_log))
+        nn.init.uniform_(self.step_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
+        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
+        step_E = torch.exp(low + (high - low) * torch.rand(self.inner_width))
+        self.step_proj.bias.copy_(step_E + torch.log(-torch.expm1(-step_E)))  # softplus inverted
+
+    def mix(
+        self, x_BTD: Tensor, state: MambaState | None, lengths_B: Tensor | None
+    ) -> tuple[Tensor, MambaState]:
+        state = self.initial_state(x_BTD.shape[0]) if state is None else state
+        u_BTE, gate_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
+        v_BTE, inputs_BKE = self._convolve(u_BTE, state.inputs_BKE, lengths_B)
+        step_BTR, b_BTN, c_BTN = self.x_proj(v_BTE).split(
+            (self.rank, self.state_size, self.state_size), dim=-1
+        )
+        # steps in float32 under autocast: the decay is their exponential
+        step_BTE = F.softplus(_at_least_float32(self.step_proj(step_BTR)))
+        if lengths_B is not None:
+            real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
+            step_BTE = step_BTE.masked_fill(~real_BT[..., None], 0.0)
+        a_NE = -torch.exp(_at_least_float32(self.a_log)).t().contiguous()
+        y_BTE, h_BNE = selective_scan(
+            v_BTE, step_BTE, a_NE, b_BTN, c_BTN, state.h_BNE, algorithm=self.algorithm
+        )
+        y_BTE = (y_BTE + v_BTE * self.skip) * F.silu(gate_BTE)
+        return self.out_proj(y_BTE.to(x_BTD.dtype)), MambaState(inputs_BKE, h_BNE)
+
+    def _convolve(
+        self, u_BTE: Tensor, history_BKE: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """silu of the causal depthwise convolution, and the inputs that the next call needs."""
+        length = u_BTE.shape[1]
+        u_BTE = torch.cat((history_BKE.to(u_BTE.dtype), u_BTE), dim=1)
+        ends_B = None if lengths_B is None else lengths_B + self.kernel - 1
+        inputs_BKE = take_last(u_BTE, ends_B, self.kernel - 1).to(history_BKE.dtype)
+        # shifted products: on a CPU faster than the library's depthwise convolution
+        first_E, *taps = self.convolution.weight.squeeze(1).unbind(1)
+        v_BTE = first_E * u_BTE[:, :length]
+        for k, tap_E in enumerate(taps, start=1):
+            v_BTE = torch.addcmul(v_BTE, tap_E, u_BTE[:, k : k + length])
+        if self.convolution.bias is not None:
+            v_BTE = v_BTE + self.convolution.bias
+        return F.silu(v_BTE), inputs_BKE.clone()
+
+    def initial_state(self, batch_size: int, max_length: int = 0) -> MambaState:
+        weight, inner = self.in_proj.weight, self.inner_width
+        dtype = torch.promote_types(weight.dtype, torch.float32)
+        return MambaState(
+            weight.new_zeros(batch_size, self.kernel - 1, inner),
+            weight.new_zeros(batch_size, self.state_size, inner, dtype=dtype),
+        )
+
+    def flops(self, length: int) -> int:
+        inner, states = self.inner_width, self.state_size
+        projections = 3 * self.width * inner + inner * (2 * self.rank + 2 * states)
+        # a multiply-add each for step_t A, the decay of h, its input, and C h; step_t v_t
+        scanned = 4 * inner * states + inner
+        return 2 * length * (projections + inner * self.kernel + scanned)
+
+    def state_bytes(self, length: int) -> int:
+        size = self.in_proj.weight.element_size()
+        return self.inner_width * ((self.kernel - 1) * size + self.state_size * max(4, size))
+
+    def serial_steps(self, length: int) -> int:
+        # projection in, convolution, two projections to the step, gate, projection out
+        return 6 + self.algorithm_steps(length)
+
+    def path_length(self, distance: int) -> int:
+        return distance
+
+    def reach(self) -> float:
+        return math.inf
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,0 +1,39 @@
+"""PyTorch's scaled_dot_product_attention."""
+
+from torch import Tensor
+
+from seqarena.ops.attention import attention
+from seqarena.ops.attention.shared import (
+    NEGATIVE_INFINITY,
+    penalty,
+    sdpa,
+    seen_slots,
+    single_query,
+    slot_distance,
+)
+
+
+@attention.algorithm("fused", serial_steps=lambda length: 3)
+def fused(
+    q_BHTE: Tensor,
+    k_BGCE: Tensor,
+    v_BGCE: Tensor,
+    *,
+    causal: bool,
+    starts_B: Tensor | None,
+    lengths_B: Tensor | None,
+    slopes_H: Tensor | None,
+) -> Tensor:
+    """y_BHTE."""
+    T, C = q_BHTE.shape[2], k_BGCE.shape[2]
+    plain = starts_B is None and lengths_B is None and slopes_H is None
+    if plain and T == 1:
+        return single_query(q_BHTE, k_BGCE, v_BGCE)
+    if plain and (C == T or not causal):
+        return sdpa(q_BHTE, k_BGCE, v_BGCE, None, causal=causal)
+    distance = slot_distance(T, C, starts_B, q_BHTE.device)
+    seen = seen_slots(distance, causal, lengths_B)
+    if slopes_H is None:
+        return sdpa(q_BHTE, k_BGCE, v_BGCE, seen)
+    bias = penalty(distance, slopes_H, q_BHTE.dtype)
+    return sdpa(q_BHTE, k_BGCE, v_BGCE, bias.masked_fill(~seen, NEGATIVE_INFINITY))

@@ -1,0 +1,64 @@
+"""The whole T x C matrix of scores, masked: the slow truth of each pattern."""
+
+import torch
+from torch import Tensor
+
+from seqarena.ops.attention import attention, strided_attention, window_attention
+from seqarena.ops.attention.shared import (
+    attention_weights,
+    penalty,
+    per_head,
+    real_slots,
+    seen_slots,
+    slot_distance,
+)
+
+SERIAL_STEPS = 3  # score, softmax, average
+
+
+@attention.truth("explicit", serial_steps=lambda length: SERIAL_STEPS)
+def explicit(
+    q_BHTE: Tensor,
+    k_BGCE: Tensor,
+    v_BGCE: Tensor,
+    *,
+    causal: bool,
+    starts_B: Tensor | None,
+    lengths_B: Tensor | None,
+    slopes_H: Tensor | None,
+) -> Tensor:
+    """y_BHTE."""
+    distance = slot_distance(q_BHTE.shape[2], k_BGCE.shape[2], starts_B, q_BHTE.device)
+    seen = seen_slots(distance, causal, lengths_B)
+    bias = None if slopes_H is None else penalty(distance, slopes_H, q_BHTE.dtype)
+    return attention_weights(q_BHTE, k_BGCE, seen, bias) @ per_head(v_BGCE, q_BHTE)
+
+
+@window_attention.truth("explicit", serial_steps=lambda length: SERIAL_STEPS)
+def explicit_window(
+    q_BTHE: Tensor, k_BCGE: Tensor, v_BCGE: Tensor, window: int, empty: int | Tensor
+) -> Tensor:
+    """y_BTHE."""
+    q_BHTE, k_BGCE, v_BGCE = (x.transpose(1, 2) for x in (q_BTHE, k_BCGE, v_BCGE))
+    seen = seen_in_window(q_BHTE.shape[2], k_BGCE.shape[2], window, empty, q_BHTE.device)
+    y_BHTE = attention_weights(q_BHTE, k_BGCE, seen) @ per_head(v_BGCE, q_BHTE)
+    return y_BHTE.transpose(1, 2)
+
+
+def seen_in_window(
+    length: int, slots: int, window: int, empty: int | Tensor, device: torch.device
+) -> Tensor:
+    """True where a query may look: [T, C], or [B, 1, T, C] where rows differ."""
+    distance_TC = slot_distance(length, slots, None, device)
+    seen = (distance_TC >= 0) & (distance_TC < window)
+    return seen & real_slots(torch.arange(slots, device=device), empty)
+
+
+@strided_attention.truth("explicit", serial_steps=lambda length: SERIAL_STEPS)
+def explicit_stride(
+    q_BHTE: Tensor, k_BGCE: Tensor, v_BGCE: Tensor, stride: int, starts_B: Tensor | None
+) -> Tensor:
+    """y_BHTE."""
+    distance = slot_distance(q_BHTE.shape[2], k_BGCE.shape[2], starts_B, q_BHTE.device)
+    seen = (distance >= 0) & ((distance < stride) | (distance % stride == 0))
+    return attention_weights(q_BHTE, k_BGCE, seen) @ per_head(v_BGCE, q_BHTE)

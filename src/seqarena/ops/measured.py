@@ -1,0 +1,124 @@
+"""Which algorithm `auto` is, and what was measured: a small table, read by `Operation.resolve`.
+
+A row names the operation, the device, the fastest algorithm and what was measured. A `case` is a
+shape of the operation that was measured by itself. `half` is another choice for parameters of 16
+bits, None: the same.
+
+CPU: a training step of one mixer (`python -m benchmarks.algorithms`: width 128, 8 sequences, one
+thread, float32, the shortest of the repeats), each algorithm as a multiple of the fastest. An AMD
+EPYC with 2 cores under other load: differences below 1.1 are noise. Where the two lengths disagree,
+the choice is that of 1,024 positions.
+
+CUDA: tokens a second of a training step, one H100, torch 2.11, bfloat16 autocast, 25 million
+parameters, 16 sequences of 1,024 positions.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+
+class Row(NamedTuple):
+    """One choice."""
+
+    operation: str
+    device: str
+    algorithm: str
+    source: str
+    case: str = ""
+    half: str | None = None
+
+
+UNMEASURED = "not measured there: the choice of the CPU"
+
+ROWS = (
+    Row(
+        "elman", "cpu", "stepwise",
+        "T 64: loop 2.12, fused 1.45, stepwise 1.00; "
+        "T 1024: loop 2.35, fused 1.56, stepwise 1.00",
+    ),
+    Row(
+        "gru", "cpu", "stepwise",
+        "T 64: loop 2.06, fused 1.87, stepwise 1.00; "
+        "T 1024: loop 2.71, fused 2.00, stepwise 1.00",
+    ),
+    Row(
+        "gru_reset_before", "cpu", "stepwise",
+        "T 64: loop 3.56, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
+    ),
+    Row(
+        "lstm", "cpu", "fused",
+        "T 64: loop 3.85, fused 1.00, stepwise 2.34; "
+        "T 1024: loop 3.71, fused 1.00, stepwise 2.02",
+    ),
+    Row(
+        "minimal_recurrence", "cpu", "fused",
+        "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
+        "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
+    ),
+    Row(
+        "selective_scan", "cpu", "chunked",
+        "T 64: loop 1.57, chunked 1.00, scan 1.49; T 1024: loop 1.20, chunked 1.00, scan 3.71",
+    ),
+    Row(
+        "diagonal_ssm", "cpu", "chunked",
+        "T 64: loop 2.29, chunked 1.00, parallel 1.45; "
+        "T 1024: loop 4.43, chunked 1.00, parallel 2.81",
+    ),
+    Row(
+        "linear_attention", "cpu", "chunked",
+        "T 64: loop 5.77, chunked 1.00, parallel 1.57; "
+        "T 1024: loop 3.51, chunked 1.00, parallel 3.15",
+    ),
+    Row(
+        "attention", "cpu", "fused",
+        "T 64: explicit 1.22, fused 1.00; T 1024: explicit 3.09, fused 1.00",
+    ),
+    Row(
+        "window_attention", "cpu", "banded",
+        "T 64: explicit 1.59, banded 1.00; T 1024: explicit 7.92, banded 1.00",
+    ),
+    Row(
+        "strided_attention", "cpu", "blocked",
+        "T 64: explicit 1.00, blocked 1.72; T 1024: explicit 6.35, blocked 1.00",
+    ),
+    Row(
+        "causal_convolution", "cpu", "unfolded",
+        "T 64: loop 1.14, fused 1.00, unfolded 1.04; "
+        "T 1024: loop 1.13, fused 1.00, unfolded 1.03",
+    ),
+    Row(
+        "causal_convolution", "cpu", "fused",
+        "T 64: loop 1.29, fused 1.00, unfolded 1.19; "
+        "T 1024: loop 1.38, fused 1.00, unfolded 1.34", case="8 adjacent taps",
+    ),
+    Row(
+        "linear_recurrence", "cpu", "fused",
+        "as minimal_recurrence, whose inside it is",
+    ),
+    Row("elman", "cuda", "fused", "H100: fused 196k"),
+    Row("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
+    Row("gru_reset_before", "cuda", "stepwise", UNMEASURED),
+    Row("lstm", "cuda", "fused", "H100: fused (cuDNN) 295k"),
+    Row("minimal_recurrence", "cuda", "scan", "H100: scan 554k, fused 62k; in minlstm scan 433k"),
+    Row("selective_scan", "cuda", "scan", "H100: scan 84k with 23 GiB, chunked 9.2k"),
+    Row("diagonal_ssm", "cuda", "chunked", "H100: chunked 225k"),
+    Row("linear_attention", "cuda", "chunked", "H100: chunked 303k"),
+    Row("attention", "cuda", "fused", "H100: fused 444k"),
+    Row("window_attention", "cuda", "banded", UNMEASURED),
+    Row("strided_attention", "cuda", "blocked", UNMEASURED),
+    Row("causal_convolution", "cuda", "unfolded", UNMEASURED),
+    Row("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
+    Row("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
+)  # fmt: skip
+
+_BY_PLACE = {(row.operation, row.case, row.device): row for row in ROWS}
+_HALF = (torch.bfloat16, torch.float16)
+
+
+def fastest(operation: str, case: str, device: str, dtype: torch.dtype) -> str | None:
+    """The fastest algorithm measured on that device type; None where nothing was measured."""
+    row = _BY_PLACE.get((operation, case, device))
+    if row is None:
+        return None
+    return row.half if row.half is not None and dtype in _HALF else row.algorithm

@@ -1,0 +1,52 @@
+"""Long short-term memory: one layer, one direction, in three forms (`ops.recurrent`).
+
+    i, f, o = sigmoid(W x_t + U h_{t-1} + b),  g = tanh(W x_t + U h_{t-1} + b)   each its own rows
+    c_t = f * c_{t-1} + i * g
+    h_t = o * tanh(c_t)
+
+The gates stand in the order i, f, g, o in the weights, as in torch.nn. Letters: `ops.recurrent`.
+Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from seqarena.ops.registry import operation, register_files
+
+
+class LSTMWeights(NamedTuple):
+    """F = 4 E: the rows of i, f, g and o."""
+
+    input_FD: Tensor
+    recurrent_FE: Tensor
+    bias_F: Tensor
+
+
+class LSTMState(NamedTuple):
+    """h_BE is the output of the last position, c_BE the memory cell."""
+
+    h_BE: Tensor
+    c_BE: Tensor
+
+
+@operation("lstm")
+def lstm(
+    x_BTD: Tensor,
+    start: LSTMState,
+    weights: LSTMWeights,
+    lengths_B: Tensor | None = None,
+    *,
+    algorithm: str = "auto",
+) -> tuple[Tensor, LSTMState]:
+    """x_BTD [B, T, D], right-padded where `lengths_B` says so -> (h_BTE, final state).
+
+    The start's dtype is the one that the recurrence is kept in. Outputs beyond a row's length are
+    free; its final state is that after its last real position. Raises UserError for an unknown
+    algorithm.
+    """
+    form = lstm.form(algorithm, x_BTD)
+    return form(x_BTD, start, weights, lengths_B)
+
+
+register_files(__name__, __path__)
