@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqarena.mixers.base import Mixer
 from seqarena.models.catalog import CATALOG
-from seqarena.models.stack import layer_operation, load_mixer
+from seqarena.models.stacks.stack import layer_operation, load_mixer
 
 ROWS = (
     *("elman", "gru", "gru_before", "lstm", "mingru", "mamba", "s4d", "linear_attention"),

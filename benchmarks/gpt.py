@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from benchmarks.training import VOCABULARY
-from seqarena.models.language_model import LanguageModel, ModelConfig
-from seqarena.models.stack import LayerConfig, StackConfig
+from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
+from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
 LAYERS, HEADS, WIDTH = 6, 6, 384
 

@@ -14,8 +14,8 @@ from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, assert_same, batch, count, training_step
 from seqarena.core.batch import IGNORE
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.models.language_model import LanguageModel, ModelConfig
-from seqarena.models.stack import LayerConfig, StackConfig
+from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
+from seqarena.models.stacks.stack import LayerConfig, StackConfig
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "mixers": {"ops", "core"},
     "models": {"mixers", "ops", "core"},
     "train": {"models", "tasks", "core"},
-    "measure": {"train", "models", "tasks", "core"},
+    "measure": {"jobs", "train", "models", "tasks", "core"},
     "arena": {"measure", "train", "models", "tasks", "jobs", "core"},
     "claims": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "report": {"core"},
@@ -34,15 +34,15 @@ MAY_IMPORT["engine"] = set(MAY_IMPORT)
 MAY_IMPORT["serve"] = set(MAY_IMPORT)
 MAY_IMPORT["api"] = set(MAY_IMPORT)
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
-NOT_BUILT_YET = {"jobs", "claims"}
+NOT_BUILT_YET = {"claims"}
 DOORS = {"__init__.py": {"api", "core"}, "__main__.py": {"cli"}}
 
 # What still breaks a law, by name. An entry whose fault is gone fails the test: shorten the list.
-UPWARDS = {"engine/measure.py imports cli"}
-CROWDED = {"arena", "core", "data", "measure", "models", "tasks"}
+UPWARDS: set[str] = set()
+CROWDED = {"core", "data", "measure", "tasks"}
 DOUBLED = {
-    *("Attention", "Block", "FeedForward", "Happening", "Place", "Reader", "Sample"),
-    *("Side", "Splits"),
+    *("Attention", "Block", "FeedForward", "Place", "Progress", "Reader", "Sample", "Side"),
+    *("Source", "Splits", "Timing"),
 }
 
 

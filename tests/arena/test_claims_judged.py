@@ -4,10 +4,11 @@ import pytest
 from claim_records import PLANTED, quadratic_memory, series
 
 from seqarena.arena.claims.ledger import CLAIMS
-from seqarena.arena.claims.parts import parts_of
+from seqarena.arena.claims.parts import jobs_of
 from seqarena.core.errors import UserError
 from seqarena.core.estimates import Estimate
 from seqarena.core.measurement import Series
+from seqarena.jobs.executor import seconds_of
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}
 
@@ -77,9 +78,8 @@ def test_a_reach_at_the_last_point_is_a_lower_bound() -> None:
 
 
 def test_quick_fits_into_a_quarter_of_an_hour() -> None:
-    parts = parts_of(CLAIMS, "quick")
-    together = sum(part.seconds for part in parts if not part.alone)
-    assert together / 2 + sum(part.seconds for part in parts if part.alone) <= 900
+    jobs = jobs_of(CLAIMS, "quick")
+    assert 0 < seconds_of(jobs, 2) <= 900
 
 
 def test_parts_name_functions_and_json() -> None:
@@ -88,7 +88,7 @@ def test_parts_name_functions_and_json() -> None:
     from importlib import import_module
 
     for scale in ("quick", "full"):
-        for part in parts_of(CLAIMS, scale):
+        for part in (part for claim in CLAIMS for part in claim.parts(scale)):
             module, _, name = part.function.partition(":")
             inspect.signature(getattr(import_module(module), name)).bind(**part.arguments)
             assert json.loads(json.dumps(part.arguments)) == part.arguments

@@ -10,16 +10,17 @@ from pathlib import Path
 from claim_parts import counting, planted
 
 from seqarena.arena.claims.claim import Claim, Part
-from seqarena.arena.claims.parts import About, parts_of, records_path, write_part
+from seqarena.arena.claims.parts import jobs_of, missing_jobs, store_of
 from seqarena.arena.claims.read import read_ledger
-from seqarena.arena.claims.run import missing_parts, run_parts
+from seqarena.arena.claims.run import run_parts
 from seqarena.core.ledger import Judgement
 
 
-def ran(folder: Path, *claims: Claim, jobs: int = 2) -> list[tuple[str, str | None]]:
-    parts = parts_of(claims, "quick")
-    happenings = list(run_parts(folder, parts, jobs))
-    return [(h.kind, h.error) for h in happenings if h.kind in ("finished", "failed")]
+def ran(folder: Path, *claims: Claim, jobs: int = 2) -> list[str | None]:
+    """The error of each part that ran, in the order in which they ended."""
+    events = list(run_parts(folder, jobs_of(claims, "quick"), jobs))
+    ended = [event for event in events if event.kind in ("finished", "failed")]
+    return [event.payload.message if event.kind == "failed" else None for event in ended]
 
 
 def judged(folder: Path, claim: Claim) -> Judgement:
@@ -30,11 +31,11 @@ def test_a_second_run_runs_nothing_and_changed_records_change_the_verdict(tmp_pa
     log = tmp_path / "log"
     shared = counting(log, "a")
     claims = planted("a", shared), planted("b", shared, counting(log, "b", 0.25))
-    assert ran(tmp_path, *claims) == [("finished", None)] * 2
+    assert ran(tmp_path, *claims) == [None, None]
     assert sorted(log.read_text().split()) == ["a", "b"]  # the shared part ran once
     assert ran(tmp_path, *claims) == []
     assert [judged(tmp_path, claim).verdict for claim in claims] == ["holds", "does not hold"]
-    path = records_path(tmp_path, shared)
+    path = store_of(tmp_path).lines_path(shared.job().key)
     record = json.loads(path.read_text())
     record["points"][0]["repeats"] = [0.125]
     path.write_text(json.dumps(record) + "\n")
@@ -48,36 +49,37 @@ def test_a_part_that_fails_is_told_and_tried_again(tmp_path: Path) -> None:
     bad = Part("claim_parts:fails", {"log": str(log), "message": "no such thing"}, 1.0)
     wrong = Part("claim_parts:count", {"unknown": 1}, 1.0)
     claims = planted("x", bad), planted("y", wrong), planted("good", counting(log, "good"))
-    found = dict.fromkeys(error for _, error in ran(tmp_path, *claims, jobs=1))
-    assert next(iter(found)) == "no such thing"
+    found = ran(tmp_path, *claims, jobs=1)
+    assert found[0] == "no such thing"
     assert None in found
     assert any("TypeError" in str(error) for error in found)
     failed = judged(tmp_path, claims[0])
     assert failed.verdict == "not measured yet"
     assert failed.figure == "not measured yet: no such thing"
     assert judged(tmp_path, claims[2]).verdict == "holds"
-    assert missing_parts(tmp_path, [bad, wrong]) == [bad, wrong]
+    jobs = [bad.job(), wrong.job()]
+    assert missing_jobs(tmp_path, jobs) == jobs
 
 
 def test_a_process_that_dies_takes_no_other_part_along(tmp_path: Path) -> None:
     log = tmp_path / "log"
     deadly = Part("claim_parts:dies", {}, 2.0)
     parts = [deadly, *(counting(log, name, seconds=0.3) for name in "ab")]
-    kinds = {}
-    for happening in run_parts(tmp_path, parts, 2):
-        if happening.kind in ("finished", "failed") and happening.part is not None:
-            kinds[happening.part.hash] = happening.kind, happening.error
-    assert kinds.pop(deadly.hash) == ("failed", "its process died (out of memory?)")
-    assert set(kinds.values()) == {("finished", None)}
-    assert len(kinds) == 2
+    found = {}
+    for event in run_parts(tmp_path, [part.job() for part in parts], 2):
+        if event.kind in ("finished", "failed"):
+            found[event.job.key] = event
+    died = found.pop(deadly.job().key)
+    assert died.kind == "failed"
+    assert died.payload.message == "its process died (out of memory?)"
+    assert [event.kind for event in found.values()] == ["finished"] * 2
 
 
 def test_a_partial_folder_says_what_is_missing(tmp_path: Path) -> None:
     claim = planted("a", counting(tmp_path / "log", "a"), counting(tmp_path / "log", "c"))
     assert judged(tmp_path, claim).figure == "not measured yet: 2 part(s) to run"
     first = claim.parts("quick")[0]
-    about = About(function=first.function, arguments=first.arguments, seconds=1.0)
-    write_part(tmp_path, first, about, [])
+    store_of(tmp_path).keep(first.job(), 1.0, [])
     assert judged(tmp_path, claim).figure == "not measured yet: 1 part(s) to run"
 
 
@@ -85,8 +87,8 @@ def test_closing_stops_what_runs(tmp_path: Path) -> None:
     log = tmp_path / "log"
     slow = counting(log, "slow", seconds=30.0)
     began = time.monotonic()
-    with closing(run_parts(tmp_path, [slow], 1)) as happenings:
-        assert next(happenings).kind == "started"
+    with closing(run_parts(tmp_path, [slow.job()], 1)) as events:
+        assert next(events).kind == "started"
     assert time.monotonic() - began < 20
     assert not log.exists()
 
@@ -100,8 +102,8 @@ from seqarena.arena.claims.run import run_parts
 if __name__ == "__main__":
     log = Path({log!r})
     parts = [counting(log, "quick"), counting(log, "slow", seconds=60.0)]
-    for happening in run_parts(Path({folder!r}), parts, 1):
-        print(happening.kind, flush=True)
+    for event in run_parts(Path({folder!r}), [part.job() for part in parts], 1):
+        print(event.kind, flush=True)
 """
 
 

@@ -1,7 +1,10 @@
 """Plans and trials as data: what changes a trial's name, what can run when."""
 
+from pathlib import Path
+
 import pytest
 
+from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import (
     Entry,
     Plan,
@@ -40,7 +43,12 @@ def make_plan(**changes: object) -> Plan:
 def test_a_trial_is_named_by_everything_that_matters() -> None:
     plan = make_plan()
     first = trial(plan, plan.entries[0], 0.1, 0)
+    recoded = plan.entries[0].model_copy(update={"code": "y"})
+    timed = make_plan(training=TrainingRequest(budget=Budget(seconds=1.0)))
     others = [
+        trial(plan, recoded, 0.1, 0),
+        trial(timed, timed.entries[0], 0.1, 0),
+        trial(make_plan(training=timed.training, threads=2), timed.entries[0], 0.1, 0),
         trial(plan, plan.entries[1], 0.1, 0),
         trial(plan, plan.entries[0], 0.2, 0),
         trial(plan, plan.entries[0], 0.1, 1),
@@ -48,7 +56,7 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
         *(
             trial(changed, changed.entries[0], 0.1, 0)
             for changed in (
-                make_plan(task_digest="e"), make_plan(code="y"), make_plan(threads=2),
+make_plan(task_digest="e"), make_plan(dtype="float64"),
                 make_plan(training=TrainingRequest(budget=Budget(steps=1), batch_size=3)),
                 make_plan(training=TrainingRequest(budget=Budget(steps=2), batch_size=2)),
             )
@@ -57,10 +65,28 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
     assert len({first.hash, *(other.hash for other in others)}) == 1 + len(others)
 
 
-def test_where_the_data_lies_does_not_matter() -> None:
-    moved = make_plan(task={"kind": "language", "data": "/elsewhere/b.txt"})
-    plan = make_plan()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": {"kind": "language", "data": "/elsewhere/b.txt"}},
+        {"threads": 8}, {"device": "cuda"}, {"code": "another version"},
+    ],
+)  # fmt: skip
+def test_where_data_lie_and_where_it_runs_do_not_matter(changes: dict[str, object]) -> None:
+    moved, plan = make_plan(**changes), make_plan()
     assert trial(plan, plan.entries[0], 0.1, 0).hash == trial(moved, moved.entries[0], 0.1, 0).hash
+
+
+@pytest.mark.parametrize("changes", [{"threads": 8}, {"device": "cuda"}, {"code": "another"}])
+def test_a_folder_takes_a_plan_from_another_machine_or_version(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.adopt(make_plan())
+    folder.adopt(make_plan(**changes))
+    assert folder.load_plan() == make_plan(**changes)
+    with pytest.raises(UserError, match="another training"):
+        folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9))))
 
 
 def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None:

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from seqarena.cli import app
-from seqarena.cli.measure_calls import Call, Target
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Measurement, Series, read_measurements
+from seqarena.measure.calls import Call, Target
 from seqarena.models.catalog import CATALOG
 from seqarena.models.model import load_system
 

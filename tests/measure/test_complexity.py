@@ -12,7 +12,7 @@ from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture
 from seqarena.models.model import load_system
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 
 KEYS = {"title", "family", "year", "paper", "idea", *Complexity._fields}
 

@@ -22,7 +22,7 @@ from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.bench import Bench
 from seqarena.measure.subject import subject
 from seqarena.models.catalog import CATALOG
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 
 aten = torch.ops.aten
 WIDTH, DEPTH = 32, 2

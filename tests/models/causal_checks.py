@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.shapes import measured_state_bytes, state_tensors
-from seqarena.models.causal_system import CausalSystem
+from seqarena.models.language.causal_system import CausalSystem
 from seqarena.models.model import SystemConfig, build_system, select
 
 VOCAB = 13

@@ -23,7 +23,7 @@ from seqarena.core.batch import Batch, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import measured_state_bytes
 
-PLACE = "bytenet:ByteNet"
+PLACE = "language.bytenet:ByteNet"
 Weights = dict[str, np.ndarray]
 
 

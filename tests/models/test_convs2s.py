@@ -19,9 +19,9 @@ from pair_checks import share_learned
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import measured_state_bytes
-from seqarena.models.convs2s import NormalisedLinear
+from seqarena.models.encoder_decoders.convs2s import NormalisedLinear
 
-PLACE = "convs2s:ConvS2S"
+PLACE = "encoder_decoders.convs2s:ConvS2S"
 HALF = np.sqrt(0.5)
 Weights = dict[str, np.ndarray]
 

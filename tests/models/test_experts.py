@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
-from seqarena.models.experts import BALANCE, Experts
+from seqarena.models.stacks.experts import BALANCE, Experts
 
 
 def made() -> Experts:

@@ -16,8 +16,8 @@ from transformers import (
 
 from seqarena.core.batch import Batch, own_inputs
 from seqarena.core.errors import UserError
-from seqarena.models import huggingface
 from seqarena.models.build import build
+from seqarena.models.exchange import huggingface
 
 FLOAT32 = {"rtol": 0, "atol": 2e-5}  # logits of size one; two implementations round differently
 TOKENS_BT = torch.randint(50, (2, 23), generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ from seqarena.core.errors import UserError
 from seqarena.models.any import build_model
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
-from seqarena.models.language_model import Encoder, LanguageModel, TokenModel
+from seqarena.models.stacks.language_model import Encoder, LanguageModel, TokenModel
 
 STACKS = [name for name, row in CATALOG.items() if row.system is None]
 

@@ -6,10 +6,10 @@ import torch
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
-from seqarena.models import lenet
 from seqarena.models.build import build
 from seqarena.models.catalog import architecture, why_not
-from seqarena.models.lenet import TABLE, LeNet5, LeNetOptions
+from seqarena.models.vision import lenet
+from seqarena.models.vision.lenet import TABLE, LeNet5, LeNetOptions
 
 
 def problem(height: int = 28, width: int = 28, features: int = 1) -> Problem:

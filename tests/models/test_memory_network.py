@@ -8,7 +8,7 @@ import torch
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.models.build import build
-from seqarena.models.memory_network import MemoryNetwork
+from seqarena.models.memory.memory_network import MemoryNetwork
 
 VOCABULARY, WIDTH, MEMORIES = 11, 6, 5
 STORIES = [

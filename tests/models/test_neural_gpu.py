@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
-from seqarena.models.diagonal_neural_gpu import shifted
+from seqarena.models.memory.diagonal_neural_gpu import shifted
 from seqarena.models.model import Model
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import AlgorithmsConfig

@@ -17,7 +17,7 @@ from seqarena.core.batch import Batch, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.models.model import SystemConfig, build_system
 
-PLACE = "nnlm:NNLM"
+PLACE = "language.nnlm:NNLM"
 
 
 @pytest.mark.parametrize("direct", [False, True])

@@ -6,8 +6,8 @@ import torch
 from pair_checks import PROBLEM, left_padded, ragged, share_learned, small
 
 from seqarena.core.shapes import measured_state_bytes
-from seqarena.models.bridges import Memory
 from seqarena.models.build import build
+from seqarena.models.encoder_decoders.bridges import Memory
 
 ALL = ["rnnsearch", "luong_dot", "luong_general", "luong_concat"]
 

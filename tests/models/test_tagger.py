@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
-from seqarena.models.tagger import BiLSTM, BiLSTMCRF, LetterLSTM, Tagger
+from seqarena.models.taggers.tagger import BiLSTM, BiLSTMCRF, LetterLSTM, Tagger
 
 PROBLEM = Problem(num_outputs=5, vocab_size=11, num_characters=7, max_length=9)
 WORDS = [6, 1, 4]
@@ -74,7 +74,7 @@ def theirs(ours: BiLSTM) -> nn.LSTM:
 
 
 def reference_emissions(model: Tagger, batch: Batch) -> Tensor:
-    """The head of models/tagger.py, for a batch of one without padding, from torch.nn."""
+    """The head of models/taggers/tagger.py, for a batch of one without padding, from torch.nn."""
     assert isinstance(model.letters, LetterLSTM)
     assert batch.characters_BTC is not None
     letter_lstm, spelled = theirs(model.letters.lstm), []

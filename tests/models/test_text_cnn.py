@@ -8,7 +8,7 @@ from torch import nn
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
-from seqarena.models.text_cnn import TextCNN
+from seqarena.models.sentences.text_cnn import TextCNN
 
 ONE = Problem(form="label", num_outputs=3, vocab_size=11, max_length=20)
 TWO = Problem(form="label", num_outputs=3, vocab_size=11, num_segments=2, max_length=20)

@@ -16,7 +16,7 @@ from causal_checks import (
 from seqarena.core.batch import Batch, Problem, own_inputs
 from seqarena.core.errors import UserError
 
-PLACE = "wavenet:WaveNet"
+PLACE = "language.wavenet:WaveNet"
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

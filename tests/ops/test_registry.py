@@ -11,7 +11,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.contract import subject
 from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
 from seqarena.models.catalog import CATALOG
-from seqarena.models.stack import layer_operation
+from seqarena.models.stacks.stack import layer_operation
 from seqarena.ops import measured
 from seqarena.ops.measured import ROWS
 from seqarena.ops.minimal import minimal_recurrence

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from seqarena.arena.folder import RunFolder, append_line
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
-from seqarena.core.config import digest
 from seqarena.core.measurement import Series
 from seqarena.core.runtime import available_cores
+from seqarena.jobs.files import append_lines
+from seqarena.jobs.job import Timing, job_key
 from seqarena.measure.costs import measure_costs
 
 
@@ -35,10 +36,21 @@ def measure_missing(
         )
         key = {"key": _key(plan, entry)}
         keyed = [one.model_copy(update={"settings": one.settings | key}) for one in found]
-        for series in keyed:
-            append_line(folder.measurements_path, series.model_dump_json())
+        append_lines(folder.measurements_path, [series.model_dump_json() for series in keyed])
         yield entry, keyed
 
 
 def _key(plan: Plan, entry: Entry) -> str:
-    return digest([entry.model_dump(mode="json"), plan.training.batch_size, plan.dtype, plan.code])
+    """What a cost depends on: model, batch, sources, and the machine, because costs are timings."""
+    arguments = {
+        "model": entry.model.model_dump(mode="json"),
+        "batch_size": plan.training.batch_size,
+        "dtype": plan.dtype,
+        "device": plan.device,
+    }
+    return job_key(
+        "seqarena.measure.costs:measure_costs",
+        arguments,
+        model_places(entry.model),
+        timing=Timing(available_cores(), plan.device),
+    )

@@ -4,14 +4,13 @@ runs/NAME/plan.json                  the plan
 runs/NAME/trials/HASH/trial.json     a trial's whole configuration
 runs/NAME/trials/HASH/records.jsonl  its records, append-only
 runs/NAME/trials/HASH/checkpoint/    its weights
+runs/NAME/prepared/                  the task's data, prepared once for all processes
 runs/NAME/measurements.jsonl         costs, curves and maps, measured alone on the machine
 runs/NAME/results.sqlite             the same records, for queries
 runs/NAME/report.html                the page
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +24,13 @@ from seqarena.core.errors import UserError
 from seqarena.core.measurement import Series, read_measurements
 from seqarena.core.quantities import latest_costs
 from seqarena.core.records import ResultRecord, read_records
+from seqarena.jobs.files import locked, write_atomically
 
-# A plan may be called again with more or fewer of these; finished trials are kept.
-_MAY_CHANGE = {"command", "entries", "excluded", "search", "name"}
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+
+# A plan may be called again with other values of these; finished trials are kept. The sources that
+# a trial runs are in its own name, and where it ran is in its records.
+_MAY_CHANGE = {"command", "entries", "excluded", "search", "name", "code", "threads", "device"}
 
 
 class RunFolder:
@@ -47,6 +50,10 @@ class RunFolder:
     @property
     def measurements_path(self) -> Path:
         return self.path / "measurements.jsonl"
+
+    @property
+    def prepared_path(self) -> Path:
+        return self.path / "prepared"
 
     def trial_path(self, trial: Trial) -> Path:
         return self.path / "trials" / trial.hash
@@ -88,19 +95,13 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One comparison at a time in a folder; released by the system when the process ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(f"{self.path} is in use by another seqarena") from error
+        with locked(self.path / ".lock"):
             yield
 
 
 _WORDS = {
     "task": "task",
     "task_digest": "data set",
-    "code": "version of seqarena",
     "size": "size",
     "training": "training",
     "start": "start",
@@ -113,35 +114,6 @@ def last_result(path: Path) -> ResultRecord | None:
     for record in read_records(path):
         last = record
     return last if isinstance(last, ResultRecord) else None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Written beside, synced and renamed: a reader sees the old or the new text, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def append_line(path: Path, line: str) -> None:
-    """One record more, after whole records alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drop_torn_line(path)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-
-
-def drop_torn_line(path: Path) -> None:
-    """Cuts off what a kill left of a last line that was being written."""
-    if not path.exists():
-        return
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        os.truncate(path, end)
 
 
 def _place_free(field: str, value: Any) -> Any:

@@ -1,7 +1,8 @@
 """The plan: architectures x learning rates x seeds under one equal budget, as data.
 
-A trial is its whole configuration. Its hash, over that, the data and the code, names its folder:
-a finished trial is never run twice, and a changed one is never mistaken for it.
+A trial is its whole configuration. Its hash, over that, the data and the sources that it runs
+(jobs/sources.py), names its folder: a finished trial is never run twice, and a changed one is never
+mistaken for it.
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,15 @@ from pydantic import model_validator
 from seqarena.arena.requests import SearchRequest, SizeRequest
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
+from seqarena.jobs.sources import places_in, source_digest
 from seqarena.models.any import AnyConfig
+from seqarena.models.language_model import ModelConfig
+from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.registry import task_place
 from seqarena.train.config import TrainConfig, TrainingRequest
 from seqarena.train.start import Start
 
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 PLACES = {"task": ("data", "reads_like"), "start": ("checkpoint",)}  # fields that name a place
 Role = Literal["search", "seed", "repeat"]
 
@@ -27,11 +33,12 @@ class Entry(Config):
     architecture: str
     model: AnyConfig
     parameters: int
+    code: str = ""  # of the sources that its trials run, see `trial_code`
 
 
 class Plan(Config):
-    """A whole comparison: what was asked for, resolved. `task_digest` names the data, `code` the
-    sources. `size`, `training` and `search` are the objects of the request."""
+    """A whole comparison: what was asked for, resolved. `task_digest` names the data. `code`, of
+    all sources, is for the record. `size`, `training` and `search` are those of the request."""
 
     name: str
     command: str  # runs it again
@@ -66,18 +73,35 @@ class Trial(Config):
     task_digest: str
     training: TrainConfig
     threads: int
-    code: str
+    code: str  # digest of the sources that it runs
     repetition: int = 0
     start: Start | None = None
 
     @cached_property
     def hash(self) -> str:
-        """Names the trial's folder. Not where data and weights lie matters, but what they are."""
+        """Names the trial's folder: by what data and weights are, not by where they lie. The
+        device and the number of threads are recorded with the result; they are in the name only
+        where the budget is time, which they turn into another number of steps."""
         fields = self.model_dump(mode="json")
+        if self.training.budget.seconds is None:
+            del fields["threads"], fields["training"]["device"]
         for key, places in PLACES.items():
             for place in places:
                 (fields[key] or {}).pop(place, None)
         return digest(fields)
+
+
+def model_places(model: AnyConfig) -> set[str]:
+    """What a model's configuration names: its mixers, or its system."""
+    mixers = {one.mixer for one in model.stack.layers} if isinstance(model, ModelConfig) else set()
+    return places_in(model.model_dump(mode="json")) | mixers
+
+
+def trial_code(model: AnyConfig, task: TaskConfig) -> str:
+    """Digest of the sources that a trial runs: those of its model, its task and the training."""
+    return source_digest(
+        {"seqarena.arena.trial", task_place(task.kind), "seqarena.models.any", *model_places(model)}
+    )
 
 
 def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition: int = 0) -> Trial:
@@ -94,7 +118,7 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
             **{**fields, "optimizer": optimizer}, seed=seed, device=plan.device, dtype=plan.dtype
         ),
         threads=plan.threads,
-        code=plan.code,
+        code=entry.code,
         repetition=repetition,
         start=plan.start,
     )

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from seqarena.arena.folder import RunFolder, write_atomically
-from seqarena.arena.plan import Entry, Plan
+from seqarena.arena.folder import RunFolder
+from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.jobs.files import write_atomically
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
 from seqarena.models.architecture import Architecture
@@ -57,7 +58,7 @@ def prepare(
     start, fixed = (
         plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
     )
-    entries, excluded = _enter(request, task, rows, fixed)
+    entries, excluded = _enter(request, task, task_config, rows, fixed)
     plan = Plan(
         name="",
         command=command,
@@ -104,7 +105,11 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
 
 
 def _enter(
-    request: CompareRequest, task: Task, rows: list[Architecture], fixed: AnyConfig | None
+    request: CompareRequest,
+    task: Task,
+    task_config: TaskConfig,
+    rows: list[Architecture],
+    fixed: AnyConfig | None,
 ) -> tuple[tuple[Entry, ...], dict[str, str]]:
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
@@ -116,7 +121,12 @@ def _enter(
         config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
         _check_affordable(request.training, config, task)
         entries.append(
-            Entry(architecture=row.name, model=config, parameters=count_parameters(config))
+            Entry(
+                architecture=row.name,
+                model=config,
+                parameters=count_parameters(config),
+                code=trial_code(config, task_config),
+            )
         )
     names = [entry.architecture for entry in entries]
     if len(set(names)) < len(names):

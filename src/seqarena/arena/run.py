@@ -1,31 +1,24 @@
-"""Runs a plan: hands ready trials to workers until none is left, then measures the costs.
+"""Runs a plan: hands ready trials to an executor until none is left.
 
 `run` yields what happens and draws nothing. Stopping it at any point loses at most the steps since
 the last checkpoint; calling it again goes on where it stopped.
 """
 
 from collections.abc import Generator
-from typing import Any, NamedTuple
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial, ready_trials, total_trials
-from seqarena.arena.workers import Workers
 from seqarena.core.records import ResultRecord
-
-_POLL_SECONDS = 0.5
-
-
-class Happening(NamedTuple):
-    """One thing that happened to one trial."""
-
-    kind: str  # reused, started, progress, finished, failed
-    role: Role
-    trial: Trial
-    payload: Any = None
+from seqarena.jobs.executor import Executor, run_jobs
+from seqarena.jobs.files import write_atomically
+from seqarena.jobs.job import Event, Job, Needs
+from seqarena.jobs.processes import Processes
+from seqarena.tasks.base import Task
+from seqarena.tasks.prepared import save_prepared
 
 
-class Standing:
-    """What is finished so far, and what went wrong."""
+class RunState:
+    """What is finished of a plan, and what went wrong."""
 
     def __init__(self, plan: Plan, folder: RunFolder, lower_is_better: bool) -> None:
         self.plan = plan
@@ -43,57 +36,73 @@ class Standing:
         plan = self.plan.model_copy(update={"entries": tuple(healthy)})
         return ready_trials(plan, validation, self.lower_is_better)
 
-    def seconds_of(self, architecture: str) -> float:
-        """The longest training time seen of an architecture, for packing long trials first."""
+    def ready_jobs(self) -> list[Job]:
+        """The same as jobs, and remembers which trials they are."""
+        found = []
+        for role, trial in self.ready():
+            self.trials.setdefault(trial.hash, (role, trial))
+            found.append(trial_job(trial, self.folder, self.seconds_of(trial.architecture)))
+        return found
+
+    def seconds_of(self, architecture: str) -> float | None:
+        """The longest training time seen of an architecture, so that long trials start first."""
         times = [
             result.training_seconds
             for key, result in self.results.items()
             if self.trials[key][1].architecture == architecture
         ]
-        return max(times, default=0.0)
+        return max(times, default=None)
 
 
-def reuse(standing: Standing) -> Generator[Happening, None, None]:
+def trial_job(trial: Trial, folder: RunFolder, seconds: float | None = None) -> Job:
+    """The job that runs a trial in its folder."""
+    rate, seed = trial.training.optimizer.learning_rate, trial.training.seed
+    return Job(
+        key=trial.hash,
+        function="seqarena.arena.trial:run_trial_job",
+        arguments={
+            "trial": trial.model_dump(mode="json"),
+            "folder": str(folder.trial_path(trial)),
+            "prepared": str(folder.prepared_path),
+        },
+        label=f"{trial.architecture:<20} rate {rate:g}  seed {seed}",
+        group=trial.architecture,
+        needs=Needs(threads=trial.threads, seconds=seconds),
+        watched=True,
+    )
+
+
+def reuse(state: RunState) -> Generator[Event, None, None]:
     """Finished trials of earlier calls. A rate that they settle can make further ones visible."""
-    fresh = standing.ready()
+    fresh = state.ready()
     while fresh:
         for role, trial in fresh:
-            standing.trials[trial.hash] = role, trial
-            result = standing.folder.result(trial)
+            state.trials[trial.hash] = role, trial
+            result = state.folder.result(trial)
             if result is not None:
-                standing.results[trial.hash] = result
-                yield Happening("reused", role, trial, result)
-        fresh = [pair for pair in standing.ready() if pair[1].hash not in standing.trials]
+                state.results[trial.hash] = result
+                yield Event("reused", trial_job(trial, state.folder), result)
+        fresh = [pair for pair in state.ready() if pair[1].hash not in state.trials]
 
 
-def run(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
-    """Every trial of the plan that is not finished. Stops its workers cleanly when it is closed."""
-    yield from reuse(standing)
-    if standing.ready():
-        yield from _run_fresh(standing, jobs)
-
-
-def _run_fresh(standing: Standing, jobs: int) -> Generator[Happening, None, None]:
-    with Workers(jobs) as workers:
-        try:
-            waiting = standing.ready()
-            while waiting or workers.running:
-                waiting.sort(key=lambda pair: -standing.seconds_of(pair[1].architecture))
-                while waiting and workers.has_idle:
-                    role, trial = waiting.pop(0)
-                    standing.trials[trial.hash] = role, trial
-                    workers.start(trial, standing.folder.trial_path(trial))
-                    yield Happening("started", role, trial)
-                for event in workers.events(_POLL_SECONDS):
-                    if event.kind == "finished":
-                        standing.results[event.trial.hash] = event.payload
-                    elif event.kind == "failed":
-                        standing.failures[event.trial.architecture] = event.payload
-                    role = standing.trials[event.trial.hash][0]
-                    yield Happening(event.kind, role, event.trial, event.payload)
-                    if event.kind != "progress":
-                        running = {trial.hash for trial in workers.running}
-                        waiting = [p for p in standing.ready() if p[1].hash not in running]
-        except BaseException:
-            workers.stop()
-            raise
+def run(
+    state: RunState, jobs: int, *, task: Task | None = None, executor: Executor | None = None
+) -> Generator[Event, None, None]:
+    """Every trial of the plan that is not finished, `jobs` at a time in processes of their own, or
+    on another executor. Workers read the data that `task` has prepared. Closing the generator lets
+    running trials save first."""
+    yield from reuse(state)
+    if not state.ready():
+        return
+    if task is not None:
+        save_prepared(task, state.folder.prepared_path)
+    for event in run_jobs(state.ready_jobs, executor or Processes(jobs, state.plan.threads)):
+        _, trial = state.trials[event.job.key]
+        if event.kind == "finished":
+            state.results[event.job.key] = event.payload
+        elif event.kind == "failed":
+            state.failures[trial.architecture] = event.payload.message
+            if event.payload.traceback:
+                path = state.folder.trial_path(trial) / "error.txt"
+                write_atomically(path, event.payload.traceback)
+        yield event

@@ -1,19 +1,16 @@
 """One trial: build, resume, train, evaluate, record. The same in this process or in a worker."""
 
-import fcntl
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import torch
 
-from seqarena.arena.folder import last_result, write_atomically
+from seqarena.arena.folder import last_result
 from seqarena.arena.plan import Trial
 from seqarena.core import runtime
-from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.records import (
     EvaluationRecord,
@@ -22,9 +19,12 @@ from seqarena.core.records import (
     StepRecord,
     read_records,
 )
+from seqarena.jobs.files import locked, write_atomically
+from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
-from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Split, Task
+from seqarena.tasks.prepared import load_prepared
+from seqarena.tasks.registry import parse_task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
 from seqarena.train.start import begin
@@ -35,31 +35,43 @@ VALIDATION_BATCHES = 1  # of a point of the curve; the last one uses the whole s
 
 
 class TrialProgress(NamedTuple):
-    """What a watcher is told, several times a second."""
+    """What a trial says of itself after a step."""
 
     share: float
     loss_nats: float
     tokens_per_second: float
     validation_value: float | None
 
+    @property
+    def words(self) -> str:
+        """For a display."""
+        return f"loss {self.loss_nats:.3f}  {self.tokens_per_second:,.0f} tokens/s"
 
-class Stopped(Exception):  # noqa: N818 (not an error: asked for)
-    """The trial was asked to stop; its checkpoint is written."""
+
+def run_trial_job(
+    trial: dict[str, Any], folder: str, prepared: str, watch: Callable[[TrialProgress], bool]
+) -> ResultRecord:
+    """`run_trial` with JSON arguments, as a job calls it."""
+    return run_trial(
+        Trial.model_validate(trial), Path(folder), prepared=Path(prepared), watch=watch
+    )
 
 
 def run_trial(
     trial: Trial,
     folder: Path,
     *,
+    prepared: Path | None = None,
     watch: Callable[[TrialProgress], bool] = lambda progress: True,
 ) -> ResultRecord:
     """Runs the trial in its folder to the end, from its checkpoint where there is one.
 
-    `watch` is called after every step and answers whether to go on; when it says no, the state is
-    saved and Stopped is raised. A finished trial returns its result and computes nothing.
+    `prepared` is where the task's data may lie (tasks/prepared.py). `watch` is called after every
+    step and answers whether to go on; when it says no, the state is saved and Stopped is raised. A
+    finished trial returns its result and computes nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder / ".lock", wait=True):  # for an orphan of a killed run to let go
         records_path = folder / "records.jsonl"
         finished = last_result(records_path)
         if finished is not None:
@@ -67,9 +79,7 @@ def run_trial(
         write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
         runtime.flush_denormals()
         torch.set_num_threads(trial.threads)
-        task = build_task(parse_task(trial.task))
-        if task.digest() != trial.task_digest:
-            raise UserError("the data has changed since the comparison was planned")
+        task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
         trainer = _build_trainer(trial, task)
         if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
             begin(trainer.model, trial.start)
@@ -212,11 +222,3 @@ def _rewind(path: Path, step: int) -> None:
 def _write(file: IO[str], record: object) -> None:
     file.write(record.model_dump_json() + "\n")  # pyright: ignore[reportAttributeAccessIssue]
     file.flush()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Waits for an orphan of a killed comparison to let go of the trial."""
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

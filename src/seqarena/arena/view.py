@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
-from seqarena.arena.run import Standing, reuse
+from seqarena.arena.run import RunState, reuse
 from seqarena.core.measurement import Series
 from seqarena.core.quantities import CostTable
 from seqarena.core.records import (
@@ -26,10 +26,10 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
     """The run as its records are now, ranked when at least one trial is finished."""
     plan = folder.load_plan()
     task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
-    standing = Standing(plan, folder, task["lower_is_better"])
-    for _ in reuse(standing):
+    state = RunState(plan, folder, task["lower_is_better"])
+    for _ in reuse(state):
         pass
-    trials = tuple(summarise(folder, role, trial) for role, trial in standing.trials.values())
+    trials = tuple(summarise(folder, role, trial) for role, trial in state.trials.values())
     costs = costs_of(plan, folder.costs())
     excluded = {**plan.excluded, **(failures or {})}
     ranking = None  # while nothing is finished; the page says so
@@ -49,7 +49,7 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
         plan=plan.model_dump(mode="json"),
-        provenance=_first_provenance(folder, standing),
+        provenance=_first_provenance(folder, state),
         ranking=ranking,
         trials=trials,
         costs=costs,
@@ -96,8 +96,8 @@ def costs_of(plan: Plan, found: Sequence[Series]) -> tuple[Series, ...]:
     return tuple(one for name in names for one in found if one.architecture == name)
 
 
-def _first_provenance(folder: RunFolder, standing: Standing) -> Provenance | None:
-    for _, trial in standing.trials.values():
+def _first_provenance(folder: RunFolder, state: RunState) -> Provenance | None:
+    for _, trial in state.trials.values():
         for record in read_records(folder.trial_path(trial) / "records.jsonl"):
             if isinstance(record, Provenance):
                 return record

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from seqarena.core.errors import UserError
 
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+
 
 def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
     """The parsed lines of a file, none where there is no file.

@@ -15,6 +15,8 @@ from seqarena.core.config import Config
 from seqarena.core.jsonl import read_lines
 from seqarena.core.version import __version__
 
+NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
+
 
 class Machine(Config):
     """On what, and by which code."""

@@ -25,6 +25,7 @@ from pydantic.fields import FieldInfo
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError, unknown_name
 
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 _SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 
 

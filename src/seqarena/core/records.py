@@ -14,6 +14,8 @@ from seqarena.core.config import Config
 from seqarena.core.jsonl import read_lines
 from seqarena.core.measurement import Series
 
+NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
+
 
 class Provenance(Config):
     """Where and how a trial ran."""

@@ -14,9 +14,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.records import Provenance
 from seqarena.core.version import __version__
 
-# What a trial's numbers depend on; the report or the command line may change without a new run.
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
-MEASURING_PACKAGES = (*_NUMERIC_PACKAGES, "measure")  # what a measured curve depends on
 
 
 class Choice(NamedTuple):
@@ -87,12 +85,12 @@ def denormals() -> str:
 
 
 @functools.cache
-def code_digest(packages: tuple[str, ...] = _NUMERIC_PACKAGES) -> str:
-    """Eight hexadecimal digits over the sources that numbers depend on, those of a trial by
-    default."""
+def code_digest() -> str:
+    """Eight hexadecimal digits over all sources that numbers can depend on, for the record. What
+    one job depends on is less: jobs/sources.py."""
     root = Path(__file__).parent.parent
     hasher = hashlib.sha256()
-    for package in packages:
+    for package in _NUMERIC_PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             hasher.update(path.relative_to(root).as_posix().encode())
             hasher.update(path.read_bytes())

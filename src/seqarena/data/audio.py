@@ -127,18 +127,6 @@ def check_rate(rate: int, wanted: int, name: str) -> None:
         )
 
 
-def parse_range(text: str) -> range:
-    """`0-4` or `7` as numbers. Raises UserError for anything else."""
-    first, dash, last = text.partition("-")
-    try:
-        numbers = range(int(first), int(last if dash else first) + 1)
-    except ValueError:
-        numbers = range(0)
-    if not numbers:
-        raise UserError(f"index range {text!r}: write it as 0-4, first and last number")
-    return numbers
-
-
 def _files(path: Path) -> Iterator[_Found]:
     name = path.name.lower()
     if path.is_dir():

@@ -61,3 +61,15 @@ def check_fractions(
             f"validation_fraction {validation_fraction} and test_fraction {test_fraction} "
             "leave nothing to train on: their sum must be below 1"
         )
+
+
+def parse_range(text: str) -> range:
+    """`0-4` or `7` as numbers. Raises UserError for anything else."""
+    first, dash, last = text.partition("-")
+    try:
+        numbers = range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        numbers = range(0)
+    if not numbers:
+        raise UserError(f"index range {text!r}: write it as 0-4, first and last number")
+    return numbers

@@ -1,28 +1,23 @@
 """`compare` and `train`: from a request to a ranked run folder with its page."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import Progress
 
 from seqarena.arena.costs import measure_missing, missing_costs
-from seqarena.arena.folder import write_atomically
-from seqarena.arena.live import LiveTable
-from seqarena.arena.plan import search_trials
+from seqarena.arena.live import comparison_display
 from seqarena.arena.prepare import Prepared, prepare, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
-from seqarena.arena.run import Standing, run
+from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
-from seqarena.arena.trial import Stopped, TrialProgress, run_trial
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.engine.run import Run
 from seqarena.engine.trained import find_start
+from seqarena.jobs.files import write_atomically
+from seqarena.jobs.inline import Inline
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.build import with_options
 from seqarena.report.run.page import render_html
@@ -40,21 +35,13 @@ def compare(request: CompareRequest, console: Console) -> Run:
             rows,
             command=command_line("compare", request, positional=("data",)),
         )
-    plan, folder = prepared.plan, prepared.folder
-    with folder.lock():
+    with prepared.folder.lock():
         write_facts(prepared, rows)
         announce(console, prepared)
-        standing = Standing(plan, folder, prepared.task.lower_is_better)
-        with LiveTable(console, standing, prepared.task.metric) as live:
-            with closing(run(standing, prepared.jobs)) as happenings:
-                for happening in happenings:
-                    live.show(happening)
-            reused = live.reused
-        if reused:
-            console.print(f"{reused} finished trial(s) of earlier calls were used again")
+        state = _run(console, prepared)
         if request.run.measure:
             _measure(console, prepared)
-        return _finish(prepared, standing.failures)
+        return _finish(prepared, state.failures)
 
 
 def train(request: TrainRequest, console: Console) -> Run:
@@ -80,14 +67,24 @@ def train(request: TrainRequest, console: Console) -> Run:
     with prepared.folder.lock():
         write_facts(prepared, [row])
         announce(console, prepared)
-        (trial,) = search_trials(prepared.plan, prepared.plan.entries[0])
-        with Progress(console=console, transient=True) as bar, _interrupts() as interrupted:
-            watch = _Watch(console, bar, interrupted)
-            try:
-                run_trial(trial, prepared.folder.trial_path(trial), watch=watch)
-            except Stopped:
-                raise KeyboardInterrupt from None
+        state = _run(console, prepared, inline=True)
+        for why in state.failures.values():
+            raise UserError(why)
         return _finish(prepared, {})
+
+
+def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunState:
+    """Runs what is missing of the plan, in workers or in this process, and shows it."""
+    plan, folder, task = prepared.plan, prepared.folder, prepared.task
+    state = RunState(plan, folder, task.lower_is_better)
+    display = comparison_display(console, state, task.metric, prepared.jobs)
+    executor = Inline(display.show) if inline else None
+    with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
+        for event in events:
+            display.show(event)
+    if display.reused:
+        console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    return state
 
 
 def announce(console: Console, prepared: Prepared) -> None:
@@ -156,35 +153,3 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
                 "without --start-from"
             )
     return find_start(place, request.model)
-
-
-class _Watch:
-    """Shows one training's progress: a bar on a terminal, ten lines anywhere else."""
-
-    def __init__(self, console: Console, bar: Progress, interrupted: threading.Event) -> None:
-        self.console, self.bar, self.interrupted = console, bar, interrupted
-        self.line = bar.add_task("training", total=1.0)
-        self.tenths = 0
-
-    def __call__(self, progress: TrialProgress) -> bool:
-        """Whether to go on."""
-        words = f"loss {progress.loss_nats:.3f}  {progress.tokens_per_second:,.0f}/s"
-        self.bar.update(self.line, completed=progress.share, description=words)
-        if not self.console.is_terminal and int(progress.share * 10) > self.tenths:
-            self.tenths = int(progress.share * 10)
-            self.console.print(f"{progress.share:4.0%}  {words}", highlight=False)
-        return not self.interrupted.is_set()
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """Set once Ctrl-C was pressed; outside of the main thread Python delivers none."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -37,7 +37,8 @@ def page_of(folder: Path, *, served: bool = False) -> str:
 
 def write_page(folder: Path) -> Path:
     """Draws the folder's page into it; where it is."""
-    from seqarena.arena.folder import RunFolder, write_atomically
+    from seqarena.arena.folder import RunFolder
+    from seqarena.jobs.files import write_atomically
 
     place = RunFolder(folder).report_path
     write_atomically(place, page_of(folder))

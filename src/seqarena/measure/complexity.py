@@ -14,7 +14,7 @@ import torch
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import CATALOG, Architecture, architecture
 from seqarena.models.model import load_system
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 
 
 def complexity_row(name: str) -> dict[str, Any]:

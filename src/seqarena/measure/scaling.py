@@ -23,7 +23,7 @@ from seqarena.measure.growth import Growth, Limits
 from seqarena.measure.peak import peak_flops_per_second
 from seqarena.measure.speed import WARMUP_STEPS, limited_threads
 from seqarena.measure.subject import Subject, subject
-from seqarena.models.stack import layer_operation
+from seqarena.models.stacks.stack import layer_operation
 
 QUANTITIES = {
     "forward": "forward_seconds",

@@ -6,8 +6,8 @@ import torch
 from pydantic import TypeAdapter
 
 from seqarena.mixers.base import Mixer
-from seqarena.models.language_model import ModelConfig, build_stack_model
 from seqarena.models.model import Model, SystemConfig, build_system
+from seqarena.models.stacks.language_model import ModelConfig, build_stack_model
 
 AnyConfig = ModelConfig | SystemConfig
 _CONFIG: TypeAdapter[Any] = TypeAdapter(AnyConfig)

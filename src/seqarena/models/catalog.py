@@ -14,6 +14,7 @@ from seqarena.models.catalog_systems import SYSTEMS
 if TYPE_CHECKING:
     from seqarena.core.batch import Problem
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 CATALOG: dict[str, Architecture] = {row.name: row for row in (*STACKS, *SYSTEMS)}
 
 # What `compare` enters when nobody says otherwise: one of each idea that can model language.

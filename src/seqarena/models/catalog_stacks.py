@@ -4,6 +4,8 @@ from typing import Any
 
 from seqarena.models.architecture import Architecture
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
+
 
 def _mixer(place: str, **options: Any) -> tuple[str, dict[str, Any]]:
     return f"seqarena.mixers.{place}", options

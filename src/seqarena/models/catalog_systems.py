@@ -2,83 +2,84 @@
 
 from seqarena.models.architecture import Architecture
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 SYSTEMS: tuple[Architecture, ...] = (
     Architecture(
         "memory_network", "End-to-End Memory Network", "memory", 2015,
         "Sukhbaatar et al. 2015, End-To-End Memory Networks",
         "every sentence is a memory that the question reads in several hops",
-        system="seqarena.models.memory_network:MemoryNetwork",
+        system="seqarena.models.memory.memory_network:MemoryNetwork",
     ),
     Architecture(
         "bert", "BERT", "attention", 2018, "Devlin et al. 2018",
         "a Transformer that reads both ways, trained by guessing words that were hidden",
-        system="seqarena.models.bert:Bert", causal=False,
+        system="seqarena.models.language.bert:Bert", causal=False,
     ),
     Architecture(
         "lenet5", "LeNet-5", "convolution", 1998, "LeCun et al. 1998",
         "small filters over rows and columns, then coarser ones over what they found",
-        system="seqarena.models.lenet:LeNet5", causal=False,
+        system="seqarena.models.vision.lenet:LeNet5", causal=False,
     ),
     Architecture(
         "text_cnn", "Convolution with the maximum over time", "convolution", 2014, "Kim 2014",
         "filters over three to five words; each tells how well it fits at its best place",
-        system="seqarena.models.text_cnn:TextCNN",
+        system="seqarena.models.sentences.text_cnn:TextCNN",
     ),
     Architecture(
         "self_attention_encoder", "Structured self-attention", "attention", 2017,
         "Lin et al. 2017",
         "several weighted means over a bidirectional LSTM, each with its own attention",
-        system="seqarena.models.self_attention_encoder:SelfAttentionEncoder",
+        system="seqarena.models.sentences.self_attention_encoder:SelfAttentionEncoder",
     ),
     Architecture(
         "bi_lstm_tagger", "Bidirectional LSTM tagger", "recurrent", 2015,
         "Huang et al. 2015; letters: Lample et al. 2016",
         "words and their letters, read both ways; each word's tag for itself",
-        system="seqarena.models.tagger:BiLSTMTagger", causal=False,
+        system="seqarena.models.taggers.tagger:BiLSTMTagger", causal=False,
     ),
     Architecture(
         "bi_lstm_crf", "Bidirectional LSTM with a conditional random field", "recurrent", 2016,
         "Lample et al. 2016; Huang et al. 2015",
         "the same, and the tags of a sentence are decided together",
-        system="seqarena.models.tagger:BiLSTMCRF", causal=False,
+        system="seqarena.models.taggers.tagger:BiLSTMCRF", causal=False,
     ),
     Architecture(
         "seq2seq_lstm", "Sequence to sequence with LSTMs", "recurrent", 2014,
         "Sutskever et al. 2014",
         "one LSTM reads the source backwards, another writes from where it ended",
-        system="seqarena.models.seq2seq:Seq2SeqLSTM",
+        system="seqarena.models.encoder_decoders.seq2seq:Seq2SeqLSTM",
     ),
     Architecture(
         "seq2seq_gru", "RNN encoder-decoder", "recurrent", 2014, "Cho et al. 2014",
         "a GRU turns the source into one vector, which the writing GRU sees at every step",
-        system="seqarena.models.seq2seq:Seq2SeqGRU",
+        system="seqarena.models.encoder_decoders.seq2seq:Seq2SeqGRU",
     ),
     Architecture(
         "rnnsearch", "RNNsearch", "recurrent", 2015, "Bahdanau et al. 2015",
         "before every word, the writing GRU looks where in the source to read",
-        system="seqarena.models.rnnsearch:RNNSearch",
+        system="seqarena.models.encoder_decoders.rnnsearch:RNNSearch",
     ),
     Architecture(
         "luong_dot", "Global attention, dot score", "recurrent", 2015, "Luong et al. 2015",
         "the writing LSTM compares its state with every source position by a product",
-        model={"score": "dot"}, system="seqarena.models.luong:Luong",
+        model={"score": "dot"}, system="seqarena.models.encoder_decoders.luong:Luong",
     ),
     Architecture(
         "luong_general", "Global attention, general score", "recurrent", 2015,
         "Luong et al. 2015",
         "the same, with a learned matrix between the two",
-        model={"score": "general"}, system="seqarena.models.luong:Luong",
+        model={"score": "general"}, system="seqarena.models.encoder_decoders.luong:Luong",
     ),
     Architecture(
         "luong_concat", "Global attention, concat score", "recurrent", 2015, "Luong et al. 2015",
         "the same, with a small network that sees both",
-        model={"score": "concat"}, system="seqarena.models.luong:Luong",
+        model={"score": "concat"}, system="seqarena.models.encoder_decoders.luong:Luong",
     ),
     Architecture(
         "transformer", "Transformer, encoder and decoder", "attention", 2017,
         "Vaswani et al. 2017",
         "no recurrence: source and target attend to themselves, and the target to the source",
-        system="seqarena.models.transformer:Transformer",
+        system="seqarena.models.encoder_decoders.transformer:Transformer",
     ),
     Architecture(
         "transformer_modern", "Transformer as built today", "attention", 2020,
@@ -88,43 +89,43 @@ SYSTEMS: tuple[Architecture, ...] = (
             "norm_position": "pre", "norm": "rms", "positions": "rotary",
             "channel_mixer": "gated",
         },
-        system="seqarena.models.transformer:Transformer",
+        system="seqarena.models.encoder_decoders.transformer:Transformer",
     ),
     Architecture(
         "nnlm", "Neural probabilistic language model", "feed-forward", 2003,
         "Bengio et al. 2003",
         "the last few words' vectors side by side, one hidden layer, a softmax",
-        system="seqarena.models.nnlm:NNLM",
+        system="seqarena.models.language.nnlm:NNLM",
     ),
     Architecture(
         "wavenet", "WaveNet", "convolution", 2016, "van den Oord et al. 2016",
         "gated convolutions whose dilation doubles, read through skip connections",
-        system="seqarena.models.wavenet:WaveNet",
+        system="seqarena.models.language.wavenet:WaveNet",
     ),
     Architecture(
         "bytenet", "ByteNet", "convolution", 2016, "Kalchbrenner et al. 2016",
         "a dilated decoder stands on the columns of a dilated encoder; linear in both lengths",
-        system="seqarena.models.bytenet:ByteNet",
+        system="seqarena.models.language.bytenet:ByteNet",
     ),
     Architecture(
         "convs2s", "ConvS2S", "convolution", 2017, "Gehring et al. 2017",
         "gated convolutions on both sides, and every decoder layer attends to the source",
-        system="seqarena.models.convs2s:ConvS2S",
+        system="seqarena.models.encoder_decoders.convs2s:ConvS2S",
     ),
     Architecture(
         "neural_gpu", "Neural GPU", "algorithmic", 2015, "Kaiser & Sutskever 2016",
         "convolutional gates transform the whole memory, as many times as the input is long",
-        model={"dropout": 0.1}, causal=False, system="seqarena.models.neural_gpu:NeuralGPU",
+        model={"dropout": 0.1}, causal=False, system="seqarena.models.memory.neural_gpu:NeuralGPU",
     ),
     Architecture(
         "extended_neural_gpu", "Extended Neural GPU", "algorithmic", 2016, "Kaiser & Bengio 2016",
         "a Neural GPU reads, and another goes on from its memory with a tape of what is written",
-        system="seqarena.models.extended_neural_gpu:ExtendedNeuralGPU",
+        system="seqarena.models.memory.extended_neural_gpu:ExtendedNeuralGPU",
     ),
     Architecture(
         "diagonal_neural_gpu", "Diagonal Neural GPU", "algorithmic", 2017,
         "Freivalds & Liepins 2017",
         "a Neural GPU on one line: hard nonlinearities, and gates that shift a third each way",
-        causal=False, system="seqarena.models.diagonal_neural_gpu:DiagonalNeuralGPU",
+        causal=False, system="seqarena.models.memory.diagonal_neural_gpu:DiagonalNeuralGPU",
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from seqarena.core.config import parse_options
 from seqarena.core.errors import UserError
 from seqarena.mixers.checked import CheckedMixer, subject
 from seqarena.models.catalog import architecture
-from seqarena.models.stack import load_mixer
+from seqarena.models.stacks.stack import load_mixer
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}
 

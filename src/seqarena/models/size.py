@@ -14,9 +14,9 @@ from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, count_parameters
 from seqarena.models.catalog import Architecture
-from seqarena.models.language_model import ModelConfig
 from seqarena.models.model import SystemConfig, load_system
-from seqarena.models.stack import LayerConfig, StackConfig, user_layer
+from seqarena.models.stacks.language_model import ModelConfig
+from seqarena.models.stacks.stack import LayerConfig, StackConfig, user_layer
 
 TOLERANCE = 0.01  # of the parameter target
 CHANNEL_RATIO = {

@@ -9,6 +9,7 @@ groups of evaluation examples gives `chunk_values`, which pair one model with an
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -130,6 +131,17 @@ class Task(ABC):
     @abstractmethod
     def digest(self) -> str:
         """Of everything that determines the task's numbers: settings, data, tokenizer."""
+
+    def save_prepared(self, folder: Path) -> bool:
+        """Writes what `load_prepared` reads instead of the data. False: it writes nothing, and
+        every process builds the task again."""
+        return False
+
+    @classmethod
+    def load_prepared(cls, config: Any, folder: Path) -> "Task":
+        """The task from what `save_prepared` wrote, with equal numbers. Raises UserError where
+        that is damaged."""
+        raise NotImplementedError(f"{cls.__name__} writes no prepared data")
 
     @property
     def problem(self) -> Problem:

@@ -8,8 +8,7 @@ from pydantic import model_validator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import knob
-from seqarena.data.audio import parse_range
-from seqarena.data.splits import check_fractions
+from seqarena.data.splits import check_fractions, parse_range
 from seqarena.data.tokenizers import parse_tokenizer_name
 
 

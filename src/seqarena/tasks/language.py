@@ -21,8 +21,10 @@ report the mean cross-entropy.
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from torch.nn import functional as F
 
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
 from seqarena.data.corpora import Corpus, load_corpus
 from seqarena.data.splits import Splits, split_text
@@ -60,32 +63,63 @@ class LanguageTask(Task):
         Raises UserError when a split is too short for one window, with the longest length that
         would do.
         """
-        self.config = config
-        self.corpus = corpus or load_corpus(config.data, text_field=config.text_field)
+        corpus = corpus or load_corpus(config.data, text_field=config.text_field)
         if tokenizer is not None:
-            splits = Splits(*[self.corpus.text] * 3)
+            splits = Splits(*[corpus.text] * 3)
         else:
-            splits = split_text(self.corpus.text, config.validation_fraction, config.test_fraction)
+            splits = split_text(corpus.text, config.validation_fraction, config.test_fraction)
             tokenizer = train_tokenizer(
                 config.tokenizer, splits.train, splits.validation + splits.test
             )
-        self.tokenizer: Tokenizer = tokenizer
-        self.vocab_size = self.tokenizer.vocab_size
+        tokens = _encode_splits(splits, tokenizer)
+        self._set_up(config, _corpus_facts(corpus), tokenizer, tokens, _split_facts(splits, tokens))
+
+    def _set_up(
+        self,
+        config: LanguageConfig,
+        corpus_facts: dict[str, Any],
+        tokenizer: Tokenizer,
+        tokens: dict[str, np.ndarray],
+        split_facts: dict[str, Any],
+    ) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+        self.vocab_size = tokenizer.vocab_size
         self.sequence_length = config.sequence_length
-        self._tokens = _encode_splits(splits, self.tokenizer)
+        self._corpus_facts = corpus_facts
+        self._tokens = tokens
+        self._split_facts = split_facts
         self._check_lengths()
         self._sampler = WindowSampler(self._tokens["train"], self.sequence_length)
         self._token_bytes_V = torch.from_numpy(
             self.tokenizer.bytes_per_token(np.arange(self.vocab_size))
         )
-        self._split_facts = {
-            name: {
-                "characters": len(part),
-                "bytes": len(part.encode()),
-                "tokens": len(self._tokens[name]),
-            }
-            for name, part in zip(Splits._fields, splits)
+
+    def save_prepared(self, folder: Path) -> bool:
+        """One array of tokens a split, and what is known of the text beside it."""
+        facts = {
+            "corpus": self._corpus_facts,
+            "splits": self._split_facts,
+            "tokenizer": self.tokenizer.to_json(),
+            "sha256": {
+                name: save_array(folder / f"{name}.npy", tokens)
+                for name, tokens in self._tokens.items()
+            },
         }
+        (folder / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        return True
+
+    @classmethod
+    def load_prepared(cls, config: LanguageConfig, folder: Path) -> "LanguageTask":
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        tokens = {
+            name: map_array(folder / f"{name}.npy", sha256)
+            for name, sha256 in facts["sha256"].items()
+        }
+        task = cls.__new__(cls)
+        tokenizer = tokenizer_from_json(facts["tokenizer"])
+        task._set_up(config, facts["corpus"], tokenizer, tokens, facts["splits"])
+        return task
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         if not self.config.carry_state:
@@ -143,11 +177,7 @@ class LanguageTask(Task):
 
     def describe(self) -> dict[str, Any]:
         return {
-            "name": self.corpus.name,
-            "origin": self.corpus.origin,
-            "sha256": self.corpus.sha256,
-            "documents": self.corpus.num_documents,
-            "bytes": self.corpus.num_bytes,
+            **self._corpus_facts,
             "tokens": sum(len(tokens) for tokens in self._distinct_splits().values()),
             "tokenizer": self.tokenizer.name,
             "vocab_size": self.vocab_size,
@@ -159,7 +189,7 @@ class LanguageTask(Task):
     def digest(self) -> str:
         settings = self.config.model_dump(mode="json", exclude={"data", "text_field"})
         tokenizer = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
-        return digest({**settings, "sha256": self.corpus.sha256, "vocabulary": tokenizer})
+        return digest({**settings, "sha256": self._corpus_facts["sha256"], "vocabulary": tokenizer})
 
     def artifacts(self) -> dict[str, str]:
         return {"tokenizer": self.tokenizer.to_json()}
@@ -206,6 +236,28 @@ def _encode_splits(splits: Splits, tokenizer: Tokenizer) -> dict[str, np.ndarray
     smallest = np.min_scalar_type(tokenizer.vocab_size - 1)
     return {
         name: tokenizer.encode(part).astype(smallest) for name, part in splits._asdict().items()
+    }
+
+
+def _corpus_facts(corpus: Corpus) -> dict[str, Any]:
+    """What is known of a text, without the text."""
+    return {
+        "name": corpus.name,
+        "origin": corpus.origin,
+        "sha256": corpus.sha256,
+        "documents": corpus.num_documents,
+        "bytes": corpus.num_bytes,
+    }
+
+
+def _split_facts(splits: Splits, tokens: dict[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        name: {
+            "characters": len(part),
+            "bytes": len(part.encode()),
+            "tokens": len(tokens[name]),
+        }
+        for name, part in zip(Splits._fields, splits)
     }
 
 

@@ -11,6 +11,7 @@ one side alone. Slice `right`: the share of hidden tokens that are guessed.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,25 @@ class MaskedLanguageTask(Task):
     causal = False
 
     def __init__(self, config: MaskedLanguageConfig) -> None:
+        self._set_up(config, LanguageTask(_windows(config)))
+
+    def _set_up(self, config: MaskedLanguageConfig, language: LanguageTask) -> None:
         self.config = config
-        fields = config.model_dump(exclude={"kind", "masked"})
-        self.language = LanguageTask(LanguageConfig(**fields))
+        self.language = language
         self.mask_token = self.language.vocab_size
         self.vocab_size = self.mask_token + 1
         self.sequence_length = config.sequence_length
         tokens_V = np.arange(self.mask_token)
         self._token_bytes_V = torch.from_numpy(self.language.tokenizer.bytes_per_token(tokens_V))
+
+    def save_prepared(self, folder: Path) -> bool:
+        return self.language.save_prepared(folder)
+
+    @classmethod
+    def load_prepared(cls, config: MaskedLanguageConfig, folder: Path) -> "MaskedLanguageTask":
+        task = cls.__new__(cls)
+        task._set_up(config, LanguageTask.load_prepared(_windows(config), folder))
+        return task
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         plain = self.language.training_batch(index, batch_size, seed=seed)
@@ -108,6 +120,11 @@ class MaskedLanguageTask(Task):
 
     def artifacts(self) -> dict[str, str]:
         return self.language.artifacts()
+
+
+def _windows(config: MaskedLanguageConfig) -> LanguageConfig:
+    """The language task in whose windows tokens are hidden."""
+    return LanguageConfig(**config.model_dump(exclude={"kind", "masked"}))
 
 
 class MaskedLanguageCodec(Codec):

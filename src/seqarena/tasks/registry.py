@@ -13,6 +13,8 @@ from seqarena.tasks.configs import TaskConfig
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
 
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own task's module (jobs/sources.py)
+
 
 class Row(NamedTuple):
     """One kind of task: what it asks, its configuration, its class and its codec's class."""
@@ -136,6 +138,13 @@ def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
         raise UserError(
             f"task {kind}: {field} = {first['input']!r}: {first['msg'].lower()}"
         ) from error
+
+
+def task_place(kind: str) -> str:
+    """`package.module:Class` of a task. Raises UserError for an unknown task."""
+    if kind not in _ROWS:
+        raise unknown_name("task", kind, TASKS)
+    return _ROWS[kind].task
 
 
 def takes(kind: str, field: str) -> bool:

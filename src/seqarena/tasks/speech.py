@@ -23,10 +23,11 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
-from seqarena.data.audio import Recording, check_rate, load_recordings, parse_range, read_wav
+from seqarena.data.audio import Recording, check_rate, load_recordings, read_wav
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.mel import log_mel
 from seqarena.data.sources import Splits, complete
+from seqarena.data.splits import parse_range
 from seqarena.data.tones import touch_tones
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig

@@ -17,8 +17,8 @@ from seqarena.core.batch import Problem
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.language_model import ModelConfig
 from seqarena.models.model import Model, SystemConfig, load_system, too_long
+from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.base import Task
 from seqarena.train.checkpoint import Checkpoint, load, model_tensors
 

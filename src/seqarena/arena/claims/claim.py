@@ -1,11 +1,13 @@
-"""What a claim is: words, an experiment made of parts, and a judge that sees its records alone."""
+"""What a claim is: words, an experiment made of parts, and a judge that sees records only."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from seqarena.core.config import digest, load_object
+from seqarena.core.config import load_object
+from seqarena.core.errors import UserError
 from seqarena.core.ledger import Judgement
 from seqarena.core.measurement import Measurement
+from seqarena.jobs.job import Job, Needs
 
 Scale = Literal["quick", "full"]
 
@@ -23,16 +25,37 @@ class Part(NamedTuple):
     seconds: float
     alone: bool = False
 
+    def job(self) -> Job:
+        """The part as a job. Its key is that of the same call by the same sources."""
+        from seqarena.measure.calls import measuring_key  # here: listing claims loads no torch
+
+        threads = self.arguments.get("threads", 1) if self.alone else None
+        return Job(
+            key=measuring_key(self.function, self.arguments, threads=threads),
+            function=f"{__name__}:run_part",
+            arguments={"function": self.function, "arguments": self.arguments},
+            label=self.label,
+            needs=Needs(alone=self.alone, seconds=self.seconds),
+        )
+
     @property
-    def hash(self) -> str:
-        """Names its records: the same call by the same code, that of measuring included."""
-        from seqarena.core.runtime import MEASURING_PACKAGES, code_digest
+    def label(self) -> str:
+        """What is measured of what, in a few words."""
+        words = [self.function.rpartition(":")[2].replace("_", " ")]
+        words += [
+            str(self.arguments[key])
+            for key in ("task", "architecture", "variant")
+            if key in self.arguments
+        ]
+        return " ".join(words)
 
-        return digest([self.function, self.arguments, code_digest(MEASURING_PACKAGES)])
 
-    def run(self) -> list[Measurement]:
-        """Calls it in this process."""
-        return list(load_object(self.function)(**self.arguments))
+def run_part(function: str, arguments: dict[str, Any]) -> list[str]:
+    """The measurements of one call as lines of JSON. Raises UserError where there are none."""
+    lines = [found.model_dump_json() for found in load_object(function)(**arguments)]
+    if not lines:
+        raise UserError("nothing was measured")
+    return lines
 
 
 class Claim(NamedTuple):

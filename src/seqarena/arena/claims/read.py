@@ -32,10 +32,10 @@ def _view(folder: Path, claim: Claim, scale: Scale) -> ClaimView:
         if found is None:
             waiting += 1
             continue
-        seconds += found.about.seconds
+        seconds += found.record.seconds
         records += found.measurements
-        if found.about.error is not None:
-            errors.append(found.about.error)
+        if found.record.error is not None:
+            errors.append(found.record.error)
     return ClaimView(
         name=claim.name,
         title=claim.title,

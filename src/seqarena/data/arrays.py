@@ -1,0 +1,29 @@
+"""Arrays on disk that processes share: written once, memory-mapped by every reader."""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from seqarena.core.errors import UserError
+
+
+def save_array(path: Path, array: np.ndarray) -> str:
+    """Writes an array as .npy; returns the SHA-256 of the file."""
+    np.save(path, array, allow_pickle=False)
+    return _sha256(path, path.stat().st_mtime_ns)
+
+
+def map_array(path: Path, sha256: str) -> np.ndarray:
+    """The array, memory-mapped and read-only. Raises UserError where its file has changed."""
+    if not path.exists() or _sha256(path, path.stat().st_mtime_ns) != sha256:
+        raise UserError(f"{path} is damaged: delete {path.parent} to prepare the data again")
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+@functools.cache
+def _sha256(path: Path, mtime_ns: int) -> str:
+    """Once a process for each version of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Work that is done once and kept: a job, where it runs, where its result lies, how it is shown."""

@@ -1,0 +1,1 @@
+"""Systems that write one sequence from another."""

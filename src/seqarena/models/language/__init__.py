@@ -1,0 +1,1 @@
+"""Systems that predict words or samples of a text or a signal."""

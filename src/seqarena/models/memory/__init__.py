@@ -1,0 +1,1 @@
+"""Systems whose memory is read or transformed in several steps."""

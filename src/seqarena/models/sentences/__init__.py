@@ -1,0 +1,1 @@
+"""Systems that read whole sentences and give one label."""

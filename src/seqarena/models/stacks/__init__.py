@@ -1,0 +1,1 @@
+"""Stacks of mixers as whole models: blocks, channel mixers, embedding, head."""

@@ -1,0 +1,230 @@
+"""A stack of blocks: norm, sequence mixer, norm, channel mixer, each with its residual.
+
+    pre-norm   x = x + mixer(norm(x));   x = x + channel_mixer(norm(x));   a norm after the last
+    post-norm  x = norm(x + mixer(x));   x = norm(x + channel_mixer(x))    (Vaswani et al. 2017)
+
+A stack is data: a tuple of layer configurations, so that a hybrid is nothing special. With
+`norm="none"`, `residual=False` and `channel_mixer="none"` it is the bare stack of the 1990s.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from seqarena.core.config import Config, parse_options
+from seqarena.core.errors import UserError
+from seqarena.mixers.base import Mixer
+from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
+from seqarena.models.stacks.experts import Experts
+from seqarena.ops.registry import Operation
+
+
+class LayerConfig(Config):
+    """A layer's sequence mixer: `package.module:Class` or `path/to/file.py:Class`, and options."""
+
+    mixer: str
+    options: dict[str, Any] = {}
+    source_digest: str | None = None  # of a user's file: a changed file is another model
+
+
+class StackConfig(Config):
+    """A stack of blocks of one width."""
+
+    width: int
+    layers: tuple[LayerConfig, ...]
+    channel_mixer: Literal["mlp", "gated", "experts", "none"] = "mlp"
+    channel_width: int = 0  # hidden units of the channel mixer, or of each of its experts
+    experts: int = 8
+    chosen_experts: int = 2
+    activation: Activation = "gelu"  # of an mlp
+    norm: Literal["layer", "rms", "none"] = "layer"
+    norm_epsilon: float = 1e-5
+    norm_position: Literal["pre", "post"] = "pre"
+    residual: bool = True
+    dropout: float = 0.0
+
+
+class Block(nn.Module):
+    """One layer of the stack. x_BTD [B, T, D] and a mixer's state -> the same."""
+
+    def __init__(self, config: StackConfig, layer: LayerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mixer = build_mixer(layer, config.width)
+        self.mixer_norm = _norm(config)
+        self.channel_norm: nn.Module | None = None
+        self.channel_mixer: nn.Module | None = None
+        if config.channel_mixer != "none":
+            self.channel_norm = _norm(config)
+            self.channel_mixer = _channel_mixer(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_BTD: Tensor, state: Any = None, mask_BT: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        pre = self.config.norm_position == "pre"
+        y_BTD, state = self.mixer(self.mixer_norm(x_BTD) if pre else x_BTD, state, mask_BT=mask_BT)
+        x_BTD = self._join(x_BTD, y_BTD, self.mixer_norm)
+        if self.channel_mixer is not None and self.channel_norm is not None:
+            y_BTD = self.channel_mixer(self.channel_norm(x_BTD) if pre else x_BTD, mask_BT)
+            x_BTD = self._join(x_BTD, y_BTD, self.channel_norm)
+        return x_BTD, state
+
+    def _join(self, x_BTD: Tensor, y_BTD: Tensor, norm: nn.Module) -> Tensor:
+        y_BTD = self.dropout(y_BTD)
+        if self.config.residual:
+            y_BTD = x_BTD + y_BTD
+        return y_BTD if self.config.norm_position == "pre" else norm(y_BTD)
+
+    def flops(self, length: int) -> int:
+        """Forward floating-point operations for one sequence; norms are not counted."""
+        channel_mixer = cast("Any", self.channel_mixer)
+        return self.mixer.flops(length) + (channel_mixer.flops(length) if channel_mixer else 0)
+
+
+class Stack(nn.Module):
+    """Blocks one after the other. Its state is the tuple of its mixers' states."""
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in config.layers)
+        self.last_norm = _norm(config) if config.norm_position == "pre" else nn.Identity()
+
+    def forward(
+        self, x_BTD: Tensor, state: Any = None, *, mask_BT: Tensor | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        states = []
+        for block, block_state in zip(self.blocks, state or (None,) * len(self.blocks)):
+            x_BTD, block_state = block(x_BTD, block_state, mask_BT)
+            states.append(block_state)
+        return self.last_norm(x_BTD), tuple(states)
+
+    def initial_state(self, batch_size: int, max_length: int = 0) -> tuple[Any, ...]:
+        return tuple(mixer.initial_state(batch_size, max_length) for mixer in self.mixers)
+
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        return tuple(cast("Block", block).mixer for block in self.blocks)
+
+    @property
+    def balance_loss(self) -> Tensor | None:
+        """What keeps experts busy, summed over layers; None where there are none."""
+        losses = [
+            loss
+            for block in self.blocks
+            if (loss := getattr(cast("Block", block).channel_mixer, "balance_loss", None))
+            is not None
+        ]
+        return torch.stack(losses).sum() if losses else None
+
+    @property
+    def causal(self) -> bool:
+        return all(mixer.causal for mixer in self.mixers)
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """What each layer runs by on the parameters' present device and dtype."""
+        return tuple(mixer.algorithm for mixer in self.mixers)
+
+    def flops(self, length: int) -> int:
+        return sum(cast("Block", block).flops(length) for block in self.blocks)
+
+    def state_bytes(self, length: int) -> int:
+        return sum(mixer.state_bytes(length) for mixer in self.mixers)
+
+    def serial_steps(self, length: int) -> int:
+        """The longest chain of dependent steps: the layers' chains one after the other."""
+        return sum(mixer.serial_steps(length) for mixer in self.mixers)
+
+
+def load_mixer(specification: str) -> type[Mixer]:
+    """The class named by `package.module:Class` or `path/to/file.py:Class`.
+
+    Raises UserError when the file, the module or the class is missing, or is not a Mixer.
+    """
+    place, _, name = specification.rpartition(":")
+    if not place:
+        raise UserError(f"mixer {specification!r}: write it as file.py:Class")
+    module = _module_from_file(place) if place.endswith(".py") else _module(place)
+    mixer_class = getattr(module, name, None)
+    if not (isinstance(mixer_class, type) and issubclass(mixer_class, Mixer)):
+        raise UserError(f"mixer {specification!r}: {place} has no subclass of Mixer named {name!r}")
+    return mixer_class
+
+
+def build_mixer(layer: LayerConfig, width: int) -> Mixer:
+    """The mixer of one layer. Raises UserError for options that it does not have."""
+    mixer_class = load_mixer(layer.mixer)
+    return mixer_class(
+        width, parse_options(mixer_class.__name__, mixer_class.Config, layer.options)
+    )
+
+
+def layer_operation(mixer: str, options: dict[str, Any]) -> Operation[..., Any]:
+    """The operation that computes a layer of this mixer: it lists the algorithms. Raises UserError
+    for options that the mixer does not have."""
+    mixer_class = load_mixer(mixer)
+    return mixer_class.operation_of(
+        parse_options(mixer_class.__name__, mixer_class.Config, options)
+    )
+
+
+def user_layer(specification: str, options: dict[str, Any] | None = None) -> LayerConfig:
+    """The layer of a user's own mixer, its file's content digested into the configuration."""
+    load_mixer(specification)
+    path = Path(specification.rpartition(":")[0])
+    source = hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.suffix == ".py" else None
+    return LayerConfig(mixer=specification, options=options or {}, source_digest=source)
+
+
+def _channel_mixer(config: StackConfig) -> nn.Module:
+    sizes = (config.width, config.channel_width, len(config.layers))
+    if config.channel_mixer == "experts":
+        if not 1 <= config.chosen_experts <= config.experts:
+            raise UserError(f"{config.chosen_experts} of {config.experts} experts cannot be chosen")
+        return Experts(*sizes, experts=config.experts, chosen=config.chosen_experts)
+    if config.channel_mixer == "mlp":
+        return MLP(*sizes, activation=config.activation)
+    return GatedMLP(*sizes)
+
+
+def _norm(config: StackConfig) -> nn.Module:
+    if config.norm == "none":
+        return nn.Identity()
+    kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
+    return kind(config.width, eps=config.norm_epsilon)
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(f"mixer module {name!r} cannot be imported: {error}") from error
+
+
+def _module_from_file(path: str) -> Any:
+    """Imports a user's file once a process; its own directory is importable for it."""
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise UserError(f"mixer file {path!r} does not exist")
+    name = f"seqarena_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UserError(f"mixer file {path!r}: {type(error).__name__}: {error}") from error
+    return module

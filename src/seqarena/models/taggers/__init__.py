@@ -1,0 +1,1 @@
+"""Systems that give every word a tag."""

@@ -1,0 +1,167 @@
+"""What names a job: the sources that it runs, and neither comments nor what it does not run."""
+
+import ast
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from seqarena.arena.plan import model_places
+from seqarena.core.batch import own_inputs
+from seqarena.core.errors import UserError
+from seqarena.jobs.job import Timing, job_key
+from seqarena.jobs.sources import canonical, closure, module_of, places_in, source_digest
+from seqarena.measure.calls import measuring_key
+from seqarena.measure.subject import problem_for
+from seqarena.models.build import model_config
+from seqarena.models.catalog import CATALOG
+
+PLAIN = """
+def f(x, *, scale=1.5, **more):
+    return {**more, "y": f"{x!r:>{10}} {scale=}" if x else None}
+"""
+SAME = '''
+"""A docstring."""
+# a comment
+def f(  x, *, scale = 1.5,
+        **more):  # another
+    """What it does.
+
+    More of it."""
+    return {**more,
+            "y": f"{x!r:>{10}} {scale=}" if x else None}
+'''
+
+
+def test_comments_docstrings_and_layout_do_not_count() -> None:
+    assert canonical(ast.parse(PLAIN)) == canonical(ast.parse(SAME))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("1.5", "1.25"), ("None", "0"), ("*, ", ""), ("!r", "!s"), ('"y"', '"z"'), (">", "<"),
+     ("**more, ", ""), ("{10}", "{11}")],
+)  # fmt: skip
+def test_every_change_of_meaning_counts(old: str, new: str) -> None:
+    assert old in PLAIN
+    assert canonical(ast.parse(PLAIN)) != canonical(ast.parse(PLAIN.replace(old, new, 1)))
+
+
+def test_the_digest_is_that_of_every_python() -> None:
+    """Computed with 3.11, 3.12 and 3.13."""
+    found = hashlib.sha256(canonical(ast.parse(PLAIN)).encode()).hexdigest()[:16]
+    assert found == "44d45470ff1116d0"
+
+
+def trial_modules(name: str) -> set[str]:
+    config = model_config(
+        CATALOG[name], own_inputs(16), params=None, width=16, depth=len(CATALOG[name].cycle)
+    )
+    places = {"seqarena.arena.trial", "seqarena.tasks.language", *model_places(config)}
+    return {module.removeprefix("seqarena.") for module in closure(places)}
+
+
+def room(modules: set[str], name: str) -> set[str]:
+    return {module for module in modules if module.startswith(f"{name}.")}
+
+
+def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
+    found = trial_modules("gru")
+    assert room(found, "mixers") == {"mixers.base", "mixers.gru"}
+    assert room(found, "ops") == {
+        "ops.padding", "ops.positions", "ops.recurrent", "ops.recurrent_gru",
+    }  # fmt: skip
+    assert room(found, "tasks") == {
+        "tasks.base", "tasks.configs", "tasks.language", "tasks.prepared",
+    }  # fmt: skip
+    assert room(found, "data") == {
+        *("data.arrays", "data.batches", "data.corpora", "data.sources", "data.splits"),
+        *("data.streams", "data.tokenizers"),
+    }
+    assert room(found, "models") == {
+        *("models.any", "models.channel_mixers", "models.embedding", "models.experts"),
+        *("models.language_model", "models.model", "models.search", "models.stack"),
+    }
+    assert room(found, "arena") == {"arena.trial"}
+    assert {"train.loop", "train.optimizer", "train.start", "core.runtime"} <= found
+    assert not room(found, "jobs")
+
+
+def test_a_hybrid_depends_on_both_of_its_mixers() -> None:
+    assert {"mixers.mamba", "mixers.attention"} <= trial_modules("hybrid")
+    assert "mixers.mamba" not in trial_modules("attention")
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_architecture_depends_on_its_own_file_and_on_no_catalog(name: str) -> None:
+    row = CATALOG[name]
+    config = model_config(row, problem_for(row, 64, 64), params=None, width=32, depth=2)
+    found = closure({"seqarena.arena.trial", *model_places(config)})
+    own = {row.system} if row.system else {place for place, _ in row.cycle[:2]}
+    assert {module_of(str(place)) for place in own} <= set(found)
+    assert not {module for module in found if "catalog" in module or "registry" in module}
+    assert "seqarena" not in found
+
+
+def test_a_measurement_depends_on_what_it_names() -> None:
+    def key(function: str = "scaling:memory", **arguments: object) -> str:
+        return measuring_key(f"seqarena.measure.{function}", {"lengths": [8], **arguments})
+
+    keys = {
+        key(architecture="gru"), key(architecture="lstm"), key(architecture="gru", width=8),
+        key("gradient:receptive_field_series", architecture="gru"),
+    }  # fmt: skip
+    assert len(keys) == 4
+    assert key(architecture="gru") in keys
+
+
+def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def keys() -> list[str]:
+        place = "seqarena.measure.scaling:speed"
+        return [job_key(place, {}), job_key(place, {}, timing=Timing(1))]
+
+    plain, timed = keys()
+    assert job_key("seqarena.measure.scaling:speed", {}, timing=Timing(2)) not in (plain, timed)
+    monkeypatch.setattr("seqarena.core.runtime.processor_name", lambda device: f"another {device}")
+    other_plain, other_timed = keys()
+    assert plain == other_plain
+    assert timed != other_timed
+
+
+def test_a_users_file_counts_by_its_content_wherever_it_lies(tmp_path: Path) -> None:
+    here, there = tmp_path / "mine.py", tmp_path / "folder" / "moved.py"
+    there.parent.mkdir()
+    text = "from seqarena.mixers.lstm import LSTM as Mine\nPLACE = 'seqarena.mixers.s4d:S4D'\n"
+    here.write_text(text)
+    there.write_text(text)
+    place = f"label={here}:Mine"
+    assert {"seqarena.mixers.lstm", "seqarena.mixers.s4d"} <= set(closure([place]))
+    before = source_digest([place])
+    assert before == source_digest([f"{there}:Mine"])
+    here.write_text(text + "# changed\n")
+    assert source_digest([place]) != before
+
+
+@pytest.mark.parametrize("place", ["seqarena.mixers.none:X", "no_such_package:X", "none.py:X"])
+def test_a_place_that_does_not_exist_is_an_error(place: str) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        source_digest([place])
+
+
+def test_a_file_that_is_no_python_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def f(:")
+    with pytest.raises(UserError, match="is not Python"):
+        source_digest([f"{tmp_path / 'mine.py'}:Mine"])
+
+
+def test_places_in_a_configuration() -> None:
+    config = {
+        "layers": [{"mixer": "seqarena.mixers.gru:GRU", "options": {}}, {"mixer": "own/a.py:A"}],
+        "system": "seqarena.models.bert", "name": "bpe:1024", "words": "see seqarena.mixers.gru",
+        "width": 8,
+    }  # fmt: skip
+    assert places_in(config) == {
+        "seqarena.mixers.gru:GRU", "own/a.py:A", "seqarena.models.bert",
+    }  # fmt: skip
