@@ -103,8 +103,9 @@ MUTANTS = (
     ),
     Mutant(
         "a resumed training skips a batch",
-        'trainer.progress = Progress(**checkpoint.about["progress"])',
-        'trainer.progress = Progress(**checkpoint.about["progress"]); trainer.progress.step += 1',
+        'trainer.progress = TrainingProgress(**checkpoint.about["progress"])',
+        'trainer.progress = TrainingProgress(**checkpoint.about["progress"])\n'
+        "    trainer.progress.step += 1",
         "resume(",
     ),
     Mutant(
