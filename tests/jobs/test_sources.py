@@ -159,9 +159,10 @@ def test_a_file_that_is_no_python_is_an_error(tmp_path: Path) -> None:
 def test_places_in_a_configuration() -> None:
     config = {
         "layers": [{"mixer": "seqarena.mixers.gru:GRU", "options": {}}, {"mixer": "own/a.py:A"}],
-        "system": "seqarena.models.bert", "name": "bpe:1024", "words": "see seqarena.mixers.gru",
+        "system": "seqarena.models.language.bert",
+        "name": "bpe:1024", "words": "see seqarena.mixers.gru",
         "width": 8,
     }  # fmt: skip
     assert places_in(config) == {
-        "seqarena.mixers.gru:GRU", "own/a.py:A", "seqarena.models.bert",
+        "seqarena.mixers.gru:GRU", "own/a.py:A", "seqarena.models.language.bert",
     }  # fmt: skip
