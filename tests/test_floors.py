@@ -13,6 +13,7 @@ import seqarena
 
 SOURCE = Path(seqarena.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
+TESTS = Path(__file__).parent
 
 # A room is a folder of the package, or api.py. The table names every room that it may import from.
 MAY_IMPORT = {
@@ -198,3 +199,9 @@ def test_long_files_are_warned_of() -> None:
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > 600:
             warnings.warn(f"{label(path)} has {lines} lines, over 600: split it", stacklevel=1)
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """pytest imports a test file by its name: the second of two would not be run."""
+    names = collections.Counter(path.name for path in TESTS.rglob("*.py"))
+    assert {name for name, count in names.items() if count > 1} <= {"conftest.py"}
