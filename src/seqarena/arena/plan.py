@@ -16,7 +16,7 @@ from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.jobs.sources import places_in, source_digest
 from seqarena.models.any import AnyConfig
-from seqarena.models.language_model import ModelConfig
+from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import task_place
 from seqarena.train.config import TrainConfig, TrainingRequest
