@@ -6,8 +6,8 @@
     other tokens                   W x                                       tagging
     one label                      W tanh(W_p x_1)                           the first position
 
-Layers are the stack's own (models/stacks/stack.py) with attention that sees everything. Weights go to and
-from the layout of the authors' later releases in `huggingface.py`.
+Layers are those of a stack (models/stacks/stack.py) with attention that sees everything. Weights
+go to and from the layout of the authors' later releases in `huggingface.py`.
 """
 
 from typing import Any, ClassVar
