@@ -194,7 +194,7 @@ def generate(
 
 def measure(
     what: str,
-    /,
+    /,  # a measurement may have an option of that name
     *,
     models: str | Sequence[str] | None = None,
     verbose: bool = True,

@@ -2,7 +2,8 @@
 
 Imports are read from the source, those inside functions too, and nothing is imported. They are
 followed inside the package and inside the packages of the first modules. A string that is the whole
-name of a module or of something in it ("seqarena.ops.scan:chunked") counts as an import.
+name of a module or of something in it ("seqarena.ops.scan:chunked") counts as an import, and a
+package that calls `register_files` (ops/registry.py) imports every file beside it.
 
 Comments, docstrings and layout do not count: what is hashed is the syntax tree, written in a form
 that is the same in every version of Python. A file outside the package counts byte by byte.
@@ -66,9 +67,12 @@ def closure(places: Iterable[str]) -> dict[str, ModuleSource]:
         seen.add(module)
         file = locate(module)
         source = None if file is None else read_source(file)
-        if source is not None and source.counts:
+        if file is not None and source is not None and source.counts:
             found[f"file {source.digest}" if _is_file(module) else module] = source
             modules += source.imports
+            if any(name.endswith(".register_files") for name in source.imports):
+                files = sorted(file.parent.glob("[!_]*.py"))
+                modules += [f"{module}.{beside.stem}" for beside in files]
     return found
 
 

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import torch
 
+NUMBERS_DEPEND_ON_THIS = False  # algorithms agree; which one ran is recorded (jobs/sources.py)
+
 
 class Fastest(NamedTuple):
     """One choice."""

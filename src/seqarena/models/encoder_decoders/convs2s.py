@@ -29,8 +29,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import Watched
-from seqarena.mixers.base import Complexity
+from seqarena.mixers.base import Complexity, Watched
 from seqarena.models.language.causal_system import real_positions
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.history import extend, over_real_positions, windows

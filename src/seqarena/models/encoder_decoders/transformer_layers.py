@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from seqarena.mixers.attention.attention import (
     KeyValueCache,
-    Watched,
     extend_cache,
     filled,
     slot_values,
 )
+from seqarena.mixers.base import Watched
 from seqarena.models.model import SystemOptions
 from seqarena.models.stacks.channel_mixers import GatedMLP
 from seqarena.ops.attention import attention
