@@ -200,6 +200,7 @@ def generate(
 
 def measure(
     what: str,
+    /,  # a measurement may have an option of that name
     *,
     models: str | Sequence[str] | None = None,
     verbose: bool = True,
@@ -295,8 +296,6 @@ def tasks(name: str | None = None) -> dict[str, Any]:
     """What can be asked: name -> idea; of the task `name` alone: setting -> (default, help)."""
     if name is None:
         return dict(TASKS)
-    if name not in TASKS:
-        raise unknown_name("task", name, TASKS)
     return settings_of(name)
 
 

@@ -56,11 +56,11 @@ if __name__ == "__main__":
         "parts": ran, "claims": len(CLAIMS), "keys": [job.key for job in jobs_of(CLAIMS, "quick")],
     }))
 """
-MIXER = "from seqarena.mixers.lstm import LSTM\n\n\nclass NotYet(LSTM):\n    pass\n"
+MIXER = "from seqarena.mixers.recurrent.lstm import LSTM\n\n\nclass NotYet(LSTM):\n    pass\n"
 ROW = """STACKS = (
     Architecture(
         "not_yet", "A new row", "recurrent", 2026, "nothing", "nothing",
-        (_mixer("not_yet:NotYet"),),
+        (_mixer("recurrent.not_yet:NotYet"),),
     ),
 """
 
@@ -113,11 +113,11 @@ def test_what_results_do_not_depend_on_leaves_them(copy: Copy) -> None:
     assert first["measured again"]
     assert len(first["files"]) == 2 + 1 + 2 * 3
     # a new mixer and its row, a comment in an architecture, a new claim
-    (copy.package / "mixers" / "not_yet.py").write_text(MIXER)
+    (copy.package / "mixers" / "recurrent" / "not_yet.py").write_text(MIXER)
     copy.change("models/catalog_stacks.py", "STACKS = (\n", ROW)
-    lenet = copy.package / "models" / "lenet.py"
+    lenet = copy.package / "models" / "vision" / "lenet.py"
     lenet.write_text(lenet.read_text() + "\n# a comment\n")
-    gru = copy.package / "mixers" / "gru.py"
+    gru = copy.package / "mixers" / "recurrent" / "gru.py"
     gru.write_text(gru.read_text() + "\n# a comment in what the trials run\n")
     copy.change(
         "arena/claims/ledger.py",
@@ -140,7 +140,7 @@ def test_what_results_do_not_depend_on_leaves_them(copy: Copy) -> None:
 @pytest.mark.slow
 def test_what_results_depend_on_runs_them_again(copy: Copy) -> None:
     first = copy.run()
-    copy.change("mixers/gru.py", "class GRU(", "_NEW = 1\n\n\nclass GRU(")
+    copy.change("mixers/recurrent/gru.py", "class GRU(", "_NEW = 1\n\n\nclass GRU(")
     again = copy.run()
     assert again["parts"] == ["chain gru", "chain gru"]
     assert again["measured again"]

@@ -8,7 +8,7 @@ from seqarena.core.batch import Problem
 from seqarena.core.measurement import Series
 from seqarena.core.runtime import available_cores
 from seqarena.jobs.files import append_lines
-from seqarena.jobs.job import Timing, job_key
+from seqarena.jobs.job import TimingMachine, job_key
 from seqarena.measure.costs import measure_costs
 
 
@@ -52,5 +52,5 @@ def _key(plan: Plan, entry: Entry) -> str:
         "seqarena.measure.costs:measure_costs",
         arguments,
         model_places(entry.model),
-        timing=Timing(available_cores(), plan.device),
+        timing=TimingMachine(available_cores(), plan.device),
     )

@@ -27,7 +27,7 @@ class Job(Config):
     """One call of a function that takes JSON values.
 
     `group` puts jobs together on a display. A `watched` job takes an argument `watch` as well: it
-    calls it with its Progress, and when the answer is False it saves what it has and raises
+    calls it with its progress, and when the answer is False it saves what it has and raises
     Stopped.
     """
 
@@ -45,7 +45,7 @@ class Job(Config):
         return load_object(self.function)(**self.arguments, **more)
 
 
-class Progress(Protocol):
+class JobProgress(Protocol):
     """What a watched job says of itself."""
 
     @property
@@ -59,7 +59,7 @@ class Progress(Protocol):
         ...
 
 
-Watch = Callable[[Any], bool]  # takes a Progress and answers whether to go on
+Watch = Callable[[Any], bool]  # takes a JobProgress and answers whether to go on
 
 
 class Stopped(Exception):  # noqa: N818 (not an error: asked for)
@@ -74,7 +74,7 @@ class Failure(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happened to a job. The payload is a Progress, a result, or a Failure."""
+    """What happened to a job. The payload is a JobProgress, a result, or a Failure."""
 
     kind: Literal["reused", "started", "progress", "finished", "stopped", "failed"]
     job: Job
@@ -82,7 +82,7 @@ class Event(NamedTuple):
     seconds: float = 0.0  # that a finished or failed job took
 
 
-class Timing(NamedTuple):
+class TimingMachine(NamedTuple):
     """Where seconds are measured."""
 
     threads: int
@@ -95,7 +95,7 @@ def job_key(
     places: Iterable[str] = (),
     *,
     facts: Any = None,
-    timing: Timing | None = None,
+    timing: TimingMachine | None = None,
 ) -> str:
     """The key of a call. `places` name the modules that the arguments stand for; `facts` are other
     JSON values that the result depends on. A timing depends on this machine as well."""
@@ -104,7 +104,7 @@ def job_key(
     return digest([function, plain, source_digest([function, *places]), facts, machine])
 
 
-def _machine(timing: Timing) -> list[Any]:
+def _machine(timing: TimingMachine) -> list[Any]:
     from seqarena.core.runtime import processor_name
 
     version = importlib.metadata.version("torch")

@@ -2,7 +2,8 @@
 
 Imports are read from the source, those inside functions too, and nothing is imported. They are
 followed inside the package and inside the packages of the first modules. A string that is the whole
-name of a module or of something in it ("seqarena.ops.scan:chunked") counts as an import.
+name of a module or of something in it ("seqarena.ops.scan:chunked") counts as an import, and a
+package that calls `register_files` (ops/registry.py) imports every file beside it.
 
 Comments, docstrings and layout do not count: what is hashed is the syntax tree, written in a form
 that is the same in every version of Python. A file outside the package counts byte by byte.
@@ -31,7 +32,7 @@ _PLACE = re.compile(rf"({_PACKAGE}(?:\.\w+)+)(?::\w+)?")
 _NOT_MEANT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that change no meaning
 
 
-class Source(NamedTuple):
+class ModuleSource(NamedTuple):
     """One module: the digest of what it does, what it imports, and the strings in it."""
 
     digest: str
@@ -49,7 +50,7 @@ def source_digest(places: Iterable[str]) -> str:
     return digest(sorted((name, source.digest) for name, source in closure(places).items()))
 
 
-def closure(places: Iterable[str]) -> dict[str, Source]:
+def closure(places: Iterable[str]) -> dict[str, ModuleSource]:
     """Module -> source, of `places` and of all that they import. A user's file is named "file"
     and its digest, so that it may be moved."""
     modules = sorted({module_of(place) for place in places})
@@ -57,7 +58,7 @@ def closure(places: Iterable[str]) -> dict[str, Source]:
         if locate(module) is None:
             raise UserError(f"module {module!r} does not exist")
     followed = {_PACKAGE, *(module.partition(".")[0] for module in modules)}
-    found: dict[str, Source] = {}
+    found: dict[str, ModuleSource] = {}
     seen: set[str] = set()
     while modules:
         module = modules.pop()
@@ -66,9 +67,12 @@ def closure(places: Iterable[str]) -> dict[str, Source]:
         seen.add(module)
         file = locate(module)
         source = None if file is None else read_source(file)
-        if source is not None and source.counts:
+        if file is not None and source is not None and source.counts:
             found[f"file {source.digest}" if _is_file(module) else module] = source
             modules += source.imports
+            if any(name.endswith(".register_files") for name in source.imports):
+                files = sorted(file.parent.glob("[!_]*.py"))
+                modules += [f"{module}.{beside.stem}" for beside in files]
     return found
 
 
@@ -107,14 +111,14 @@ def locate(module: str) -> Path | None:
     return _file_below(Path(found.origin).parent, tuple(rest))
 
 
-def read_source(file: Path) -> Source:
+def read_source(file: Path) -> ModuleSource:
     """What a file holds. Raises UserError for one that is no Python."""
     facts = file.stat()
     return _read(file, facts.st_mtime_ns, facts.st_size)
 
 
 @functools.cache
-def _read(file: Path, mtime_ns: int, size: int) -> Source:
+def _read(file: Path, mtime_ns: int, size: int) -> ModuleSource:
     content = file.read_bytes()
     try:
         tree = ast.parse(content)
@@ -128,7 +132,7 @@ def _read(file: Path, mtime_ns: int, size: int) -> Source:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
     named = {match[1] for text in strings if (match := _PLACE.fullmatch(text))}
-    return Source(
+    return ModuleSource(
         digest=hashlib.sha256(meaning).hexdigest()[:16],
         imports=frozenset({*_imports(tree), *named}),
         strings=strings,

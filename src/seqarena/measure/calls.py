@@ -26,8 +26,8 @@ from seqarena.jobs.display import Display
 from seqarena.jobs.executor import run_jobs
 from seqarena.jobs.files import drop_torn_line
 from seqarena.jobs.inline import Inline
-from seqarena.jobs.job import Event, Failure, Job, Needs, Timing, job_key
-from seqarena.jobs.sources import closure, places_in
+from seqarena.jobs.job import Event, Failure, Job, Needs, TimingMachine, job_key
+from seqarena.jobs.sources import closure, locate, places_in, read_source
 from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, task_place
 
@@ -96,7 +96,8 @@ def measure(function: str, name: str, arguments: dict[str, Any]) -> list[Measure
 def measuring_key(
     function: str, arguments: dict[str, Any], *, threads: int | None = None, facts: Any = None
 ) -> str:
-    """The key of a call of a measuring function; `threads` are those of a timing."""
+    """The key of a call of a measuring function; `threads` are those of a timing, which depends on
+    the table of what `auto` is as well."""
     spelled = {*_strings(arguments)}
     for module, source in closure([function]).items():
         if module.startswith("seqarena.measure."):
@@ -105,8 +106,10 @@ def measuring_key(
     built = {name: [row.cycle, row.model, row.causal, row.system] for name, row in rows.items()}
     places = places_in(arguments) | places_in(built)
     places |= {task_place(kind) for kind in TASKS if kind in spelled}
-    timing = None if threads is None else Timing(threads, arguments.get("device") or "cpu")
-    return job_key(function, arguments, places, facts=[built, facts], timing=timing)
+    timing = None if threads is None else TimingMachine(threads, arguments.get("device") or "cpu")
+    table = locate("seqarena.ops.measured") if timing is not None else None
+    facts = [built, facts, table and read_source(table).digest]
+    return job_key(function, arguments, places, facts=facts, timing=timing)
 
 
 class Findings(NamedTuple):

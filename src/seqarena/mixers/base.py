@@ -168,3 +168,11 @@ class Mixer(nn.Module, ABC):
     @abstractmethod
     def reach(self) -> float:
         """How many positions back one layer can see (itself not counted); math.inf: all of them."""
+
+
+class Watched:
+    """What can show the weights of its softmax: where `watcher` is set, each call hands it the
+    weights a_BHTC, written out beside the algorithm that gives the output. Where it is None, no
+    weight is written out."""
+
+    watcher: Callable[[Tensor], None] | None = None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from seqarena.mixers.attention.attention import Watched
+from seqarena.mixers.base import Watched
 
 
 class Shown(NamedTuple):

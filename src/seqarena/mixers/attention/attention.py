@@ -17,7 +17,6 @@ learned positions belong to the embedding, not here.
 """
 
 import math
-from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -25,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
 from seqarena.ops.attention import attention
 from seqarena.ops.positions import alibi_slopes, rotate, rotation
 
@@ -52,14 +51,6 @@ class KeyValueCache(NamedTuple):
     v_BGCE: Tensor
     length: int
     lengths_B: Tensor | None = None
-
-
-class Watched:
-    """What can show the weights of its softmax: where `watcher` is set, each call hands it the
-    weights a_BHTC, written out beside the algorithm that gives the output. Where it is None, no
-    weight is written out."""
-
-    watcher: Callable[[Tensor], None] | None = None
 
 
 class Attention(Watched, Mixer):
@@ -188,7 +179,7 @@ class HeadProjections(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the weights anew."""
+        """Draws the weights."""
         for weight in (*self.inward.weight.split(self._sizes), self.outward.weight):
             nn.init.xavier_uniform_(weight)
         for bias in (self.inward.bias, self.outward.bias):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import HeadProjections, Watched, slot_values
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.attention.attention import HeadProjections, slot_values
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
 from seqarena.ops.attention import window_attention
 from seqarena.ops.padding import take_last
 

@@ -23,14 +23,13 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import (
     HeadProjections,
     KeyValueCache,
-    Watched,
     empty_cache,
     extend_cache,
     filled,
     next_position,
     slot_values,
 )
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
 from seqarena.ops.attention import strided_attention
 
 

@@ -29,8 +29,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import Watched
-from seqarena.mixers.base import Complexity
+from seqarena.mixers.base import Complexity, Watched
 from seqarena.models.language.causal_system import real_positions
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.history import extend, over_real_positions, windows
@@ -109,7 +108,7 @@ class Words(nn.Module):
         return x_BTD + self.positions(index_T)
 
 
-class Attention(Watched, nn.Module):
+class SourceAttention(Watched, nn.Module):
     """One step of the multi-step attention."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -166,7 +165,7 @@ class ConvS2S(System):
         self.decoder_in = _linear(width, channels, keep)
         self.decoder = _convolutions(options.decoder_layers, channels, options.kernel, keep)
         self.attention = nn.ModuleList(
-            Attention(channels, width) for _ in range(options.decoder_layers)
+            SourceAttention(channels, width) for _ in range(options.decoder_layers)
         )
         self.decoder_out = _linear(channels, width)
         self.output = _linear(width, problem.num_outputs, keep)

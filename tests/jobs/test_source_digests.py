@@ -9,7 +9,7 @@ import pytest
 from seqarena.arena.plan import model_places
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
-from seqarena.jobs.job import Timing, job_key
+from seqarena.jobs.job import TimingMachine, job_key
 from seqarena.jobs.sources import canonical, closure, module_of, places_in, source_digest
 from seqarena.measure.calls import measuring_key
 from seqarena.measure.subject import problem_for
@@ -67,10 +67,14 @@ def room(modules: set[str], name: str) -> set[str]:
 
 def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
     found = trial_modules("gru")
-    assert room(found, "mixers") == {"mixers.base", "mixers.gru"}
+    assert room(found, "mixers") == {"mixers.base", "mixers.recurrent.gru"}
     assert room(found, "ops") == {
-        "ops.padding", "ops.positions", "ops.recurrent", "ops.recurrent_gru",
-    }  # fmt: skip
+        *("ops.padding", "ops.positions", "ops.recurrent", "ops.recurrent.gru", "ops.registry"),
+        *(
+            f"ops.recurrent.gru.{form}"
+            for form in ("fused", "reference", "stepwise", "stepwise_before")
+        ),
+    }
     assert room(found, "tasks") == {
         "tasks.base", "tasks.configs", "tasks.language", "tasks.prepared",
     }  # fmt: skip
@@ -79,8 +83,9 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         *("data.streams", "data.tokenizers"),
     }
     assert room(found, "models") == {
-        *("models.any", "models.channel_mixers", "models.embedding", "models.experts"),
-        *("models.language_model", "models.model", "models.search", "models.stack"),
+        *("models.any", "models.model", "models.search", "models.watching"),
+        *("models.stacks.channel_mixers", "models.stacks.embedding", "models.stacks.experts"),
+        *("models.stacks.language_model", "models.stacks.stack"),
     }
     assert room(found, "arena") == {"arena.trial"}
     assert {"train.loop", "train.optimizer", "train.start", "core.runtime"} <= found
@@ -88,8 +93,8 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
 
 
 def test_a_hybrid_depends_on_both_of_its_mixers() -> None:
-    assert {"mixers.mamba", "mixers.attention"} <= trial_modules("hybrid")
-    assert "mixers.mamba" not in trial_modules("attention")
+    assert {"mixers.state_space.mamba", "mixers.attention.attention"} <= trial_modules("hybrid")
+    assert "mixers.state_space.mamba" not in trial_modules("attention")
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -99,7 +104,7 @@ def test_every_architecture_depends_on_its_own_file_and_on_no_catalog(name: str)
     found = closure({"seqarena.arena.trial", *model_places(config)})
     own = {row.system} if row.system else {place for place, _ in row.cycle[:2]}
     assert {module_of(str(place)) for place in own} <= set(found)
-    assert not {module for module in found if "catalog" in module or "registry" in module}
+    assert not {name for name in found if "catalog" in name or name == "seqarena.tasks.registry"}
     assert "seqarena" not in found
 
 
@@ -120,10 +125,13 @@ def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(
 ) -> None:
     def keys() -> list[str]:
         place = "seqarena.measure.scaling:speed"
-        return [job_key(place, {}), job_key(place, {}, timing=Timing(1))]
+        return [job_key(place, {}), job_key(place, {}, timing=TimingMachine(1))]
 
     plain, timed = keys()
-    assert job_key("seqarena.measure.scaling:speed", {}, timing=Timing(2)) not in (plain, timed)
+    assert job_key("seqarena.measure.scaling:speed", {}, timing=TimingMachine(2)) not in (
+        plain,
+        timed,
+    )
     monkeypatch.setattr("seqarena.core.runtime.processor_name", lambda device: f"another {device}")
     other_plain, other_timed = keys()
     assert plain == other_plain
@@ -133,11 +141,11 @@ def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(
 def test_a_users_file_counts_by_its_content_wherever_it_lies(tmp_path: Path) -> None:
     here, there = tmp_path / "mine.py", tmp_path / "folder" / "moved.py"
     there.parent.mkdir()
-    text = "from seqarena.mixers.lstm import LSTM as Mine\nPLACE = 'seqarena.mixers.s4d:S4D'\n"
+    text = "from seqarena.ops import padding\nPLACE = 'seqarena.mixers.state_space.s4d:S4D'\n"
     here.write_text(text)
     there.write_text(text)
     place = f"label={here}:Mine"
-    assert {"seqarena.mixers.lstm", "seqarena.mixers.s4d"} <= set(closure([place]))
+    assert {"seqarena.ops.padding", "seqarena.mixers.state_space.s4d"} <= set(closure([place]))
     before = source_digest([place])
     assert before == source_digest([f"{there}:Mine"])
     here.write_text(text + "# changed\n")
@@ -157,12 +165,12 @@ def test_a_file_that_is_no_python_is_an_error(tmp_path: Path) -> None:
 
 
 def test_places_in_a_configuration() -> None:
+    gru, bert = "seqarena.mixers.recurrent.gru:GRU", "seqarena.models.language.bert"
     config = {
-        "layers": [{"mixer": "seqarena.mixers.gru:GRU", "options": {}}, {"mixer": "own/a.py:A"}],
-        "system": "seqarena.models.language.bert",
-        "name": "bpe:1024", "words": "see seqarena.mixers.gru",
+        "layers": [{"mixer": gru, "options": {}}, {"mixer": "own/a.py:A"}],
+        "system": bert,
+        "words": f"see {gru}",
+        "tokenizer": "bpe:1024",
         "width": 8,
-    }  # fmt: skip
-    assert places_in(config) == {
-        "seqarena.mixers.gru:GRU", "own/a.py:A", "seqarena.models.language.bert",
-    }  # fmt: skip
+    }
+    assert places_in(config) == {gru, "own/a.py:A", bert}
