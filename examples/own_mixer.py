@@ -4,7 +4,7 @@ Hold it against the contract of every mixer, rank it, or do both from Python:
 
     seqarena check examples/own_mixer.py:EMA
     seqarena compare my_text.txt --models gru,attention --mixer examples/own_mixer.py:EMA
-    python examples/own_mixer.py
+    python examples/own_mixer.py my_text.txt
 
 What it computes:
 
@@ -12,6 +12,7 @@ What it computes:
 """
 
 import math
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,18 +74,20 @@ class EMA(Mixer):
         return math.inf
 
 
-def main(tokens: str = "20k") -> sa.Run:
+def main(text: str | None = None, tokens: str = "20k") -> sa.Run:
     """Runs the contract suite on it, then ranks it with two architectures of the catalog."""
     place = f"{Path(__file__).resolve()}:EMA"
     for check in sa.check(place):
         print(f"{check.name}: {check.failure or 'holds'}")
     run = sa.compare(
+        text,
         models=["mingru", "attention"],
         mixer=place,
         params="30k",
         tokens=tokens,
         rates=(6e-3, 2e-2),
         seeds=2,
+        measure=False,
         name="example-own-mixer",
     )
     print(run)
@@ -92,4 +95,4 @@ def main(tokens: str = "20k") -> sa.Run:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

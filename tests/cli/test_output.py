@@ -31,8 +31,11 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
+    examples = runs / "examples.tsv"
+    rows = "".join(f"{word}\t{label}\n" for word, label in [("good", "yes"), ("bad", "no")] * 20)
+    examples.write_text(f"text\tlabel\n{rows}", encoding="utf-8")
     invoke(
-        "train --task classification --model bi_gru --width 8 --steps 2 --dtype float32 --name c "
+        f"train {examples} --task classification --model bi_gru --width 8 --steps 2 --dtype float32 --name c "
         f"--runs {runs}".split()
     )
     return runs / "c"
