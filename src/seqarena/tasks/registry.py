@@ -1,6 +1,6 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -178,7 +178,7 @@ def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
     from seqarena.tasks.base import Task
 
-    build: Callable[[TaskConfig], Task] = load_class(task_row(config.kind).task, Task, "task")
+    build: Any = load_class(task_row(config.kind).task, Task, "task")
     return build(config)
 
 
