@@ -12,7 +12,7 @@ import numpy as np
 import seqarena as sa
 from seqarena.core.options import knob
 from seqarena.tasks.base import Batch, TaskConfig
-from seqarena.tasks.probe import ProbeTask
+from seqarena.tasks.probes.probe import ProbeTask
 
 OPEN, CLOSE = 0, 1
 

@@ -37,9 +37,9 @@ from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
     from seqarena.core.batch import Problem as Problem
-    from seqarena.core.records import Ranking as Ranking
-    from seqarena.core.records import RankRow as RankRow
-    from seqarena.core.records import RunView as RunView
+    from seqarena.core.results.records import Ranking as Ranking
+    from seqarena.core.results.records import RankRow as RankRow
+    from seqarena.core.results.records import RunView as RunView
     from seqarena.engine.check import MixerCheck as MixerCheck
     from seqarena.engine.claims import Judged as Judged
     from seqarena.engine.measure import Measured as Measured
@@ -101,10 +101,10 @@ _LAZY = {
     "MixerConfig": "seqarena.mixers.base",
     "PageServer": "seqarena.serve.page",
     "Problem": "seqarena.core.batch",
-    "RankRow": "seqarena.core.records",
-    "Ranking": "seqarena.core.records",
+    "RankRow": "seqarena.core.results.records",
+    "Ranking": "seqarena.core.results.records",
     "Run": "seqarena.engine.run",
-    "RunView": "seqarena.core.records",
+    "RunView": "seqarena.core.results.records",
     "TrainedModel": "seqarena.engine.trained",
     "build": "seqarena.models.build",
 }
@@ -249,7 +249,7 @@ def claims(
 
 def claim_titles() -> dict[str, str]:
     """Every claim of the ledger: name -> title."""
-    from seqarena.arena.claims.ledger import CLAIMS
+    from seqarena.claims.contents import CLAIMS
 
     return {claim.name: claim.title for claim in CLAIMS}
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from claim_records import series
 
-from seqarena.arena.claims.claim import Claim, Part
-from seqarena.arena.claims.judging import curve, judgement, verdict
+from seqarena.claims.claim import Claim, Part
+from seqarena.claims.judging import curve, judgement, verdict
 from seqarena.core.errors import UserError
-from seqarena.core.estimates import mean
-from seqarena.core.measurement import Measurement, Series
+from seqarena.core.results.estimates import mean
+from seqarena.core.results.measurement import Measurement, Series
 
 
 def count(log: str, name: str, value: float, seconds: float = 0.0) -> list[Series]:

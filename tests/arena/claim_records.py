@@ -4,7 +4,7 @@ that do not."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from seqarena.core.measurement import Machine, Measurement, Point, Series
+from seqarena.core.results.measurement import Machine, Measurement, Point, Series
 
 MACHINE = Machine(
     processor="a processor", device="cpu", dtype="float32", threads=1, torch_version="2",
@@ -92,7 +92,7 @@ def _gru(bits: Y, parameters: float) -> list[Measurement]:
 
 
 def _powers(rates: Callable[[float], float]) -> list[Measurement]:
-    from seqarena.arena.claims.gradients import RADII
+    from seqarena.claims.book.gradients import RADII
 
     return [rate("elman", rates(r), f"radius {r:g}", line=0.8 * r) for r in RADII]
 
@@ -110,7 +110,7 @@ def _reach(one: str, far: float, other: str, near: float) -> list[Measurement]:
 
 
 def _drawn(off: float) -> list[Measurement]:
-    from seqarena.arena.claims.memory import DRAWN
+    from seqarena.claims.book.memory import DRAWN
 
     return [
         series("accuracy", name, {d: line(d) - off for d in (9.0, 39.0, 89.0)})

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from seqarena.core.measurement import Machine, Point, Series
-from seqarena.core.quantities import COSTS, CostTable
-from seqarena.core.records import RankRow, TrialSummary
+from seqarena.core.results.measurement import Machine, Point, Series
+from seqarena.core.results.quantities import COSTS, CostTable
+from seqarena.core.results.records import RankRow, TrialSummary
 
 MACHINE = Machine(
     processor="planted",

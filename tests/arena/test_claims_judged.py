@@ -3,11 +3,11 @@
 import pytest
 from claim_records import PLANTED, quadratic_memory, series
 
-from seqarena.arena.claims.ledger import CLAIMS
-from seqarena.arena.claims.parts import jobs_of
+from seqarena.claims.contents import CLAIMS
+from seqarena.claims.parts import jobs_of
 from seqarena.core.errors import UserError
-from seqarena.core.estimates import Estimate
-from seqarena.core.measurement import Series
+from seqarena.core.results.estimates import Estimate
+from seqarena.core.results.measurement import Series
 from seqarena.jobs.executor import seconds_of
 
 BY_NAME = {claim.name: claim for claim in CLAIMS}

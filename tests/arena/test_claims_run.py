@@ -9,11 +9,11 @@ from pathlib import Path
 
 from claim_parts import counting, planted
 
-from seqarena.arena.claims.claim import Claim, Part
-from seqarena.arena.claims.parts import jobs_of, missing_jobs, store_of
-from seqarena.arena.claims.read import read_ledger
-from seqarena.arena.claims.run import run_parts
-from seqarena.core.ledger import Judgement
+from seqarena.claims.claim import Claim, Part
+from seqarena.claims.parts import jobs_of, missing_jobs, store_of
+from seqarena.claims.read import read_ledger
+from seqarena.claims.run import run_parts
+from seqarena.core.results.verdicts import Judgement
 
 
 def ran(folder: Path, *claims: Claim, jobs: int = 2) -> list[str | None]:
@@ -98,7 +98,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from claim_parts import counting
-from seqarena.arena.claims.run import run_parts
+from seqarena.claims.run import run_parts
 if __name__ == "__main__":
     log = Path({log!r})
     parts = [counting(log, "quick"), counting(log, "slow", seconds=60.0)]

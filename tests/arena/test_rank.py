@@ -11,8 +11,8 @@ from seqarena.arena.entries import choose_learning_rate
 from seqarena.arena.rank import rank, repeat_difference
 from seqarena.arena.statistics import holm
 from seqarena.core.errors import UserError
-from seqarena.core.quantities import CostTable
-from seqarena.core.records import Ranking, TrialSummary
+from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.records import Ranking, TrialSummary
 
 PLANTED = {
     "gru": (2.10, 0.01),

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from seqarena.arena.front import beats, pareto_front
 from seqarena.arena.recommend import recommend, verdict
-from seqarena.core.measurement import Series
-from seqarena.core.quantities import CostTable
-from seqarena.core.records import Ranking, RankRow
+from seqarena.core.results.measurement import Series
+from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.records import Ranking, RankRow
 
 FLOOR = 0.01
 

@@ -21,10 +21,10 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 import torch
-from seqarena.arena.claims.claim import Claim, Part
-from seqarena.arena.claims.parts import jobs_of, missing_jobs
-from seqarena.arena.claims.run import run_parts
-from seqarena.arena.claims.ledger import CLAIMS
+from seqarena.claims.claim import Claim, Part
+from seqarena.claims.parts import jobs_of, missing_jobs
+from seqarena.claims.run import run_parts
+from seqarena.claims.contents import CLAIMS
 from seqarena.cli import app
 from seqarena.core import runtime
 
@@ -36,7 +36,7 @@ def call(*words):
 
 def part(architecture, alone=False):
     arguments = {"architecture": architecture, "lengths": [4, 8]}
-    return Part("seqarena.measure.experiments:chain", arguments, 1.0, alone)
+    return Part("seqarena.measure.trained.experiments:chain", arguments, 1.0, alone)
 
 if __name__ == "__main__":
     cores = int(sys.argv[1])
@@ -120,7 +120,7 @@ def test_what_results_do_not_depend_on_leaves_them(copy: Copy) -> None:
     gru = copy.package / "mixers" / "recurrent" / "gru.py"
     gru.write_text(gru.read_text() + "\n# a comment in what the trials run\n")
     copy.change(
-        "arena/claims/ledger.py",
+        "claims/contents.py",
         "CLAIMS: tuple[Claim, ...] = (\n",
         "CLAIMS: tuple[Claim, ...] = (\n    recurrence.CLAIMS[0]._replace(name='new'),\n",
     )

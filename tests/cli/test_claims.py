@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from seqarena.arena.claims import ledger
-from seqarena.arena.claims.claim import Claim, Part
-from seqarena.arena.claims.judging import curve, judgement
+from seqarena.claims import contents as ledger
+from seqarena.claims.claim import Claim, Part
+from seqarena.claims.judging import curve, judgement
 from seqarena.cli import app
 
 LISTING = """
@@ -31,7 +31,7 @@ def test_list_is_one_line_a_claim_and_loads_no_torch() -> None:
 
 
 def _planted(name: str, **arguments: object) -> Claim:
-    part = Part("seqarena.measure.experiments:chain", arguments, 1.0)
+    part = Part("seqarena.measure.trained.experiments:chain", arguments, 1.0)
 
     def judge(records: object) -> object:
         points = curve(records, "dependent_operations", "attention").points  # pyright: ignore

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from seqarena.cli import app
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Map, Point, Series, read_measurements, this_machine
+from seqarena.core.results.measurement import Map, Point, Series, read_measurements, this_machine
 
 Call = Callable[..., Result]
 POWERS = {"lstm": 1.0, "attention": 2.0, "gru": 0.5}
@@ -53,7 +53,7 @@ class Planted:
 def planted(monkeypatch: pytest.MonkeyPatch) -> Planted:
     planted = Planted()
     module = SimpleNamespace(speed=planted.speed, algorithms=planted.algorithms)
-    monkeypatch.setitem(sys.modules, "seqarena.measure.scaling", module)
+    monkeypatch.setitem(sys.modules, "seqarena.measure.costs.scaling", module)
     return planted
 
 
@@ -99,7 +99,7 @@ def test_an_equal_call_is_reused_and_another_is_not(call: Call, planted: Planted
 def test_the_curve_asked_for_last_is_the_one_that_is_shown(
     call: Call, planted: Planted, tmp_path: Path
 ) -> None:
-    from seqarena.core.measurement import latest
+    from seqarena.core.results.measurement import latest
 
     for lengths in ("8,16,32", "8,16,64", "8,16,32"):
         call(*SPEED[:-1], lengths)
@@ -242,7 +242,7 @@ def test_maps_without_attention_show_the_flow_alone(
         attention_maps=attention_maps,
         influence_maps=lambda architecture, *, text, **_: [one("influence", architecture, text)],
     )
-    monkeypatch.setitem(sys.modules, "seqarena.measure.maps", module)
+    monkeypatch.setitem(sys.modules, "seqarena.measure.flow.maps", module)
     result = call("maps", "--models", "attention,lstm", "--text", "the cat sat")
     assert result.exit_code == 0, result.output
     assert "not measured: lstm has no attention" in result.stderr
@@ -257,7 +257,7 @@ def test_an_option_that_a_measurement_has_not_is_refused(
         raise AssertionError("it must not be called")
 
     module = SimpleNamespace(receptive_field_series=receptive_field_series)
-    monkeypatch.setitem(sys.modules, "seqarena.measure.gradient", module)
+    monkeypatch.setitem(sys.modules, "seqarena.measure.flow.gradient", module)
     for words, flag in ((["--params", "9k"], "params"), (["--option", "a=1"], "option")):
         result = call("reach", "--models", "gru", *words)
         assert result.exit_code == 2

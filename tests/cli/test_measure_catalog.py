@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from seqarena.cli import app
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Measurement, Series, read_measurements
+from seqarena.core.results.measurement import Measurement, Series, read_measurements
 from seqarena.measure.calls import Call, Target
 from seqarena.models.catalog import CATALOG
 from seqarena.models.model import load_system

@@ -16,8 +16,8 @@ from seqarena.core.options import build
 from seqarena.models.any import build_model
 from seqarena.models.catalog import architecture
 from seqarena.tasks import parse_task
-from seqarena.tasks.classification import ClassificationTask
 from seqarena.tasks.registry import load_codec
+from seqarena.tasks.text.classification import ClassificationTask
 from seqarena.train import checkpoint
 from seqarena.train.start import begin, divide
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.core.records import StepRecord, parse_record, read_records
+from seqarena.core.results.records import StepRecord, parse_record, read_records
 
 
 def step(loss_nats: float) -> StepRecord:

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from seqarena.core import words
-from seqarena.core.records import Ranking, RankRow
+from seqarena.core.results.records import Ranking, RankRow
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from scipy.io import wavfile
 
 from seqarena.core.errors import UserError
-from seqarena.data.audio import load_recordings, read_wav
+from seqarena.data.signals.audio import load_recordings, read_wav
+from seqarena.data.signals.tones import HIGH_HERTZ, KEYS, LOW_HERTZ, SAMPLE_RATE, touch_tones
 from seqarena.data.splits import parse_range
-from seqarena.data.tones import HIGH_HERTZ, KEYS, LOW_HERTZ, SAMPLE_RATE, touch_tones
 
 RAMP = np.linspace(-0.5, 0.5, 64)
 

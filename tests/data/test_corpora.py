@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.corpora import MINIMUM_CHARACTERS, load_corpus
+from seqarena.data.text.corpora import MINIMUM_CHARACTERS, load_corpus
 
 DOCUMENTS = [
     "The first document, with an accent: é, and a line separator \u2028 inside.",

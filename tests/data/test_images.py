@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.digits import drawn_digits
-from seqarena.data.images import load_images, read_idx, read_picture
+from seqarena.data.signals.digits import drawn_digits
+from seqarena.data.signals.images import load_images, read_idx, read_picture
 
 PICTURES = np.arange(3 * 4 * 2, dtype=np.uint8).reshape(3, 4, 2)
 LABELS = np.array([7, 0, 7], dtype=np.uint8)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.labelled import Labelled, load_labelled, read_labelled
-from seqarena.data.python_reference import labelled_sentences
+from seqarena.data.text.labelled import Labelled, load_labelled, read_labelled
+from seqarena.data.text.python_reference import labelled_sentences
 from seqarena.tasks.configs import ClassificationConfig
 
 

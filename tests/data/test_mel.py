@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
-from seqarena.data import mel
-from seqarena.data.mel import frame_sizes, log_mel, mel_filters
+from seqarena.data.signals import mel
+from seqarena.data.signals.mel import frame_sizes, log_mel, mel_filters
 
 
 @pytest.mark.parametrize(("rate", "bands", "fft"), [(8000, 40, 512), (16000, 80, 1024)])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.dates import FORMS, LANGUAGES, make_dates
-from seqarena.data.docstrings import standard_library_docstrings
-from seqarena.data.pairs import Pair, load_pairs
+from seqarena.data.text.dates import FORMS, LANGUAGES, make_dates
+from seqarena.data.text.docstrings import standard_library_docstrings
+from seqarena.data.text.pairs import Pair, load_pairs
 
 PAIRS = [Pair("ein hund", "a dog"), Pair("zwei hunde", "two dogs"), Pair("über", "over\u2028it")]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.stories import (
+from seqarena.data.streams import Stream, philox
+from seqarena.data.text.stories import (
     PLACES,
     STATEMENTS_PER_STORY,
     Question,
@@ -14,7 +15,6 @@ from seqarena.data.stories import (
     split_sentences,
     task_name,
 )
-from seqarena.data.streams import Stream, philox
 
 TWO_STORIES = """\
 1 Mary moved to the bathroom.

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.python_roles import python_sentences, roles
-from seqarena.data.tagged import Sentence, load_tagged, read_sentences
+from seqarena.data.text.python_roles import python_sentences, roles
+from seqarena.data.text.tagged import Sentence, load_tagged, read_sentences
 
 CONLLU = """\
 # sent_id = 1

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqarena.core.errors import UserError
-from seqarena.data.corpora import embedded_corpus
-from seqarena.data.tokenizers import (
+from seqarena.data.text.corpora import embedded_corpus
+from seqarena.data.text.tokenizers import (
     BPETokenizer,
     ByteTokenizer,
     CharTokenizer,

@@ -1,7 +1,7 @@
 """Words as numbers and back."""
 
 from seqarena.core.batch import END, UNKNOWN
-from seqarena.data.vocabulary import Vocabulary, split_words
+from seqarena.data.text.vocabulary import Vocabulary, split_words
 
 SENTENCES = [["b", "a", "b"], ["a", "c", "b"]]
 

@@ -57,7 +57,7 @@ def trial_modules(name: str) -> set[str]:
     config = model_config(
         CATALOG[name], own_inputs(16), params=None, width=16, depth=len(CATALOG[name].cycle)
     )
-    places = {"seqarena.arena.trial", "seqarena.tasks.language", *model_places(config)}
+    places = {"seqarena.arena.trial", "seqarena.tasks.text.language", *model_places(config)}
     return {module.removeprefix("seqarena.") for module in closure(places)}
 
 
@@ -124,11 +124,11 @@ def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def keys() -> list[str]:
-        place = "seqarena.measure.scaling:speed"
+        place = "seqarena.measure.costs.scaling:speed"
         return [job_key(place, {}), job_key(place, {}, timing=TimingMachine(1))]
 
     plain, timed = keys()
-    assert job_key("seqarena.measure.scaling:speed", {}, timing=TimingMachine(2)) not in (
+    assert job_key("seqarena.measure.costs.scaling:speed", {}, timing=TimingMachine(2)) not in (
         plain,
         timed,
     )

@@ -9,9 +9,9 @@ import torch
 
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Series
-from seqarena.core.quantities import CostTable, quantity
-from seqarena.measure.costs import measure_costs
+from seqarena.core.results.measurement import Series
+from seqarena.core.results.quantities import CostTable, quantity
+from seqarena.measure.costs.costs import measure_costs
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture, architecture, yours

@@ -6,7 +6,13 @@ import torch
 
 from seqarena.core.batch import Problem, own_inputs, random_batch
 from seqarena.core.errors import UserError
-from seqarena.measure.flow import GradientFlow, gradient_flow, influence, reaches, receptive_field
+from seqarena.measure.flow.flow import (
+    GradientFlow,
+    gradient_flow,
+    influence,
+    reaches,
+    receptive_field,
+)
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.shapes import measured_state_bytes
-from seqarena.measure.bench import Bench
+from seqarena.measure.costs.bench import Bench
 from seqarena.measure.subject import subject
 from seqarena.models.catalog import CATALOG
 from seqarena.models.stacks.stack import load_mixer

@@ -8,17 +8,17 @@ import torch
 
 from seqarena.core.batch import Problem, map_batch, random_batch
 from seqarena.core.errors import UserError
-from seqarena.core.estimates import at, decay
-from seqarena.measure.fit import fit
-from seqarena.measure.flow import loss_flow, state_flow
-from seqarena.measure.gradient import (
+from seqarena.core.results.estimates import at, decay
+from seqarena.measure.flow.flow import loss_flow, state_flow
+from seqarena.measure.flow.gradient import (
     clipping_series,
     gradient_flow_of,
     gradient_flow_series,
     receptive_field_series,
 )
-from seqarena.measure.maps import influence_maps
+from seqarena.measure.flow.maps import influence_maps
 from seqarena.measure.subject import subject
+from seqarena.measure.trained.fit import fit
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import build_task, parse_task

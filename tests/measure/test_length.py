@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Series
-from seqarena.measure.fit import fit
-from seqarena.measure.length import FULL, PROBES, QUICK, length_generalisation
+from seqarena.core.results.measurement import Series
 from seqarena.measure.subject import subject
+from seqarena.measure.trained.fit import fit
+from seqarena.measure.trained.length import FULL, PROBES, QUICK, length_generalisation
 from seqarena.tasks import build_task, parse_task
 from seqarena.train.checkpoint import save
 

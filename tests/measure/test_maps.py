@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import append_measurements, read_measurements
-from seqarena.measure.maps import attention_maps, influence_maps, language_maps
-from seqarena.measure.reading import WordPieces, by_words, read_as_tokens, read_as_words
+from seqarena.core.results.measurement import append_measurements, read_measurements
+from seqarena.measure.flow.maps import attention_maps, influence_maps, language_maps
+from seqarena.measure.flow.reading import WordPieces, by_words, read_as_tokens, read_as_words
 from seqarena.measure.subject import subject
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
@@ -124,7 +124,7 @@ def test_pieces_are_gathered_into_words() -> None:
 
 
 def test_a_trained_model_is_mapped_from_memory_and_from_its_checkpoint(tmp_path: Path) -> None:
-    from seqarena.measure.fit import fit
+    from seqarena.measure.trained.fit import fit
     from seqarena.tasks.registry import build_task, parse_task
 
     place = tmp_path / "text.txt"

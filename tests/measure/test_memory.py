@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seqarena.measure.memory import peak_bytes
+from seqarena.measure.costs.memory import peak_bytes
 
 KILO = 1000 * 4  # bytes of a thousand float32 numbers
 

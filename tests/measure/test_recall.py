@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.core.estimates import reach
-from seqarena.core.measurement import Series, append_measurements, read_measurements
-from seqarena.measure.best_fit import Recipe, best_fit
-from seqarena.measure.fit import fit
-from seqarena.measure.recall import FULL, PROBES, QUICK, recall
+from seqarena.core.results.estimates import reach
+from seqarena.core.results.measurement import Series, append_measurements, read_measurements
 from seqarena.measure.subject import subject
+from seqarena.measure.trained.best_fit import Recipe, best_fit
+from seqarena.measure.trained.fit import fit
+from seqarena.measure.trained.recall import FULL, PROBES, QUICK, recall
 from seqarena.tasks import build_task, parse_task
 from seqarena.train.checkpoint import save
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from seqarena.measure import speed
+from seqarena.measure.costs.costs import speed
 
 
 class Clock:

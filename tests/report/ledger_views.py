@@ -1,8 +1,8 @@
 """Planted measurements and a planted ledger: enough of every kind to draw every part of a page."""
 
-from seqarena.core.estimates import Estimate
-from seqarena.core.ledger import Citation, ClaimView, Judgement, LedgerView
-from seqarena.core.measurement import Machine, Map, Measurement, Point, Series
+from seqarena.core.results.estimates import Estimate
+from seqarena.core.results.measurement import Machine, Map, Measurement, Point, Series
+from seqarena.core.results.verdicts import Citation, ClaimView, Judgement, LedgerView
 
 MACHINE = Machine(
     processor="A planted processor",

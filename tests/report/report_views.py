@@ -7,9 +7,9 @@ the mean, one architecture diverged, one may not enter, one search trial diverge
 import math
 import random
 
-from seqarena.core.measurement import Machine, Point, Series
-from seqarena.core.quantities import COSTS
-from seqarena.core.records import (
+from seqarena.core.results.measurement import Machine, Point, Series
+from seqarena.core.results.quantities import COSTS
+from seqarena.core.results.records import (
     Provenance,
     Ranking,
     RankRow,

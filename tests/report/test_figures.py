@@ -5,7 +5,7 @@ import itertools
 import pytest
 from report_views import ARENA, unranked_view, whole_view
 
-from seqarena.core.quantities import QUANTITIES
+from seqarena.core.results.quantities import QUANTITIES
 from seqarena.report import figures
 from seqarena.report.page import style
 from seqarena.report.run import curve_figures, line_styles, reading

@@ -7,7 +7,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 from report_views import ARENA, NASTY, unranked_view, whole_view
 
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.run.page import render_html
 
 LOADING = {"src", "href", "srcset", "data", "action", "poster", "xlink:href", "formaction"}

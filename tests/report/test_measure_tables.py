@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from seqarena.core.measurement import Map, Point, Series, this_machine
+from seqarena.core.results.measurement import Map, Point, Series, this_machine
 from seqarena.report.measure_tables import measurement_tables, shown_places
 from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence
 

@@ -25,7 +25,7 @@ from report_views import NASTY, whole_view
 from test_html import Page
 
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import append_measurements
+from seqarena.core.results.measurement import append_measurements
 from seqarena.engine.pages import digest_of, page_of
 from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.diagrams import timed_pair

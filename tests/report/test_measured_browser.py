@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ledger_views import CATALOG, LENGTHS, ledger, measurements, speed
 
-from seqarena.core.measurement import append_measurements
+from seqarena.core.results.measurement import append_measurements
 from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.page import render_measurements
 from seqarena.serve.page import PageServer

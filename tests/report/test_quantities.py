@@ -17,8 +17,8 @@ from seqarena.arena.front import pareto_front
 from seqarena.arena.recommend import recommend
 from seqarena.arena.store import write_database
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Point, append_measurements
-from seqarena.core.quantities import (
+from seqarena.core.results.measurement import Point, append_measurements
+from seqarena.core.results.quantities import (
     QUANTITIES,
     CostPhrases,
     CostTable,

@@ -7,7 +7,7 @@ import pytest
 from report_views import ARENA, unranked_view, whole_view
 from rich.console import Console, RenderableType
 
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.tables import models_table, ranking_table, settings_table, tasks_table
 
 MODELS = {

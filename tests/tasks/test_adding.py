@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.measure.fit import fit
 from seqarena.measure.subject import subject
+from seqarena.measure.trained.fit import fit
 from seqarena.tasks import build_task, parse_task
 
 

@@ -9,9 +9,16 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.algorithms import BLANK, OPERATOR, PAIR, AlgorithmsCodec, to_digits, to_number
 from seqarena.tasks.base import IGNORE
 from seqarena.tasks.configs import AlgorithmsConfig, RunningAdditionConfig
+from seqarena.tasks.probes.algorithms import (
+    BLANK,
+    OPERATOR,
+    PAIR,
+    AlgorithmsCodec,
+    to_digits,
+    to_number,
+)
 
 PROBLEMS = ("addition", "multiplication", "sorting", "reversal", "copying")
 

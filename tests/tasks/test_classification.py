@@ -11,8 +11,8 @@ from seqarena.core.batch import END, IGNORE, UNKNOWN
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Codec
-from seqarena.tasks.classification import ClassificationTask
 from seqarena.tasks.registry import load_codec
+from seqarena.tasks.text.classification import ClassificationTask
 
 TRAIN = "pos A good film\nneg a bad , bad film\npos good good\nneg never a film\n"
 

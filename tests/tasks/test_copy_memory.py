@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seqarena.tasks import CopyingConfig, build_task
-from seqarena.tasks.copying import BLANK, FIRST_SYMBOL, MARKER
+from seqarena.tasks.probes.copying import BLANK, FIRST_SYMBOL, MARKER
 
 T = 30  # as Arjovsky et al. count: blanks and marker
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.data.corpora import embedded_corpus
 from seqarena.data.splits import split_text
+from seqarena.data.text.corpora import embedded_corpus
 from seqarena.tasks import LanguageConfig, build_task
 from seqarena.tasks.base import IGNORE
-from seqarena.tasks.language import LanguageTask, position_ranges
+from seqarena.tasks.text.language import LanguageTask, position_ranges
 
 NAMES = ("byte", "char", "bpe:400")
 TASKS = {name: LanguageTask(LanguageConfig(tokenizer=name, sequence_length=48)) for name in NAMES}

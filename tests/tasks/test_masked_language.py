@@ -10,7 +10,7 @@ from seqarena.core.batch import IGNORE
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.masked_language import MaskedLanguageCodec
+from seqarena.tasks.text.masked_language import MaskedLanguageCodec
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

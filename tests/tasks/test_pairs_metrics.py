@@ -6,7 +6,7 @@ import pytest
 
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.pairs_metrics import Bleu, RougeL
+from seqarena.tasks.text.pairs_metrics import Bleu, RougeL
 
 
 def test_bleu_by_hand():

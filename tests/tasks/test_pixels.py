@@ -11,8 +11,8 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.tasks import build_task, parse_task
-from seqarena.tasks.pixels import PixelsTask
 from seqarena.tasks.registry import load_codec
+from seqarena.tasks.signals.pixels import PixelsTask
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

@@ -10,8 +10,8 @@ import torch
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks import CopyingConfig, MQARConfig, build_task
 from seqarena.tasks.base import IGNORE
-from seqarena.tasks.copying import BLANK, FIRST_SYMBOL, MARKER, distance_ranges
-from seqarena.tasks.mqar import draw_distinct
+from seqarena.tasks.probes.copying import BLANK, FIRST_SYMBOL, MARKER, distance_ranges
+from seqarena.tasks.probes.mqar import draw_distinct
 
 COPYING = CopyingConfig(
     num_symbols=4, alphabet=5, min_distance=2, max_distance=9, evaluation_examples=60

@@ -11,8 +11,8 @@ from seqarena.core.batch import IGNORE, PAD, UNKNOWN, Batch
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
 from seqarena.tasks.base import Task
-from seqarena.tasks.question_answering import QuestionAnsweringTask
 from seqarena.tasks.registry import build_task, load_codec, parse_task
+from seqarena.tasks.text.question_answering import QuestionAnsweringTask
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

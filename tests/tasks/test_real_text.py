@@ -8,7 +8,7 @@ import torch
 
 from seqarena.models.build import build
 from seqarena.tasks import LanguageConfig, build_task
-from seqarena.tasks.language import LanguageTask
+from seqarena.tasks.text.language import LanguageTask
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

@@ -66,7 +66,7 @@ def test_mistakes(fields, message):
 
 def test_reading_a_plan_loads_neither_torch_nor_optional_packages():
     program = (
-        "import sys, seqarena.tasks, seqarena.data.corpora, seqarena.data.batches\n"
+        "import sys, seqarena.tasks, seqarena.data.text.corpora, seqarena.data.batches\n"
         "seqarena.tasks.parse_task({'kind': 'language', 'tokenizer': 'bpe:512'})\n"
         "print([m for m in ('torch', 'pyarrow', 'tokenizers') if m in sys.modules])"
     )

@@ -9,7 +9,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import IGNORE
-from seqarena.tasks.selective_copying import BLANK, FIRST_SYMBOL, MARKER
+from seqarena.tasks.probes.selective_copying import BLANK, FIRST_SYMBOL, MARKER
 
 
 def task_of(**settings):

@@ -10,11 +10,11 @@ from scipy.io import wavfile
 
 from seqarena.core.batch import IGNORE
 from seqarena.core.errors import UserError
-from seqarena.data.mel import log_mel
+from seqarena.data.signals.mel import log_mel
 from seqarena.models.build import build
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.registry import load_codec
-from seqarena.tasks.speech import SpeechTask
+from seqarena.tasks.signals.speech import SpeechTask
 
 RATE = 8000
 

@@ -11,7 +11,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import IGNORE
-from seqarena.tasks.state_tracking import value_probabilities
+from seqarena.tasks.probes.state_tracking import value_probabilities
 
 SETTINGS = {"train_length": 9, "test_lengths": (5, 9, 12, 20), "evaluation_examples": 40}
 KINDS = ["parity", "modular_arithmetic"]

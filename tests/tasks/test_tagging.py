@@ -14,13 +14,13 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, UNKNOWN, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.sources import Splits
-from seqarena.data.tagged import Sentence, Tagged
+from seqarena.data.text.tagged import Sentence, Tagged
 from seqarena.models.build import build
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.registry import load_codec, parse_task
-from seqarena.tasks.tagging import TaggingTask, is_bio, spans
-from seqarena.tasks.tagging_codec import TaggingCodec
+from seqarena.tasks.text.tagging import TaggingTask, is_bio, spans
+from seqarena.tasks.text.tagging_codec import TaggingCodec
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

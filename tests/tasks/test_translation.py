@@ -10,15 +10,15 @@ from torch import Tensor
 
 from seqarena.core.batch import END, IGNORE, PAD, START, UNKNOWN, Batch
 from seqarena.core.errors import UserError
-from seqarena.data.pairs import Pair
+from seqarena.data.text.pairs import Pair
 from seqarena.models.build import build
 from seqarena.models.search import greedy
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Split
-from seqarena.tasks.pairs import PairsTask, length_thirds
-from seqarena.tasks.pairs_codec import learn_sides, side_from_json
-from seqarena.tasks.pairs_metrics import Exact
 from seqarena.tasks.registry import load_codec, settings_of
+from seqarena.tasks.text.pairs import PairsTask, length_thirds
+from seqarena.tasks.text.pairs_codec import learn_sides, side_from_json
+from seqarena.tasks.text.pairs_metrics import Exact
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
-from seqarena.core.measurement import Series
+from seqarena.core.results.measurement import Series
 from seqarena.core.runtime import available_cores
 from seqarena.jobs.files import append_lines
 from seqarena.jobs.job import TimingMachine, job_key
-from seqarena.measure.costs import measure_costs
+from seqarena.measure.costs.costs import measure_costs
 
 
 def missing_costs(plan: Plan, folder: RunFolder) -> list[Entry]:
@@ -49,7 +49,7 @@ def _key(plan: Plan, entry: Entry) -> str:
         "device": plan.device,
     }
     return job_key(
-        "seqarena.measure.costs:measure_costs",
+        "seqarena.measure.costs.costs:measure_costs",
         arguments,
         model_places(entry.model),
         timing=TimingMachine(available_cores(), plan.device),

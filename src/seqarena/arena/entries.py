@@ -8,7 +8,7 @@ import numpy as np
 
 from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
-from seqarena.core.records import TrialSummary
+from seqarena.core.results.records import TrialSummary
 
 
 @dataclass(frozen=True, kw_only=True)

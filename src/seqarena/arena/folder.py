@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Series, read_measurements
-from seqarena.core.quantities import latest_costs
-from seqarena.core.records import ResultRecord, read_records
+from seqarena.core.results.measurement import Series, read_measurements
+from seqarena.core.results.quantities import latest_costs
+from seqarena.core.results.records import ResultRecord, read_records
 from seqarena.jobs.files import locked, write_atomically
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py

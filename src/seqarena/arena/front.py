@@ -1,4 +1,4 @@
-"""The Pareto front over quality and the measured costs (core/quantities.py).
+"""The Pareto front over quality and the measured costs (core/results/quantities.py).
 
 An architecture beats another when it is no worse on any axis and better on at least one. Qualities
 inside the noise floor count as equal, costs are compared as measured. Such a tie is not transitive
@@ -11,8 +11,8 @@ quality would have to improve at every step.
 import math
 from collections.abc import Iterable, Sequence
 
-from seqarena.core.quantities import CostTable, Quantity, cost_quantities
-from seqarena.core.records import RankRow
+from seqarena.core.results.quantities import CostTable, Quantity, cost_quantities
+from seqarena.core.results.records import RankRow
 
 
 def pareto_front(rows: Sequence[RankRow], costs: CostTable, noise_floor: float) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from seqarena.arena.run import RunState
-from seqarena.core.records import ResultRecord
+from seqarena.core.results.records import ResultRecord
 from seqarena.jobs.display import Display
 from seqarena.jobs.job import Event, Failure
 

@@ -32,8 +32,8 @@ from seqarena.arena.statistics import (
 )
 from seqarena.core import words
 from seqarena.core.errors import UserError
-from seqarena.core.quantities import CostTable
-from seqarena.core.records import Ranking, RankRow, TrialSummary
+from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.records import Ranking, RankRow, TrialSummary
 
 
 def rank(

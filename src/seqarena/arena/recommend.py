@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from seqarena.arena.front import beats, best_on, cost_ratio, measured_costs
 from seqarena.core import words
-from seqarena.core.quantities import CostTable, Quantity
-from seqarena.core.records import Ranking, RankRow
+from seqarena.core.results.quantities import CostTable, Quantity
+from seqarena.core.results.records import Ranking, RankRow
 
 MARGIN = 1.05  # cost ratios below this are within what timing on a busy machine repeats
 _MOST = 3  # names written out before "and n more"

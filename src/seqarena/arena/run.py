@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial, ready_trials, total_trials
-from seqarena.core.records import ResultRecord
+from seqarena.core.results.records import ResultRecord
 from seqarena.jobs.executor import Executor, run_jobs
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.job import Event, Job, Needs

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from seqarena.core.measurement import Series
-from seqarena.core.quantities import quantity
-from seqarena.core.records import TrialSummary
+from seqarena.core.results.measurement import Series
+from seqarena.core.results.quantities import quantity
+from seqarena.core.results.records import TrialSummary
 
 _SCHEMA = """
 create table if not exists trials (

@@ -12,7 +12,7 @@ from seqarena.arena.folder import last_result
 from seqarena.arena.plan import Trial
 from seqarena.core import runtime
 from seqarena.core.malloc import keep_freed_memory
-from seqarena.core.records import (
+from seqarena.core.results.records import (
     EvaluationRecord,
     Provenance,
     ResultRecord,

@@ -7,9 +7,9 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import RunState, reuse
-from seqarena.core.measurement import Series
-from seqarena.core.quantities import CostTable
-from seqarena.core.records import (
+from seqarena.core.results.measurement import Series
+from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.records import (
     EvaluationRecord,
     Provenance,
     ResultRecord,

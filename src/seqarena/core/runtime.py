@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.core.records import Provenance
+from seqarena.core.results.records import Provenance
 from seqarena.core.version import __version__
 
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")

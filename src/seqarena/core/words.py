@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.core.records import Ranking
+from seqarena.core.results.records import Ranking
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ABSENT = "–"  # not measured

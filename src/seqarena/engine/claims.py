@@ -8,14 +8,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from seqarena.arena.claims import ledger
-from seqarena.arena.claims.claim import Claim, Scale
-from seqarena.arena.claims.parts import jobs_of, missing_jobs
-from seqarena.arena.claims.read import read_ledger
-from seqarena.arena.claims.run import run_parts
 from seqarena.arena.folder import RunFolder
+from seqarena.claims import contents as ledger
+from seqarena.claims.claim import Claim, Scale
+from seqarena.claims.parts import jobs_of, missing_jobs
+from seqarena.claims.read import read_ledger
+from seqarena.claims.run import run_parts
 from seqarena.core.errors import unknown_name
-from seqarena.core.ledger import LedgerView
+from seqarena.core.results.verdicts import LedgerView
 from seqarena.core.runtime import available_cores
 from seqarena.core.words import duration
 from seqarena.jobs.display import Display

@@ -10,14 +10,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Measurement
+from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import find_checkpoint, trained_models
 from seqarena.measure.calls import Call, Findings, Target, perform
+from seqarena.measure.costs.scaling import algorithms
+from seqarena.measure.costs.speed import limited_threads
 from seqarena.measure.requests import MeasureRequest, SubjectRequest
-from seqarena.measure.scaling import algorithms
-from seqarena.measure.speed import limited_threads
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.report.measure_tables import measurement_tables
 from seqarena.train.checkpoint import load

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Map, Measurement, latest, read_measurements
-from seqarena.core.quantities import COSTS
+from seqarena.core.results.measurement import Map, Measurement, latest, read_measurements
+from seqarena.core.results.quantities import COSTS
 
 _RECORDS = (
     "plan.json",
@@ -85,6 +85,6 @@ def digest_of(folder: Path) -> str:
 
 
 def _ledger(folder: Path) -> Any:
-    from seqarena.arena.claims.read import read_ledger
+    from seqarena.claims.read import read_ledger
 
     return read_ledger(folder, "full" if folder.resolve().name.endswith("full") else "quick")

@@ -20,7 +20,7 @@ from rich.console import Console
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core.errors import UserError
 from seqarena.core.options import build
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.engine.compare import compare, train
 
 

@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
 from seqarena.core.errors import UserError, missing_extra
-from seqarena.core.quantities import CostTable, cost_quantities
-from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.core.results.quantities import CostTable, cost_quantities
+from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import TrainedModel, trained_models
 from seqarena.report.tables import ranking_table

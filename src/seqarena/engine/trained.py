@@ -9,7 +9,7 @@ from torch import nn
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
 from seqarena.core.errors import UserError
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.tasks.base import Answer, Scores
 from seqarena.train import checkpoint
 from seqarena.use.evaluate import evaluate_checkpoint

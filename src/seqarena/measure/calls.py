@@ -16,7 +16,7 @@ from rich.console import Console
 
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import (
+from seqarena.core.results.measurement import (
     Measurement,
     append_measurements,
     latest,
@@ -32,7 +32,7 @@ from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, task_place
 
 _FLAGS = {"checkpoint": "run", "options": "option"}  # arguments that the command line calls else
-_TIMINGS = {"seqarena.measure.scaling:speed", "seqarena.measure.scaling:utilisation"}
+_TIMINGS = {"seqarena.measure.costs.scaling:speed", "seqarena.measure.costs.scaling:utilisation"}
 _QUIET_SECONDS = 2.0
 
 

@@ -106,7 +106,7 @@ class SpeedRequest(MeasureRequest):
     a second at the last length as a share of the machine's fastest matrix product.
     """
 
-    functions = ("seqarena.measure.scaling:speed",)
+    functions = ("seqarena.measure.costs.scaling:speed",)
     default_models = ("lstm", "gru", "mingru", "conv", "attention", "mamba")
     renamed = {"batch": "batch_size"}
 
@@ -134,7 +134,7 @@ class MemoryRequest(MeasureRequest):
     weights and nears 2, its fused form stays at 1.
     """
 
-    functions = ("seqarena.measure.scaling:memory",)
+    functions = ("seqarena.measure.costs.scaling:memory",)
     default_models = ("lstm", "mingru", "attention", "linear_attention", "mamba")
     renamed = {"batch": "batch_size"}
 
@@ -153,7 +153,7 @@ class UtilisationRequest(MeasureRequest):
     peak in per cent. `says` is the largest share and where it is reached.
     """
 
-    functions = ("seqarena.measure.scaling:utilisation",)
+    functions = ("seqarena.measure.costs.scaling:utilisation",)
     default_models = ("lstm", "mingru", "attention")
     renamed = {"batches": "batch_sizes"}
 
@@ -172,7 +172,7 @@ class GradientRequest(MeasureRequest):
     lambda of norm ~ lambda^k with its interval, and after how many steps the norm has halved.
     """
 
-    functions = ("seqarena.measure.gradient:gradient_flow_series",)
+    functions = ("seqarena.measure.flow.gradient:gradient_flow_series",)
     default_models = ("elman", "lstm", "gru", "conv", "attention", "mamba")
     renamed = {"radius": "spectral_radius"}
 
@@ -196,7 +196,7 @@ class ReachRequest(MeasureRequest):
     and 127 means: it sees everything.
     """
 
-    functions = ("seqarena.measure.gradient:receptive_field_series",)
+    functions = ("seqarena.measure.flow.gradient:receptive_field_series",)
     default_models = ("feed_forward", "conv", "sliding_window", "lstm", "attention")
 
     depths: SortedCounts = knob((1, 2, 4), "Layers, 1,2,4.")
@@ -238,7 +238,7 @@ class RecallRequest(_TrainedRequest):
     gets. `says` is the reach: the distance up to which accuracy is 90 % or more.
     """
 
-    functions = ("seqarena.measure.recall:recall",)
+    functions = ("seqarena.measure.trained.recall:recall",)
     default_models = ("elman", "lstm", "gru", "attention", "mamba")
 
     task: str = knob("copying", "copying, selective_copying, text_copy, adding or mqar.")
@@ -256,7 +256,7 @@ class LengthRequest(_TrainedRequest):
     without memory gets. `says` is the length up to which accuracy is 90 % or more.
     """
 
-    functions = ("seqarena.measure.length:length_generalisation",)
+    functions = ("seqarena.measure.trained.length:length_generalisation",)
     default_models = ("elman", "lstm", "attention", "mamba")
 
     task: str = knob("parity", "parity, modular_arithmetic, copying, induction or language.")
@@ -273,7 +273,10 @@ class MapsRequest(MeasureRequest):
     summing to one, which every architecture has: the page shows both on the same axes.
     """
 
-    functions = ("seqarena.measure.maps:attention_maps", "seqarena.measure.maps:influence_maps")
+    functions = (
+        "seqarena.measure.flow.maps:attention_maps",
+        "seqarena.measure.flow.maps:influence_maps",
+    )
     default_models = ("attention", "lstm")
 
     text: str = knob(SENTENCE, "The sentence to look at.")
@@ -289,7 +292,7 @@ class MapsRequest(MeasureRequest):
     @property
     def called(self) -> tuple[str, ...]:
         if self.steps is not None:
-            return ("seqarena.measure.maps:maps_of_training",)
+            return ("seqarena.measure.flow.maps:maps_of_training",)
         return self.functions
 
 

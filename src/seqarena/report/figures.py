@@ -12,8 +12,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from seqarena.core import words
-from seqarena.core.quantities import CostTable, Quantity
-from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.core.results.quantities import CostTable, Quantity
+from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
 from seqarena.report.run.line_styles import line_styles
 

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from seqarena.core import words
-from seqarena.core.measurement import Map, Series
-from seqarena.core.measurement import Measurement as Measured
-from seqarena.core.quantities import quantity
+from seqarena.core.results.measurement import Map, Series
+from seqarena.core.results.measurement import Measurement as Measured
+from seqarena.core.results.quantities import quantity
 from seqarena.report.measured.series_reading import CurveGroup as Curves
 from seqarena.report.measured.series_reading import groups, middle, middle_word, quantity_words
 from seqarena.report.measured.summaries import summarise, summarise_map, summary_sentence

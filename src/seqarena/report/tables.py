@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from seqarena.core import words
-from seqarena.core.quantities import CostTable, Quantity
-from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.core.results.quantities import CostTable, Quantity
+from seqarena.core.results.records import Ranking, RankRow, RunView
 
 _ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-"})
 _IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs at least

@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from seqarena.core.errors import UserError
-from seqarena.core.measurement import Map
+from seqarena.core.results.measurement import Map
 from seqarena.engine.pages import digest_of, kind_of, maps_of, page_of
 from seqarena.engine.trained import trained_models
 
@@ -68,7 +68,7 @@ class PageServer(ThreadingHTTPServer):
 
 def typed_maps(folder: Path, text: str) -> dict[str, Any]:
     """The maps of one sentence by the folder's models, and sentences about what has no map."""
-    from seqarena.measure import maps as measuring
+    from seqarena.measure.flow.flow import maps as measuring
     from seqarena.report.measured.explorer import map_data
 
     if not text.strip() or len(text) > _LONGEST_TEXT:

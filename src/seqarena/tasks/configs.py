@@ -9,7 +9,7 @@ from seqarena.core.config import Config
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import knob
 from seqarena.data.splits import check_fractions, parse_range
-from seqarena.data.tokenizers import parse_tokenizer_name
+from seqarena.data.text.tokenizers import parse_tokenizer_name
 
 
 class TaskConfig(Config):
@@ -111,7 +111,8 @@ class MQARConfig(TaskConfig):
 
 
 class ClassificationConfig(TaskConfig):
-    """The class of a sentence or of two. `data`: see data/labelled.py; None: embedded sentences."""
+    """The class of a sentence or of two. `data`: see data/text/labelled.py; None: the embedded
+    sentences."""
 
     kind: Literal["classification"] = "classification"
     data: str | None = knob(None, "A path; none: the embedded sentences.")
@@ -145,8 +146,8 @@ class ClassificationConfig(TaskConfig):
 
 
 class QuestionAnsweringConfig(TaskConfig):
-    """One answer to a question about a story. `data`: files in the form of bAbI (data/stories.py),
-    several are learnt jointly; None: generated stories."""
+    """One answer to a question about a story. `data`: files in the form of bAbI
+    (data/text/stories.py), several are learnt jointly; None: generated stories."""
 
     kind: Literal["question_answering"] = "question_answering"
     data: str | None = knob(None, "A path; none: generated stories.")
@@ -199,7 +200,7 @@ class RunningAdditionConfig(TaskConfig):
 
 class SpeechConfig(TaskConfig):
     """The class of a recording. `data`: a folder or archive of wav files, or a list of them
-    (data/audio.py); None: touch tones in noise."""
+    (data/signals/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
     data: str | None = knob(
@@ -232,7 +233,7 @@ class SpeechConfig(TaskConfig):
 
 class PixelsConfig(TaskConfig):
     """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
-    is published (data/images.py); None: digits drawn from a font."""
+    is published (data/signals/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
     data: str | None = knob(
@@ -244,7 +245,7 @@ class PixelsConfig(TaskConfig):
 
 
 class PairsConfig(TaskConfig):
-    """What the tasks of pairs share. `data`: files of pairs in the forms of data/pairs.py."""
+    """What the tasks of pairs share. `data`: files of pairs in the forms of data/text/pairs.py."""
 
     data: str | None = knob(None, "A path; none: the embedded pairs.")
     source: str = knob("source", "Suffix of the files, or column or field, that holds the sources.")

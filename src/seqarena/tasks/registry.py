@@ -1,6 +1,6 @@
 """The tasks by name. Torch is loaded when a task is built, not before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.user_code import load_class
-from seqarena.tasks import configs, configs_probes
+from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.probes import configs as configs_probes
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -29,91 +30,91 @@ class Row(NamedTuple):
 _ROWS = {
     "language": Row(
         "predict the next token of your text; bits per byte, lower is better",
-        configs.LanguageConfig, "seqarena.tasks.language:LanguageTask",
+        configs.LanguageConfig, "seqarena.tasks.text.language:LanguageTask",
     ),
     "masked_language": Row(
         "guess the hidden tokens of your text; bits a hidden byte, lower is better",
-        configs.MaskedLanguageConfig, "seqarena.tasks.masked_language:MaskedLanguageTask",
-        "seqarena.tasks.masked_language:MaskedLanguageCodec",
+        configs.MaskedLanguageConfig, "seqarena.tasks.text.masked_language:MaskedLanguageTask",
+        "seqarena.tasks.text.masked_language:MaskedLanguageCodec",
     ),
     "copying": Row(
         "repeat symbols after a blank stretch; accuracy, higher is better",
-        configs.CopyingConfig, "seqarena.tasks.copying:CopyingTask",
+        configs.CopyingConfig, "seqarena.tasks.probes.copying:CopyingTask",
     ),
     "mqar": Row(
         "look up keys seen before (multi-query associative recall); accuracy",
-        configs.MQARConfig, "seqarena.tasks.mqar:MQARTask",
+        configs.MQARConfig, "seqarena.tasks.probes.mqar:MQARTask",
     ),
     "selective_copying": Row(
         "repeat symbols that lie scattered among blanks; accuracy",
         configs_probes.SelectiveCopyingConfig,
-        "seqarena.tasks.selective_copying:SelectiveCopyingTask",
+        "seqarena.tasks.probes.selective_copying:SelectiveCopyingTask",
     ),
     "adding": Row(
         "the sum of the two marked numbers of a sequence; mean squared error, lower is better",
-        configs_probes.AddingConfig, "seqarena.tasks.adding:AddingTask",
+        configs_probes.AddingConfig, "seqarena.tasks.probes.adding:AddingTask",
     ),
     "parity": Row(
         "whether the ones of a bit string are odd, on strings longer than trained on; accuracy",
-        configs_probes.ParityConfig, "seqarena.tasks.state_tracking:ParityTask",
+        configs_probes.ParityConfig, "seqarena.tasks.probes.state_tracking:ParityTask",
     ),
     "modular_arithmetic": Row(
         "the value modulo 5 of an expression, on expressions longer than trained on; accuracy",
         configs_probes.ModularArithmeticConfig,
-        "seqarena.tasks.state_tracking:ModularArithmeticTask",
+        "seqarena.tasks.probes.state_tracking:ModularArithmeticTask",
     ),
     "induction": Row(
         "what followed a special symbol, in sequences longer than trained on; accuracy",
-        configs_probes.InductionConfig, "seqarena.tasks.induction:InductionTask",
+        configs_probes.InductionConfig, "seqarena.tasks.probes.induction:InductionTask",
     ),
     "text_copy": Row(
         "repeat the first symbols after noise of the same alphabet; accuracy",
-        configs_probes.TextCopyConfig, "seqarena.tasks.text_copy:TextCopyTask",
+        configs_probes.TextCopyConfig, "seqarena.tasks.probes.text_copy:TextCopyTask",
     ),
     "algorithms": Row(
         "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
-        configs.AlgorithmsConfig, "seqarena.tasks.algorithms:AlgorithmsTask",
-        "seqarena.tasks.algorithms:AlgorithmsCodec",
+        configs.AlgorithmsConfig, "seqarena.tasks.probes.algorithms:AlgorithmsTask",
+        "seqarena.tasks.probes.algorithms:AlgorithmsCodec",
     ),
     "running_addition": Row(
         "the sum so far of digits, 4 of them or 1,000; accuracy",
-        configs.RunningAdditionConfig, "seqarena.tasks.running_addition:RunningAdditionTask",
+        configs.RunningAdditionConfig, "seqarena.tasks.probes.running_addition:RunningAdditionTask",
     ),
     "classification": Row(
         "name the class of a sentence or of two; accuracy, higher is better",
-        configs.ClassificationConfig, "seqarena.tasks.classification:ClassificationTask",
-        "seqarena.tasks.classification:ClassificationCodec",
+        configs.ClassificationConfig, "seqarena.tasks.text.classification:ClassificationTask",
+        "seqarena.tasks.text.classification:ClassificationCodec",
     ),
     "question_answering": Row(
         "answer a question about a story; accuracy, higher is better",
         configs.QuestionAnsweringConfig,
-        "seqarena.tasks.question_answering:QuestionAnsweringTask",
-        "seqarena.tasks.question_answering:QuestionAnsweringCodec",
+        "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
+        "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
     ),
     "speech": Row(
         "which word or command a recording is; accuracy, higher is better",
-        configs.SpeechConfig, "seqarena.tasks.speech:SpeechTask",
-        "seqarena.tasks.speech:SpeechCodec",
+        configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
+        "seqarena.tasks.signals.speech:SpeechCodec",
     ),
     "pixels": Row(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
-        configs.PixelsConfig, "seqarena.tasks.pixels:PixelsTask",
-        "seqarena.tasks.pixels:PixelsCodec",
+        configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
+        "seqarena.tasks.signals.pixels:PixelsCodec",
     ),
     "translation": Row(
         "write a sentence in another language; BLEU or exact matches, higher is better",
-        configs.TranslationConfig, "seqarena.tasks.pairs:TranslationTask",
-        "seqarena.tasks.pairs_codec:PairsCodec",
+        configs.TranslationConfig, "seqarena.tasks.text.pairs:TranslationTask",
+        "seqarena.tasks.text.pairs_codec:PairsCodec",
     ),
     "summarising": Row(
         "write the line that sums a text up; ROUGE-L, higher is better",
-        configs.SummarisingConfig, "seqarena.tasks.pairs:SummarisingTask",
-        "seqarena.tasks.pairs_codec:PairsCodec",
+        configs.SummarisingConfig, "seqarena.tasks.text.pairs:SummarisingTask",
+        "seqarena.tasks.text.pairs_codec:PairsCodec",
     ),
     "tagging": Row(
         "tag every word of a sentence; accuracy, or F1 of spans, higher is better",
-        configs.TaggingConfig, "seqarena.tasks.tagging:TaggingTask",
-        "seqarena.tasks.tagging_codec:TaggingCodec",
+        configs.TaggingConfig, "seqarena.tasks.text.tagging:TaggingTask",
+        "seqarena.tasks.text.tagging_codec:TaggingCodec",
     ),
 }  # fmt: skip
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
@@ -178,7 +179,7 @@ def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
     from seqarena.tasks.base import Task
 
-    build: Callable[[TaskConfig], Task] = load_class(task_row(config.kind).task, Task, "task")
+    build: Any = load_class(task_row(config.kind).task, Task, "task")
     return build(config)
 
 

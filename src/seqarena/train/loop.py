@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch, map_batch, num_tokens
 from seqarena.core.errors import UserError
-from seqarena.core.records import StepRecord
+from seqarena.core.results.records import StepRecord
 from seqarena.core.runtime import autocast, flush_denormals, seed_generators
 from seqarena.core.shapes import map_state
 from seqarena.models.model import Model

@@ -8,8 +8,8 @@ from torch import Tensor
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import autocast, parameter_dtype
-from seqarena.data.corpora import load_corpus
-from seqarena.data.tokenizers import tokenizer_from_json
+from seqarena.data.text.corpora import load_corpus
+from seqarena.data.text.tokenizers import tokenizer_from_json
 from seqarena.models.search import greedy
 from seqarena.tasks import LanguageConfig, build_task, parse_task
 from seqarena.tasks.base import Scores, Task
@@ -49,7 +49,7 @@ def _own_task(checkpoint: Checkpoint) -> Task:
 
 
 def _other_text(checkpoint: Checkpoint, data: str) -> Task:
-    from seqarena.tasks.language import LanguageTask
+    from seqarena.tasks.text.language import LanguageTask
 
     config = parse_task(checkpoint.about["task"])
     if not isinstance(config, LanguageConfig):

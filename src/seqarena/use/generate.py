@@ -10,7 +10,7 @@ import torch
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
-from seqarena.data.tokenizers import Tokenizer, tokenizer_from_json
+from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.models.model import Model
 from seqarena.train.checkpoint import Checkpoint, load
 from seqarena.use.sample import Sampling, next_token

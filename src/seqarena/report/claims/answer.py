@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.ledger import ClaimView, LedgerView
+from seqarena.core.results.verdicts import ClaimView, LedgerView
 from seqarena.report.claims.verdicts import JUDGED, VERDICTS, number_with
 from seqarena.report.page.parts import AnswerSection, Card, Cell, Section, Table, Verdict, headings
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from seqarena.core import words
-from seqarena.core.ledger import Citation, ClaimView, LedgerView
+from seqarena.core.results.verdicts import Citation, ClaimView, LedgerView
 from seqarena.report.claims.verdicts import VERDICTS
 from seqarena.report.measured.curves import CurveBlock, curve_block
 from seqarena.report.measured.series_reading import groups

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seqarena.core.ledger import LedgerView
-from seqarena.core.measurement import Map, Measurement, Series, latest
+from seqarena.core.results.measurement import Map, Measurement, Series, latest
+from seqarena.core.results.verdicts import LedgerView
 from seqarena.report.claims.answer import answer_section, claims_section
 from seqarena.report.claims.evidence import citations_section, evidence_section
 from seqarena.report.measured.curves import architectures_of

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from seqarena.core.ledger import LedgerView
+from seqarena.core.results.verdicts import LedgerView
 from seqarena.report.page.parts import Mark
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seqarena.core import words
-from seqarena.core.measurement import Measurement, Series
+from seqarena.core.results.measurement import Measurement, Series
 from seqarena.report.measured.curves import architectures_of, machine_facts
 from seqarena.report.measured.series_reading import estimate_text, estimates_of, groups
 from seqarena.report.page.parts import AnswerSection, Card, Verdict

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seqarena.core import words
-from seqarena.core.measurement import Machine, Measurement, Series
+from seqarena.core.results.measurement import Machine, Measurement, Series
 from seqarena.report.measured.series_figures import (
     baseline_names,
     not_on_a_logarithm,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seqarena.core import words
-from seqarena.core.measurement import Measurement, Point, Series
+from seqarena.core.results.measurement import Measurement, Point, Series
 from seqarena.report.measured.drawing import Arrow, Drawing, Label, Line, Node, Shape
 from seqarena.report.measured.series_reading import middle, number_of
 from seqarena.report.page.parts import Section

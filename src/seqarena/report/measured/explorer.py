@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.measurement import Map, Measurement
+from seqarena.core.results.measurement import Map, Measurement
 from seqarena.report.page.parts import Section
 
 _DIGITS = 4  # of a weight in the page

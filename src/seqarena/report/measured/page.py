@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqarena.core.measurement import Measurement, latest
+from seqarena.core.results.measurement import Measurement, latest
 from seqarena.report.measured.answer import answer_section
 from seqarena.report.measured.curves import architectures_of, curve_sections
 from seqarena.report.measured.diagrams import diagrams_section

@@ -12,9 +12,9 @@ from typing import Any
 import plotly.graph_objects as go
 
 from seqarena.core import words
-from seqarena.core.estimates import mean_of
-from seqarena.core.measurement import Point, Series
-from seqarena.core.quantities import quantity
+from seqarena.core.results.estimates import mean_of
+from seqarena.core.results.measurement import Point, Series
+from seqarena.core.results.quantities import quantity
 from seqarena.report.figures import MUTED, blank
 from seqarena.report.measured.series_reading import (
     CurveGroup,

@@ -1,7 +1,7 @@
 """What is drawn of measured curves: the curves of one figure, their units, styles and estimates.
 
 The quantity's row says whether the middle of repeated values is their median or their mean
-(core/quantities.py).
+(core/results/quantities.py).
 """
 
 import math
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from seqarena.core import words
-from seqarena.core.estimates import Estimate, decay, exponent, half_life, reach
-from seqarena.core.measurement import Measurement, Point, Series
-from seqarena.core.quantities import quantity as row_of
+from seqarena.core.results.estimates import Estimate, decay, exponent, half_life, reach
+from seqarena.core.results.measurement import Measurement, Point, Series
+from seqarena.core.results.quantities import quantity as row_of
 from seqarena.report.page.style import DASHES, FAMILY_COLOURS, LineStyle
 
 _SOLVED = 0.9  # the share of right answers that a reach is counted at

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.core.estimates import Estimate, reach
-from seqarena.core.measurement import Map, Series
-from seqarena.core.quantities import quantity
+from seqarena.core.results.estimates import Estimate, reach
+from seqarena.core.results.measurement import Map, Series
+from seqarena.core.results.quantities import quantity
 from seqarena.core.words import of_name
 from seqarena.report.measured.series_reading import estimates_of, middle, ordered
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seqarena.core import words
-from seqarena.core.measurement import Measurement, Series
+from seqarena.core.results.measurement import Measurement, Series
 from seqarena.report.measured.series_reading import estimate_text, estimates_of
 from seqarena.report.page.parts import Family, Section
 from seqarena.report.page.style import FAMILY_COLOURS, css

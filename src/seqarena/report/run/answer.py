@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seqarena.core import words
-from seqarena.core.records import Ranking, RunView
+from seqarena.core.results.records import Ranking, RunView
 from seqarena.report.page.parts import AnswerSection, Card, Table, Verdict, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures, chosen_trials

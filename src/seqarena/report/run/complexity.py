@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqarena.core import words
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures

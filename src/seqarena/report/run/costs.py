@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.quantities import cost_quantities
-from seqarena.core.records import RunView
+from seqarena.core.results.quantities import cost_quantities
+from seqarena.core.results.records import RunView
 from seqarena.report.figures import cost_figure
 from seqarena.report.page.parts import Family, Figure, Section
 from seqarena.report.run.labels import family_legend

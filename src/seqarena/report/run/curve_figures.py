@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from seqarena.core import words
-from seqarena.core.records import RunView, TrialSummary
+from seqarena.core.results.records import RunView, TrialSummary
 from seqarena.report.figures import INK, PAPER, blank, metric_title
 from seqarena.report.page.style import HEAT, LineStyle
 from seqarena.report.run.line_styles import line_styles

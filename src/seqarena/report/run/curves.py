@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.page.parts import Chip, Figure, Section, Table, headings, number_cell
 from seqarena.report.page.style import SVG_DASHES, css
 from seqarena.report.run.curve_figures import (

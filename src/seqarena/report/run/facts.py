@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from seqarena.core import words
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures, chosen_rate, chosen_trials

@@ -1,6 +1,6 @@
 """How each architecture of a run is drawn: a colour for its family, dashes for its place in it."""
 
-from seqarena.core.records import RunView
+from seqarena.core.results.records import RunView
 from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Colour, LineStyle
 from seqarena.report.run.reading import architectures, family
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from seqarena.core.measurement import Measurement
-from seqarena.core.records import RunView
+from seqarena.core.results.measurement import Measurement
+from seqarena.core.results.records import RunView
 from seqarena.report.measured.page import measured_sections
 from seqarena.report.page.parts import make_page
 from seqarena.report.page.shell import render

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.quantities import CostTable, Quantity
-from seqarena.core.records import Ranking, RankRow, RunView
+from seqarena.core.results.quantities import CostTable, Quantity
+from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.figures import near_leader, ranking_figure
 from seqarena.report.page.parts import (
     Cell,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.core.records import RunView, TrialSummary
+from seqarena.core.results.records import RunView, TrialSummary
 
 
 class Curve(NamedTuple):

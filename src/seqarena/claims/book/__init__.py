@@ -1,0 +1,1 @@
+"""The claims themselves: words, experiment, criterion and judge of each."""

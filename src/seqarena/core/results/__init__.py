@@ -1,0 +1,1 @@
+"""What is found: records of trials, measurements, quantities, verdicts."""

@@ -1,0 +1,185 @@
+"""The result schema: what a trial writes, ranking reads and the report draws. Units in names.
+
+A trial's `records.jsonl` holds one record a line, append-only. Each number comes with all that it
+depends on: configuration, seed, code, hardware, dtype, algorithm.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from seqarena.core.config import Config
+from seqarena.core.results.measurement import Series, read_lines
+
+NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
+
+
+class Provenance(Config):
+    """Where and how a trial ran."""
+
+    kind: Literal["provenance"] = "provenance"
+    seqarena_version: str
+    code_digest: str
+    torch_version: str
+    python_version: str
+    platform: str
+    processor: str
+    device: str
+    dtype: str
+    threads: int
+    freed_memory: str  # kept in the process, or returned to the system (core/malloc.py)
+    denormals: str = "kept"  # numbers below the normal range, or flushed to zero (core/runtime.py)
+    algorithms: tuple[str, ...]  # one a layer, as resolved from `auto`
+    started_at: str  # ISO 8601, UTC
+    started_from: str | None = None  # SHA-256 of the weights that the body was taken from
+
+
+class StepRecord(Config):
+    """One optimizer step (the loss is the mean over the batch before the step)."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    tokens: int  # seen so far, this step included
+    loss_nats: float
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    training_seconds: float  # spent in training so far, evaluation and checkpoints not counted
+
+
+class EvaluationRecord(Config):
+    """The task's metric on one split. `chunk_values` are paired between trials."""
+
+    kind: Literal["evaluation"] = "evaluation"
+    step: int
+    tokens: int
+    split: Literal["validation", "test"]
+    metric: str
+    value: float
+    chunk_values: tuple[float, ...] = ()
+    slices: dict[str, float] = {}
+
+
+class ResultRecord(Config):
+    """The last line of a finished trial."""
+
+    kind: Literal["result"] = "result"
+    status: Literal["finished", "diverged"]
+    steps: int
+    tokens: int
+    training_seconds: float
+    training_flops: float
+    parameters: int
+    state_bytes: int  # of one sequence, after the context length
+    validation_value: float | None
+    test_value: float | None
+
+
+Record = Annotated[
+    Provenance | StepRecord | EvaluationRecord | ResultRecord,
+    Field(discriminator="kind"),
+]
+_RECORD: TypeAdapter[Any] = TypeAdapter(Record)
+
+
+class TrialSummary(Config):
+    """What ranking and the report know of one trial."""
+
+    trial: str  # the hash that names its folder
+    architecture: str
+    role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed again
+    learning_rate: float
+    seed: int
+    status: Literal["planned", "running", "finished", "diverged"]
+    parameters: int
+    width: int
+    tokens: int
+    training_seconds: float
+    training_flops: float
+    state_bytes: int
+    validation_value: float | None = None
+    test_value: float | None = None
+    test_chunk_values: tuple[float, ...] = ()
+    test_slices: dict[str, float] = {}
+    # (tokens, value) of every evaluation on validation, and (tokens, loss_nats) of training
+    validation_curve: tuple[tuple[int, float], ...] = ()
+    training_curve: tuple[tuple[int, float], ...] = ()
+    algorithms: tuple[str, ...] = ()
+
+
+class RankRow(Config):
+    """One architecture in the ranking. Seeds are those run at the chosen learning rate."""
+
+    place: int
+    architecture: str
+    mean: float
+    low: float  # interval of the mean over seeds and test chunks, see arena.statistics
+    high: float
+    seed_values: tuple[float, ...]
+    learning_rate: float
+    learning_rate_at_edge: bool  # the best rate is the lowest or highest that was tried
+    parameters: int
+    gap_to_leader: float  # in the metric's unit, positive is worse
+    gap_low: float  # paired 95 % interval of the gap
+    gap_high: float
+    p_value: float | None  # paired test against the leader, Holm-corrected; None for the leader
+    ties_leader: bool  # the gap is inside the noise floor or its interval contains zero
+    on_front: bool  # on the Pareto front of quality and costs
+    seeds: tuple[int, ...] = ()  # the seed of each of `seed_values`
+    diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean
+
+
+class Ranking(Config):
+    """The answer, with its doubt."""
+
+    metric: str
+    lower_is_better: bool
+    rows: tuple[RankRow, ...]
+    excluded: dict[str, str]  # architecture -> why it has no place (cannot do the task, diverged)
+    noise_floor: float  # gap that two identical entries show in 95 % of cases, same seeds count
+    noise_floor_origin: str  # how it was measured, in words
+    repeat_difference: float | None  # the same trial run twice: largest absolute difference
+    winner: str | None
+    leaders: tuple[str, ...]  # all that tie with the best, best first
+    verdict: str  # one sentence
+    recommendation: tuple[str, ...]  # sentences, each one reason
+    confidence: float = 0.95
+
+    @property
+    def fineness(self) -> float:
+        """The smallest difference that counts: the noise floor, else the smallest gap to the
+        leader, else 0."""
+        gaps = [row.gap_to_leader for row in self.rows[1:] if row.gap_to_leader > 0]
+        return self.noise_floor if self.noise_floor > 0 else min(gaps, default=0.0)
+
+
+class RunView(Config):
+    """Everything the report draws: one run folder, read and ranked."""
+
+    name: str
+    command: str  # runs it again
+    task: str
+    metric: str
+    lower_is_better: bool
+    data: dict[str, Any]  # name, bytes, tokens, tokenizer, splits
+    plan: dict[str, Any]  # the whole plan, as stored
+    provenance: Provenance | None
+    ranking: Ranking | None  # None while nothing can be ranked yet
+    trials: tuple[TrialSummary, ...]
+    costs: tuple[Series, ...]  # one point each, at the user's length (core/results/quantities.py)
+    # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
+    catalog: dict[str, dict[str, Any]]
+
+
+def parse_record(line: str) -> Any:
+    """One line of records.jsonl as its record."""
+    return _RECORD.validate_json(line)
+
+
+def read_records(path: Path) -> Iterator[Any]:
+    """The records of a file. A torn last line (killed while writing) is left out.
+
+    Raises UserError when a line before the last is not a record.
+    """
+    return read_lines(path, parse_record)

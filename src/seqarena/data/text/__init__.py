@@ -1,0 +1,1 @@
+"""Text: corpora, tokenizers, labelled and tagged sentences, pairs, stories."""

@@ -1,0 +1,1 @@
+"""What models cost: time, memory, and how both grow with the length."""

@@ -1,0 +1,1 @@
+"""How information and gradients flow: through time, layers and words."""

@@ -1,0 +1,1 @@
+"""What short trainings show: recall, length generalisation, experiments of claims."""

@@ -1,0 +1,1 @@
+"""Generated tasks, each of which asks for one ability."""

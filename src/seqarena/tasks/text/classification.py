@@ -1,0 +1,249 @@
+"""Classification: one label for a sentence, or for two sentences together.
+
+    one sentence    w_1 .. w_n
+    two sentences   a_1 .. a_n END b_1 .. b_m END       segments 0 .. 0 and 1 .. 1
+
+Both sentences end alike, so that swapping them swaps what a model that reads each by itself finds.
+Words come from the training texts; what they lack is UNKNOWN. A model that starts from a language
+model reads as that one does instead (reading.py). Labels are numbered in the order of the alphabet.
+
+The metric is accuracy, the share of examples whose greatest logit is right; logits that are not
+numbers are wrong. Slices give the same for the examples of each class (its recall).
+
+    B  examples      T  positions      V  labels
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqarena.core.batch import IGNORE, Batch, Problem
+from seqarena.core.config import digest
+from seqarena.core.errors import UserError
+from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
+from seqarena.data.text.vocabulary import Vocabulary
+from seqarena.tasks.base import Answer, Codec, Split
+from seqarena.tasks.configs import ClassificationConfig
+from seqarena.tasks.text.label import LabelTask
+from seqarena.tasks.text.reading import (
+    Reader,
+    WordReader,
+    reader_from_artifacts,
+    reader_of_checkpoint,
+    split_units,
+)
+
+
+class _Encoded(NamedTuple):
+    """One example in numbers. `segments` is None where there is one sentence."""
+
+    tokens_T: np.ndarray
+    segments_T: np.ndarray | None
+
+
+class ClassificationTask(LabelTask):
+    """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `classes`."""
+
+    name = "classification"
+
+    def __init__(self, config: ClassificationConfig, data: LabelledData | None = None) -> None:
+        """Loads `config.data` unless data are handed in.
+
+        Raises UserError, with file and line, for data that are not what they should be.
+        """
+        self.config = config
+        self.data = data or load_labelled(config.data, config)
+        splits = self.data.splits._asdict()
+        self.reader = (
+            reader_of_checkpoint(config.reads_like)
+            if config.reads_like
+            else _learnt_reader(self.data.splits.train, config)
+        )
+        tokens = {
+            split: [[self.reader(text) for text in _texts(example)] for example in examples]
+            for split, examples in splits.items()
+        }
+        self.classes = tuple(sorted({example.label for example in self.data.splits.train}))
+        number = {label: index for index, label in enumerate(self.classes)}
+        self._examples = {
+            split: [_encode(example, self.reader, config.max_length) for example in examples]
+            for split, examples in tokens.items()
+        }
+        self._labels = {
+            split: np.array([number[example.label] for example in examples])
+            for split, examples in splits.items()
+        }
+        self._cut = {
+            split: sum(any(len(s) > config.max_length for s in example) for example in examples)
+            for split, examples in tokens.items()
+        }
+        self.sampler = BucketSampler(np.array([len(x.tokens_T) for x in self._examples["train"]]))
+        self.sizes = {split: len(examples) for split, examples in splits.items()}
+        self.vocab_size = self.reader.vocab_size
+        self.sequence_length = max(
+            len(x.tokens_T) for examples in self._examples.values() for x in examples
+        )
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of the words that were learnt from the training texts."""
+        assert isinstance(self.reader, WordReader)
+        return self.reader.vocabulary
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(
+            form="label",
+            num_outputs=len(self.classes),
+            vocab_size=self.vocab_size,
+            num_segments=2 if self.config.text_pair else 0,
+            max_length=self.sequence_length,
+        )
+
+    def groups(self, split: Split, index: int) -> tuple[str, ...]:
+        return (f"class {self.classes[self._labels[split][index]]}",)
+
+    def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
+        examples = [self._examples[split][k] for k in chosen_B]
+        return _as_batch(examples, torch.from_numpy(self._labels[split][chosen_B])[:, None])
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "name": self.data.name,
+            "origin": self.data.origin,
+            "sha256": self.data.sha256,
+            "format": self.data.format,
+            "labels": {
+                label: int((self._labels["train"] == k).sum())
+                for k, label in enumerate(self.classes)
+            },
+            "tokenizer": self.reader.name,
+            "vocab_size": self.vocab_size,
+            "sequence_length": self.sequence_length,
+            "mean_length": round(self.mean_length, 1),
+            "splits": {split: self._split_facts(split) for split in self._examples},
+            "test_examples_also_in_training": self._repeated(),
+            "baseline": self.baseline(),
+        }
+
+    def baseline(self) -> dict[str, Any]:
+        """Always the most frequent label of the training examples: its accuracy on the test."""
+        most = int(np.bincount(self._labels["train"]).argmax())
+        share = float((self._labels["test"] == most).mean())
+        return {"label": self.classes[most], "accuracy": round(share, 4)}
+
+    def digest(self) -> str:
+        settings = self.config.model_dump(mode="json", exclude={"data", "reads_like"})
+        vocabulary = digest(self.reader.artifacts())
+        return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
+
+    def artifacts(self) -> dict[str, str]:
+        return {**self.reader.artifacts(), "labels": json.dumps(self.classes)}
+
+    def _split_facts(self, split: str) -> dict[str, Any]:
+        examples = self._examples[split]
+        tokens_N = np.concatenate([example.tokens_T for example in examples])
+        return {
+            "examples": len(examples),
+            "tokens": len(tokens_N),
+            "unknown_tokens": int((tokens_N == self.reader.unknown).sum())
+            if self.reader.unknown is not None
+            else 0,
+            "cut_at_max_length": self._cut[split],
+        }
+
+    def _repeated(self) -> int:
+        """Test examples whose very text is among the training examples."""
+        texts = Counter((example.text, example.text_pair) for example in self.data.splits.train)
+        return sum((x.text, x.text_pair) in texts for x in self.data.splits.test)
+
+
+class ClassificationCodec(Codec):
+    """A line, or two sentences with a tab between, -> the label and its probability."""
+
+    def __init__(self, config: ClassificationConfig, reader: Reader, labels: Sequence[str]) -> None:
+        self.config = config
+        self.reader = reader
+        self.labels = self.classes = tuple(labels)
+        if config.text_pair:
+            self.prompt = "two sentences with a tab between them"
+        else:
+            self.prompt = "a sentence"
+
+    @classmethod
+    def from_artifacts(cls, config: ClassificationConfig, artifacts: Mapping[str, str]) -> Self:
+        reader = reader_from_artifacts(config, artifacts)
+        return cls(config, reader, json.loads(artifacts["labels"]))
+
+    def encode(self, items: Sequence[str]) -> Batch:
+        """Raises UserError for an input that is empty, too long, or not the right number of
+        sentences."""
+        examples = [self._encoded(item) for item in items]
+        return _as_batch(examples, torch.full((len(items), 1), IGNORE))
+
+    def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
+        probabilities_BV = outputs[:, 0].float().softmax(-1)
+        best_B = probabilities_BV.max(-1)
+        return [
+            Answer(self.labels[index], confidence)
+            for index, confidence in zip(best_B.indices.tolist(), best_B.values.tolist())
+        ]
+
+    def _encoded(self, item: str) -> _Encoded:
+        parts = item.split("\t") if self.config.text_pair else [item]
+        wanted = 2 if self.config.text_pair else 1
+        if len(parts) != wanted:
+            raise UserError(f"{item!r}: {self.prompt} are needed, not {len(parts)}")
+        sentences = [self.reader(part) for part in parts]
+        for part, sentence in zip(parts, sentences):
+            if not (len(sentence) and part.strip()):
+                raise UserError(f"{item!r}: no word in it: {self.prompt} is needed")
+            if len(sentence) > self.config.max_length:
+                raise UserError(
+                    f"{item[:40]!r}...: {len(sentence)} {self.reader.unit}s, but this model "
+                    f"was made for {self.config.max_length} at most: shorten it"
+                )
+        return _encode(sentences, self.reader, self.config.max_length)
+
+
+def _texts(example: Labelled) -> list[str]:
+    """Its one or two sentences."""
+    return [example.text] if example.text_pair is None else [example.text, example.text_pair]
+
+
+def _learnt_reader(train: Sequence[Labelled], config: ClassificationConfig) -> WordReader:
+    """Of the words of the training texts, as far as they are not cut."""
+    sentences = (
+        split_units(text, config.tokenizer, lowercase=config.lowercase)[: config.max_length]
+        for example in train
+        for text in _texts(example)
+    )
+    vocabulary = Vocabulary.build(sentences, min_count=config.min_count)
+    return WordReader(vocabulary, config.tokenizer, lowercase=config.lowercase)
+
+
+def _encode(sentences: Sequence[np.ndarray], reader: Reader, limit: int) -> _Encoded:
+    """Each sentence cut at `limit` tokens; see the head of this file."""
+    parts = [sentence[:limit] for sentence in sentences]
+    if len(parts) == 1:
+        return _Encoded(parts[0], None)
+    parts = [np.append(part, reader.separator) for part in parts]
+    segments = [np.full(len(part), number) for number, part in enumerate(parts)]
+    return _Encoded(np.concatenate(parts), np.concatenate(segments))
+
+
+def _as_batch(examples: Sequence[_Encoded], targets_B1: Tensor) -> Batch:
+    tokens_BT, mask_BT = pad([example.tokens_T for example in examples])
+    rows = [example.segments_T for example in examples if example.segments_T is not None]
+    return Batch(
+        inputs_BT=torch.from_numpy(tokens_BT),
+        targets_BT=targets_B1,
+        mask_BT=torch.from_numpy(mask_BT),
+        segments_BT=torch.from_numpy(pad(rows)[0]) if rows else None,
+    )
