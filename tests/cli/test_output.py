@@ -35,8 +35,8 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = "".join(f"{word}\t{label}\n" for word, label in [("good", "yes"), ("bad", "no")] * 20)
     examples.write_text(f"text\tlabel\n{rows}", encoding="utf-8")
     invoke(
-        f"train {examples} --task classification --model bi_gru --width 8 --steps 2 --dtype float32 --name c "
-        f"--runs {runs}".split()
+        f"train {examples} --task classification --model bi_gru --width 8 --steps 2 "
+        f"--dtype float32 --name c --runs {runs}".split()
     )
     return runs / "c"
 
