@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 ROOT = Path(__file__).parent.parent
@@ -91,9 +92,9 @@ MUTANTS = (
     ),
     Mutant(
         "the loss counts targets that are not asked",
-        "targets_BT.flatten(),\n            ignore_index=IGNORE,",
-        "targets_BT.flatten().clamp(min=0),\n            ignore_index=IGNORE,",
-        "task.loss(",
+        "targets_BT.flatten(),\n        ignore_index=IGNORE,",
+        "targets_BT.flatten().clamp(min=0),\n        ignore_index=IGNORE,",
+        "mean_loss",
     ),
     Mutant(
         "weight decay on biases and norms",
@@ -103,8 +104,9 @@ MUTANTS = (
     ),
     Mutant(
         "a resumed training skips a batch",
-        'trainer.progress = Progress(**checkpoint.about["progress"])',
-        'trainer.progress = Progress(**checkpoint.about["progress"]); trainer.progress.step += 1',
+        'trainer.progress = TrainingProgress(**checkpoint.about["progress"])',
+        'trainer.progress = TrainingProgress(**checkpoint.about["progress"])\n'
+        "    trainer.progress.step += 1",
         "resume(",
     ),
     Mutant(
@@ -180,9 +182,9 @@ def main(names: list[str]) -> int:
             start = time.monotonic()
             caught = catchers(root, mutant, known)
             survived += not caught
-            verdict = caught[0] if caught else "[bold red]nothing: it survived[/]"
+            verdict = caught[0] if caught else "nothing: it survived"
             seconds = f"{time.monotonic() - start:.0f}"
-            table.add_row(f"{mutant.name} ({mutant.place(root).name})", verdict, seconds)
+            table.add_row(f"{mutant.name} ({mutant.place(root).name})", escape(verdict), seconds)
             print(f"{mutant.name}: {verdict}", file=sys.stderr, flush=True)
     Console().print(table)
     print(f"{len(chosen) - survived} of {len(chosen)} mutants were caught by the short suite")

@@ -11,7 +11,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import append_measurements, read_measurements
 from seqarena.measure.maps import attention_maps, influence_maps, language_maps
-from seqarena.measure.reading import Side, by_words, read_as_tokens, read_as_words
+from seqarena.measure.reading import WordPieces, by_words, read_as_tokens, read_as_words
 from seqarena.measure.subject import subject
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
@@ -117,7 +117,7 @@ def test_pieces_are_gathered_into_words() -> None:
             return np.array([2, 1, 2, 2])
 
     reading = read_as_tokens(Halves(), "abc dé")
-    assert reading.read == Side(("abc", "dé"), (0, 0, 1, 1))
+    assert reading.read == WordPieces(("abc", "dé"), (0, 0, 1, 1))
     weights = np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.2, 0.2, 0.6, 0], [0, 0.2, 0.4, 0.4]])
     merged = by_words(weights, reading.written, reading.read)
     np.testing.assert_allclose(merged, [[1, 0], [0.3, 0.7]])

@@ -22,7 +22,7 @@ def config(name: str, **options: object):
 
 
 def test_it_is_resolved_again_where_the_dtype_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = measured.Row("minimal_recurrence", "cpu", "fused", "planted", half="scan")
+    row = measured.Fastest("minimal_recurrence", "cpu", "fused", "planted", half="scan")
     monkeypatch.setitem(measured._BY_PLACE, ("minimal_recurrence", "", "cpu"), row)
     mixer = MinGRU(6, MinGRUConfig())
     assert mixer.algorithm == "fused"
@@ -42,6 +42,15 @@ def test_what_runs_on_a_device_is_told_without_allocating_the_model() -> None:
     assert algorithms_on(config("bi_gru"), "cuda") == ("fused", "fused")
     assert algorithms_on(config("gru"), "cpu") == build_model(config("gru")).algorithms
     assert algorithms_on(config("mingru", algorithm="loop"), "cuda") == ("loop", "loop")
+
+
+@pytest.mark.parametrize("name", ["lstm", "conv", "attention", "linear_attention"])
+def test_choosing_does_not_break_a_compiled_graph(name: str) -> None:
+    model, tokens_BT = build_model(config(name)), torch.randint(0, 50, (2, 9))
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        # the compiler may sum in another order
+        torch.testing.assert_close(compiled(tokens_BT)[0], model(tokens_BT)[0])
 
 
 def test_a_class_that_does_not_say_what_computes_it_is_refused() -> None:

@@ -8,7 +8,7 @@ from report_views import ARENA, unranked_view, whole_view
 from seqarena.core.quantities import QUANTITIES
 from seqarena.report import figures
 from seqarena.report.page import style
-from seqarena.report.run import curve_figures, looks, reading
+from seqarena.report.run import curve_figures, line_styles, reading
 
 
 def contrast(one: str, other: str) -> float:
@@ -39,8 +39,8 @@ def test_light_colours_are_distinct_so_that_each_has_one_dark_one() -> None:
     assert len(style.dark_of_light()) == len(colours)
 
 
-def test_every_architecture_has_a_look_of_its_own() -> None:
-    shown = looks.looks(whole_view())
+def test_every_architecture_has_a_line_style_of_its_own() -> None:
+    shown = line_styles.line_styles(whole_view())
     assert len(set(shown.values())) == len(shown)
     assert shown["gru"].colour == shown["lstm"].colour
     assert shown["gru"].colour != shown["attention"].colour

@@ -31,7 +31,12 @@ from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.diagrams import timed_pair
 from seqarena.report.measured.explorer import map_data
 from seqarena.report.measured.page import render_measurements
-from seqarena.report.measured.series_reading import estimate_text, estimates_of, groups, looks_of
+from seqarena.report.measured.series_reading import (
+    estimate_text,
+    estimates_of,
+    groups,
+    line_styles_of,
+)
 from seqarena.report.run.page import render_html
 from seqarena.serve.page import PageServer, typed_maps
 
@@ -121,12 +126,12 @@ def test_the_newest_measuring_of_a_curve_is_shown() -> None:
     assert "at least 64" in words
 
 
-def test_looks_differ_inside_a_figure() -> None:
+def test_line_styles_differ_inside_a_figure() -> None:
     (group,) = groups([speed(f"model{i}", 1.0, serial=True) for i in range(9)])
-    looks = looks_of(group.series, ["elsewhere"] * 3)
-    assert len({look.colour.light for look in looks}) == 9
+    styles = line_styles_of(group.series, ["elsewhere"] * 3)
+    assert len({style.colour.light for style in styles}) == 9
     (group,) = groups([speed("lstm", 1.0, serial=True, variant=v) for v in ("loop", "fused")])
-    one, other = looks_of(group.series, ["lstm"])
+    one, other = line_styles_of(group.series, ["lstm"])
     assert one.colour == other.colour
     assert one.dash != other.dash
 

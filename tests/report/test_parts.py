@@ -20,8 +20,8 @@ from seqarena.report.page.parts import (
     Section,
     Table,
     headings,
+    make_page,
     number_cell,
-    page_of,
 )
 from seqarena.report.page.shell import environment, script_json
 from seqarena.report.run.page import render_html
@@ -137,4 +137,4 @@ def test_a_drawing_holds_its_shapes() -> None:
 
 
 def test_a_page_leaves_out_absent_sections() -> None:
-    assert page_of("p", [None, None]).sections == ()
+    assert make_page("p", [None, None]).sections == ()

@@ -5,14 +5,15 @@ computed from the records when they are read (core/estimates.py, arena/claims), 
 them, so that a changed record changes everything that is said of it.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from seqarena.core.config import Config
-from seqarena.core.jsonl import read_lines
+from seqarena.core.errors import UserError
 from seqarena.core.version import __version__
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
@@ -122,6 +123,27 @@ def read_measurements(path: Path) -> Iterator[Measurement]:
     Raises UserError when a line before the last is not a record.
     """
     return read_lines(path, _MEASUREMENT.validate_json)
+
+
+def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
+    """The parsed lines of a file, none where there is no file.
+
+    A torn last line (killed while writing) is left out. Raises UserError when a line before the
+    last is not a record.
+    """
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield parse(line)
+        except ValidationError as error:
+            if number == len(lines) and not line.endswith("\n"):
+                return
+            raise UserError(
+                f"{path}, line {number}: not a record of this version of seqarena: "
+                f"{json.dumps(line[:80])}"
+            ) from error
 
 
 def latest(measurements: Iterable[Measurement]) -> list[Measurement]:

@@ -16,7 +16,7 @@ from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.measurement import Measurement, Point, Series, latest
 
-NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+NUMBERS_DEPEND_ON_THIS = False  # a new row makes no number stale (jobs/sources.py)
 COSTS = "costs"  # the `measurement` of the series that hold costs
 
 

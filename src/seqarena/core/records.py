@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.jsonl import read_lines
-from seqarena.core.measurement import Series
+from seqarena.core.measurement import Series, read_lines
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
 

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from seqarena.core.errors import UserError
 
 
-class Splits(NamedTuple):
+class TextSplits(NamedTuple):
     """The three parts of a text, in their order."""
 
     train: str
@@ -22,7 +22,7 @@ def split_text(
     text: str,
     validation_fraction: float = 0.05,
     test_fraction: float | Literal["validation"] = 0.05,
-) -> Splits:
+) -> TextSplits:
     """The first part trains, the next validates, the last tests.
 
     `test_fraction="validation"` tests on the validation text, for published recipes that know no
@@ -38,10 +38,10 @@ def split_text(
     train = text[:validation_start]
     validation = text[validation_start:test_start]
     test = validation if test_fraction == "validation" else text[test_start:]
-    for name, part in zip(Splits._fields, (train, validation, test)):
+    for name, part in zip(TextSplits._fields, (train, validation, test)):
         if not part:
             raise UserError(f"the {name} split is empty: {len(text)} characters are too few")
-    return Splits(train, validation, test)
+    return TextSplits(train, validation, test)
 
 
 def check_fractions(

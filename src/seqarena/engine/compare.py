@@ -3,7 +3,6 @@
 from contextlib import closing
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from seqarena.arena.costs import missing_costs, run_costs
@@ -12,6 +11,7 @@ from seqarena.arena.prepare import Prepared, prepare, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
+from seqarena.core import runtime
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.engine.run import Run
@@ -19,7 +19,7 @@ from seqarena.engine.trained import find_start
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
-from seqarena.models.any import AnyConfig, build_model
+from seqarena.models.any import algorithms_on
 from seqarena.models.build import with_options
 from seqarena.report.run.page import render_html
 from seqarena.tasks.registry import takes
@@ -99,8 +99,9 @@ def announce(console: Console, prepared: Prepared) -> None:
         say(choice, "dim")
     for name, why in plan.excluded.items():
         say(f"{name} cannot enter: {why}")
+    place = plan.device, runtime.parameter_dtype(plan.dtype)
     algorithms = ", ".join(
-        f"{entry.architecture} {'/'.join(sorted(set(_algorithms(entry.model))))}"
+        f"{entry.architecture} {'/'.join(sorted(set(algorithms_on(entry.model, *place))))}"
         for entry in plan.entries
     )
     say(f"algorithms: {algorithms}", "dim")
@@ -109,12 +110,6 @@ def announce(console: Console, prepared: Prepared) -> None:
         f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
         f"-> {prepared.folder.path}"
     )
-
-
-def _algorithms(config: AnyConfig) -> tuple[str, ...]:
-    """The algorithm of each layer, as `auto` resolves, without allocating the model."""
-    with torch.device("meta"):
-        return build_model(config).algorithms
 
 
 def _measure(console: Console, prepared: Prepared) -> None:

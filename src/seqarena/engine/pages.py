@@ -18,7 +18,7 @@ _RECORDS = (
 
 
 def page_of(folder: Path, *, served: bool = False) -> str:
-    """The page, from the records as they stand. Raises UserError for a folder without any."""
+    """The page, from the current records. Raises UserError for a folder without any."""
     from seqarena.measure.complexity import catalog_rows
     from seqarena.report.claims.page import render_ledger
     from seqarena.report.measured.page import render_measurements
@@ -36,7 +36,7 @@ def page_of(folder: Path, *, served: bool = False) -> str:
 
 
 def write_page(folder: Path) -> Path:
-    """Draws the folder's page into it; where it is."""
+    """Writes the folder's page into the folder and returns its path."""
     from seqarena.arena.folder import RunFolder
     from seqarena.jobs.files import write_atomically
 

@@ -42,7 +42,7 @@ class Limits(NamedTuple):
         return self.bytes or free_bytes(device) // 2
 
 
-class Sample(NamedTuple):
+class LengthResult(NamedTuple):
     """What one length gave."""
 
     repeats: tuple[float, ...]
@@ -76,11 +76,11 @@ class Growth:
         self,
         measurement: str,
         quantity: str,
-        measure: Callable[[Model, int], Sample],
+        measure: Callable[[Model, int], LengthResult],
         settings: dict[str, Any],
     ) -> Series:
         """The curve of `quantity`. Raises UserError where every length breaks a limit."""
-        samples: dict[int, Sample] = {}
+        samples: dict[int, LengthResult] = {}
         skipped: dict[str, str] = {}
         pace: tuple[int, float] | None = None  # operations and seconds of the length before
         for length in self.lengths:
@@ -112,7 +112,7 @@ class Growth:
             machine=this_machine(self.bench.device, self.bench.dtype),
         )
 
-    def forward(self, model: Model, length: int) -> Sample:
+    def forward(self, model: Model, length: int) -> LengthResult:
         """Seconds from inputs to logits, without gradients."""
         bench, batch = self.bench, self.bench.batch(length)
         model.eval()
@@ -126,21 +126,21 @@ class Growth:
         flops = bench.batch_size * model.flops(length)
         return self._timed(timing.repeats, timing.median, flops, model.serial_steps(length))
 
-    def training(self, model: Model, length: int) -> Sample:
+    def training(self, model: Model, length: int) -> LengthResult:
         """Seconds of an optimizer step."""
         trainer = self.bench.trainer(model, length)
         timing = time_training(trainer, repeats=self.repeats, seconds=self.seconds)
         flops = self.bench.batch_size * model.training_flops(length)
         return self._timed(timing.repeats, timing.median, flops, model.serial_steps(length))
 
-    def decoding(self, model: Model, length: int) -> Sample:
+    def decoding(self, model: Model, length: int) -> LengthResult:
         """Seconds of one sequence's token number `length`."""
         start = time.perf_counter()
         decoder = self.bench.decoder(model, length)
         timing = time_decoding(decoder, repeats=self.repeats)
-        return Sample(timing.repeats, time.perf_counter() - start)
+        return LengthResult(timing.repeats, time.perf_counter() - start)
 
-    def training_bytes(self, model: Model, length: int) -> Sample:
+    def training_bytes(self, model: Model, length: int) -> LengthResult:
         """Peak bytes of a training step, beside the prediction and its parts."""
         start = time.perf_counter()
         weights = weight_bytes(model)  # of another than is counted: that one is made while counting
@@ -150,7 +150,7 @@ class Growth:
             self.bench.device,
         )
         predicted = self.predicted
-        return Sample(
+        return LengthResult(
             (float(peak),),
             time.perf_counter() - start,
             baselines={
@@ -160,12 +160,12 @@ class Growth:
             },
         )
 
-    def state_bytes(self, model: Model, length: int) -> Sample:
+    def state_bytes(self, model: Model, length: int) -> LengthResult:
         """Bytes of one sequence's state after `length` positions, beside the class's formula."""
         start = time.perf_counter()
         decoder = self.bench.decoder(model, length)
         _, state = decoder.step(decoder.copied_state())
-        return Sample(
+        return LengthResult(
             (float(measured_state_bytes(state)),),
             time.perf_counter() - start,
             baselines={"formula": float(model.state_bytes(length))},
@@ -173,9 +173,9 @@ class Growth:
 
     def _timed(
         self, repeats: tuple[float, ...], median: float, flops: int, serial_steps: int
-    ) -> Sample:
+    ) -> LengthResult:
         least = (WARMUP_STEPS + self.repeats) * median
-        return Sample(repeats, least, {"flops": flops, "serial_steps": serial_steps})
+        return LengthResult(repeats, least, {"flops": flops, "serial_steps": serial_steps})
 
     def _why_too_much(
         self, model: Model, length: int, pace: tuple[int, float] | None

@@ -20,7 +20,7 @@ from seqarena.measure.fit import fit
 from seqarena.measure.flow import influence
 from seqarena.measure.reading import (
     Reading,
-    Side,
+    WordPieces,
     by_words,
     read_as_tokens,
     read_as_trained,
@@ -181,8 +181,8 @@ def _map(
     architecture: str,
     variant: str,
     weights: np.ndarray,
-    written: Side,
-    read: Side,
+    written: WordPieces,
+    read: WordPieces,
     settings: dict[str, Any],
     layer: int | None = None,
     head: int | None = None,
@@ -207,7 +207,7 @@ def _to_one(norms_RN: np.ndarray) -> np.ndarray:
     return np.divide(norms_RN, sums_R1, out=np.zeros_like(norms_RN), where=sums_R1 > 0)
 
 
-def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[Side, Side]:
+def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[WordPieces, WordPieces]:
     """The words of rows and of columns."""
     if part.startswith("looks"):  # of a label, several at the words or at the sentences
         sentences = _numbered([f"sentence {number + 1}" for number in range(columns)])
@@ -223,8 +223,8 @@ def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[Side, 
     return both, both
 
 
-def _numbered(words: Sequence[str]) -> Side:
-    return Side(tuple(words), tuple(range(len(words))))
+def _numbered(words: Sequence[str]) -> WordPieces:
+    return WordPieces(tuple(words), tuple(range(len(words))))
 
 
 def _model_and_reading(

@@ -29,7 +29,7 @@ _SENTENCE_ENDS = (".", "!", "?")
 _SPECIAL = 4  # tokens before the first word: PAD, START, END, UNKNOWN
 
 
-class Side(NamedTuple):
+class WordPieces(NamedTuple):
     """One text: its words, and the word that each token is a piece of."""
 
     words: tuple[str, ...]
@@ -40,8 +40,8 @@ class Reading(NamedTuple):
     """One sentence in a batch. Of pairs, `read` is the source and `written` the target."""
 
     batch: Batch
-    read: Side
-    written: Side
+    read: WordPieces
+    written: WordPieces
 
 
 def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subject, Reading]:
@@ -104,12 +104,12 @@ def read_as_tokens(tokenizer: Any, text: str) -> Reading:
         word_of_byte += [number] * len(part.encode())
     word_of_byte += [len(words) - 1] * (len(text.encode()) - len(word_of_byte))
     ends_N = np.cumsum(tokenizer.bytes_per_token(tokens_N)) - 1
-    side = Side(tuple(words), tuple(word_of_byte[end] for end in ends_N))
+    side = WordPieces(tuple(words), tuple(word_of_byte[end] for end in ends_N))
     tokens_1N = torch.from_numpy(tokens_N)[None]
     return Reading(Batch(tokens_1N, tokens_1N.roll(-1, 1)), side, side)
 
 
-def by_words(weights_RN: np.ndarray, written: Side, read: Side) -> np.ndarray:
+def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> np.ndarray:
     """Weights between tokens to weights between words: columns are summed, rows averaged."""
     sums_RW = weights_RN @ np.eye(len(read.words))[list(read.word_of)]
     members_WR = np.eye(len(written.words))[list(written.word_of)].T
@@ -124,17 +124,17 @@ def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
     return words
 
 
-def _whole(words: Sequence[str]) -> Side:
-    return Side(tuple(words), tuple(range(len(words))))
+def _whole(words: Sequence[str]) -> WordPieces:
+    return WordPieces(tuple(words), tuple(range(len(words))))
 
 
-def _labelled(text: str, tokens: list[int]) -> Side:
+def _labelled(text: str, tokens: list[int]) -> WordPieces:
     """The sentence's words where each is one token, else the tokens' numbers."""
     words = _words(text)
     return _whole(words if len(words) == len(tokens) else [f"#{token}" for token in tokens])
 
 
-def _answers(problem: Problem, read: Side) -> Side:
+def _answers(problem: Problem, read: WordPieces) -> WordPieces:
     return read if problem.form == "tokens" else _whole(["the answer"])
 
 

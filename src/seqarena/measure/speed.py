@@ -23,7 +23,7 @@ WARMUP_STEPS = 2
 DECODE_STEPS = 12  # of one repeat, whose value is their median
 
 
-class Timing(NamedTuple):
+class CallTiming(NamedTuple):
     """Seconds of one call, as each repeat found them."""
 
     repeats: tuple[float, ...]
@@ -57,7 +57,7 @@ def repeat(
     seconds: float,
     warmup: int = WARMUP_STEPS,
     device: str = "cpu",
-) -> Timing:
+) -> CallTiming:
     """Times `call`: `warmup` calls unseen, then `repeats` groups of as many calls as fit into
     `seconds` altogether (one call each at least). A repeat is its group's mean."""
     for _ in range(max(1, warmup)):
@@ -70,10 +70,10 @@ def repeat(
             for _ in range(calls):
                 call()
         found.append(watch.seconds / calls)
-    return Timing(tuple(found))
+    return CallTiming(tuple(found))
 
 
-def time_training(trainer: Trainer, *, repeats: int, seconds: float) -> Timing:
+def time_training(trainer: Trainer, *, repeats: int, seconds: float) -> CallTiming:
     """Seconds of one optimizer step. The trainer's budget must outlast the measurement."""
     steps = trainer.steps()
     return repeat(
@@ -131,7 +131,7 @@ class Steps(Protocol):
         """One step further from it."""
 
 
-def time_decoding(decoder: Steps, *, repeats: int, steps: int = DECODE_STEPS) -> Timing:
+def time_decoding(decoder: Steps, *, repeats: int, steps: int = DECODE_STEPS) -> CallTiming:
     """Seconds of one decoding step; copying the state is not counted."""
 
     def once() -> float:
@@ -143,7 +143,9 @@ def time_decoding(decoder: Steps, *, repeats: int, steps: int = DECODE_STEPS) ->
 
     for _ in range(WARMUP_STEPS):
         once()
-    return Timing(tuple(statistics.median(once() for _ in range(steps)) for _ in range(repeats)))
+    return CallTiming(
+        tuple(statistics.median(once() for _ in range(steps)) for _ in range(repeats))
+    )
 
 
 def synchronise(device: str) -> None:

@@ -101,7 +101,7 @@ def inputs(s: CheckedMixer, batch: int, length: int, seed: int = 0) -> Tensor:
     return x_BTD.to(s.device, s.parameter_dtype)
 
 
-class Run(NamedTuple):
+class MixerRun(NamedTuple):
     """What a mixer gave, and the gradient of each input, parameter and start state."""
 
     output: Tensor
@@ -109,13 +109,15 @@ class Run(NamedTuple):
     gradients: dict[str, Tensor]
 
 
-def run(s: CheckedMixer, mixer: Mixer, x_BTD: Tensor, start: Any = None) -> Run:
+def run(s: CheckedMixer, mixer: Mixer, x_BTD: Tensor, start: Any = None) -> MixerRun:
     """One call from `start`, and its gradients."""
     y_BTD, state = s.call(mixer, x_BTD, start)
     return finished_run(mixer, x_BTD, y_BTD, state, start)
 
 
-def finished_run(mixer: Mixer, x_BTD: Tensor, y_BTD: Tensor, state: Any, start: Any = None) -> Run:
+def finished_run(
+    mixer: Mixer, x_BTD: Tensor, y_BTD: Tensor, state: Any, start: Any = None
+) -> MixerRun:
     """The run that gave these outputs and this state, with the gradients of a fixed random
     weighting of them."""
     total = (y_BTD * weights(y_BTD)).sum()
@@ -128,10 +130,10 @@ def finished_run(mixer: Mixer, x_BTD: Tensor, y_BTD: Tensor, state: Any, start: 
     gradients = {
         name: torch.zeros_like(wanted[name]) if g is None else g for name, g in zip(wanted, found)
     }
-    return Run(y_BTD.detach(), state, gradients)
+    return MixerRun(y_BTD.detach(), state, gradients)
 
 
-def same_runs(what: str, found: Run, expected: Run, tolerance: float) -> None:
+def same_runs(what: str, found: MixerRun, expected: MixerRun, tolerance: float) -> None:
     """Raises ContractError where outputs, final states or gradients differ."""
     same(f"{what}: output", found.output, expected.output, tolerance)
     same_states(f"{what}: final state", found.state, expected.state, tolerance)

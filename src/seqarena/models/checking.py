@@ -1,4 +1,4 @@
-"""The mixers that a name stands for, ready for the contract suite (`mixers/contract.py`)."""
+"""The mixers that a name means, ready for the contract suite (`mixers/contract.py`)."""
 
 import torch
 

@@ -1,1 +1,1 @@
-"""Pure tensor functions: each fast form stands beside its slow truth under one name."""
+"""Pure tensor functions. An operation has a slow truth and fast forms, under one name each."""

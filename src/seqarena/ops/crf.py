@@ -13,7 +13,7 @@ score of all at every t, so that the argmax at each position spells the Viterbi 
 that is unique.
 
 Letters: K tags, J and K the tags before and after. Rows are right-padded: row b has `lengths_B[b]`
-real positions (None: all are), and what stands behind them changes nothing.
+real positions (None: all are), and what comes after them changes nothing.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ def log_partition(
 def sentence_score(
     emissions_BTK: Tensor, tags_BT: Tensor, weights: CRFWeights, lengths_B: Tensor | None = None
 ) -> Tensor:
-    """s(y) of the given tags, [B]; 0 for a row without real positions. Behind a row's end any tag
-    in [0, K) may stand."""
+    """s(y) of the given tags, [B]; 0 for a row without real positions. Beyond a row's end any tag
+    in [0, K) is allowed."""
     length = emissions_BTK.shape[1]
     if lengths_B is None:
         lengths_B = torch.full_like(tags_BT[:, 0], length)

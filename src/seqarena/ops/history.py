@@ -2,7 +2,7 @@
 
     x_BTD  inputs of this call      past_BPD  the P inputs before them, zeros before the start
 
-Real positions stand first in each row (ops/padding.py); `lengths_B` says how many there are.
+Real positions come first in each row (ops/padding.py); `lengths_B` says how many there are.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def over_real_positions(
     x_BTD: Tensor,
     mask_BT: Tensor | None,
 ) -> tuple[Tensor, State]:
-    """`mix(x_BTD, lengths_B)` on rows whose real positions stand first, its output put back."""
+    """`mix(x_BTD, lengths_B)` on rows whose real positions come first, its output put back."""
     if mask_BT is None:
         return mix(x_BTD, None)
     aligned = left_align(x_BTD, mask_BT)

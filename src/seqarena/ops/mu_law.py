@@ -25,7 +25,7 @@ def mu_law_encode(samples: Tensor, levels: int = 256) -> Tensor:
             "from 0: divide them by their full scale (32768 for 16 bits)"
         )
     companded = samples.sign() * torch.log1p(mu * samples.abs()) / math.log1p(mu)
-    # level k stands for the values nearest to it on the companded scale
+    # level k represents the values nearest to it on the companded scale
     return torch.floor((companded + 1.0) / 2.0 * mu + 0.5).long()
 
 

@@ -1,6 +1,6 @@
 """Padding solved once: any mask becomes right padding, and comes back.
 
-A mixer only has to handle rows whose real positions stand first. `left_align` moves them there
+A mixer only has to handle rows whose real positions come first. `left_align` moves them there
 (a stable partition of each row), `restore` moves the results back and writes zeros at the padding.
 Left padding, right padding and holes are therefore the same case.
 """
@@ -18,13 +18,13 @@ class Aligned(NamedTuple):
 
     x_BTD: Tensor
     lengths_B: Tensor  # int64, real positions of each row
-    order_BT: Tensor  # order_BT[b, i]: where aligned position i stood before
+    order_BT: Tensor  # order_BT[b, i]: where aligned position i was before
 
 
 def left_align(x_BTD: Tensor, mask_BT: Tensor) -> Aligned:
     """Moves the real positions of each row (mask True) to its front, in order.
 
-    Padding content is replaced by zeros, so that whatever stood there cannot matter.
+    Padding content is replaced by zeros, so that what was there cannot matter.
     """
     order_BT = real_first(mask_BT)
     lengths_B = mask_BT.sum(dim=1)
@@ -34,7 +34,7 @@ def left_align(x_BTD: Tensor, mask_BT: Tensor) -> Aligned:
 
 
 def real_first(mask_BT: Tensor) -> Tensor:
-    """order_BT[b, i]: where the i-th position of row b stands once the real ones come first."""
+    """order_BT[b, i]: where the i-th position of row b was before the real ones came first."""
     return torch.argsort(mask_BT.logical_not().to(torch.uint8), dim=1, stable=True)
 
 

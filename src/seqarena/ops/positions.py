@@ -1,4 +1,4 @@
-"""Where a position stands, told to attention in three ways: waves, rotations, penalties.
+"""Positions, shown to attention in three ways: waves, rotations, penalties.
 
     sinusoidal   PE(p, 2i) = sin(p / base^(2i/D)), PE(p, 2i+1) = cos(the same)   Vaswani et al. 2017
     rotary       (x_i, x_(i+E/2)) turned by the angle p * base^(-2i/E)           Su et al. 2021
@@ -27,7 +27,7 @@ def sinusoidal_positions(
 ) -> Tensor:
     """The waves that are added to embeddings: position [T] or [B, T] -> [T, D] or [B, T, D].
 
-    Sines stand at even features and cosines at odd ones, as in the paper (section 3.5).
+    Sines are at even features and cosines at odd ones, as in the paper (section 3.5).
     """
     angle = position.double()[..., None] * _frequencies((width + 1) // 2, 2 / width, base, position)
     waves = torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)

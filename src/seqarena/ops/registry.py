@@ -17,7 +17,6 @@ with that package behind `if installed("package"):`.
 `auto` is the fastest algorithm measured for the device and the dtype (`measured.py`).
 """
 
-import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -37,6 +36,7 @@ Form = TypeVar("Form", bound=Callable[..., Any])
 AUTO = "auto"
 DEVICES = ("cpu", "cuda")
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+_REAL_PART = {torch.complex128: torch.float64, torch.complex64: torch.float32}
 
 
 class Algorithm(NamedTuple):
@@ -47,6 +47,7 @@ class Algorithm(NamedTuple):
     devices: tuple[str, ...]  # (): every device
     dtypes: tuple[torch.dtype, ...]
     needs: str | None  # a package that may be missing
+    installed: bool  # whether it is here
     serial_steps: Callable[..., int]
 
     def runs_on(self, device: str, dtype: torch.dtype) -> bool:
@@ -90,7 +91,9 @@ class Operation(Generic[P, R]):
 
         def register(function: Form) -> Form:
             assert name != AUTO, f"{self.name}: an algorithm cannot be called {AUTO}"
-            self._algorithms[name] = Algorithm(name, function, devices, dtypes, needs, serial_steps)
+            self._algorithms[name] = Algorithm(
+                name, function, devices, dtypes, needs, installed(needs), serial_steps
+            )
             return function
 
         return register
@@ -106,8 +109,7 @@ class Operation(Generic[P, R]):
         return tuple(
             name
             for name in self.names
-            if self._algorithms[name].runs_on(place, dtype)
-            and installed(self._algorithms[name].needs)
+            if self._algorithms[name].installed and self._algorithms[name].runs_on(place, dtype)
         )
 
     def resolve(
@@ -136,14 +138,15 @@ class Operation(Generic[P, R]):
             return
         if wanted not in self._algorithms:
             raise unknown_name(f"algorithm of {self.name}", wanted, (AUTO, *self.names))
-        needs = self._algorithms[wanted].needs
-        if not installed(needs):
+        if not self._algorithms[wanted].installed:
+            needs = self._algorithms[wanted].needs
             raise UserError(f"{self.name} by {wanted!r} needs {needs}: pip install {needs}")
 
     def form(self, wanted: str, like: Tensor) -> Callable[..., Any]:
         """The function of the algorithm that runs on the device and dtype of `like` (of its real
         part, where it is complex)."""
-        return self._algorithms[self.resolve(wanted, like.device, like.dtype.to_real())].function
+        dtype = _REAL_PART.get(like.dtype, like.dtype)
+        return self._algorithms[self.resolve(wanted, like.device, dtype)].function
 
     def serial_steps(self, name: str, length: int, **sizes: int) -> int:
         """The longest chain of dependent steps over `length` positions by that algorithm."""
@@ -175,7 +178,6 @@ def register_files(package: str, folder: Iterable[str]) -> None:
         importlib.import_module(f"{package}.{module.name}")
 
 
-@functools.cache
 def installed(package: str | None) -> bool:
     """Whether the package can be imported; True where none is needed."""
     return package is None or importlib.util.find_spec(package) is not None

@@ -15,7 +15,7 @@ from seqarena.core import words
 from seqarena.core.quantities import CostTable, Quantity
 from seqarena.core.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
-from seqarena.report.run.looks import looks
+from seqarena.report.run.line_styles import line_styles
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light
@@ -71,13 +71,13 @@ def ranking_figure(view: RunView) -> go.Figure:
     The view must have a ranking with at least one row.
     """
     ranking = _ranking_of(view)
-    rows, look = ranking.rows, looks(view)
+    rows, styles = ranking.rows, line_styles(view)
     decimals = words.metric_decimals(ranking)
     better = "← better" if view.lower_is_better else "better →"
     figure = blank(96 + 34 * len(rows), x_title=f"{words.of_name(view.metric)} ({better})")
-    figure.add_trace(_seed_dots(rows, look, decimals))
+    figure.add_trace(_seed_dots(rows, styles, decimals))
     for row in rows:
-        figure.add_trace(_interval(row, look[row.architecture].colour.light, decimals))
+        figure.add_trace(_interval(row, styles[row.architecture].colour.light, decimals))
     leader = rows[0].mean
     worse = leader + ranking.noise_floor * (1 if view.lower_is_better else -1)
     band = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
@@ -137,7 +137,7 @@ def _label(row: RankRow) -> str:
     return f"{escape(row.architecture)}  <b>{row.place}</b>"
 
 
-def _seed_dots(rows: Iterable[RankRow], look: dict[str, Any], decimals: int) -> go.Scatter:
+def _seed_dots(rows: Iterable[RankRow], styles: dict[str, Any], decimals: int) -> go.Scatter:
     dots = [(row, value) for row in rows for value in row.seed_values]
     return go.Scatter(
         x=[value for _, value in dots],
@@ -146,7 +146,7 @@ def _seed_dots(rows: Iterable[RankRow], look: dict[str, Any], decimals: int) -> 
         marker={
             "size": 6,
             "opacity": 0.5,
-            "color": [look[row.architecture].colour.light for row, _ in dots],
+            "color": [styles[row.architecture].colour.light for row, _ in dots],
         },
         hovertemplate=f"one seed: %{{x:.{decimals}f}}<extra></extra>",
         name="seeds",
@@ -202,11 +202,11 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
         hoverinfo="skip",
         name="Pareto front",
     )
-    look, decimals = looks(view), words.metric_decimals(ranking)
+    styles, decimals = line_styles(view), words.metric_decimals(ranking)
     for row, value in measured:
         ends = costs.spread(row.architecture, cost)
         spread = (ends[0] / scale.factor, ends[1] / scale.factor) if ends else None
-        colour = look[row.architecture].colour.light
+        colour = styles[row.architecture].colour.light
         figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
     figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
     figure.update_layout(showlegend=False, meta={"named_points": True})

@@ -1,11 +1,13 @@
-"""`seqarena report RUN --serve`: a folder's page on this machine alone, drawn anew as it changes.
+"""`seqarena report RUN --serve`: serves a folder's page to this machine only.
 
-    GET  /       the page, from the records as they stand
-    GET  /state  {"digest": ...}, another one when a record has changed
+The page follows its folder: it is drawn again when a record has changed.
+
+    GET  /       the page, from the current records
+    GET  /state  {"digest": ...}, which changes when a record does
     POST /maps   {"text": ...} -> {"words": ..., "maps": [...]}: attention and information flow
 
-Only 127.0.0.1 is listened on, and a request under another host's name, or a sentence that did not
-come as JSON from this page, is turned away: a page elsewhere must not reach in.
+The server listens on 127.0.0.1 only. It refuses a request under another host's name and a sentence
+that is not JSON, so that a page of another site cannot use it.
 """
 
 import json
@@ -26,8 +28,8 @@ _LONGEST_TEXT = 200  # characters: a map has a row for each of its tokens
 _LONGEST_BODY = 4096  # bytes
 
 
-class Looked(NamedTuple):
-    """One model that a typed sentence is shown to; None: its initial weights."""
+class MappedModel(NamedTuple):
+    """One model that maps a typed sentence. Without a checkpoint it has its initial weights."""
 
     architecture: str
     checkpoint: Path | None
@@ -65,7 +67,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 def typed_maps(folder: Path, text: str) -> dict[str, Any]:
-    """The maps of one sentence by the folder's models, and in words what could not be mapped."""
+    """The maps of one sentence by the folder's models, and sentences about what has no map."""
     from seqarena.measure import maps as measuring
     from seqarena.report.measured.explorer import map_data
 
@@ -73,32 +75,36 @@ def typed_maps(folder: Path, text: str) -> dict[str, Any]:
         return {"words": f"Type a sentence of 1 to {_LONGEST_TEXT} characters.", "maps": []}
     found: list[Map] = []
     refused: list[str] = []
-    for one in looked_at(folder):
+    for one in models_to_map(folder):
         for measure in (measuring.attention_maps, measuring.influence_maps):
             try:
                 found += _measured(measure, one, text)
             except UserError as error:
                 refused.append(f"{str(error).rstrip('.')}.")
-    said = [f"{len(found)} maps of “{text}”."] if found else ["Nothing here can map a sentence."]
-    return {"words": " ".join([*said, *refused]), "maps": [map_data(one) for one in found]}
+    sentences = (
+        [f"{len(found)} maps of “{text}”."] if found else ["Nothing here can map a sentence."]
+    )
+    return {"words": " ".join([*sentences, *refused]), "maps": [map_data(one) for one in found]}
 
 
-def _measured(measure: Callable[..., list[Map]], one: Looked, text: str) -> list[Map]:
+def _measured(measure: Callable[..., list[Map]], one: MappedModel, text: str) -> list[Map]:
     if one.checkpoint is None:
         return measure(one.architecture, text=text, variant="initial weights")
     return measure(one.architecture, text=text, checkpoint=str(one.checkpoint))
 
 
-def looked_at(folder: Path) -> list[Looked]:
-    """The trained models of a comparison; else the architectures that the folder has maps of, with
-    their checkpoints where these are still there."""
+def models_to_map(folder: Path) -> list[MappedModel]:
+    """The trained models of a comparison.
+
+    Without a comparison, the architectures of the folder's maps, with the checkpoints that exist.
+    """
     if kind_of(folder) == "comparison":
-        return [Looked(name, place) for name, place in trained_models(folder).items()]
+        return [MappedModel(name, place) for name, place in trained_models(folder).items()]
     found = []
     for one in maps_of(folder):
         weights = str(one.settings.get("weights") or "initial")
         place = Path(weights) if weights != "initial" and Path(weights).exists() else None
-        found.append(Looked(one.architecture, place))
+        found.append(MappedModel(one.architecture, place))
     return list(dict.fromkeys(found))
 
 
@@ -134,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.dumps(self.server.maps(str(text))))
 
     def _from_here(self) -> bool:
-        """Whether the request was sent to this machine under its own name."""
+        """Whether the request names this machine. Answers a request that does not."""
         own = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
         if self.headers.get("Host") in own:
             return True

@@ -10,7 +10,7 @@ groups of evaluation examples gives `chunk_values`, which pair one model with an
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.tasks.configs import TaskConfig
 
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
 
@@ -93,8 +94,13 @@ class Codec(ABC):
 
 
 class Task(ABC):
-    """One task. Models, mixers and training loops know it through this class only."""
+    """One task. Models, mixers and training loops know it through this class only.
 
+    A user's own task is a subclass in a file of its own, named as `my_file.py:MyTask`; its `Config`
+    holds its settings, and it is built from one.
+    """
+
+    Config: ClassVar[type[TaskConfig]] = TaskConfig
     name: str
     metric: str
     lower_is_better: bool
@@ -102,6 +108,10 @@ class Task(ABC):
     vocab_size: int
     sequence_length: int  # of the longest example
     generates: bool = False  # True: what is scored is what the model writes, not its logits
+
+    def __init__(self, config: Any) -> None:
+        """`config` is of the class's `Config`. Raises UserError when its data do not fit it."""
+        raise NotImplementedError
 
     @abstractmethod
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:

@@ -37,7 +37,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
 from seqarena.data.corpora import Corpus, load_corpus
-from seqarena.data.splits import Splits, split_text
+from seqarena.data.splits import TextSplits, split_text
 from seqarena.data.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
@@ -65,7 +65,7 @@ class LanguageTask(Task):
         """
         corpus = corpus or load_corpus(config.data, text_field=config.text_field)
         if tokenizer is not None:
-            splits = Splits(*[corpus.text] * 3)
+            splits = TextSplits(*[corpus.text] * 3)
         else:
             splits = split_text(corpus.text, config.validation_fraction, config.test_fraction)
             tokenizer = train_tokenizer(
@@ -231,7 +231,7 @@ def position_ranges(length: int) -> list[tuple[int, int]]:
     return ranges
 
 
-def _encode_splits(splits: Splits, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+def _encode_splits(splits: TextSplits, tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """Each split as tokens of the smallest sufficient integer type."""
     smallest = np.min_scalar_type(tokenizer.vocab_size - 1)
     return {
@@ -250,14 +250,14 @@ def _corpus_facts(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _split_facts(splits: Splits, tokens: dict[str, np.ndarray]) -> dict[str, Any]:
+def _split_facts(splits: TextSplits, tokens: dict[str, np.ndarray]) -> dict[str, Any]:
     return {
         name: {
             "characters": len(part),
             "bytes": len(part.encode()),
             "tokens": len(tokens[name]),
         }
-        for name, part in zip(Splits._fields, splits)
+        for name, part in zip(TextSplits._fields, splits)
     }
 
 

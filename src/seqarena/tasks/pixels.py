@@ -53,7 +53,7 @@ class PixelsTask(LabelTask):
         self.classes = tuple(sorted(known_classes(labels), key=int))
         self._majority = majority(labels)
         self._sha256 = content_hash(splits)
-        self._read = Reader(config, splits["train"].pixels_NHW.shape[1:])
+        self._read = PixelReader(config, splits["train"].pixels_NHW.shape[1:])
         self._images = splits
         number = {label: index for index, label in enumerate(self.classes)}
         self._labels = {
@@ -106,7 +106,7 @@ class PixelsTask(LabelTask):
         }
 
 
-class Reader:
+class PixelReader:
     """From pictures [B, H, W], 0 to 255, to the sequence that a model reads, float32 [B, T, 1]."""
 
     def __init__(self, config: PixelsConfig, size: Sequence[int]) -> None:
@@ -140,13 +140,13 @@ class PixelsCodec(Codec):
 
     prompt = "an .npy picture (height, width), or an idx file and a number, FILE.gz:17"
 
-    def __init__(self, reader: Reader, classes: Sequence[str]) -> None:
+    def __init__(self, reader: PixelReader, classes: Sequence[str]) -> None:
         self.reader = reader
         self.classes = tuple(classes)
 
     @classmethod
     def from_artifacts(cls, config: PixelsConfig, artifacts: Mapping[str, str]) -> "PixelsCodec":
-        reader = Reader(config, json.loads(artifacts["size"]))
+        reader = PixelReader(config, json.loads(artifacts["size"]))
         return cls(reader, json.loads(artifacts["classes"]))
 
     def encode(self, items: Sequence[str]) -> Batch:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError, unknown_name
+from seqarena.core.user_code import load_class
 from seqarena.tasks import configs, configs_probes
 from seqarena.tasks.configs import TaskConfig
 
@@ -118,15 +119,29 @@ _ROWS = {
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
 
+def task_row(kind: str) -> Row:
+    """The row of a task: of this registry, or of a user's own `my_file.py:MyTask`.
+
+    Raises UserError for an unknown task, and for a file without such a class.
+    """
+    if kind in _ROWS:
+        return _ROWS[kind]
+    if ":" not in kind:
+        raise unknown_name("task", kind, TASKS)
+    from seqarena.tasks.base import Task
+
+    task = load_class(kind, Task, "task")
+    idea = (task.__doc__ or kind).strip().splitlines()[0]
+    return Row(idea, task.Config, kind)
+
+
 def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
     """The configuration that the fields describe; `kind` names the task.
 
     Raises UserError with one line for an unknown task, an unknown field or a bad value.
     """
-    kind = fields.get("kind")
-    if kind not in _ROWS:
-        raise unknown_name("task", str(kind), TASKS)
-    config = _ROWS[kind].config
+    kind = str(fields.get("kind"))
+    config = task_row(kind).config
     try:
         return config(**fields)
     except ValidationError as error:
@@ -142,30 +157,31 @@ def parse_task(fields: Mapping[str, Any]) -> TaskConfig:
 
 def task_place(kind: str) -> str:
     """`package.module:Class` of a task. Raises UserError for an unknown task."""
-    if kind not in _ROWS:
-        raise unknown_name("task", kind, TASKS)
-    return _ROWS[kind].task
+    return task_row(kind).task
 
 
 def takes(kind: str, field: str) -> bool:
     """Whether the task has that setting. Raises UserError for an unknown task."""
-    if kind not in _ROWS:
-        raise unknown_name("task", kind, TASKS)
-    return field in _ROWS[kind].config.model_fields
+    return field in task_row(kind).config.model_fields
 
 
 def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
     """The settings of a task: default and help."""
     return {
         name: (field.get_default(call_default_factory=True), field.description or "")
-        for name, field in _ROWS[kind].config.model_fields.items()
+        for name, field in task_row(kind).config.model_fields.items()
         if name != "kind"
     }
 
 
 def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
-    return load_object(_ROWS[config.kind].task)(config)
+    row = task_row(config.kind)
+    if config.kind in _ROWS:
+        return load_object(row.task)(config)
+    from seqarena.tasks.base import Task
+
+    return load_class(row.task, Task, "task")(config)
 
 
 def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
@@ -173,7 +189,7 @@ def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
 
     Raises UserError for a task whose answers nobody asks for one by one.
     """
-    place = _ROWS[config.kind].codec
+    place = task_row(config.kind).codec
     if place is None:
         raise UserError(f"a model of task {config.kind} has nothing to predict for a user's input")
     return load_object(place).from_artifacts(config, artifacts)

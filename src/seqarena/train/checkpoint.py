@@ -27,7 +27,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import fill_state, state_leaves
 from seqarena.models.any import build_model, parse_config
 from seqarena.models.model import Model
-from seqarena.train.loop import Progress, Trainer
+from seqarena.train.loop import Trainer, TrainingProgress
 
 FORMAT = 1
 _CARRIED = "carried state"  # its leaves stand beside the optimizer's
@@ -119,7 +119,7 @@ def resume(trainer: Trainer, directory: Path) -> bool:
         raise UserError(f"{directory} holds another model than the one that is trained here")
     load_weights(trainer.model, checkpoint.tensors, checkpoint.path)
     _load_optimizer(trainer, load_file(checkpoint.path / "optimizer.safetensors"))
-    trainer.progress = Progress(**checkpoint.about["progress"])
+    trainer.progress = TrainingProgress(**checkpoint.about["progress"])
     return True
 
 

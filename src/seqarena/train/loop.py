@@ -27,7 +27,7 @@ from seqarena.train.optimizer import add_gradient_noise, build_optimizer, learni
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where training stands; with the weights and the optimizer it is all of the state."""
 
     step: int = 0
@@ -44,7 +44,7 @@ class Trainer:
         self.task = task
         self.config = config
         self.optimizer = build_optimizer(model, config.optimizer)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         length = max(1, round(task.mean_length))  # of an example, for the budget
         self.flops_per_step = config.batch_size * model.training_flops(length)
         self.total_steps = config.budget.total_steps(

@@ -179,7 +179,7 @@ class HeadProjections(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the weights anew."""
+        """Draws the weights."""
         for weight in (*self.inward.weight.split(self._sizes), self.outward.weight):
             nn.init.xavier_uniform_(weight)
         for bias in (self.inward.bias, self.outward.bias):

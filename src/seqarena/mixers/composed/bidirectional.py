@@ -40,7 +40,9 @@ class BidirectionalConfig(MixerConfig):
     @model_validator(mode="after")
     def _options_are_those_of_inner(self) -> "BidirectionalConfig":
         if "algorithm" in self.options:
-            raise UserError("bidirectional: say algorithm beside inner, not among its options")
+            raise UserError(
+                "bidirectional: algorithm is a field next to inner, not one of its options"
+            )
         self.inner_config()
         return self
 
@@ -82,8 +84,8 @@ y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")""
     def mix(self, x_BTD: Tensor, state: None, lengths_B: Tensor | None) -> tuple[Tensor, None]:
         """Both directions.
 
-        The layers see no lengths: padding stands after a row's real positions in either direction,
-        where a causal layer's outputs cannot feel it, and nobody asks for their states.
+        The layers see no lengths: padding comes after a row's real positions in either direction,
+        where a causal layer's outputs do not depend on it, and their states are not used.
         """
         ahead_BTD, _ = self.ahead.mix(x_BTD, None, None)
         back_BTD, _ = self.back.mix(reverse(x_BTD, lengths_B), None, None)
@@ -107,7 +109,7 @@ y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")""
         return 0
 
     def serial_steps(self, length: int) -> int:
-        """The directions run beside each other; joining them is one step more."""
+        """The directions run at the same time; joining them is one step more."""
         return self.ahead.serial_steps(length) + 1
 
     def path_length(self, distance: int) -> int:

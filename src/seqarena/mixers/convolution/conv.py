@@ -69,7 +69,7 @@ relu:   y_t = relu(c_t)"""
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the weights anew as torch.nn does: uniform within 1 / sqrt(taps * width)."""
+        """Draws the weights as torch.nn does: uniform within 1 / sqrt(taps * width)."""
         taps, width, _ = self.weight_KDF.shape
         bound = (taps * width) ** -0.5
         nn.init.uniform_(self.weight_KDF, -bound, bound)

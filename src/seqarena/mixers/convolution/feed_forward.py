@@ -61,7 +61,7 @@ class FeedForward(Mixer):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draws the weights anew: Xavier uniform before the tanh, as torch.nn does behind it."""
+        """Draws the weights: Xavier uniform before the tanh, as torch.nn after it."""
         window, width, hidden = self.weight_WDF.shape
         bound = (6 / (window * width + hidden)) ** 0.5
         nn.init.uniform_(self.weight_WDF, -bound, bound)

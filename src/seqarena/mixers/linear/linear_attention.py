@@ -26,7 +26,7 @@ from seqarena.ops.linear_attention import linear_attention, positive_features
 
 
 class LinearAttentionConfig(MixerConfig):
-    """`chunk_size` matters to the algorithm "chunked" alone, and to its speed alone."""
+    """`chunk_size` matters only to the algorithm "chunked", and only to its speed."""
 
     num_heads: int = 4
     chunk_size: int = 32

@@ -1,1 +1,1 @@
-"""Recurrent cells whose gates see the input alone, so that a scan trains them."""
+"""Recurrent cells whose gates see only the input, so that a scan trains them."""

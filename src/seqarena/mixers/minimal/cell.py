@@ -1,6 +1,6 @@
 """What minGRU and minLSTM share (Feng et al. 2024, "Were RNNs All We Needed?", arXiv:2410.01201).
 
-One projection in, which sees the input alone, so that the recurrence is diagonal and linear,
+One projection in, which sees only the input, so that the recurrence is diagonal and linear,
 
     h_t = (1 - z_t) * h_{t-1} + z_t * c_t        c_t = g(W_h x_t)
 

@@ -22,7 +22,7 @@ from seqarena.mixers.minimal.cell import MinimalConfig, MinimalMixer
 
 
 class MinLSTMConfig(MinimalConfig):
-    """`forget_bias` is what the paper studies beside the cell itself."""
+    """`forget_bias` is what the paper studies in addition to the cell."""
 
     forget_bias: float = 0.0  # added to the forget gate's bias at initialisation; needs bias
 

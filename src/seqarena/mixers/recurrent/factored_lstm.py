@@ -82,6 +82,6 @@ grouped    T is made of k blocks: group j of the gates sees group j of x and of 
 
 def _grouped(blocks: Tensor) -> Tensor:
     """Blocks [K, 4 P, P] of K groups, each with its own four gates, as one matrix [F, D] whose rows
-    stand gate by gate."""
+    are gate by gate."""
     by_gate = blocks.unflatten(1, (4, -1)).transpose(0, 1)  # [4, K, P, P]
     return torch.cat([torch.block_diag(*gate) for gate in by_gate])

@@ -108,7 +108,7 @@ class Words(nn.Module):
         return x_BTD + self.positions(index_T)
 
 
-class Attention(Watched, nn.Module):
+class SourceAttention(Watched, nn.Module):
     """One step of the multi-step attention."""
 
     def __init__(self, channels: int, width: int) -> None:
@@ -165,7 +165,7 @@ class ConvS2S(System):
         self.decoder_in = _linear(width, channels, keep)
         self.decoder = _convolutions(options.decoder_layers, channels, options.kernel, keep)
         self.attention = nn.ModuleList(
-            Attention(channels, width) for _ in range(options.decoder_layers)
+            SourceAttention(channels, width) for _ in range(options.decoder_layers)
         )
         self.decoder_out = _linear(channels, width)
         self.output = _linear(width, problem.num_outputs, keep)

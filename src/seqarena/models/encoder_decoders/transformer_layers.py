@@ -208,7 +208,7 @@ class CrossAttention(_Heads):
         return self.merge(F.scaled_dot_product_attention(q_BHTE, *memory, attn_mask=mask_B11S))
 
 
-class FeedForward(nn.Module):
+class FeedForwardLayer(nn.Module):
     """Section 3.3: two linear maps, ReLU between. [..., D] -> [..., D]."""
 
     def __init__(self, width: int, hidden_width: int) -> None:
@@ -225,7 +225,7 @@ class FeedForward(nn.Module):
 
 def _channel_mixer(width: int, options: TransformerOptions) -> Any:
     if options.channel_mixer == "relu":
-        return FeedForward(width, options.hidden_width or 4 * width)
+        return FeedForwardLayer(width, options.hidden_width or 4 * width)
     return GatedMLP(width, options.hidden_width or round(8 / 3 * width), options.layers)
 
 

@@ -25,7 +25,7 @@ from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
 
-class Place(NamedTuple):
+class WeightMatch(NamedTuple):
     """Rows `first` .. `end` of our parameter, by its name, are their tensor."""
 
     theirs: str
@@ -82,7 +82,7 @@ def load(directory: str | Path) -> LanguageModel | Bert:
     return model.eval()
 
 
-def _oriented(tensor: Tensor, place: Place) -> Tensor:
+def _oriented(tensor: Tensor, place: WeightMatch) -> Tensor:
     return tensor.T if place.transposed else tensor
 
 
@@ -114,14 +114,14 @@ def _blocks(model: LanguageModel | Bert) -> Iterator[tuple[int, str]]:
         yield number, f"stack.blocks.{number}"
 
 
-def _pair(theirs: str, ours: str, transposed: bool = False) -> Iterator[Place]:
-    yield Place(f"{theirs}.weight", f"{ours}.weight", transposed=transposed)
-    yield Place(f"{theirs}.bias", f"{ours}.bias")
+def _pair(theirs: str, ours: str, transposed: bool = False) -> Iterator[WeightMatch]:
+    yield WeightMatch(f"{theirs}.weight", f"{ours}.weight", transposed=transposed)
+    yield WeightMatch(f"{theirs}.bias", f"{ours}.bias")
 
 
-def _gpt2_places(model: LanguageModel) -> Iterator[Place]:
-    yield Place("transformer.wte.weight", "embedding.tokens.weight")
-    yield Place("transformer.wpe.weight", "embedding.learned.weight")
+def _gpt2_places(model: LanguageModel) -> Iterator[WeightMatch]:
+    yield WeightMatch("transformer.wte.weight", "embedding.tokens.weight")
+    yield WeightMatch("transformer.wpe.weight", "embedding.learned.weight")
     yield from _pair("transformer.ln_f", "stack.last_norm")
     for number, ours in _blocks(model):
         theirs = f"transformer.h.{number}"
@@ -133,32 +133,36 @@ def _gpt2_places(model: LanguageModel) -> Iterator[Place]:
         yield from _pair(f"{theirs}.mlp.c_proj", f"{ours}.channel_mixer.contract", True)
 
 
-def _llama_places(model: LanguageModel) -> Iterator[Place]:
+def _llama_places(model: LanguageModel) -> Iterator[WeightMatch]:
     width, channel_width = model.config.stack.width, model.config.stack.channel_width
-    yield Place("model.embed_tokens.weight", "embedding.tokens.weight")
-    yield Place("model.norm.weight", "stack.last_norm.weight")
+    yield WeightMatch("model.embed_tokens.weight", "embedding.tokens.weight")
+    yield WeightMatch("model.norm.weight", "stack.last_norm.weight")
     if not model.config.tie_embeddings:
-        yield Place("lm_head.weight", "head.weight")
+        yield WeightMatch("lm_head.weight", "head.weight")
     options = model.stack.mixers[0].config
     heads = getattr(options, "num_heads", 1)
     shared = width // heads * (getattr(options, "num_groups", None) or heads)
     for number, ours in _blocks(model):
         theirs, inward = f"model.layers.{number}", f"{ours}.mixer.projections.inward.weight"
-        yield Place(f"{theirs}.input_layernorm.weight", f"{ours}.mixer_norm.weight")
-        yield Place(f"{theirs}.post_attention_layernorm.weight", f"{ours}.channel_norm.weight")
-        yield Place(f"{theirs}.self_attn.q_proj.weight", inward, 0, width)
-        yield Place(f"{theirs}.self_attn.k_proj.weight", inward, width, width + shared)
-        yield Place(f"{theirs}.self_attn.v_proj.weight", inward, width + shared)
-        yield Place(f"{theirs}.self_attn.o_proj.weight", f"{ours}.mixer.projections.outward.weight")
+        yield WeightMatch(f"{theirs}.input_layernorm.weight", f"{ours}.mixer_norm.weight")
+        yield WeightMatch(
+            f"{theirs}.post_attention_layernorm.weight", f"{ours}.channel_norm.weight"
+        )
+        yield WeightMatch(f"{theirs}.self_attn.q_proj.weight", inward, 0, width)
+        yield WeightMatch(f"{theirs}.self_attn.k_proj.weight", inward, width, width + shared)
+        yield WeightMatch(f"{theirs}.self_attn.v_proj.weight", inward, width + shared)
+        yield WeightMatch(
+            f"{theirs}.self_attn.o_proj.weight", f"{ours}.mixer.projections.outward.weight"
+        )
         expand = f"{ours}.channel_mixer.expand.weight"
-        yield Place(f"{theirs}.mlp.gate_proj.weight", expand, 0, channel_width)
-        yield Place(f"{theirs}.mlp.up_proj.weight", expand, channel_width)
-        yield Place(f"{theirs}.mlp.down_proj.weight", f"{ours}.channel_mixer.contract.weight")
+        yield WeightMatch(f"{theirs}.mlp.gate_proj.weight", expand, 0, channel_width)
+        yield WeightMatch(f"{theirs}.mlp.up_proj.weight", expand, channel_width)
+        yield WeightMatch(f"{theirs}.mlp.down_proj.weight", f"{ours}.channel_mixer.contract.weight")
 
 
-def _bert_places(model: Bert) -> Iterator[Place]:
+def _bert_places(model: Bert) -> Iterator[WeightMatch]:
     for theirs, ours in (("word", "tokens"), ("position", "positions"), ("token_type", "segments")):
-        yield Place(f"bert.embeddings.{theirs}_embeddings.weight", f"{ours}.weight")
+        yield WeightMatch(f"bert.embeddings.{theirs}_embeddings.weight", f"{ours}.weight")
     yield from _pair("bert.embeddings.LayerNorm", "norm")
     width = model.width
     for number, ours in _blocks(model):
@@ -167,7 +171,7 @@ def _bert_places(model: Bert) -> Iterator[Place]:
             rows = (place * width, (place + 1) * width)
             for part in ("weight", "bias"):
                 their_name = f"{theirs}.attention.self.{name}.{part}"
-                yield Place(their_name, f"{inward}.{part}", *rows)
+                yield WeightMatch(their_name, f"{inward}.{part}", *rows)
         yield from _pair(f"{theirs}.attention.output.dense", f"{ours}.mixer.projections.outward")
         yield from _pair(f"{theirs}.attention.output.LayerNorm", f"{ours}.mixer_norm")
         yield from _pair(f"{theirs}.intermediate.dense", f"{ours}.channel_mixer.expand")
@@ -175,7 +179,7 @@ def _bert_places(model: Bert) -> Iterator[Place]:
         yield from _pair(f"{theirs}.output.LayerNorm", f"{ours}.channel_norm")
     yield from _pair("cls.predictions.transform.dense", "transform")
     yield from _pair("cls.predictions.transform.LayerNorm", "transform_norm")
-    yield Place("cls.predictions.bias", "output_bias_V")
+    yield WeightMatch("cls.predictions.bias", "output_bias_V")
 
 
 def _gpt2_config(model: LanguageModel) -> dict[str, Any]:

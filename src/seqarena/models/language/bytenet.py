@@ -61,7 +61,7 @@ class ByteNetState(NamedTuple):
     position: int  # of the next target token
 
 
-class Block(nn.Module):
+class ByteNetBlock(nn.Module):
     """One residual block, causal or centred."""
 
     def __init__(
@@ -154,7 +154,7 @@ class ByteNet(CausalSystem):
         options = self.options
         cycle = [2**k for k in range(options.largest_dilation.bit_length())]
         return nn.ModuleList(
-            Block(
+            ByteNetBlock(
                 self.width, options.kernel, dilation,
                 multiplicative=self.block == "multiplicative", dropout=options.dropout,
             )

@@ -8,9 +8,6 @@ A stack is data: a tuple of layer configurations, so that a hybrid is nothing sp
 """
 
 import hashlib
-import importlib
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,6 +16,7 @@ from torch import Tensor, nn
 
 from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Mixer
 from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
@@ -149,14 +147,7 @@ def load_mixer(specification: str) -> type[Mixer]:
 
     Raises UserError when the file, the module or the class is missing, or is not a Mixer.
     """
-    place, _, name = specification.rpartition(":")
-    if not place:
-        raise UserError(f"mixer {specification!r}: write it as file.py:Class")
-    module = _module_from_file(place) if place.endswith(".py") else _module(place)
-    mixer_class = getattr(module, name, None)
-    if not (isinstance(mixer_class, type) and issubclass(mixer_class, Mixer)):
-        raise UserError(f"mixer {specification!r}: {place} has no subclass of Mixer named {name!r}")
-    return mixer_class
+    return load_class(specification, Mixer, "mixer")
 
 
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:
@@ -200,31 +191,3 @@ def _norm(config: StackConfig) -> nn.Module:
         return nn.Identity()
     kind = nn.LayerNorm if config.norm == "layer" else nn.RMSNorm
     return kind(config.width, eps=config.norm_epsilon)
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"mixer module {name!r} cannot be imported: {error}") from error
-
-
-def _module_from_file(path: str) -> Any:
-    """Imports a user's file once a process; its own directory is importable for it."""
-    file = Path(path).resolve()
-    if not file.is_file():
-        raise UserError(f"mixer file {path!r} does not exist")
-    name = f"seqarena_user_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise UserError(f"mixer file {path!r}: {type(error).__name__}: {error}") from error
-    return module

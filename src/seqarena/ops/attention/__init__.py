@@ -3,7 +3,7 @@
     y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c     over the slots c that query t may see
 
 Each pattern has its slow truth, `explicit`: the whole T x C matrix of scores, masked. Slots are
-positions: slot c of a row holds its position c, and query t of row b stands at `starts_B[b] + t`
+positions: slot c of a row holds its position c, and query t of row b is at `starts_B[b] + t`
 (None: the queries are the last T of the C slots). A query always sees itself, so that no row of
 the softmax is empty and padding queries stay finite.
 

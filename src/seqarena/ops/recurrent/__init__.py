@@ -8,7 +8,7 @@ The cells are the operations `elman`, `lstm`, `gru` and `gru_reset_before`. Thei
               in-place gate arithmetic, and a hand-written backward that walks back once and takes
               all weight gradients in one product
 
-Letters beside the legend's: E features of the hidden state, F stacked gates (a multiple of E),
+Letters beyond the legend's: E features of the hidden state, F stacked gates (a multiple of E),
 S states in a row, the start included (T + 1). Stepwise buffers are time-major, so that each step
 works on contiguous rows.
 

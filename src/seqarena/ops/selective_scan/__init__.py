@@ -13,7 +13,7 @@ A is discretised by zero-order hold and B by Euler's rule, as in the authors' co
              from those at the chunks' starts: memory B T E N / 16
 
 Letters: B batch, T time, E channels, N states of a channel, L positions of a chunk. The channels
-stand last, so that every elementwise operation runs over long rows.
+come last, so that every elementwise operation runs over long rows.
 """
 
 import torch
@@ -36,7 +36,7 @@ def selective_scan(
     """The outputs y_BTE and the final state [B, N, E], computed in at least float32.
 
     `a_NE` is the continuous diagonal (negative), `step_BTE` the positive step sizes: a step of 0
-    leaves the state alone, which is how padding is passed over. Gradients of first order flow to
+    leaves the state as it is, which is how padding is passed over. Gradients of first order flow to
     every input. Raises UserError for an unknown algorithm.
     """
     form = selective_scan.form(algorithm, x_BTE)

@@ -11,7 +11,7 @@ from seqarena.report.measured.curves import architectures_of
 from seqarena.report.measured.diagrams import diagrams_section
 from seqarena.report.measured.explorer import explorer_section
 from seqarena.report.measured.timeline import timeline_section
-from seqarena.report.page.parts import page_of
+from seqarena.report.page.parts import make_page
 from seqarena.report.page.shell import render
 
 
@@ -32,7 +32,7 @@ def render_ledger(
         timeline_section(catalog, found),
         citations_section(view),
     ]
-    return render(page_of(view.name, sections, served=served))
+    return render(make_page(view.name, sections, served=served))
 
 
 def _records(view: LedgerView) -> list[Measurement]:

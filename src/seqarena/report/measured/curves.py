@@ -18,7 +18,7 @@ from seqarena.report.measured.series_reading import (
     estimate_text,
     estimates_of,
     groups,
-    looks_of,
+    line_styles_of,
     middle,
     middle_word,
     quantity_words,
@@ -91,10 +91,10 @@ def _section(kind: str, shown: Sequence[CurveGroup], order: Sequence[str]) -> Cu
 
 def _chips(group: CurveGroup, order: Sequence[str]) -> list[Chip]:
     """A chip for each curve, then a grey one for each baseline."""
-    looks = looks_of(group.series, order)
+    styles = line_styles_of(group.series, order)
     chips = [
-        Chip(one.label, str(place), css(look.colour), SVG_DASHES[look.dash])
-        for place, (one, look) in enumerate(zip(group.series, looks, strict=True))
+        Chip(one.label, str(place), css(style.colour), SVG_DASHES[style.dash])
+        for place, (one, style) in enumerate(zip(group.series, styles, strict=True))
     ]
     return chips + [Chip(name, name, "var(--muted)", "3 3") for name in baseline_names(group)]
 

@@ -22,7 +22,7 @@ _PLACES = (45, 150, 255, 415)  # x of the positions 1, 2, 3 and the last
 _STEP = 108  # x from one gradient to the next
 
 
-class Timed(NamedTuple):
+class TimedStep(NamedTuple):
     """One training step of one architecture at one length, as measured."""
 
     series: Series
@@ -73,7 +73,7 @@ def diagrams_section(
 
 def timed_pair(
     series: Sequence[Series], catalog: Mapping[str, Mapping[str, Any]]
-) -> tuple[Timed, Timed] | None:
+) -> tuple[TimedStep, TimedStep] | None:
     """A recurrent and an attention model at the greatest length at which both were timed.
 
     Of the recurrent family the curve with most serial steps, of the other the one with fewest.
@@ -91,7 +91,7 @@ def timed_pair(
 
 def _timed(
     series: Sequence[Series], catalog: Mapping[str, Mapping[str, Any]], family: str
-) -> list[Timed]:
+) -> list[TimedStep]:
     found = []
     for one in series:
         if one.quantity != "training_step_seconds" or one.axis != "length":
@@ -101,7 +101,7 @@ def _timed(
         for point in one.points:
             steps = number_of(one.settings, "serial_steps", one, point.x)
             if steps:
-                found.append(Timed(one, point.x, middle(one.quantity, point), steps))
+                found.append(TimedStep(one, point.x, middle(one.quantity, point), steps))
     return found
 
 
@@ -127,7 +127,7 @@ def _flow(
     return TrainingFlow(sentence, drawings)
 
 
-def _flow_words(one: Timed) -> str:
+def _flow_words(one: TimedStep) -> str:
     each = words.with_unit(one.seconds / one.serial_steps, "seconds")
     share = words.with_unit(one.seconds / one.length, "seconds")
     return (
@@ -137,7 +137,7 @@ def _flow_words(one: Timed) -> str:
     )
 
 
-def _chain_drawing(one: Timed) -> Drawing:
+def _chain_drawing(one: TimedStep) -> Drawing:
     seconds = words.with_unit(one.seconds / one.length, "seconds")
     shapes: list[Shape] = [
         Arrow(x + 23, 84, following - 23, 84) for x, following in itertools.pairwise(_PLACES[:3])
@@ -153,7 +153,7 @@ def _chain_drawing(one: Timed) -> Drawing:
     return Drawing(title, _flow_words(one), 460, 236, shapes)
 
 
-def _wide_drawing(one: Timed) -> Drawing:
+def _wide_drawing(one: TimedStep) -> Drawing:
     shapes: list[Shape] = [Line(x, 150, other, 107) for x in _PLACES for other in _PLACES]
     for x, index in zip(_PLACES, _indices(one), strict=True):
         shapes += [Node(x, 84, "y", index), Node(x, 170, "x", index, 20)]
@@ -164,11 +164,11 @@ def _wide_drawing(one: Timed) -> Drawing:
     return Drawing(title, _flow_words(one), 460, 236, shapes)
 
 
-def _indices(one: Timed) -> tuple[str, ...]:
+def _indices(one: TimedStep) -> tuple[str, ...]:
     return ("1", "2", "3", f"{one.length:g}")
 
 
-def _total(one: Timed) -> Label:
+def _total(one: TimedStep) -> Label:
     seconds = words.with_unit(one.seconds, "seconds")
     return Label(230, 222, f"{one.serial_steps:,.0f} serial steps, {seconds}", "measure")
 

@@ -9,7 +9,7 @@ from seqarena.report.measured.curves import architectures_of, curve_sections
 from seqarena.report.measured.diagrams import diagrams_section
 from seqarena.report.measured.explorer import explorer_section
 from seqarena.report.measured.timeline import timeline_section
-from seqarena.report.page.parts import Section, page_of
+from seqarena.report.page.parts import Section, make_page
 from seqarena.report.page.shell import render
 
 Catalog = Mapping[str, Mapping[str, Any]]
@@ -25,7 +25,7 @@ def render_measurements(
         *measured_sections(found, catalog, served=served),
         timeline_section(catalog, found),
     ]
-    return render(page_of(name, sections, served=served))
+    return render(make_page(name, sections, served=served))
 
 
 def measured_sections(

@@ -18,13 +18,13 @@ from seqarena.core.quantities import quantity
 from seqarena.report.figures import MUTED, blank
 from seqarena.report.measured.series_reading import (
     CurveGroup,
-    looks_of,
+    line_styles_of,
     middle,
     middle_word,
     ordered,
     quantity_words,
 )
-from seqarena.report.page.style import Look
+from seqarena.report.page.style import LineStyle
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
 _TICKS = 12  # that fit on one axis
@@ -35,10 +35,10 @@ def series_figure(group: CurveGroup, order: Sequence[str]) -> go.Figure:
     title = f"{words.of_name(group.axis)} (k)" if group.axis == "distance" else group.axis
     figure = blank(400, words.of_name(title), quantity_words(group))
     factor = group.scale.factor
-    for place, (one, look) in enumerate(zip(group.series, looks_of(group.series, order))):
+    for place, (one, style) in enumerate(zip(group.series, line_styles_of(group.series, order))):
         if any(len(point.repeats) > 1 for point in one.points):
-            figure.add_trace(_range(one, look, factor, str(place)))
-        figure.add_trace(_line(one, look, factor, str(place)))
+            figure.add_trace(_range(one, style, factor, str(place)))
+        figure.add_trace(_line(one, style, factor, str(place)))
     _add_baselines(figure, group, order)
     figure.update_xaxes(**_x_axis(group))
     figure.update_yaxes(**_y_axis(group))
@@ -58,14 +58,14 @@ def not_on_a_logarithm(group: CurveGroup) -> int:
     )
 
 
-def _line(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
+def _line(one: Series, style: LineStyle, factor: float, place: str) -> go.Scatter:
     points = ordered(one)
     return go.Scatter(
         x=[point.x for point in points],
         y=[_finite(middle(one.quantity, point) / factor) for point in points],
         mode="lines+markers",
-        line={"color": look.colour.light, "dash": look.dash, "width": 2},
-        marker={"size": 7 if len(points) <= 24 else 3, "color": look.colour.light},
+        line={"color": style.colour.light, "dash": style.dash, "width": 2},
+        marker={"size": 7 if len(points) <= 24 else 3, "color": style.colour.light},
         customdata=[_hover(one, point, factor) for point in points],
         hovertemplate=(
             f"<b>{escape(one.label)}</b><br>{escape(words.of_name(one.axis))} %{{x:,.6~g}}: "
@@ -90,16 +90,16 @@ def _hover(one: Series, point: Point, factor: float) -> str:
     return text
 
 
-def _range(one: Series, look: Look, factor: float, place: str) -> go.Scatter:
+def _range(one: Series, style: LineStyle, factor: float, place: str) -> go.Scatter:
     points = [point for point in ordered(one) if all(math.isfinite(v) for v in point.repeats)]
     return go.Scatter(
         x=[point.x for point in [*points, *reversed(points)]],
         y=[max(point.repeats) / factor for point in points]
         + [min(point.repeats) / factor for point in reversed(points)],
         mode="lines",
-        line={"width": 0, "color": look.colour.light},
+        line={"width": 0, "color": style.colour.light},
         fill="toself",
-        fillcolor=look.colour.light,
+        fillcolor=style.colour.light,
         opacity=0.18,
         hoverinfo="skip",
         name=f"{escape(one.label)}, range",
@@ -115,7 +115,7 @@ def _add_baselines(figure: go.Figure, group: CurveGroup, order: Sequence[str]) -
         for name, values in one.baselines.items():
             if len(values) == len(xs):
                 found.setdefault((name, xs, values), []).append(place)
-    looks = looks_of(group.series, order)
+    styles = line_styles_of(group.series, order)
     for (name, xs, values), owners in found.items():
         is_own = len(owners) == 1
         label = f"{name}, {group.series[owners[0]].label}" if is_own else name
@@ -125,7 +125,7 @@ def _add_baselines(figure: go.Figure, group: CurveGroup, order: Sequence[str]) -
             y=[_finite(value / group.scale.factor) for _, value in pairs],
             mode="lines",
             line={
-                "color": looks[owners[0]].colour.light if is_own else MUTED,
+                "color": styles[owners[0]].colour.light if is_own else MUTED,
                 "dash": "dash",
                 "width": 1.1,
             },

@@ -1,4 +1,4 @@
-"""What is drawn of measured curves: which belong in one figure, their units, looks and estimates.
+"""What is drawn of measured curves: the curves of one figure, their units, styles and estimates.
 
 The quantity's row says whether the middle of repeated values is their median or their mean
 (core/quantities.py).
@@ -12,7 +12,7 @@ from seqarena.core import words
 from seqarena.core.estimates import Estimate, decay, exponent, half_life, reach
 from seqarena.core.measurement import Measurement, Point, Series
 from seqarena.core.quantities import quantity as row_of
-from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Look
+from seqarena.report.page.style import DASHES, FAMILY_COLOURS, LineStyle
 
 _SOLVED = 0.9  # the share of right answers that a reach is counted at
 _FEWEST = 3  # points from which a growth is fitted
@@ -82,8 +82,8 @@ def ordered(series: Series) -> list[Point]:
     return sorted(series.points, key=lambda point: point.x)
 
 
-def looks_of(shown: Sequence[Series], order: Sequence[str]) -> list[Look]:
-    """A look for each curve of a figure.
+def line_styles_of(shown: Sequence[Series], order: Sequence[str]) -> list[LineStyle]:
+    """A line style for each curve of a figure.
 
     An architecture keeps its colour over the page (by its place in `order`) unless another of the
     same figure has it; variants of one architecture differ in their dashes.
@@ -102,7 +102,7 @@ def looks_of(shown: Sequence[Series], order: Sequence[str]) -> list[Look]:
         key = colours[one.architecture]
         place = seen.setdefault(key, 0) if crowded else _variant_place(shown, one)
         seen[key] = seen.get(key, 0) + 1
-        found.append(Look(FAMILY_COLOURS[key], DASHES[place % len(DASHES)]))
+        found.append(LineStyle(FAMILY_COLOURS[key], DASHES[place % len(DASHES)]))
     return found
 
 

@@ -160,7 +160,7 @@ class Page:
         return [figure for section in self.sections for figure in section.figures]
 
 
-def page_of(name: str, sections: Iterable[Section | None], *, served: bool = False) -> Page:
+def make_page(name: str, sections: Iterable[Section | None], *, served: bool = False) -> Page:
     """A page of the sections that are not None. The first section is an AnswerSection."""
     present = tuple(section for section in sections if section is not None)
     return Page(name=name, sections=present, served=served)

@@ -54,7 +54,7 @@ HEAT: tuple[tuple[float, Colour], ...] = (
 )
 
 
-class Look(NamedTuple):
+class LineStyle(NamedTuple):
     """How one architecture is drawn wherever it appears."""
 
     colour: Colour

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from seqarena.core import words
 from seqarena.core.records import RunView, TrialSummary
 from seqarena.report.figures import INK, PAPER, blank, metric_title
-from seqarena.report.page.style import HEAT, Look
-from seqarena.report.run.looks import looks
+from seqarena.report.page.style import HEAT, LineStyle
+from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import (
     Curve,
     SliceGroup,
@@ -39,7 +39,7 @@ def training_figure(view: RunView) -> go.Figure | None:
 def _curves_figure(
     view: RunView, curve_of: Callable[[TrialSummary], Sequence[tuple[int, float]]], y_title: str
 ) -> go.Figure | None:
-    figure, look = blank(400, "training tokens", y_title), looks(view)
+    figure, styles = blank(400, "training tokens", y_title), line_styles(view)
     decimals, drawn = words.metric_decimals(view.ranking), []
     for name in architectures(view):
         trials = chosen_trials(view, name)
@@ -48,12 +48,12 @@ def _curves_figure(
             continue
         drawn.append(curve)
         if len(trials) > 1:
-            figure.add_trace(_band(name, curve, look[name]))
+            figure.add_trace(_band(name, curve, styles[name]))
         figure.add_scatter(
             x=curve.tokens,
             y=curve.mean,
             mode="lines" if len(curve.tokens) > 1 else "markers",
-            line=_line(look[name]),
+            line=_line(styles[name]),
             legendgroup=name,
             name=escape(name),
             hovertemplate=(
@@ -68,14 +68,14 @@ def _curves_figure(
     return figure
 
 
-def _band(name: str, curve: Curve, look: Look) -> go.Scatter:
+def _band(name: str, curve: Curve, style: LineStyle) -> go.Scatter:
     return go.Scatter(
         x=[*curve.tokens, *reversed(curve.tokens)],
         y=[*curve.high, *reversed(curve.low)],
         mode="lines",
-        line={"width": 0, "color": look.colour.light},
+        line={"width": 0, "color": style.colour.light},
         fill="toself",
-        fillcolor=look.colour.light,
+        fillcolor=style.colour.light,
         opacity=0.14,
         hoverinfo="skip",
         showlegend=False,
@@ -96,13 +96,16 @@ def _frame(curves: Sequence[Curve]) -> dict[str, Any]:
     return {"range": [min(late) - margin, max(late) + margin]} if margin > 0 else {}
 
 
-def _line(look: Look) -> dict[str, Any]:
-    return {"color": look.colour.light, "dash": look.dash, "width": 1.8}
+def _line(style: LineStyle) -> dict[str, Any]:
+    return {"color": style.colour.light, "dash": style.dash, "width": 1.8}
 
 
 def search_figure(view: RunView) -> go.Figure | None:
     """Validation against the tried rates: the chosen rate ringed, diverged trials crossed."""
-    figure, look = blank(400, "learning rate", f"validation {metric_title(view)}"), looks(view)
+    figure, styles = (
+        blank(400, "learning rate", f"validation {metric_title(view)}"),
+        line_styles(view),
+    )
     crossed = False
     for name in architectures(view):
         tried = _tried(view, name)
@@ -110,7 +113,7 @@ def search_figure(view: RunView) -> go.Figure | None:
         lost = [rate for rate, value in tried.items() if value is None]
         if scored:
             chosen = chosen_rate(view, name)
-            figure.add_trace(_search_line(name, scored, chosen, look[name]))
+            figure.add_trace(_search_line(name, scored, chosen, styles[name]))
         if lost:
             crossed = True
             figure.add_scatter(
@@ -118,7 +121,7 @@ def search_figure(view: RunView) -> go.Figure | None:
                 y=[0.96] * len(lost),
                 yaxis="y2",
                 mode="markers",
-                marker={"symbol": "x", "size": 9, "color": look[name].colour.light},
+                marker={"symbol": "x", "size": 9, "color": styles[name].colour.light},
                 hovertemplate=f"<b>{escape(name)}</b> diverged at %{{x:.2g}}<extra></extra>",
                 legendgroup=name,
                 showlegend=False,
@@ -150,18 +153,18 @@ def _tried(view: RunView, architecture: str) -> dict[float, float | None]:
 
 
 def _search_line(
-    name: str, scored: dict[float, float], chosen: float | None, look: Look
+    name: str, scored: dict[float, float], chosen: float | None, style: LineStyle
 ) -> go.Scatter:
     return go.Scatter(
         x=list(scored),
         y=list(scored.values()),
         mode="lines+markers",
-        line={**_line(look), "width": 1.5},
+        line={**_line(style), "width": 1.5},
         marker={
             "opacity": 1,
             "size": [12 if rate == chosen else 7 for rate in scored],
-            "color": [PAPER if rate == chosen else look.colour.light for rate in scored],
-            "line": {"color": look.colour.light, "width": 2.5},
+            "color": [PAPER if rate == chosen else style.colour.light for rate in scored],
+            "line": {"color": style.colour.light, "width": 2.5},
         },
         legendgroup=name,
         name=escape(name),

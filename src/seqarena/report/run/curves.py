@@ -14,7 +14,7 @@ from seqarena.report.run.curve_figures import (
     validation_figure,
 )
 from seqarena.report.run.labels import architecture_cell
-from seqarena.report.run.looks import looks
+from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import SliceGroup, slice_groups
 
 _NARROW = 5  # columns of a heatmap that still fit half the page
@@ -90,8 +90,8 @@ def _curve_figures(view: RunView) -> list[Figure]:
 def _chips(view: RunView) -> list[Chip]:
     leaders = view.ranking.leaders if view.ranking else ()
     return [
-        Chip(name, name, css(look.colour), SVG_DASHES[look.dash], name in leaders)
-        for name, look in looks(view).items()
+        Chip(name, name, css(style.colour), SVG_DASHES[style.dash], name in leaders)
+        for name, style in line_styles(view).items()
     ]
 
 

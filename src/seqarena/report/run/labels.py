@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from seqarena.core.records import RunView
 from seqarena.report.page.parts import Cell, Family
 from seqarena.report.page.style import css
-from seqarena.report.run.looks import family_colours
+from seqarena.report.run.line_styles import family_colours
 from seqarena.report.run.reading import family
 
 _NO_COLOUR = "transparent"

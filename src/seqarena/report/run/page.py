@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from seqarena.core.measurement import Measurement
 from seqarena.core.records import RunView
 from seqarena.report.measured.page import measured_sections
-from seqarena.report.page.parts import page_of
+from seqarena.report.page.parts import make_page
 from seqarena.report.page.shell import render
 from seqarena.report.run.answer import answer_section
 from seqarena.report.run.complexity import complexity_section
@@ -28,4 +28,4 @@ def render_html(
         complexity_section(view),
         facts_section(view),
     ]
-    return render(page_of(view.name, sections, served=served))
+    return render(make_page(view.name, sections, served=served))

@@ -7,7 +7,7 @@
 
 Each is an operation of its own, since the library has a kernel for "after" only.
 "before" is Cho et al. 2014 (version 1 of that paper); "after" is version 3, and the library's.
-The gates stand in the order r, z, n in the weights, as in torch.nn. Letters: `ops.recurrent`.
+The gates are in the order r, z, n in the weights, as in torch.nn. Letters: `ops.recurrent`.
 """
 
 from typing import NamedTuple

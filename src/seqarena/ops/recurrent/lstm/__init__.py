@@ -4,7 +4,7 @@
     c_t = f * c_{t-1} + i * g
     h_t = o * tanh(c_t)
 
-The gates stand in the order i, f, g, o in the weights, as in torch.nn. Letters: `ops.recurrent`.
+The gates are in the order i, f, g, o in the weights, as in torch.nn. Letters: `ops.recurrent`.
 Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.
 """
 

@@ -1,7 +1,7 @@
 """How each architecture of a run is drawn: a colour for its family, dashes for its place in it."""
 
 from seqarena.core.records import RunView
-from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Colour, Look
+from seqarena.report.page.style import DASHES, FAMILY_COLOURS, Colour, LineStyle
 from seqarena.report.run.reading import architectures, family
 
 
@@ -11,13 +11,13 @@ def family_colours(view: RunView) -> dict[str, Colour]:
     return {name: FAMILY_COLOURS[i % len(FAMILY_COLOURS)] for i, name in enumerate(names)}
 
 
-def looks(view: RunView) -> dict[str, Look]:
+def line_styles(view: RunView) -> dict[str, LineStyle]:
     """Colour by family, dashes by place inside the family."""
     colours = family_colours(view)
     seen: dict[str, int] = {}
     result = {}
     for architecture in architectures(view):
         kind = family(view, architecture)
-        result[architecture] = Look(colours[kind], DASHES[seen.get(kind, 0) % len(DASHES)])
+        result[architecture] = LineStyle(colours[kind], DASHES[seen.get(kind, 0) % len(DASHES)])
         seen[kind] = seen.get(kind, 0) + 1
     return result
