@@ -22,7 +22,7 @@ def config(name: str, **options: object):
 
 
 def test_it_is_resolved_again_where_the_dtype_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = measured.Fastest("minimal_recurrence", "cpu", "fused", "planted", half="scan")
+    row = measured.MeasuredChoice("minimal_recurrence", "cpu", "fused", "planted", half="scan")
     monkeypatch.setitem(measured._BY_PLACE, ("minimal_recurrence", "", "cpu"), row)
     mixer = MinGRU(6, MinGRUConfig())
     assert mixer.algorithm == "fused"

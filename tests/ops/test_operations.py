@@ -100,7 +100,7 @@ def test_every_operation_is_measured_on_cpu_and_cuda(name: str, device: str) -> 
 def test_parameters_of_16_bits_can_have_a_choice_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    row = measured.Fastest("twice", "cpu", "in_float32", "planted", half="sum")
+    row = measured.MeasuredChoice("twice", "cpu", "in_float32", "planted", half="sum")
     monkeypatch.setitem(measured._BY_PLACE, ("twice", "", "cpu"), row)
     assert twice.resolve("auto", "cpu", torch.float32) == "in_float32"
     assert twice.resolve("auto", "cpu", torch.bfloat16) == "sum"

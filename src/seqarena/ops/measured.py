@@ -20,7 +20,7 @@ import torch
 NUMBERS_DEPEND_ON_THIS = False  # algorithms agree; which one ran is recorded (jobs/sources.py)
 
 
-class Fastest(NamedTuple):
+class MeasuredChoice(NamedTuple):
     """One choice."""
 
     operation: str
@@ -34,84 +34,86 @@ class Fastest(NamedTuple):
 UNMEASURED = "not measured there: the choice of the CPU"
 
 ROWS = (
-    Fastest(
+    MeasuredChoice(
         "elman", "cpu", "stepwise",
         "T 64: loop 2.12, fused 1.45, stepwise 1.00; "
         "T 1024: loop 2.35, fused 1.56, stepwise 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "gru", "cpu", "stepwise",
         "T 64: loop 2.06, fused 1.87, stepwise 1.00; "
         "T 1024: loop 2.71, fused 2.00, stepwise 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "gru_reset_before", "cpu", "stepwise",
         "T 64: loop 3.56, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "lstm", "cpu", "fused",
         "T 64: loop 3.85, fused 1.00, stepwise 2.34; "
         "T 1024: loop 3.71, fused 1.00, stepwise 2.02",
     ),
-    Fastest(
+    MeasuredChoice(
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
     ),
-    Fastest(
+    MeasuredChoice(
         "selective_scan", "cpu", "chunked",
         "T 64: loop 1.57, chunked 1.00, scan 1.49; T 1024: loop 1.20, chunked 1.00, scan 3.71",
     ),
-    Fastest(
+    MeasuredChoice(
         "diagonal_ssm", "cpu", "chunked",
         "T 64: loop 2.29, chunked 1.00, parallel 1.45; "
         "T 1024: loop 4.43, chunked 1.00, parallel 2.81",
     ),
-    Fastest(
+    MeasuredChoice(
         "linear_attention", "cpu", "chunked",
         "T 64: loop 5.77, chunked 1.00, parallel 1.57; "
         "T 1024: loop 3.51, chunked 1.00, parallel 3.15",
     ),
-    Fastest(
+    MeasuredChoice(
         "attention", "cpu", "fused",
         "T 64: explicit 1.22, fused 1.00; T 1024: explicit 3.09, fused 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "window_attention", "cpu", "banded",
         "T 64: explicit 1.59, banded 1.00; T 1024: explicit 7.92, banded 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "strided_attention", "cpu", "blocked",
         "T 64: explicit 1.00, blocked 1.72; T 1024: explicit 6.35, blocked 1.00",
     ),
-    Fastest(
+    MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",
         "T 64: loop 1.14, fused 1.00, unfolded 1.04; "
         "T 1024: loop 1.13, fused 1.00, unfolded 1.03",
     ),
-    Fastest(
+    MeasuredChoice(
         "causal_convolution", "cpu", "fused",
         "T 64: loop 1.29, fused 1.00, unfolded 1.19; "
         "T 1024: loop 1.38, fused 1.00, unfolded 1.34", case="8 adjacent taps",
     ),
-    Fastest(
+    MeasuredChoice(
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
     ),
-    Fastest("elman", "cuda", "fused", "H100: fused 196k"),
-    Fastest("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
-    Fastest("gru_reset_before", "cuda", "stepwise", UNMEASURED),
-    Fastest("lstm", "cuda", "fused", "H100: fused (cuDNN) 295k"),
-    Fastest("minimal_recurrence", "cuda", "scan", "H100: scan 554k (minlstm 433k), fused 62k"),
-    Fastest("selective_scan", "cuda", "scan", "H100: scan 84k with 23 GiB, chunked 9.2k"),
-    Fastest("diagonal_ssm", "cuda", "chunked", "H100: chunked 225k"),
-    Fastest("linear_attention", "cuda", "chunked", "H100: chunked 303k"),
-    Fastest("attention", "cuda", "fused", "H100: fused 444k"),
-    Fastest("window_attention", "cuda", "banded", UNMEASURED),
-    Fastest("strided_attention", "cuda", "blocked", UNMEASURED),
-    Fastest("causal_convolution", "cuda", "unfolded", UNMEASURED),
-    Fastest("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
-    Fastest("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
+    MeasuredChoice("elman", "cuda", "fused", "H100: fused 196k"),
+    MeasuredChoice("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
+    MeasuredChoice("gru_reset_before", "cuda", "stepwise", UNMEASURED),
+    MeasuredChoice("lstm", "cuda", "fused", "H100: fused (cuDNN) 295k"),
+    MeasuredChoice(
+        "minimal_recurrence", "cuda", "scan", "H100: scan 554k (minlstm 433k), fused 62k"
+    ),
+    MeasuredChoice("selective_scan", "cuda", "scan", "H100: scan 84k with 23 GiB, chunked 9.2k"),
+    MeasuredChoice("diagonal_ssm", "cuda", "chunked", "H100: chunked 225k"),
+    MeasuredChoice("linear_attention", "cuda", "chunked", "H100: chunked 303k"),
+    MeasuredChoice("attention", "cuda", "fused", "H100: fused 444k"),
+    MeasuredChoice("window_attention", "cuda", "banded", UNMEASURED),
+    MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),
+    MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
+    MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
+    MeasuredChoice("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
 )  # fmt: skip
 
 _BY_PLACE = {(row.operation, row.case, row.device): row for row in ROWS}

@@ -176,12 +176,10 @@ def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
 
 def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
-    row = task_row(config.kind)
-    if config.kind in _ROWS:
-        return load_object(row.task)(config)
     from seqarena.tasks.base import Task
 
-    return load_class(row.task, Task, "task")(config)
+    build: Any = load_class(task_row(config.kind).task, Task, "task")
+    return build(config)
 
 
 def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
