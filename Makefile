@@ -5,7 +5,7 @@ READY := .venv/ready
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: run test check style rest bench clean
+.PHONY: run test check style rest bench docs clean
 
 run: $(READY)  ## train the line-up on the embedded text, rank it, write the report
 	$(BIN)/seqarena compare
@@ -27,10 +27,16 @@ rest: style  ## what `make check` does beyond `make test`
 bench: $(READY)  ## measured ratios against the nearest libraries, side by side
 	$(BIN)/python -m benchmarks
 
+docs: $(READY)  ## the documentation, into site/; with a page of claims that are measured for it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/seqarena claims --quick --only constant-path,gating --runs build/docs --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the documentation: site/index.html"
+
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $(READY)
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .pytest_cache .ruff_cache build site

@@ -8,7 +8,7 @@ import sys
 import seqarena as sa
 
 
-def main(text: str | None = None, tokens: str = "20k") -> sa.Run:
+def main(text: str | None = None, tokens: str = "20k", seeds: int = 2) -> sa.Run:
     """Compares, prints the answer, and lets the winner write a line."""
     run = sa.compare(
         text,
@@ -16,7 +16,7 @@ def main(text: str | None = None, tokens: str = "20k") -> sa.Run:
         params="30k",
         tokens=tokens,
         rates=(6e-3, 2e-2),
-        seeds=2,
+        seeds=seeds,
         name="example-comparison",
     )
     print(run)

@@ -1,10 +1,14 @@
 """The examples run and are right."""
 
+import io
 import os
+import re
 import runpy
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,8 +16,78 @@ import torch
 from typer.testing import CliRunner
 
 from seqarena.cli import app
+from seqarena.mixers.contract import CHECKS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+class Example(NamedTuple):
+    """What a run of an example gave back and printed."""
+
+    result: Any
+    printed: str
+
+
+def run_example(name: str, *arguments: Any, **settings: Any) -> Example:
+    main = runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+    with redirect_stdout(io.StringIO()) as printed:
+        result = main(*arguments, **settings)
+    return Example(result, printed.getvalue())
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
+    """The examples that follow one another, on a text of the user's, in a folder of their own."""
+    place = tmp_path_factory.mktemp("user")
+    text = place / "my_text.txt"
+    text.write_text("the past is what the state remembers; " * 300, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        return {
+            "compare_text": run_example("compare_text", str(text), tokens="2k", seeds=1),
+            "train_winner": run_example("train_winner", params="40k", tokens="4k"),
+            "results_in_pandas": run_example("results_in_pandas"),
+            "own_mixer": run_example("own_mixer", str(text), tokens="1k"),
+        }
+
+
+def test_own_text_is_compared_and_the_winner_writes(examples: dict[str, Example]) -> None:
+    run, printed = examples["compare_text"]
+    assert {row.architecture for row in run.rows} == {"gru", "mamba", "attention"}
+    assert run.ranking.verdict in printed
+    assert "\nThe " in printed
+    assert "report.html" in printed
+
+
+def test_the_winner_is_trained_larger_and_longer(examples: dict[str, Example]) -> None:
+    first = examples["compare_text"].result.rows[0]
+    printed = examples["train_winner"].printed
+    assert printed.splitlines()[-2].startswith(f"{first.architecture}: bits_per_byte ")
+    larger, score = re.findall(r"larger and longer: bits_per_byte ([\d.]+) -> (.*)", printed)[0]
+    assert float(larger) < first.mean
+    assert Path(score).name == "example-winner"
+
+
+def test_results_are_read_into_pandas(examples: dict[str, Example]) -> None:
+    table, printed = examples["results_in_pandas"]
+    run = examples["compare_text"].result
+    assert list(table["mean"]) == [row.mean for row in run.rows]
+    assert (table["decode_seconds_per_token"] > 0).all()
+    assert "count" in printed
+
+
+def test_an_own_mixer_holds_the_contract_and_is_ranked(examples: dict[str, Example]) -> None:
+    run, printed = examples["own_mixer"]
+    checks = [line.split(": ") for line in printed.splitlines() if line.endswith(": holds")]
+    assert len(checks) == len(CHECKS)
+    assert "ema" in {row.architecture for row in run.rows}
+
+
+def test_an_own_task_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, printed = run_example("own_task", steps=2)
+    assert {row.architecture for row in run.rows} == {"gru", "conv", "attention"}
+    assert re.search(r"deepest 7: \d+% right", printed)
 
 
 def test_elman_by_hand_equals_automatic_differentiation() -> None:

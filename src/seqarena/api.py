@@ -152,7 +152,8 @@ def train(
 ) -> "Run":
     """Trains one architecture; the run's `best` is the trained model.
 
-    `options` are those of `seqarena train`; a `request` replaces them all.
+    `data` is as in `compare`. `model` is a name of the catalog, by default attention. `options` are
+    those of `seqarena train`; a `request` replaces them all.
     """
     from seqarena.engine import compare as comparing
 
@@ -162,33 +163,38 @@ def train(
 
 
 def open_run(path: Place) -> "Run":
-    """A run folder of an earlier call. Raises UserError for a folder that is none."""
+    """Opens a run of an earlier call. `path` is its folder. Raises UserError for a folder that is
+    no run."""
     from seqarena.engine.run import Run
 
     return Run(path)
 
 
 def load(path: Place, model: str | None = None) -> "TrainedModel":
-    """A trained model: of a run folder the best or the one named, or that of a checkpoint."""
+    """A trained model. `path` is a run folder, a trial or a checkpoint; `model` names one of the
+    run's architectures, by default the best. Raises UserError where there is none."""
     from seqarena.engine.trained import TrainedModel, find_checkpoint
 
     return TrainedModel(find_checkpoint(Path(path), model))
 
 
 def evaluate(path: Place, data: Place | None = None, *, model: str | None = None) -> "Evaluation":
-    """The scores of a trained model on its test split, or on another text."""
+    """The scores of a trained model, `path` and `model` as in `load`, on its test split; or on the
+    text file or folder `data`."""
     return load(path, model).evaluate(data)
 
 
 def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> "list[Answer]":
-    """One answer an input, by the task that the model was trained for."""
+    """One answer for each of `inputs`, by the task that the model was trained for: a translation,
+    a class, tags, a transcript. `path` and `model` are as in `load`."""
     return load(path, model).predict(inputs)
 
 
 def generate(
     path: Place, prompt: str = "\n", *, model: str | None = None, **options: float | None
 ) -> str:
-    """Text that continues the prompt; options are those of `TrainedModel.stream`."""
+    """Text that continues `prompt`. `path` and `model` are as in `load`, `options` those of
+    `TrainedModel.stream`."""
     return load(path, model).generate(prompt, **options)
 
 
@@ -201,8 +207,12 @@ def measure(
     console: Console | None = None,
     **options: Any,
 ) -> "Measured":
-    """One property against length, distance or depth: speed, memory, utilisation, gradient, reach,
-    recall, length or maps. `options` are those of `seqarena measure WHAT`."""
+    """One property against length, distance or depth; its records and a page go into a folder.
+
+    `what` is speed, memory, utilisation, gradient, reach, recall, length or maps. `models` are
+    names of the catalog, or "all"; the default is a handful that tells most. `options` are those of
+    `seqarena measure WHAT`.
+    """
     from seqarena.engine import measure as measuring
 
     if what not in MEASUREMENTS:
@@ -220,7 +230,12 @@ def claims(
     verbose: bool = True,
     console: Console | None = None,
 ) -> "Judged":
-    """What the literature claims, measured here: verdicts with their figures."""
+    """What the literature claims, measured here: verdicts with their figures, and a page.
+
+    `only` are names of claims (`claim_titles`), by default all. `scale` "quick" takes minutes,
+    "full" is larger, longer and has more seeds. `jobs` trainings run at a time, by default one a
+    core. `runs` is the folder that `claims-quick` or `claims-full` is written to.
+    """
     from seqarena.engine import claims as claiming
 
     return claiming.claims(
@@ -240,28 +255,31 @@ def claim_titles() -> dict[str, str]:
 
 
 def check(mixer: str, *, device: str = "cpu", dtype: str = "float64") -> "Iterator[MixerCheck]":
-    """The contract suite on `my_file.py:MyMixer` or a name of the catalog, check by check."""
+    """The contract suite, check by check. `mixer` is `my_file.py:MyMixer` or a name of the catalog,
+    `device` cpu or cuda, `dtype` float64, float32 or bfloat16 (autocast)."""
     from seqarena.engine import check as checking
 
     return checking.check(mixer, device=device, dtype=dtype)
 
 
 def recipe(file: Place, *, verbose: bool = True, console: Console | None = None) -> bool:
-    """Runs a recipe; whether what it expects holds."""
+    """Runs the recipe in `file`, a TOML file; returns whether what it expects holds."""
     from seqarena.engine import recipe as recipes
 
     return recipes.recipe(Path(file), _console(verbose, console))
 
 
 def report(path: Place) -> Path:
-    """Draws a folder's page again: of a run, of measurements or of claims. Returns its place."""
+    """Draws a page again from its records and returns its place. `path` is a folder of a run, of
+    measurements or of claims."""
     from seqarena.engine.pages import write_page
 
     return write_page(Path(path))
 
 
 def page_server(path: Place, port: int = 0) -> "PageServer":
-    """A server of the folder's page for this machine; use it as a context manager."""
+    """A server, for this machine only, of the page of the folder `path`; use it as a context
+    manager. `port` 0 takes a free one."""
     from seqarena.serve.page import PageServer
 
     return PageServer(Path(path), port)
@@ -275,7 +293,7 @@ def models() -> dict[str, dict[str, Any]]:
 
 
 def tasks(name: str | None = None) -> dict[str, Any]:
-    """What can be asked: name -> idea; of one task: setting -> (default, help)."""
+    """What can be asked: name -> idea; of the task `name` alone: setting -> (default, help)."""
     if name is None:
         return dict(TASKS)
     return settings_of(name)
@@ -295,7 +313,7 @@ def _console(verbose: bool, console: Console | None) -> Console:
 
 
 def options_of(verb: Literal["compare", "train"]) -> dict[str, str]:
-    """The options of a verb with their help."""
+    """The options of `verb`, compare or train: name -> help."""
     kind = {"compare": CompareRequest, "train": TrainRequest}[verb]
     return {
         flag.name: flag.description for flag in flags(kind).values() if flag.name not in kind.hidden

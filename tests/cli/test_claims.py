@@ -76,6 +76,14 @@ def test_a_run_prints_the_ledger_and_a_second_reuses_it(tmp_path: Path, page: li
     assert len(page) == 2
 
 
+def test_verdicts_are_coloured_unless_no_color_is_set(tmp_path: Path, page: list) -> None:
+    words = ["claims", "--only", "good", "--runs", str(tmp_path), "--jobs", "1"]
+    coloured = {"FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": None}
+    green = "\x1b[32mholds"
+    assert green in CliRunner().invoke(app, words, env=coloured).output
+    assert green not in CliRunner().invoke(app, words, env={**coloured, "NO_COLOR": "1"}).output
+
+
 def test_a_part_that_fails_ends_with_one(tmp_path: Path, page: list) -> None:
     done = CliRunner().invoke(app, ["claims", "--runs", str(tmp_path), "--jobs", "1"])
     assert done.exit_code == 1

@@ -1,5 +1,7 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -65,5 +67,8 @@ def _options(
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. A letter that standard output does not know becomes a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

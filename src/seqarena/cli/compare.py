@@ -98,6 +98,9 @@ def claims(
 
     if list_claims:
         titles = api.claim_titles()
+        if as_json:
+            print_json(titles)
+            return
         width = max(map(len, titles))
         for name, title in titles.items():
             print(f"{name:<{width}}  {title}")

@@ -43,8 +43,13 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON on standard output; letters of all scripts as they are."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    """Indented JSON on standard output; letters of all scripts as they are, where it is UTF-8."""
+    print(json.dumps(value, indent=1, ensure_ascii=not writes_utf8(), default=str))
+
+
+def writes_utf8() -> bool:
+    """Whether standard output takes every letter; a pipe on Windows may not."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def as_verb(function: Callable[..., Any]) -> Callable[..., Any]:

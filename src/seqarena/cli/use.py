@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, print_json
+from seqarena.cli.output import AsJson, print_json, writes_utf8
 
 Where = Annotated[
     Path, typer.Argument(help="A run folder, runs/NAME (its best model), or a checkpoint folder.")
@@ -98,7 +98,7 @@ def predict(
         (answer,) = predictor([item])
         if as_json:
             line = {"input": item, "answer": answer.text, "confidence": answer.confidence}
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(json.dumps(line, ensure_ascii=not writes_utf8()), flush=True)
         elif answer.confidence is None:
             print(answer.text, flush=True)
         else:

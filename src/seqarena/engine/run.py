@@ -21,7 +21,10 @@ class Run:
     """One comparison or training, as its folder's records say."""
 
     def __init__(self, path: str | Path, failures: Mapping[str, str] | None = None) -> None:
-        """Raises UserError for a folder that is no run. `failures`: architecture -> its error."""
+        """`path` is the run folder; `failures` has the error of each architecture that failed.
+
+        Raises UserError for a folder that is no run.
+        """
         self.path = Path(path)
         self.failures = dict(failures or {})
         RunFolder(self.path).load_plan()

@@ -26,6 +26,7 @@ class Evaluation(NamedTuple):
 
     @property
     def value(self) -> float:
+        """The metric over the whole split."""
         return self.scores.value
 
 
@@ -45,6 +46,7 @@ class TrainedModel:
 
     @property
     def architecture(self) -> str:
+        """Its name in the catalog, or the label of a user's own mixer."""
         return str(checkpoint.load(self.path).about["architecture"])
 
     def module(self) -> nn.Module:
@@ -52,18 +54,22 @@ class TrainedModel:
         return checkpoint.load(self.path).model()
 
     def evaluate(self, data: str | Path | None = None) -> Evaluation:
-        """The test split's scores, or those of another text."""
+        """The test split's scores, or those of the text file or folder `data`."""
         return Evaluation(*evaluate_checkpoint(self.path, None if data is None else str(data)))
 
     def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
-        """One answer an input: a translation, a class, tags, a transcript, by the task.
+        """One answer for each of `inputs`: a translation, a class, tags, a transcript, by the task.
 
         `beam` is the number of hypotheses that are kept where answers are written; 1 is greedy.
+        `device` is auto, cpu, cuda or cuda:N.
         """
         return self.predictor(beam=beam, device=device)(list(inputs))
 
     def predictor(self, *, beam: int = 1, device: str = "cpu") -> Predictor:
-        """The model loaded once, for many calls. Raises UserError for tasks without answers."""
+        """The model loaded once, for many calls; `beam` and `device` are those of `predict`.
+
+        Raises UserError for tasks without answers.
+        """
         old = self._predictor
         if old is None or (old.beam_width, old.device) != (beam, device):
             self._predictor = Predictor(self.path, beam_width=beam, device=device)
@@ -71,7 +77,7 @@ class TrainedModel:
         return self._predictor
 
     def generate(self, prompt: str = "\n", **options: float | None) -> str:
-        """Text that continues the prompt, without the prompt; see `stream`."""
+        """Text that continues `prompt`, without it; `options` are those of `stream`."""
         return "".join(self.stream(prompt, **options))
 
     def stream(
@@ -84,7 +90,11 @@ class TrainedModel:
         top_p: float | None = None,
         seed: float | None = 0,
     ) -> Iterator[str]:
-        """The same, piece by piece. `count` tokens; temperature 0 is greedy."""
+        """Text that continues `prompt`, without it, piece by piece: `count` tokens.
+
+        Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
+        likeliest that hold the probability `top_p`; `seed` is that of the draws.
+        """
         sampling = Sampling(
             temperature=0.8 if temperature is None else temperature,
             top_k=None if top_k is None else int(top_k),

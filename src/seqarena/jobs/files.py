@@ -14,7 +14,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Writes a new file, syncs and renames it: a reader sees the old or the new text, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8") as file:
+    with fresh.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -25,7 +25,7 @@ def append_lines(path: Path, lines: Iterable[str]) -> None:
     """Adds lines after the last whole one. What a kill left of a line is cut off first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     drop_torn_line(path)
-    with path.open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
 
 

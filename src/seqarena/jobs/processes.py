@@ -6,11 +6,13 @@ the failure of its job and replaced when the next job starts.
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import NamedTuple
+from types import ModuleType
+from typing import NamedTuple, cast
 
 from seqarena.jobs.job import Event, Failure, Job
 from seqarena.jobs.worker import STOP, work
@@ -60,7 +62,7 @@ class Processes:
 
     def events(self, timeout_seconds: float) -> Iterator[Event]:
         for ready in wait(list(self._busy), timeout=timeout_seconds):
-            assert isinstance(ready, Connection)
+            ready = cast(Connection, ready)  # of another class on Windows
             worker, job = self._busy[ready]
             try:
                 kind, payload, seconds = ready.recv()
@@ -89,7 +91,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, self.threads), daemon=True)
-        with _thread_budget(self.threads):
+        with _thread_budget(self.threads), _no_main_module():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -120,3 +122,15 @@ def _thread_budget(threads: int) -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """A process that starts inside does not run the user's script again, as spawned ones do. So a
+    script may compare at its top level, and may come from standard input."""
+    before = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before

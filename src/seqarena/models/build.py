@@ -28,9 +28,11 @@ def build(
     """A freshly initialised model: `build("mamba", vocab_size=256, params=1_000_000)`.
 
     Give `vocab_size` for a model that predicts its own inputs, or a whole `problem` (core/batch.py)
-    for any other. Give `params` (the width is solved to within 1 %) or `width`. `mixer` is a user's
-    own, `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer.
-    `max_length` matters to learned positions alone. Raises UserError for an unknown name or an
+    for any other. Give `params` (the width is solved to within 1 %) or `width`; `depth` is the
+    number of layers, by default one that fits the size. `mixer` is a user's own,
+    `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer.
+    `max_length` matters to learned positions alone. `seed` is that of the initial weights; None
+    leaves torch's generator as it is. Raises UserError for an unknown name or an
     impossible size.
     """
     row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 CATALOG: dict[str, Architecture] = {row.name: row for row in (*STACKS, *SYSTEMS)}
+"""Name -> row: every architecture that seqarena has."""
 
 # What `compare` enters when nobody says otherwise: one of each idea that can model language.
 LINEUP = (

@@ -1,0 +1,92 @@
+"""Pages of the documentation that are made from other files, so that they cannot drift from them.
+
+    index.md, contributing.md, changelog.md   the README, CONTRIBUTING.md and CHANGELOG.md
+    tutorials/NAME.md                         examples/NAME.py: its docstring, then its code
+    command_line.md                           the command line's own help
+    claims_sample.html                        a page of claims, where one was measured (make docs)
+
+mkdocs calls `on_files`; `mkdocs.yml` names this file under `hooks`.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+COPIED = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+}
+SAMPLE = ROOT / "build" / "docs" / "claims-quick" / "report.html"
+
+
+def generated() -> dict[str, str]:
+    """The place of each page that is made from another file -> its Markdown."""
+    pages = {place: copied(name) for place, name in COPIED.items()}
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        pages[f"tutorials/{path.stem}.md"] = tutorial(path)
+    return pages
+
+
+def copied(name: str) -> str:
+    """A document of the repository's root, with its links as they are from docs/."""
+    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    for place, other in COPIED.items():
+        text = text.replace(f"]({other})", f"]({place})")
+    return text
+
+
+def tutorial(path: Path) -> str:
+    """An example as a page: the first sentence is its title, the code follows whole."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    words = ast.get_docstring(tree) or path.stem
+    first, _, rest = words.partition("\n\n")
+    title = " ".join(first.split()).rstrip(".")
+    code = "".join(source.splitlines(keepends=True)[tree.body[0].end_lineno :]).strip()
+    file = path.relative_to(ROOT).as_posix()
+    return (
+        f"# {title}\n\n{_commands(rest)}\n\n"
+        f"`{file}`, which the tests run:\n\n```python\n{code}\n```\n"
+    )
+
+
+def _commands(text: str) -> str:
+    """Lines that start with a program's name or are indented, as blocks of code."""
+    blocks = []
+    for block in text.split("\n\n"):
+        is_code = all(re.match(r"    |python |seqarena ", line) for line in block.splitlines())
+        blocks.append(f"```text\n{block.strip(chr(10))}\n```" if block and is_code else block)
+    return "\n\n".join(blocks)
+
+
+def command_line() -> str:
+    """The help of every verb, as typer writes it in Markdown."""
+    words = [sys.executable, "-m", "typer", "seqarena.cli", "utils", "docs", "--name", "seqarena"]
+    done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise RuntimeError(f"typer could not write the help: {done.stderr}")
+    return done.stdout.replace("# `seqarena`", "# Command line", 1)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds the pages to those that lie in docs/ (an mkdocs event)."""
+    from mkdocs.structure.files import File
+
+    pages = generated() | {"command_line.md": command_line()}
+    if SAMPLE.exists():
+        pages["claims_sample.html"] = SAMPLE.read_text(encoding="utf-8")
+    for place, content in pages.items():
+        files.append(File.generated(config, place, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Names the sample on the page of claims, where there is one (an mkdocs event)."""
+    if page.file.src_uri == "claims.md" and files.get_file_from_path("claims_sample.html"):
+        return markdown + "\n[A page that was measured for this site](claims_sample.html)\n"
+    return markdown
