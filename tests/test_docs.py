@@ -42,7 +42,7 @@ def test_the_readmes_python_runs(
         "params": "20k", "tokens": "500", "length": 16, "runs": tmp_path, "dtype": "float32",
         "verbose": False,
     }  # fmt: skip
-    search = {"rates": (1e-2,), "seeds": 1, "repeats": 0, "measure": False, "jobs": 1}
+    search = {"rates": (1e-2,), "seeds": 1, "repeats": 0, "measure": False, "jobs": 2}
     compare, train = api.compare, api.train
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(api, "compare", lambda data, **k: compare(data, **{**k, **small, **search}))

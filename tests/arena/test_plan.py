@@ -85,8 +85,8 @@ def test_a_folder_takes_a_plan_from_another_machine_or_version(
     folder.adopt(make_plan())
     folder.adopt(make_plan(**changes))
     assert folder.load_plan() == make_plan(**changes)
-    with pytest.raises(UserError, match="another training"):
-        folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9))))
+    with pytest.raises(UserError, match="another budget"):
+        folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9), batch_size=2)))
 
 
 def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None:

@@ -192,7 +192,7 @@ def test_json_is_the_records_alone(call: Call, planted: Planted) -> None:
     [
         (["speed", "--models", "lstn"], "unknown architecture 'lstn': did you mean lstm"),
         (["speed", "--lengths", "8,many"], "not a number"),
-        (["speed", "--lengths", ","], "--lengths names nothing"),
+        (["speed", "--lengths", ","], "names nothing: write it as 64,128"),
         (["speed", "--width", "8", "--params", "10k"], "give --width or --params"),
         (["speed", "--device", "tpu"], "unknown device 'tpu'"),
         (["speed", "--mixer", "nowhere.py:M"], "nowhere.py"),
@@ -200,7 +200,7 @@ def test_json_is_the_records_alone(call: Call, planted: Planted) -> None:
         (["speed", "--model", "lstm"], "--model chooses from a --run"),
         (["speed", "--run", "runs/none"], "is not a run folder"),
         (["speed", "--run", "runs/none", "--models", "lstm"], "with --model NAME"),
-        (["speed", "--run", "runs/none", "--width", "8"], "as it stands"),
+        (["speed", "--run", "runs/none", "--width", "8"], "as it is"),
         (["reach", "--depth", "2"], "give --depths"),
         (["maps", "--algorithms", "all"], "leave out --algorithms"),
         (["recall", "--rates", "fast"], "not a number"),

@@ -76,11 +76,11 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         ),
     }
     assert room(found, "tasks") == {
-        "tasks.base", "tasks.configs", "tasks.language", "tasks.prepared",
+        "tasks.base", "tasks.configs", "tasks.prepared", "tasks.text.language",
     }  # fmt: skip
     assert room(found, "data") == {
-        *("data.arrays", "data.batches", "data.corpora", "data.sources", "data.splits"),
-        *("data.streams", "data.tokenizers"),
+        *("data.arrays", "data.batches", "data.sources", "data.splits", "data.streams"),
+        *("data.text.corpora", "data.text.tokenizers"),
     }
     assert room(found, "models") == {
         *("models.any", "models.model", "models.search", "models.watching"),
@@ -109,12 +109,12 @@ def test_every_architecture_depends_on_its_own_file_and_on_no_catalog(name: str)
 
 
 def test_a_measurement_depends_on_what_it_names() -> None:
-    def key(function: str = "scaling:memory", **arguments: object) -> str:
+    def key(function: str = "costs.scaling:memory", **arguments: object) -> str:
         return measuring_key(f"seqarena.measure.{function}", {"lengths": [8], **arguments})
 
     keys = {
         key(architecture="gru"), key(architecture="lstm"), key(architecture="gru", width=8),
-        key("gradient:receptive_field_series", architecture="gru"),
+        key("flow.gradient:receptive_field_series", architecture="gru"),
     }  # fmt: skip
     assert len(keys) == 4
     assert key(architecture="gru") in keys

@@ -93,3 +93,34 @@ def test_a_task_that_writes_nothing_is_built_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     assert load_prepared(config, task.digest(), tmp_path).digest() == task.digest()
     assert load_prepared(config, task.digest(), None).digest() == task.digest()
+
+
+OWN = """
+from pathlib import Path
+from seqarena.tasks.probes.copying import CopyingTask
+from seqarena.tasks.configs import CopyingConfig
+
+class Settings(CopyingConfig):
+    kind: str
+
+class Mine(CopyingTask):
+    Config = Settings
+
+    def save_prepared(self, folder):
+        (folder / "mine").write_text("prepared")
+        return True
+
+    @classmethod
+    def load_prepared(cls, config, folder):
+        task = cls(config)
+        task.found = (folder / "mine").read_text()
+        return task
+"""
+
+
+def test_a_users_own_task_can_prepare_its_data(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    config = parse_task({"kind": f"{tmp_path / 'mine.py'}:Mine"})
+    task = build_task(config)
+    save_prepared(task, tmp_path / "prepared")
+    assert load_prepared(config, task.digest(), tmp_path / "prepared").found == "prepared"  # pyright: ignore

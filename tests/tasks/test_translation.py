@@ -349,7 +349,7 @@ def test_dates_need_no_settings():
     assert parse_task(json.loads(config.model_dump_json())) == config
     assert parse_task({"kind": "translation", "data": "x"}).tokenizer == "word"
     assert parse_task({"kind": "translation", "tokenizer": "bpe:300"}).tokenizer == "bpe:300"
-    assert settings_of("translation")["max_length"] == (100, "tokens of either side")
+    assert settings_of("translation")["max_length"] == (100, "Tokens of either side.")
     task = make(None)
     batch = all_batches(task, "test", 1000)[0]
     assert task.sides.target.decode(batch.targets_BT[0].tolist()).count("-") == 2

@@ -79,7 +79,7 @@ class RunFolder:
                     canonical_json(_place_free(key, value))
                 ):
                     raise UserError(
-                        f"{self.path} holds a comparison with another {_WORDS.get(key, key)}: "
+                        f"{self.path} holds a comparison with another {_word(key, old, value)}: "
                         "choose another --name, or delete the folder"
                     )
         write_atomically(self.plan_path, plan.model_dump_json(indent=1))
@@ -99,13 +99,11 @@ class RunFolder:
             yield
 
 
-_WORDS = {
-    "task": "task",
-    "task_digest": "data set",
-    "size": "size",
-    "training": "training",
-    "start": "start",
-}
+def _word(key: str, old: dict[str, Any], value: Any) -> str:
+    """What differs, in words: of the size and the training, the field itself."""
+    if key in ("size", "training"):
+        key = next(inner for inner in value if value[inner] != old[key].get(inner))
+    return "data set" if key == "task_digest" else key.replace("_", " ")
 
 
 def last_result(path: Path) -> ResultRecord | None:

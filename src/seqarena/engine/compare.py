@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqarena.arena.costs import measure_missing, missing_costs
+from seqarena.arena.costs import missing_costs, run_costs
 from seqarena.arena.live import comparison_display
 from seqarena.arena.prepare import Prepared, prepare, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
@@ -16,6 +16,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.engine.run import Run
 from seqarena.engine.trained import find_start
+from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
 from seqarena.models.any import algorithms_on
@@ -113,13 +114,11 @@ def announce(console: Console, prepared: Prepared) -> None:
 
 def _measure(console: Console, prepared: Prepared) -> None:
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    total = len(missing_costs(plan, folder))
-    if not total:
-        return
-    with console.status("measuring costs") as status:
-        found = measure_missing(plan, folder, task.problem, task.sequence_length)
-        for done, (entry, _) in enumerate(found, start=1):
-            status.update(f"measuring costs: {done}/{total} {entry.architecture}")
+    missing = missing_costs(plan, folder, task.problem, task.sequence_length)
+    display = Display(console, total=len(missing), noun="costs")
+    with display, closing(run_costs(folder, missing)) as events:
+        for event in events:
+            display.show(event)
 
 
 def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:

@@ -68,7 +68,7 @@ class PageServer(ThreadingHTTPServer):
 
 def typed_maps(folder: Path, text: str) -> dict[str, Any]:
     """The maps of one sentence by the folder's models, and sentences about what has no map."""
-    from seqarena.measure.flow.flow import maps as measuring
+    from seqarena.measure.flow import maps as measuring
     from seqarena.report.measured.explorer import map_data
 
     if not text.strip() or len(text) > _LONGEST_TEXT:

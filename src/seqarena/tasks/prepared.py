@@ -6,8 +6,8 @@ FOLDER/DIGEST/    what the task's `save_prepared` wrote; the digest is the task'
 import shutil
 from pathlib import Path
 
-from seqarena.core.config import load_object
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import load_class
 from seqarena.tasks.base import Task
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import build_task, task_place
@@ -35,7 +35,7 @@ def load_prepared(config: TaskConfig, task_digest: str, folder: Path | None) -> 
     """
     place = None if folder is None else folder / task_digest
     if place is not None and place.exists():
-        task = load_object(task_place(config.kind)).load_prepared(config, place)
+        task = load_class(task_place(config.kind), Task, "task").load_prepared(config, place)
     else:
         task = build_task(config)
     if task.digest() != task_digest:

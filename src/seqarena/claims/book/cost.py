@@ -18,7 +18,7 @@ FORMS = (("attention", "explicit"), ("attention", "fused"), ("lstm", "fused"))
 def _memory_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("scaling:memory", 6 if quick else 120, architecture=name, variant=algorithm,
+        part("costs.scaling:memory", 6 if quick else 120, architecture=name, variant=algorithm,
              options={"algorithm": algorithm}, depth=1, width=64,
              lengths=[128, 256, 512, 1024, 2048] if quick else [128, 512, 1024, 2048, 4096, 8192])
         for name, algorithm in FORMS
@@ -67,7 +67,7 @@ AROUND = 0.05
 def _utilisation_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("scaling:utilisation", 20 if quick else 240, alone=True, architecture=name,
+        part("costs.scaling:utilisation", 20 if quick else 240, alone=True, architecture=name,
              lengths=[64, 128, 256] if quick else [50, 100, 200, 1000], depth=1, threads=1,
              width=128 if quick else 512, batch_sizes=[1, 16] if quick else [8, 16, 32, 64],
              repeats=3, seconds=0.3 if quick else 2.0)
@@ -167,7 +167,7 @@ def _linear_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     names = ("attention", "linear_attention", "sparse_attention")
     return lookup(scale, *names) + [
-        part("scaling:speed", 12 if quick else 150, alone=True, architecture=name, depth=1,
+        part("costs.scaling:speed", 12 if quick else 150, alone=True, architecture=name, depth=1,
              lengths=[256, 512, 1024, 2048] if quick else [512, 1024, 2048, 4096, 8192],
              what=["forward"], threads=1, repeats=3, seconds=0.3 if quick else 2.0)
         for name in names

@@ -19,7 +19,7 @@ def _remembering(scale: Scale, *architectures: str) -> list[Part]:
     (measure/trained/recall.py)."""
     quick = scale == "quick"
     return [
-        part("recall:recall", 25 if quick else 3600, architecture=name, task="copying",
+        part("trained.recall:recall", 25 if quick else 3600, architecture=name, task="copying",
              distances=[2, 5, 10, 20, 40] if quick else [2, 5, 10, 20, 40, 80, 160, 320, 640, 1000],
              steps=400 if quick else 4000, width=64, depth=1,
              learning_rates=[1e-2 if name == "lstm" else 3e-3] if quick else [1e-3, 3e-3, 1e-2],
@@ -121,7 +121,7 @@ NEAR = 0.1  # in accuracy
 def _drawn_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("recall:recall", 65 if quick else 1800, architecture=name, task="text_copy",
+        part("trained.recall:recall", 65 if quick else 1800, architecture=name, task="text_copy",
              distances=[9, 39, 89, 189], steps=120 if quick else 4000, width=64, depth=2,
              learning_rates=[3e-3] if quick else [1e-3, 3e-3],
              seeds=[0, 1] if quick else [0, 1, 2, 3, 4])
@@ -178,7 +178,7 @@ def lookup(scale: Scale, *architectures: str) -> list[Part]:
     """Values of keys seen before, by the number of pairs, at equal width."""
     quick = scale == "quick"
     return [
-        part("recall:recall", 65 if quick else 3600, architecture=name, task="mqar",
+        part("trained.recall:recall", 65 if quick else 3600, architecture=name, task="mqar",
              distances=[4, 8] if quick else [4, 8, 16, 32], steps=1200 if quick else 6000,
              width=64, depth=2, train="mixed", batch_size=32 if quick else 64, weight_decay=0.1,
              learning_rates=[5e-3] if quick else [1e-3, 3e-3, 1e-2],
@@ -244,7 +244,7 @@ def _trained(scale: Scale) -> int:
 def _parity_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("length:length_generalisation", 30 if quick else 3600, architecture=name,
+        part("trained.length:length_generalisation", 30 if quick else 3600, architecture=name,
              task="parity", train_length=_trained(scale), batch_size=64,
              factors=[1, 2, 4, 16] if quick else [1, 1.6, 3.2, 6.4],
              steps=800 if quick else 10000, width=64, depth=1 if name == "lstm_plain" else 2,

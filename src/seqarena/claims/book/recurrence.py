@@ -25,7 +25,7 @@ def by_formula(series: Series, name: str = FORMULA) -> Series:
 def chains(*architectures: tuple[str, str]) -> list[Part]:
     """The longest chain of operations of (architecture, algorithm); the same at both scales."""
     return [
-        part("experiments:chain", 6, architecture=name, variant=algorithm,
+        part("trained.experiments:chain", 6, architecture=name, variant=algorithm,
              options={"algorithm": algorithm}, lengths=[64, 128, 256, 512])
         for name, algorithm in architectures
     ]  # fmt: skip
@@ -35,7 +35,7 @@ def training_speed(scale: Scale, *architectures: str) -> list[Part]:
     """Training steps at rising length, one sequence at a time."""
     lengths = [128, 256, 512, 1024, 2048] if scale == "quick" else [64, 256, 1024, 2048, 4096, 8192]
     return [
-        part("scaling:speed", 12 if scale == "quick" else 150, alone=True, architecture=name,
+        part("costs.scaling:speed", 12 if scale == "quick" else 150, alone=True, architecture=name,
              lengths=lengths, what=["training"], threads=1, depth=1,
              repeats=3 if scale == "quick" else 5, seconds=0.3 if scale == "quick" else 2.0)
         for name in architectures
@@ -129,7 +129,7 @@ TWICE = (1.7, 2.3)
 
 def _bidirectional_parts(scale: Scale) -> list[Part]:
     return [
-        part("experiments:layers", 6, alone=True, architecture=name, widths=[64],
+        part("trained.experiments:layers", 6, alone=True, architecture=name, widths=[64],
              repeats=7 if scale == "quick" else 15, seconds=2.0 if scale == "quick" else 10.0)
         for name in ("lstm", "bi_lstm")
     ]  # fmt: skip
@@ -172,12 +172,14 @@ EQUAL_SHARE = 0.02  # of the LSTM's bits per byte
 def _gru_parts(scale: Scale) -> list[Part]:
     seeds, steps = ([0, 1, 2], 250) if scale == "quick" else ([0, 1, 2, 3, 4], 3000)
     found = [
-        part("experiments:language", 25 if scale == "quick" else 1500, architecture=name,
+        part("trained.experiments:language", 25 if scale == "quick" else 1500, architecture=name,
              sizes=[{"width": 64, "depth": 1}], steps=steps, seeds=seeds)
         for name in ("lstm", "gru")
     ]  # fmt: skip
     return found + [
-        part("experiments:layers", 4, architecture=name, widths=[64], repeats=1, seconds=0.1)
+        part(
+            "trained.experiments:layers", 4, architecture=name, widths=[64], repeats=1, seconds=0.1
+        )
         for name in ("lstm", "gru")
     ]
 

@@ -18,7 +18,7 @@ def _size_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     sizes = [16_000, 48_000, 144_000] if quick else [30_000, 100_000, 300_000, 1_000_000, 3_000_000]
     return [
-        part("experiments:language", 50 if quick else 18000, architecture=name,
+        part("trained.experiments:language", 50 if quick else 18000, architecture=name,
              sizes=[{"params": params} for params in sizes], steps=200 if quick else 4000,
              sequence_length=64 if quick else 256, seeds=[0, 1] if quick else [0, 1, 2],
              learning_rates=[5e-3] if quick else [1e-3, 3e-3])

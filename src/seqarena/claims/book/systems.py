@@ -19,13 +19,13 @@ BOTH = ("rnnsearch", "seq2seq_gru")
 def _translation_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     trained = [
-        part("experiments:translation", 75 if quick else 3600, architecture=name,
+        part("trained.experiments:translation", 75 if quick else 3600, architecture=name,
              width=64 if quick else 128, steps=250 if quick else 4000,
              seeds=[0, 1] if quick else [0, 1, 2], learning_rates=[3e-3])
         for name in BOTH
     ]  # fmt: skip
     timed = [
-        part("scaling:speed", 15 if quick else 120, alone=True, architecture=name,
+        part("costs.scaling:speed", 15 if quick else 120, alone=True, architecture=name,
              lengths=[16, 32, 64] if quick else [16, 32, 64, 128, 256], what=["training"],
              batch_size=8, threads=1, repeats=3, seconds=0.5 if quick else 3.0)
         for name in BOTH
@@ -72,7 +72,13 @@ TRANSLATION = Claim(
 def _convolution_parts(scale: Scale) -> list[Part]:
     depths, length = ([1, 2, 3], 80) if scale == "quick" else ([1, 2, 3, 4], 320)
     return [
-        part("gradient:receptive_field_series", 6, architecture=name, depths=depths, length=length)
+        part(
+            "flow.gradient:receptive_field_series",
+            6,
+            architecture=name,
+            depths=depths,
+            length=length,
+        )
         for name in ("conv", "attention")
     ] + chains(("conv", "unfolded"))
 
@@ -115,7 +121,7 @@ ANSWERS, GAINS = 0.9, 0.05
 def _hop_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("experiments:questions", 70 if quick else 3600, hops=[1, 2, 3],
+        part("trained.experiments:questions", 70 if quick else 3600, hops=[1, 2, 3],
              steps=500 if quick else 6000, seeds=[0, 1] if quick else [0, 1, 2, 3, 4],
              width=20 if quick else 50, learning_rates=[1e-2])
     ]  # fmt: skip

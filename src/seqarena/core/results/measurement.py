@@ -1,8 +1,8 @@
 """What measuring finds: curves and maps, one record a line of `measurements.jsonl`.
 
 A number is stored as it was found, each repeat by itself; exponents, reaches and verdicts are
-computed from the records when they are read (core/results/estimates.py, arena/claims), never stored with
-them, so that a changed record changes everything that is said of it.
+computed from the records when they are read (core/results/estimates.py, claims), never stored
+with them, so that a changed record changes everything that is said of it.
 """
 
 import json

@@ -56,9 +56,9 @@ def speed(
     """Seconds against length, one series a quantity of `what`; decoding is of one sequence.
 
     `seconds` fills the repeats of a point. A length that would break a limit
-    (measure/costs/growth.py) is skipped. `peak` measures the machine's matrix product too. Settings by length: `flops`, of the
-    whole timed call by the model's formula, and `serial_steps`. Raises UserError where nothing can
-    be measured, with the reason.
+    (measure/costs/growth.py) is skipped. `peak` measures the machine's matrix product too. Settings
+    by length: `flops`, of the whole timed call by the model's formula, and `serial_steps`. Raises
+    UserError where nothing can be measured, with the reason.
     """
     for name in what:
         if name not in QUANTITIES:
@@ -97,8 +97,8 @@ def memory(
     """Bytes against length: `peak_training_bytes` and, of what continues a sequence, `state_bytes`.
 
     Baselines of the peak: "formula", the prediction of measure/costs/prediction.py; "parameters",
-    its floor of 16 bytes a parameter in float32; "quadratic term", its part that grows as T^2. Of the
-    state: "formula", the class's own. Skipping and errors as in `speed`.
+    its floor of 16 bytes a parameter in float32; "quadratic term", its part that grows as T^2. Of
+    the state: "formula", the class's own. Skipping and errors as in `speed`.
     """
     chosen = _chosen(architecture, variant, options, checkpoint, width, depth, params)
     bench = Bench(chosen, batch_size, device, dtype)

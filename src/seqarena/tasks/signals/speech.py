@@ -1,9 +1,10 @@
 """Speech: which word, command or class a recording is.
 
-A recording becomes frames of log-mel features (data/signals/mel.py), or stays a waveform: one number
-a position, as it is or mu-law companded, sign(x) ln(1 + 255 |x|) / ln 256 (van den Oord et al. 2016,
-section 2.2). Features are normalised by band: over all training frames, or over each recording,
-which also takes out how loud it is and what it was recorded with (a class may show in those).
+A recording becomes frames of log-mel features (data/signals/mel.py), or stays a waveform: one
+number a position, as it is or mu-law companded, sign(x) ln(1 + 255 |x|) / ln 256 (van den Oord et
+al. 2016, section 2.2). Features are normalised by band: over all training frames, or over each
+recording, which also takes out how loud it is and what it was recorded with (a class may show in
+those).
 
 The metric is accuracy. Slices: `class X`, and `speaker X` where the data say who speaks.
 

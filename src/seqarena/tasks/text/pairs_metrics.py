@@ -1,8 +1,8 @@
 """What written texts are worth: BLEU and chrF, exact matches, ROUGE-L.
 
 Written and reference texts are words with a blank between each (tasks/text/pairs_codec.py), so that
-the metric splits nothing itself. Values are on the scale that publications use: BLEU, chrF and ROUGE
-from 0 to 100, exact matches as a share.
+the metric splits nothing itself. Values are on the scale that publications use: BLEU, chrF and
+ROUGE from 0 to 100, exact matches as a share.
 
     bleu     corpus BLEU of sacrebleu (Papineni et al. 2002; Post 2018) without its tokenizer
     chrf     character F-score beside it (Popovic 2015)
