@@ -85,8 +85,9 @@ def main(text: str | None = None, tokens: str = "20k") -> sa.Run:
         mixer=place,
         params="30k",
         tokens=tokens,
-        rates=(6e-3, 2e-2),
+        rates=(1e-2,),
         seeds=2,
+        repeats=0,
         measure=False,
         name="example-own-mixer",
     )
