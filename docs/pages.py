@@ -35,9 +35,14 @@ def generated() -> dict[str, str]:
 def copied(name: str) -> str:
     """A document of the repository's root, with its links as they are from docs/."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    text = re.sub(r"\]\(examples/(?:(\w+)\.py)?\)", _tutorial_link, text)
     for place, other in COPIED.items():
         text = text.replace(f"]({other})", f"]({place})")
     return text
+
+
+def _tutorial_link(link: re.Match[str]) -> str:
+    return f"](tutorials/{link[1] or 'compare_text'}.md)"
 
 
 def tutorial(path: Path) -> str:
@@ -86,7 +91,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Names the sample on the page of claims, where there is one (an mkdocs event)."""
+    """Links between docs/ and the root; the sample on the page of claims, where there is one (an
+    mkdocs event)."""
+    markdown = markdown.replace("](../CONTRIBUTING.md)", "](contributing.md)")
     if page.file.src_uri == "claims.md" and files.get_file_from_path("claims_sample.html"):
         return markdown + "\n[A page that was measured for this site](claims_sample.html)\n"
     return markdown

@@ -167,3 +167,29 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the worker outlives its parent")
+
+
+UNGUARDED = """
+import sys
+sys.path.insert(0, {tests!r})
+from job_functions import job
+from seqarena.jobs.executor import run_jobs
+from seqarena.jobs.processes import Processes
+print("top level", flush=True)
+for event in run_jobs(lambda: [job("double", "a", value=4)], Processes(1)):
+    print(event.kind, event.payload, flush=True)
+"""
+
+
+@pytest.mark.parametrize("through", ["file", "standard input"])
+def test_a_worker_does_not_run_the_users_script_again(through: str, tmp_path: Path) -> None:
+    """So that a script needs no `if __name__ == "__main__"`."""
+    text = UNGUARDED.format(tests=str(Path(__file__).parent))
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(script) if through == "file" else "-"],
+        input=text, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["top level", "started None", "finished 8"]
