@@ -25,19 +25,19 @@ ATTEND = {
 }
 TRAINING = {"steps": 1, "width": 16, "depth": 1, "batch_size": 2, "evaluation_examples": 4}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "speed": ("scaling:speed", {**SCALING, "repeats": 1, "seconds": 0.0}),
-    "memory": ("scaling:memory", SCALING),
+    "speed": ("costs.scaling:speed", {**SCALING, "repeats": 1, "seconds": 0.0}),
+    "memory": ("costs.scaling:memory", SCALING),
     "utilisation": (
-        "scaling:utilisation", {**SCALING, "batch_sizes": [2], "repeats": 1, "seconds": 0.0},
+        "costs.scaling:utilisation", {**SCALING, "batch_sizes": [2], "repeats": 1, "seconds": 0.0},
     ),
-    "gradient": ("gradient:gradient_flow_series", {"length": 16, "width": 16, "seeds": 1}),
-    "reach": ("gradient:receptive_field_series", {"length": 16, "width": 16, "depths": [1]}),
-    "recall": ("recall:recall", {**TRAINING, "distances": [2, 3]}),
+    "gradient": ("flow.gradient:gradient_flow_series", {"length": 16, "width": 16, "seeds": 1}),
+    "reach": ("flow.gradient:receptive_field_series", {"length": 16, "width": 16, "depths": [1]}),
+    "recall": ("trained.recall:recall", {**TRAINING, "distances": [2, 3]}),
     "length": (
-        "length:length_generalisation", {**TRAINING, "train_length": 8, "factors": [1, 2]},
+        "trained.length:length_generalisation", {**TRAINING, "train_length": 8, "factors": [1, 2]},
     ),
-    "weights": ("maps:attention_maps", SENTENCE),
-    "flow": ("maps:influence_maps", SENTENCE),
+    "weights": ("flow.maps:attention_maps", SENTENCE),
+    "flow": ("flow.maps:influence_maps", SENTENCE),
 }  # fmt: skip
 
 
