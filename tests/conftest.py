@@ -11,10 +11,19 @@ pytest_plugins = ["thinning", "pytester"]  # the short suite and the whole one; 
 
 
 def pytest_configure() -> None:
+    # threads of the processes that tests start sleep while they wait, so that the others can work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     torch.set_num_threads(1)
     # torch.empty is filled with NaN, so that memory read before it is written shows
     torch.utils.deterministic.fill_uninitialized_memory = True
     torch.use_deterministic_algorithms(True)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Whatever the test before did: two workers with two threads each wait for one another."""
+    if torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

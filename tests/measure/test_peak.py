@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from seqarena.measure.costs.costs import peak
+from seqarena.measure.costs import peak
 
 SPEEDS = {4: 100.0, 8: 400.0, 16: 300.0}  # operations a second of the planted machine, by size
 

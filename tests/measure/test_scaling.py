@@ -11,7 +11,8 @@ from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import exponent
 from seqarena.core.results.measurement import Series
-from seqarena.measure.costs.costs import RandomTask, scaling
+from seqarena.measure.costs import scaling
+from seqarena.measure.costs.costs import RandomTask
 from seqarena.measure.costs.scaling import algorithms, memory, speed, utilisation
 from seqarena.models.build import build
 from seqarena.tasks.base import Task

@@ -5,7 +5,8 @@ import time
 import pytest
 import torch
 
-from seqarena.measure.costs.costs import speed
+from seqarena.core import runtime
+from seqarena.measure.costs import speed
 
 
 class Clock:
@@ -55,6 +56,6 @@ def test_short_calls_are_grouped_to_fill_the_time(clock: Clock) -> None:
 
 def test_threads_are_set_and_put_back() -> None:
     before = torch.get_num_threads()
-    with speed.limited_threads(before + 1):
+    with runtime.limited_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before

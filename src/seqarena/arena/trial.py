@@ -71,14 +71,16 @@ def run_trial(
     finished trial returns its result and computes nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock", wait=True):  # for an orphan of a killed run to let go
+    with (
+        locked(folder / ".lock", wait=True),  # for an orphan of a killed run to let go
+        runtime.limited_threads(trial.threads),
+    ):
         records_path = folder / "records.jsonl"
         finished = last_result(records_path)
         if finished is not None:
             return finished
         write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
         runtime.flush_denormals()
-        torch.set_num_threads(trial.threads)
         task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
         trainer = _build_trainer(trial, task)
         if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:

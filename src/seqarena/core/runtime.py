@@ -5,6 +5,8 @@ import functools
 import hashlib
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,3 +151,14 @@ def provenance(
 def now() -> str:
     """The moment, ISO 8601 in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Runs with that many threads inside operations, then with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,12 +11,11 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
-from seqarena.core.runtime import resolve_device, resolve_dtype
+from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import find_checkpoint, trained_models
 from seqarena.measure.calls import Call, Findings, Target, perform
 from seqarena.measure.costs.scaling import algorithms
-from seqarena.measure.costs.speed import limited_threads
 from seqarena.measure.requests import MeasureRequest, SubjectRequest
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.report.measure_tables import measurement_tables

@@ -11,16 +11,10 @@ from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Machine, Point, Series, this_machine
 from seqarena.core.results.quantities import COSTS, quantity
-from seqarena.core.runtime import autocast, parameter_dtype
+from seqarena.core.runtime import autocast, limited_threads, parameter_dtype
 from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.costs.memory import peak_bytes
-from seqarena.measure.costs.speed import (
-    Decoder,
-    limited_threads,
-    repeat,
-    time_decoding,
-    time_training,
-)
+from seqarena.measure.costs.speed import Decoder, repeat, time_decoding, time_training
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import torch
 
 from seqarena.core.results.measurement import Point, Series, this_machine
-from seqarena.measure.costs.speed import limited_threads, repeat
+from seqarena.core.runtime import limited_threads
+from seqarena.measure.costs.speed import repeat
 
 SIZES = (256, 512, 1024)
 _CUDA_SIZES = (1024, 2048, 4096, 8192)

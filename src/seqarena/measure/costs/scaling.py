@@ -18,10 +18,11 @@ import torch
 
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.results.measurement import Point, Series
+from seqarena.core.runtime import limited_threads
 from seqarena.measure.costs.bench import Bench
 from seqarena.measure.costs.growth import Growth, Limits
 from seqarena.measure.costs.peak import peak_flops_per_second
-from seqarena.measure.costs.speed import WARMUP_STEPS, limited_threads
+from seqarena.measure.costs.speed import WARMUP_STEPS
 from seqarena.measure.subject import Subject, subject
 from seqarena.models.stacks.stack import layer_operation
 

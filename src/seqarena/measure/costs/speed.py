@@ -152,14 +152,3 @@ def synchronise(device: str) -> None:
     """Waits for the work queued on a CUDA device; the CPU has no queue."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
-
-
-@contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Runs with that many threads inside operations, then with as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
