@@ -20,10 +20,11 @@ is printed to `console`, a rich console, and not at all with `verbose=False`. A 
 interrupted goes on when it is made again.
 """
 
+# pyright: strict
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rich.console import Console
 
@@ -302,7 +303,7 @@ def tasks(name: str | None = None) -> dict[str, Any]:
 def _given(**options: Any) -> dict[str, Any]:
     """The options that are not None; lists as tuples."""
     return {
-        name: tuple(value) if isinstance(value, list) else value
+        name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
         for name, value in options.items()
         if value is not None
     }

@@ -163,6 +163,7 @@ def test_algorithms_stand_side_by_side(call: Call, planted: Planted) -> None:
     assert given == [
         ("lstm", "gate=3 loop", {"gate": 3, "algorithm": "loop"}),
         ("lstm", "gate=3 fused", {"gate": 3, "algorithm": "fused"}),
+        ("lstm", "gate=3 stepwise", {"gate": 3, "algorithm": "stepwise"}),
         ("attention", "gate=3 explicit", {"gate": 3, "algorithm": "explicit"}),
         ("attention", "gate=3 fused", {"gate": 3, "algorithm": "fused"}),
     ]
