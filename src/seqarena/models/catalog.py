@@ -18,7 +18,7 @@ NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/source
 CATALOG: dict[str, Architecture] = {row.name: row for row in (*STACKS, *SYSTEMS)}
 """Name -> row: every architecture that seqarena has."""
 
-# What `compare` enters when nobody says otherwise: one of each idea that can model language.
+# What `compare` enters by default: one of each idea that can model language.
 LINEUP = (
     "feed_forward", "elman", "irnn", "lstm", "gru", "mingru", "minlstm", "conv", "attention",
     "sliding_window", "sparse_attention", "linear_attention", "s4d", "mamba", "hybrid",

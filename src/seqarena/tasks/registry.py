@@ -186,7 +186,7 @@ def build_task(config: TaskConfig) -> "Task":
 def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
     """What reads a user's input and words a model's answers, from a checkpoint alone.
 
-    Raises UserError for a task whose answers nobody asks for one by one.
+    Raises UserError for a task that has no single answers.
     """
     place = task_row(config.kind).codec
     if place is None:

@@ -165,7 +165,7 @@ def _chosen(
     depth: int,
     params: int | None,
 ) -> Subject:
-    """The subject; where nobody names its variant, the algorithm that was asked for does."""
+    """The subject to measure. Its variant defaults to the requested algorithm."""
     if checkpoint is not None and options:
         raise UserError("a checkpoint has its options: they cannot be given beside it")
     return subject(

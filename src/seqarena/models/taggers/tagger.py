@@ -144,7 +144,7 @@ class BiLSTMCRF(Tagger):
     """The tags of a sentence together.
 
     `answer` gives max-marginals, whose argmax at each position is the best sequence's tag (while
-    training, where nobody decodes, the emissions). Their softmax is no probability of a tag.
+    training, which does not decode, the emissions). Their softmax is no probability of a tag.
     """
 
     equation = """
