@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.core.results.records import StepRecord, parse_record, read_records
+from seqarena.core.results.records import EvaluationRecord, StepRecord, parse_record, read_records
 
 
 def step(loss_nats: float) -> StepRecord:
@@ -34,3 +34,13 @@ def test_a_foreign_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"kind": "step"}\n' + step(1.0).model_dump_json() + "\n")
     with pytest.raises(UserError, match=r"records.jsonl, line 1: not a record of this version"):
         list(read_records(path))
+
+
+@pytest.mark.parametrize("cut", ["\u2028", "\u2029", "\u0085", "\x0b", "\x1c"])
+def test_a_label_may_hold_what_python_takes_for_the_end_of_a_line(tmp_path: Path, cut: str) -> None:
+    path = tmp_path / "records.jsonl"
+    record = EvaluationRecord(
+        step=1, tokens=2, split="test", metric="accuracy", value=0.5, slices={f"good{cut}one": 1.0}
+    )
+    path.write_text(record.model_dump_json() + "\n" + record.model_dump_json() + "\n", "utf-8")
+    assert list(read_records(path)) == [record, record]

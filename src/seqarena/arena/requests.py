@@ -125,6 +125,19 @@ class RunRequest(Config):
     runs: Path = knob(Path("runs"), "Where run folders live.")
     measure: bool = knob(True, "Measure costs when training is done.")
 
+    @model_validator(mode="after")
+    def _name_of_a_folder(self) -> Self:
+        """The folder stays inside of `runs`."""
+        name = self.name
+        if name is None:
+            return self
+        if name in ("", ".", "..") or any(part in name for part in "/\\\0") or len(name) > 200:
+            raise UserError(
+                f"--name {name[:40]!r}: give the name of a folder inside of {self.runs}, without "
+                "slashes and of at most 200 characters"
+            )
+        return self
+
 
 class CompareRequest(Config):
     """Architectures at equal size and cost."""
@@ -162,16 +175,18 @@ class TrainRequest(Config):
     seed: int = knob(0, "Of the weights, the batches and the dropout.", ge=0)
     run: RunRequest = RunRequest()
 
+    @property
+    def lineup(self) -> LineupRequest:
+        """The one architecture, as a comparison names it."""
+        if self.mixer is not None:
+            return LineupRequest(mixer=(self.mixer,))
+        return LineupRequest(models=(self.model or "attention",))
+
     def comparison(self, name: str) -> CompareRequest:
         """The comparison of this one model: one rate, one seed, one job."""
-        lineup = (
-            LineupRequest(mixer=(self.mixer,))
-            if self.mixer is not None
-            else LineupRequest(models=(self.model or "attention",))
-        )
         return CompareRequest(
             task=self.task,
-            lineup=lineup,
+            lineup=self.lineup,
             size=self.size,
             training=self.training,
             search=SearchRequest(

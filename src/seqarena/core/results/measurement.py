@@ -5,6 +5,7 @@ computed from the records when they are read (core/results/estimates.py, claims)
 with them, so that a changed record changes everything that is said of it.
 """
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -133,7 +134,8 @@ def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
     """
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # at "\n" only: str.splitlines also cuts at U+2028, U+2029 and U+0085, which a label may hold
+    lines = io.StringIO(path.read_bytes().decode("utf-8"), newline="\n").readlines()
     for number, line in enumerate(lines, start=1):
         try:
             yield parse(line)
