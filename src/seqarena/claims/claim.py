@@ -60,7 +60,7 @@ def run_part(function: str, arguments: dict[str, Any]) -> list[str]:
 
 class Claim(NamedTuple):
     """One claim. The criterion is written before the run and `judge` does what it says;
-    what was changed after a run had been seen is told in `amended`."""
+    `amended` says what was changed after a run had been seen."""
 
     name: str  # short and literal, for the command line
     title: str

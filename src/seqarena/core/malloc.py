@@ -1,4 +1,4 @@
-"""Keeping freed memory in the process, so that training does not fault its pages in anew each step.
+"""Keeping freed memory in the process: training then does not fault its pages in at each step.
 
 The GNU C library hands large freed blocks back to the system at once. A training step that frees
 and takes the same activations again then pays a page fault for every 4 KiB of them. Keeping them

@@ -2,8 +2,8 @@
 positions holds, in an order that is a pure function of (seed, epoch, position).
 
 How many examples batch k of an epoch has follows from the sorted lengths alone and is the same in
-every epoch; which examples they are, and the order of the batches, is drawn anew each time. Lengths
-are jittered by a tenth before sorting, so that neighbours differ from epoch to epoch.
+every epoch; which examples they are, and the order of the batches, is drawn again each time.
+Lengths are jittered by a tenth before sorting, so that neighbours differ from epoch to epoch.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ One memory cell s of M maps per position; with * a convolution over 3 positions,
     s' = u shifted(s) + (1 - u) c
 
 `shifted` is the diagonal gate: the first maps stay, a third of all come from the position before,
-and a third from the position behind, so that information can travel without being computed anew.
+and a third from the position behind, so that information can travel unchanged.
 Hard nonlinearities have no gradient where they are saturated; a saturation cost, what goes beyond
 0.9 on either side, keeps them alive and is added to the loss.
 

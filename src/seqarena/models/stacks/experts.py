@@ -65,7 +65,7 @@ class Experts(nn.Module):
         return torch.zeros_like(scores_NX).scatter(-1, index_NK, best_NK.softmax(-1))
 
     def _load(self, clean_NX: Tensor, noisy_NX: Tensor, deviation_NX: Tensor) -> Tensor:
-        """Probability that an expert is among the chosen when its own noise is drawn anew."""
+        """Probability that an expert is among the chosen when its own noise is drawn again."""
         if self.chosen == len(self.experts):
             return torch.ones_like(clean_NX)
         best_NK = noisy_NX.topk(self.chosen + 1, -1).values

@@ -6,8 +6,8 @@ Hochreiter & Schmidhuber 1997, section 5.4, in the form of Le et al. 2015, secti
                                         half and at one of the second, 0 elsewhere
     target    the sum of the two marked u                     one real number for the sequence
 
-The metric is the mean squared error. Whoever remembers nothing does best by always answering 1 and
-has 1/6, the variance of the sum. `solved` is the share of answers within `tolerance` (0.04, as in
+The metric is the mean squared error. Without memory the best answer is always 1, with an error
+of 1/6, the variance of the sum. `solved` is the share of answers within `tolerance` (0.04, as in
 1997) of the sum; of the constant answer 2 tolerance - tolerance^2. Slices: `solved`, and both by
 `length T`.
 

@@ -13,11 +13,11 @@ The input blank below s_k in the targets is the slot that asks for it; every oth
 ignored. All examples have the length 2 n + 1 + d_max; what follows the slots is plain blank.
 
 With `all_positions` every other position asks for a blank, as in Arjovsky et al. 2016: there the
-loss goes over all T + 20 positions for n = 10 (T = d + 1), and whoever counts positions but
-remembers no symbol has n ln(alphabet) / length. Without it only the slots count and the same
-guesser has ln(alphabet). The metric is the accuracy in the slots either way; with it the slices
-`loss_nats`, over all positions, and `share of the memoryless loss`, which is 1 for that guesser,
-say where a model stands.
+loss goes over all T + 20 positions for n = 10 (T = d + 1), and a guesser that counts
+positions but remembers no symbol has n ln(alphabet) / length. Without it only the slots count and
+the same guesser has ln(alphabet). The metric is the accuracy in the slots either way; with it the
+slices `loss_nats`, over all positions, and `share of the memoryless loss`, which is 1 for that
+guesser, say where a model stands.
 """
 
 import math
