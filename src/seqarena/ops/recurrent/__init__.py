@@ -22,7 +22,7 @@ operations; the walk back through time is left with a product and very few small
 
 import contextlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -55,6 +55,15 @@ def without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
 def is_decoding(x_BTD: Tensor) -> bool:
     """One position and no gradients."""
     return x_BTD.shape[1] == 1 and not torch.is_grad_enabled()
+
+
+def apply_stepwise(
+    form: type[torch.autograd.Function], weight: Tensor, x_BTD: Tensor, *arguments: Any
+) -> Any:
+    """A stepwise form on time-major inputs: form(x_TBD, *arguments, product dtype)."""
+    dtype = product_dtype(x_BTD, weight)
+    with without_autocast(x_BTD):
+        return form.apply(x_BTD.transpose(0, 1), *arguments, dtype)
 
 
 def add_product(out_BF: Tensor, x_BE: Tensor, weight_EF: Tensor) -> None:

@@ -17,10 +17,10 @@ def stepwise(
     """Every h_t."""
     if recurrent.is_decoding(x_BTD):
         return loop(x_BTD, start_BE, weights, nonlinearity)
-    dtype = recurrent.product_dtype(x_BTD, weights.input_ED)
-    with recurrent.without_autocast(x_BTD):
-        h_TBE = _StepwiseElman.apply(x_BTD.transpose(0, 1), start_BE, *weights, nonlinearity, dtype)
-    return h_TBE.transpose(0, 1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+    h_TBE = recurrent.apply_stepwise(
+        _StepwiseElman, weights.input_ED, x_BTD, start_BE, *weights, nonlinearity
+    )
+    return h_TBE.transpose(0, 1)
 
 
 class _StepwiseElman(torch.autograd.Function):

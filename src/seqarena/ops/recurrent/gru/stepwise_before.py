@@ -16,10 +16,8 @@ def stepwise(x_BTD: Tensor, start_BE: Tensor, weights: GRUWeights) -> Tensor:
     """Every h_t."""
     if recurrent.is_decoding(x_BTD):
         return loop(x_BTD, start_BE, weights)
-    dtype = recurrent.product_dtype(x_BTD, weights.input_FD)
-    with recurrent.without_autocast(x_BTD):
-        h_TBE = _StepwiseBefore.apply(x_BTD.transpose(0, 1), start_BE, *weights, dtype)
-    return h_TBE.transpose(0, 1)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+    h_TBE = recurrent.apply_stepwise(_StepwiseBefore, weights.input_FD, x_BTD, start_BE, *weights)
+    return h_TBE.transpose(0, 1)
 
 
 class _StepwiseBefore(torch.autograd.Function):

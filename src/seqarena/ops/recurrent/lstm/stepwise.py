@@ -17,9 +17,9 @@ def stepwise(
     """The outputs and the final state."""
     if recurrent.is_decoding(x_BTD):
         return loop(x_BTD, start, weights, lengths_B)
-    dtype = recurrent.product_dtype(x_BTD, weights.input_FD)
-    with recurrent.without_autocast(x_BTD):
-        h_TBE, c_BE = _StepwiseLSTM.apply(x_BTD.transpose(0, 1), *start, *weights, lengths_B, dtype)
+    h_TBE, c_BE = recurrent.apply_stepwise(
+        _StepwiseLSTM, weights.input_FD, x_BTD, *start, *weights, lengths_B
+    )
     h_BTE = h_TBE.transpose(0, 1)
     if lengths_B is not None:
         c_BE = torch.where((lengths_B > 0)[:, None], c_BE, start.c_BE)
