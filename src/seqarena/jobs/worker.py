@@ -10,8 +10,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -71,19 +70,13 @@ class _Reporter:
         return not self.connection.poll()
 
 
-@contextmanager
-def _threads(wanted: int, usual: int) -> Iterator[None]:
+def _threads(wanted: int, usual: int) -> AbstractContextManager[None]:
     """The threads of one job, where they are not those of the process."""
     if wanted == usual:
-        yield
-        return
-    import torch
+        return nullcontext()
+    from seqarena.core.runtime import limited_threads  # here: not every job needs torch
 
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(usual)
+    return limited_threads(wanted)
 
 
 def _end_with_parent() -> None:

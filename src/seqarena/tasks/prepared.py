@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 from seqarena.core.errors import UserError
-from seqarena.core.user_code import load_class
 from seqarena.tasks.base import Task
 from seqarena.tasks.configs import TaskConfig
-from seqarena.tasks.registry import build_task, task_place
+from seqarena.tasks.registry import build_task, task_class
 
 
 def save_prepared(task: Task, folder: Path) -> None:
@@ -35,7 +34,7 @@ def load_prepared(config: TaskConfig, task_digest: str, folder: Path | None) -> 
     """
     place = None if folder is None else folder / task_digest
     if place is not None and place.exists():
-        task = load_class(task_place(config.kind), Task, "task").load_prepared(config, place)
+        task = task_class(config.kind).load_prepared(config, place)
     else:
         task = build_task(config)
     if task.digest() != task_digest:

@@ -161,6 +161,13 @@ def task_place(kind: str) -> str:
     return task_row(kind).task
 
 
+def task_class(kind: str) -> "type[Task]":
+    """The class of a task. Raises UserError for an unknown task."""
+    from seqarena.tasks.base import Task
+
+    return load_class(task_place(kind), Task, "task")
+
+
 def takes(kind: str, field: str) -> bool:
     """Whether the task has that setting. Raises UserError for an unknown task."""
     return field in task_row(kind).config.model_fields
@@ -177,10 +184,7 @@ def settings_of(kind: str) -> dict[str, tuple[Any, str]]:
 
 def build_task(config: TaskConfig) -> "Task":
     """The task that a configuration describes. Raises UserError when its data do not fit it."""
-    from seqarena.tasks.base import Task
-
-    build: Any = load_class(task_row(config.kind).task, Task, "task")
-    return build(config)
+    return task_class(config.kind)(config)
 
 
 def load_codec(config: TaskConfig, artifacts: Mapping[str, str]) -> "Codec":
