@@ -43,7 +43,8 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def call(verb: str, name: str, **changes: Any) -> list[Measurement]:
     function, arguments = CALLS[verb]
-    return Call(f"seqarena.measure.{function}", Target(name, name), {**arguments, **changes}).run()
+    job = Call(f"seqarena.measure.{function}", Target(name, name), {**arguments, **changes}).job()
+    return job.run(lambda progress: True)
 
 
 def answers_every_position(name: str) -> bool:

@@ -55,27 +55,21 @@ def plan_calls(request: MeasureRequest) -> tuple[list[Call], dict[str, str]]:
     """One call for each function, target and algorithm; and why some targets have none."""
     subjects = request.subjects
     arguments = {**subjects.sizes, **_resolved(request.arguments(), subjects.threads)}
-    default = ",".join(request.default_models)
-    calls: list[Call] = []
+    given: list[tuple[Target, dict[str, Any]]] = []
     refused: dict[str, str] = {}
-    found = targets(subjects, default)
-    for function in request.called:
-        for target in found:
-            try:
-                variants = _variants(subjects, target)
-            except UserError as error:
-                refused[target.name] = str(error)
-                continue
-            for variant in variants:
-                given = {**arguments, **variant}
-                if target.checkpoint is not None:
-                    given["checkpoint"] = str(target.checkpoint)
-                calls.append(Call(function, target, given))
-    return calls, refused
+    for target in targets(subjects, request.default_models):
+        weights = {} if target.checkpoint is None else {"checkpoint": str(target.checkpoint)}
+        try:
+            variants = _variants(subjects, target)
+        except UserError as error:
+            refused[target.name] = str(error)
+            continue
+        given += [(target, {**arguments, **variant, **weights}) for variant in variants]
+    return [Call(function, *one) for function in request.called for one in given], refused
 
 
-def targets(subjects: SubjectRequest, default: str) -> list[Target]:
-    """What is named: of the catalog and a user's own, or trained in a run.
+def targets(subjects: SubjectRequest, default: tuple[str, ...]) -> list[Target]:
+    """What is named: of the catalog and a user's own, or trained in a run; else `default`.
 
     Raises UserError for an unknown name, or for names beside a run.
     """
@@ -86,7 +80,7 @@ def targets(subjects: SubjectRequest, default: str) -> list[Target]:
         return _trained(subjects.run, subjects.model)
     if subjects.model:
         raise UserError("--model chooses from a --run: name architectures with --models")
-    names = subjects.models or (() if mixers else tuple(default.split(",")))
+    names = subjects.models or (() if mixers else default)
     rows = LineupRequest(models=names, mixer=mixers).rows()
     asked = [row.name for row in rows[: len(rows) - len(mixers)]] + list(mixers)
     found = [Target(row.name, given) for row, given in zip(rows, asked, strict=True)]

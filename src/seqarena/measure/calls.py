@@ -70,11 +70,6 @@ class Call(NamedTuple):
             needs=Needs(alone=timing),
         )
 
-    def run(self) -> list[Measurement]:
-        """Makes the call in this process. See `measure`."""
-        given = {"architecture": self.target.asked, **self.arguments}
-        return measure(self.function, self.target.name, given)
-
 
 def measure(function: str, name: str, arguments: dict[str, Any]) -> list[Measurement]:
     """Calls the measuring function; the records carry the target's own `name`.

@@ -11,8 +11,7 @@ from pydantic import AfterValidator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.options import Count, Counts, Names, Numbers, Settings, Texts, knob
-
-SENTENCE = "The cat sat on the mat because it was comfortable"
+from seqarena.measure.flow import SENTENCE
 
 
 class SubjectRequest(Config):
@@ -96,7 +95,14 @@ def _sorted(value: Any) -> Any:
 SortedCounts = Annotated[Counts, AfterValidator(_sorted)]  # 64,128
 
 
-class SpeedRequest(MeasureRequest):
+class _CostRequest(MeasureRequest):
+    """Of verbs that measure what a model costs on a device."""
+
+    device: str = knob("cpu", "auto, cpu, cuda or cuda:N.")
+    dtype: str = knob("float32", "auto, float32, bfloat16 or float64.")
+
+
+class SpeedRequest(_CostRequest):
     """Time the forward pass, the training step and decoding against the length.
 
     seqarena measure speed --models lstm,attention --algorithms all
@@ -117,14 +123,12 @@ class SpeedRequest(MeasureRequest):
     )
     repeats: int = knob(5, "Timings of every point.", ge=1)
     seconds: float = knob(0.5, "Time for one point's repeats.", ge=0)
-    device: str = knob("cpu", "auto, cpu, cuda or cuda:N.")
-    dtype: str = knob("float32", "auto, float32, bfloat16 or float64.")
 
     def arguments(self) -> dict[str, Any]:
         return {**super().arguments(), "peak": True}
 
 
-class MemoryRequest(MeasureRequest):
+class MemoryRequest(_CostRequest):
     """Count the peak bytes of training and the bytes of the decoding state against the length.
 
     seqarena measure memory --models attention,lstm --algorithms all
@@ -140,11 +144,9 @@ class MemoryRequest(MeasureRequest):
 
     lengths: SortedCounts = knob((64, 128, 256, 512, 1024), "Tokens in a sequence, 64,128,...")
     batch: int = knob(1, "Sequences at a time.", ge=1)
-    device: str = knob("cpu", "auto, cpu, cuda or cuda:N.")
-    dtype: str = knob("float32", "auto, float32, bfloat16 or float64.")
 
 
-class UtilisationRequest(MeasureRequest):
+class UtilisationRequest(_CostRequest):
     """Hold the operations a second of training against the machine's fastest matrix product.
 
     seqarena measure utilisation --models lstm,attention --batches 1,8,32
@@ -159,8 +161,6 @@ class UtilisationRequest(MeasureRequest):
 
     lengths: SortedCounts = knob((64, 256, 1024), "Tokens in a sequence, 64,128,...")
     batches: SortedCounts = knob((1, 8, 32), "Sequences at a time, 1,8,...")
-    device: str = knob("cpu", "auto, cpu, cuda or cuda:N.")
-    dtype: str = knob("float32", "auto, float32, bfloat16 or float64.")
 
 
 class GradientRequest(MeasureRequest):

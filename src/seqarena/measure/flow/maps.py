@@ -16,6 +16,7 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Map, this_machine
+from seqarena.measure.flow import SENTENCE
 from seqarena.measure.flow.flow import influence
 from seqarena.measure.flow.reading import (
     Reading,
@@ -31,7 +32,6 @@ from seqarena.models.catalog import why_not
 from seqarena.models.model import Model
 from seqarena.tasks.registry import build_task, parse_task
 
-SENTENCE = "The cat sat on the mat because it was comfortable"  # that the introductory texts show
 _DRAWS = 64  # random projections of an answer that has more numbers
 
 
