@@ -19,70 +19,28 @@ __all__ = [
 
 if TYPE_CHECKING:
     from seqarena.api import (
-        CATALOG as CATALOG,
-    )
-    from seqarena.api import (
-        Mixer as Mixer,
-    )
-    from seqarena.api import (
-        MixerConfig as MixerConfig,
-    )
-    from seqarena.api import (
-        Problem as Problem,
-    )
-    from seqarena.api import (
-        Run as Run,
-    )
-    from seqarena.api import (
-        TrainedModel as TrainedModel,
-    )
-    from seqarena.api import (
-        UserError as UserError,
-    )
-    from seqarena.api import (
-        build as build,
-    )
-    from seqarena.api import (
-        check as check,
-    )
-    from seqarena.api import (
-        claims as claims,
-    )
-    from seqarena.api import (
-        compare as compare,
-    )
-    from seqarena.api import (
-        evaluate as evaluate,
-    )
-    from seqarena.api import (
-        generate as generate,
-    )
-    from seqarena.api import (
-        load as load,
-    )
-    from seqarena.api import (
-        measure as measure,
-    )
-    from seqarena.api import (
-        models as models,
-    )
-    from seqarena.api import (
-        open_run as open_run,
-    )
-    from seqarena.api import (
-        predict as predict,
-    )
-    from seqarena.api import (
-        recipe as recipe,
-    )
-    from seqarena.api import (
-        report as report,
-    )
-    from seqarena.api import (
-        tasks as tasks,
-    )
-    from seqarena.api import (
-        train as train,
+        CATALOG,
+        Mixer,
+        MixerConfig,
+        Problem,
+        Run,
+        TrainedModel,
+        UserError,
+        build,
+        check,
+        claims,
+        compare,
+        evaluate,
+        generate,
+        load,
+        measure,
+        models,
+        open_run,
+        predict,
+        recipe,
+        report,
+        tasks,
+        train,
     )
 
 

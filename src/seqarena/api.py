@@ -37,21 +37,17 @@ from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
-    from seqarena.core.batch import Problem as Problem
-    from seqarena.core.results.records import Ranking as Ranking
-    from seqarena.core.results.records import RankRow as RankRow
-    from seqarena.core.results.records import RunView as RunView
-    from seqarena.engine.check import MixerCheck as MixerCheck
-    from seqarena.engine.claims import Judged as Judged
-    from seqarena.engine.measure import Measured as Measured
-    from seqarena.engine.run import Run as Run
-    from seqarena.engine.trained import Evaluation as Evaluation
-    from seqarena.engine.trained import TrainedModel as TrainedModel
-    from seqarena.mixers.base import Mixer as Mixer
-    from seqarena.mixers.base import MixerConfig as MixerConfig
-    from seqarena.models.build import build as build
-    from seqarena.serve.page import PageServer as PageServer
-    from seqarena.tasks.base import Answer as Answer
+    from seqarena.core.batch import Problem
+    from seqarena.core.results.records import Ranking, RankRow, RunView
+    from seqarena.engine.check import MixerCheck
+    from seqarena.engine.claims import Judged
+    from seqarena.engine.measure import Measured
+    from seqarena.engine.run import Run
+    from seqarena.engine.trained import Evaluation, TrainedModel
+    from seqarena.mixers.base import Mixer, MixerConfig
+    from seqarena.models.build import build
+    from seqarena.serve.page import PageServer
+    from seqarena.tasks.base import Answer
 
 __all__ = [
     "CATALOG",
@@ -89,7 +85,7 @@ __all__ = [
     "report",
     "tasks",
     "train",
-]  # fmt: skip
+]
 
 # What needs torch is imported when it is asked for.
 _LAZY = {
@@ -191,9 +187,7 @@ def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> 
     return load(path, model).predict(inputs)
 
 
-def generate(
-    path: Place, prompt: str = "\n", *, model: str | None = None, **options: float | None
-) -> str:
+def generate(path: Place, prompt: str = "\n", *, model: str | None = None, **options: Any) -> str:
     """Text that continues `prompt`. `path` and `model` are as in `load`, `options` those of
     `TrainedModel.stream`."""
     return load(path, model).generate(prompt, **options)

@@ -54,10 +54,10 @@ def train(request: TrainRequest, console: Console) -> Run:
             more["reads_like"] = str(source)
     request = request.model_copy(update={"model": model})
     stem = Path(request.task.data or "embedded").stem
-    row_name = request.lineup.rows()[0].name
+    (row,) = request.lineup.rows()
+    row = with_options(row, request.option)
     tuned = "tuned-" if source else ""
-    comparison = request.comparison(f"{row_name}-{tuned}{stem}-{request.seed}")
-    row = with_options(comparison.lineup.rows()[0], request.option)
+    comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
     prepared = prepare(
         comparison,
         request.task.config(**more),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -76,7 +76,7 @@ class TrainedModel:
         assert self._predictor is not None
         return self._predictor
 
-    def generate(self, prompt: str = "\n", **options: float | None) -> str:
+    def generate(self, prompt: str = "\n", **options: Any) -> str:
         """Text that continues `prompt`, without it; `options` are those of `stream`."""
         return "".join(self.stream(prompt, **options))
 
@@ -84,26 +84,20 @@ class TrainedModel:
         self,
         prompt: str = "\n",
         *,
-        count: float | None = 300,
-        temperature: float | None = 0.8,
-        top_k: float | None = None,
+        count: int = 300,
+        temperature: float = 0.8,
+        top_k: int | None = None,
         top_p: float | None = None,
-        seed: float | None = 0,
+        seed: int = 0,
     ) -> Iterator[str]:
         """Text that continues `prompt`, without it, piece by piece: `count` tokens.
 
         Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
         likeliest that hold the probability `top_p`; `seed` is that of the draws.
         """
-        sampling = Sampling(
-            temperature=0.8 if temperature is None else temperature,
-            top_k=None if top_k is None else int(top_k),
-            top_p=top_p,
-        )
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         model, tokenizer, _ = load_language_model(self.path)
-        return generate_text(
-            model, tokenizer, prompt, int(count or 0), sampling, seed=int(seed or 0)
-        )
+        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed)
 
 
 def find_start(place: Path, model: str | None) -> tuple[Path, str]:
