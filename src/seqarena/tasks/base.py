@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.data.files.reading import Reading
 from seqarena.tasks.configs import TaskConfig
 
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
@@ -108,6 +109,7 @@ class Task(ABC):
     vocab_size: int
     sequence_length: int  # of the longest example
     generates: bool = False  # True: what is scored is what the model writes, not its logits
+    reading: Reading | None = None  # the files that were read; None: no files
 
     def __init__(self, config: Any) -> None:
         """`config` is of the class's `Config`. Raises UserError when its data do not fit it."""
