@@ -10,8 +10,8 @@ Seeds: few seeds know their own variance badly. The wider of two is taken: the c
 the architectures, which weighs at least twice the own; and the own, shrunk to the typical one as
 far as the architectures' variances are alike (Smyth 2004, "Linear models and empirical Bayes
 methods", section 6.2). With fewer than five architectures the second is the own. A wild
-architecture, whose variance is beyond that of the others together (F test at .1 %), is left out of
-the common variance, so that it does not set the doubt of all.
+architecture, whose variance is far beyond that of the others together (F test at one in a
+million), is left out of the common variance, so that it does not set the doubt of all.
 
 Test examples: neighbouring chunks of one text are alike, so a mean over C of them knows less than
 C independent values. The variance is that of a first-order autoregression, var(chunk) / n with
@@ -37,7 +37,7 @@ import numpy as np
 from scipy import special, stats
 
 _LEAST_GROUPS = 5  # architectures that tell how much their variances differ
-_WILD = 0.001  # level at which a variance is beyond that of the others
+_WILD = 1e-6  # level at which a variance is beyond that of the others
 _COMMON_WEIGHT = 2  # of the common variance, in degrees of freedom of the own
 _HIGHEST_CORRELATION = 0.97  # above it fewer than two independent chunks would be left of 100
 
