@@ -4,6 +4,7 @@ import torch
 
 from seqarena.core.config import parse_options
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import allow
 from seqarena.mixers.checked import CheckedMixer, subject
 from seqarena.models.catalog import architecture
 from seqarena.models.stacks.stack import load_mixer
@@ -21,7 +22,10 @@ def mixers_to_check(
     """
     if dtype not in DTYPES:
         raise UserError(f"dtype {dtype!r}: use one of {', '.join(DTYPES)}")
-    layers = [(name, {})] if ":" in name else list(architecture(name).cycle)
+    own = ":" in name
+    if own:
+        allow(name)
+    layers = [(name, {})] if own else list(architecture(name).cycle)
     if not layers:
         raise UserError(
             f"{name} is a system of its own, not a stack of mixers: the contract is for mixers"
