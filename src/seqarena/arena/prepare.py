@@ -12,6 +12,7 @@ from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.names import folder_name
 from seqarena.jobs.files import write_atomically
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
@@ -166,4 +167,4 @@ def _default_name(task: Task, plan: Plan) -> str:
     fields = plan.model_dump(mode="json", include={"task_digest", "size", "training", "dtype"})
     stem = Path(str(task.describe().get("name", task.name))).stem.lower()
     words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")
-    return f"{words or task.name}-{digest(fields, 6)}"
+    return f"{folder_name(words or task.name)}-{digest(fields, 6)}"

@@ -1,10 +1,10 @@
 """Classes by their place, and whose code may run.
 
-A place is `seqarena.module:Class`, or a user's own: `path/to/file.py:Class`, `package.module:Class`.
-Places are read from requests, but also from checkpoints and run folders, which may come from
-elsewhere. The package's own classes load from any of them. A file or module outside of the package
-loads only after the user named it in this process: `allow` is called for what a request names, and
-for the code of a checkpoint that the user trusts.
+A place is `seqarena.module:Class`, or a user's own `path/to/file.py:Class` or
+`package.module:Class`. Places are read from requests, but also from checkpoints and run folders,
+which may come from elsewhere. The package's own classes load from any of them. A file or module
+outside of the package loads only after the user named it in this process: `allow` is called for
+what a request names, and for the code of a checkpoint that the user trusts.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ class _Allowed(NamedTuple):
 
 
 _ALLOWED: dict[str, _Allowed] = {}  # by file or module
+_LOADED: dict[str, str] = {}  # file -> digest of the content that runs in this process
 _CLASSES: dict[str, type] = {}  # by name; classes that the user passed
 
 
@@ -52,7 +53,9 @@ def allow(code: str | type, digest: str | None = None) -> None:
     place, name = _parts(code, "code")
     if _is_file(place) and not Path(place).is_file():
         raise UserError(f"file {place!r} does not exist")
-    _ALLOWED[_key(place)] = _Allowed(place, name, digest)
+    before = _ALLOWED.get(_key(place))
+    if before is None or before.digest is not None or digest is None:
+        _ALLOWED[_key(place)] = _Allowed(place, name, digest)
 
 
 def is_own(specification: str) -> bool:
@@ -94,7 +97,7 @@ def load_class(
                 f"only if you name it yourself, --mixer {specification}, or say --trust-code"
             )
         place = allowed.place
-        _check_digest(allowed, recorded_digest)
+        check_digest(allowed.place, recorded_digest)
         module = module_from_file(place, what) if _is_file(place) else _module(place, what)
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, base)):
@@ -107,9 +110,36 @@ def load_class(
     return found
 
 
+def own_digests(*values: Any) -> dict[str, str]:
+    """Place -> digest of each user's file in these configurations as JSON, as it was loaded."""
+    found: dict[str, str] = {}
+    for specification, _ in own_places(list(values)):
+        place = specification.rpartition(":")[0]
+        if _is_file(place):
+            found[specification] = _LOADED.get(_key(place)) or file_digest(place)
+    return found
+
+
 def file_digest(path: str | Path) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of a file's content."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def check_digest(place: str, recorded: str | None) -> None:
+    """Whether an allowed file is the one that was recorded. Warns where the user named the file,
+    and raises UserError where only the recorded content was allowed."""
+    allowed = _ALLOWED.get(_key(place))
+    if allowed is None or not _is_file(place):
+        return
+    found = file_digest(place)
+    if allowed.digest not in (None, found):
+        raise UserError(
+            f"{place} has changed: its digest is {found}, and {allowed.digest} was recorded; name "
+            f"it with --mixer {place}:{allowed.name} to run it as it is"
+        )
+    if recorded not in (None, found):
+        words = f"{place} has changed: its digest is {found}, and {recorded} was recorded"
+        warnings.warn(words, ChangedCodeWarning, stacklevel=3)
 
 
 def module_from_file(path: str, what: str) -> ModuleType:
@@ -134,6 +164,7 @@ def module_from_file(path: str, what: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise UserError(f"{what} file {path!r}: {one_line(error)}") from error
+    _LOADED[str(file)] = hashlib.sha256(content).hexdigest()[:16]
     return module
 
 
@@ -145,25 +176,6 @@ def _allowed(place: str, name: str, recorded: str | None) -> _Allowed | None:
     named = [one for one in _ALLOWED.values() if one.name == name]
     same = [one for one in named if _is_file(one.place) and file_digest(one.place) == recorded]
     return next(iter([*same, *named]), None)
-
-
-def _check_digest(allowed: _Allowed, recorded: str | None) -> None:
-    """Raises UserError where a file is not the one that was allowed; warns where the user named it,
-    and it has changed since it was recorded."""
-    if not _is_file(allowed.place):
-        return
-    found = file_digest(allowed.place)
-    if allowed.digest not in (None, found):
-        raise UserError(
-            f"{allowed.place} has changed: its digest is {found}, and {allowed.digest} was "
-            f"recorded; name it with --mixer {allowed.place}:{allowed.name} to run it as it is"
-        )
-    if recorded not in (None, found):
-        warnings.warn(
-            f"{allowed.place} has changed: its digest is {found}, and {recorded} was recorded",
-            ChangedCodeWarning,
-            stacklevel=3,
-        )
 
 
 def _parts(specification: str, what: str) -> tuple[str, str]:
