@@ -90,10 +90,11 @@ def prepare(
     return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
 
 
-def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
-    """The plan and, beside it, what reading the folder needs without the data at hand."""
+def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:
+    """Writes the plan and what reading the folder needs without the data at hand. Returns what is
+    not as in the folder's last call. Raises UserError when the folder holds another comparison."""
     folder, task = prepared.folder, prepared.task
-    folder.adopt(prepared.plan)
+    said = folder.adopt(prepared.plan)
     facts = {
         "name": task.name,
         "metric": task.metric,
@@ -103,6 +104,7 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
     write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
     catalog = {row.name: describe(row) for row in rows}
     write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+    return said
 
 
 def _enter(

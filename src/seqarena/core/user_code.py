@@ -93,8 +93,8 @@ def load_class(
         allowed = _allowed(place, name, recorded_digest)
         if allowed is None:
             raise UserError(
-                f"{what} {specification!r} is not code of seqarena, and files name it: it runs "
-                f"only if you name it yourself, --mixer {specification}, or say --trust-code"
+                f"{what} {specification!r} is code outside of seqarena: it runs only if you name "
+                f"it yourself, --mixer {specification!r}, or say --trust-code"
             )
         place = allowed.place
         check_digest(allowed.place, recorded_digest)

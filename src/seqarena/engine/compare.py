@@ -1,5 +1,6 @@
 """`compare` and `train`: from a request to a ranked run folder with its page."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -41,8 +42,7 @@ def compare(request: CompareRequest, console: Console) -> Run:
             command=command_line("compare", request, positional=("data",)),
         )
     with prepared.folder.lock():
-        write_facts(prepared, rows)
-        announce(console, prepared)
+        announce(console, prepared, write_facts(prepared, rows))
         state = _run(console, prepared)
         if request.run.measure:
             _measure(console, prepared)
@@ -73,8 +73,7 @@ def train(request: TrainRequest, console: Console) -> Run:
         start_from=source,
     )
     with prepared.folder.lock():
-        write_facts(prepared, [row])
-        announce(console, prepared)
+        announce(console, prepared, write_facts(prepared, [row]))
         state = _run(console, prepared, inline=True)
         for why in state.failures.values():
             raise UserError(why)
@@ -95,8 +94,9 @@ def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunSt
     return state
 
 
-def announce(console: Console, prepared: Prepared) -> None:
-    """Says every choice that was made, before anything runs."""
+def announce(console: Console, prepared: Prepared, changes: Sequence[str]) -> None:
+    """Says every choice that was made, and what is not as in the folder's last call, before
+    anything runs."""
     plan = prepared.plan
 
     def say(text: str, style: str | None = None) -> None:
@@ -104,6 +104,8 @@ def announce(console: Console, prepared: Prepared) -> None:
 
     for choice in prepared.choices:
         say(choice, "dim")
+    for change in changes:
+        say(change)
     for name, why in plan.excluded.items():
         say(f"{name} cannot enter: {why}")
     place = plan.device, runtime.parameter_dtype(plan.dtype)

@@ -50,10 +50,10 @@ class OwnCode(NamedTuple):
         about = checkpoint.load(path).about
         digests = about.get("own_code", {})
         for place, recorded in own_places([about["model"], about["task"]]):
-            recorded = recorded or digests.get(place)
             if self.trust:
-                allow(place, recorded)
-            check_digest(place.rpartition(":")[0], recorded)
+                allow(place, recorded or digests.get(place))
+            if recorded is None:  # a task's; a mixer's is compared when it is loaded
+                check_digest(place.rpartition(":")[0], digests.get(place))
 
     def allow_named(self) -> None:
         """Lets the code run that the user named. Raises UserError for a file that is missing."""
