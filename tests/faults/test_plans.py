@@ -19,8 +19,8 @@ from seqarena.core.options import build
 from seqarena.core.results.records import Provenance, read_records
 
 SMALL = ("--width", "8", "--steps", "2", "--length", "16", "--batch", "2", "--tokenizer", "char")
-COMPARE = ("compare", "text.txt", "--models", "mingru,attention", "--name", "c", *SMALL, "--rates",
-           "1e-3,2e-3", "--seeds", "1", "--repeats", "0", "--no-measure", "--jobs", "1")  # fmt: skip
+COMPARE = ("compare", "text.txt", "--models", "mingru,attention", "--name", "c", *SMALL,
+           "--rates", "1e-3,2e-3", "--seeds", "1", "--repeats", "0", "--no-measure", "--jobs", "1")  # fmt: skip
 TRAIN = ("train", "text.txt", "--model", "attention", "--name", "t", *SMALL)
 
 
@@ -138,8 +138,9 @@ def test_a_changed_mixer_runs_again_and_is_said(here: Path) -> None:
 
 
 NAMES = [
-    "../x", "..", ".", "", " ", "...", "/tmp/x", "a/b", "a\\b", "a\0b", "a" * 300, "\N{GRINNING FACE}" * 60,
-    "a\nb", "\ud800", "con", "NUL.txt", "COM1", "x.", "x ", " x", "a:b", "a?", "a*", "\x7f", "a\u2028b",
+    "../x", "..", ".", "", " ", "...", "/tmp/x", "a/b", "a\\b", "a\0b", "a" * 300,
+    "\N{GRINNING FACE}" * 60, "a?", "a*", "\x7f", "a\u2028b",
+    "a\nb", "\ud800", "con", "NUL.txt", "COM1", "x.", "x ", " x", "a:b",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
 from seqarena.core import runtime
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
 from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
 from seqarena.engine.run import Run
@@ -74,7 +74,13 @@ def train(request: TrainRequest, console: Console) -> Run:
     )
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, [row]))
-        state = _run(console, prepared, inline=True)
+        try:
+            state = _run(console, prepared, inline=True)
+        except Exception as error:
+            own = request.mixer is not None or is_own(request.task.kind)
+            if isinstance(error, UserError) or not own:
+                raise
+            raise UserError(f"{row.name} failed: {one_line(error)}") from error
         for why in state.failures.values():
             raise UserError(why)
         return _finish(prepared, {})

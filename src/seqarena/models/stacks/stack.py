@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import file_digest, load_class
-from seqarena.mixers.base import Mixer
+from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
 from seqarena.ops.registry import Operation
@@ -146,7 +146,11 @@ def load_mixer(specification: str, recorded_digest: str | None = None) -> type[M
     Raises UserError when the file, the module or the class is missing, or is not a Mixer, and for
     a user's own that nothing allowed in this process (core/user_code.py).
     """
-    return load_class(specification, Mixer, "mixer", recorded_digest)
+    found = load_class(specification, Mixer, "mixer", recorded_digest)
+    options = getattr(found, "Config", None)
+    if not (isinstance(options, type) and issubclass(options, MixerConfig)):
+        raise UserError(f"mixer {specification!r} has no options: write Config = MixerConfig")
+    return found
 
 
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:
