@@ -190,6 +190,9 @@ def test_a_recipe_runs_its_own_code_only_when_it_is_trusted(here: Path) -> None:
     for line in ('mixer = "runs/r/evil.py:M"', 'task = "runs/r/evil.py:T"'):
         Path("x.toml").write_text(f'verb = "train"\n[options]\n{options}{line}\n')
         is_refused(call("recipe", "x.toml"), "evil.py", "--trust-code")
+    start = 'data = "text.txt"\nstart_from = "runs/own"\ntrust_code = true\n'
+    Path("x.toml").write_text(f'verb = "train"\n[options]\n{start}')
+    is_refused(call("recipe", "x.toml"), "trust_code, which only you can")
     Path("x.toml").write_text(f'verb = "train"\n[options]\n{options}mixer = "mine.py:Mine"\n')
     assert call("recipe", "x.toml", "--trust-code").exit_code == 0
 
@@ -203,16 +206,8 @@ def test_an_own_mixer_is_named_or_trusted(here: Path) -> None:
         user_code._ALLOWED.clear()
         assert call("generate", "runs/own", "--count", "3", *words).exit_code == 0
         assert call("evaluate", "runs/own", *words).exit_code == 0
-        start = (
-            "--start-from",
-            "runs/own",
-            "--steps",
-            "2",
-            "--length",
-            "16",
-            "--name",
-            f"s{len(words)}",
-        )
+        start = ("--start-from", "runs/own", "--steps", "2", "--length", "16",
+                 "--set", "tokenizer=char")  # fmt: skip
         done = call("train", "text.txt", "--name", f"s{len(words)}", *start, *words)
         assert done.exit_code == 0, done.output
         done = call("measure", "maps", "--run", "runs/own", "--text", "the past", *words)

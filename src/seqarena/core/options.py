@@ -83,8 +83,8 @@ def settings(value: Any) -> Any:
     if value is None or isinstance(value, Mapping):
         return value or {}
     found: dict[str, Any] = {}
-    for pair in [value] if isinstance(value, str) else value:
-        key, equals, text = pair.partition("=")
+    for pair in value if isinstance(value, list | tuple) else [value]:
+        key, equals, text = pair.partition("=") if isinstance(pair, str) else ("", "", "")
         if not equals:
             raise ValueError("write it as key=value")
         try:
@@ -95,9 +95,14 @@ def settings(value: Any) -> Any:
 
 
 def _each(parse: Any) -> Any:
-    return lambda value: (
-        tuple(parse(part) for part in names(value)) if isinstance(value, str) else value
-    )
+    """One value, a list of them, or a text of them with commas between."""
+
+    def read(value: Any) -> Any:
+        several = names(value) if isinstance(value, str) else value
+        several = several if isinstance(several, list | tuple) else (several,)
+        return tuple(parse(one) for one in several)
+
+    return read
 
 
 def _listed(value: Any) -> Any:

@@ -46,17 +46,32 @@ def recipe(file: Path, console: Console, *, trust_code: bool = False) -> bool:
     """
     found = read_recipe(file)
     request = found.request
-    mixers = (request.mixer,) if isinstance(request, TrainRequest) else request.lineup.mixer
-    for code in [*filter(None, mixers), request.task.kind]:
-        if is_own(code) and not trust_code:
-            raise UserError(f"{file} runs {code!r}, code of its own: say --trust-code to allow it")
+    if not trust_code:
+        _refuse_code(file, request)
     console.print(found.about, highlight=False, markup=False)
-    run = (
-        train(request, console) if isinstance(request, TrainRequest) else compare(request, console)
-    )
+    try:
+        if isinstance(request, TrainRequest):
+            run = train(request, console)
+        else:
+            run = compare(request, console)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
     console.print(run)
     outcomes = [_holds(run.view, name, wanted) for name, wanted in found.expect.items()]
     return all(outcomes)
+
+
+def _refuse_code(file: Path, request: TrainRequest | CompareRequest) -> None:
+    """Raises UserError for a recipe that names or trusts code: only the user does."""
+    named = [request.task.kind]
+    if isinstance(request, TrainRequest):
+        named += [request.mixer or ""]
+        if request.trust_code:
+            raise UserError(f"{file} says trust_code, which only you can: say --trust-code")
+    else:
+        named += request.lineup.mixer
+    for code in filter(is_own, named):
+        raise UserError(f"{file} runs {code!r}, code of its own: say --trust-code to allow it")
 
 
 def read_recipe(file: Path) -> RecipeFile:
@@ -100,7 +115,7 @@ def _expectations(found: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
             for key, value in bounds.items():
                 if key not in _BOUNDS:
                     raise unknown_name("bound", key, _BOUNDS)
-                kind = str if key == "above" else int | float
+                kind = {"above": str, "published": str | int | float}.get(key, int | float)
                 if isinstance(value, bool) or not isinstance(value, kind) or value != value:
                     wanted = "the name of an architecture" if key == "above" else "a number"
                     raise UserError(f"expect.{architecture}.{name}.{key} must be {wanted}")

@@ -34,6 +34,7 @@ from seqarena.serve.sentences import WorkEnded, typed_maps, what_is_wrong
 
 HOST = "127.0.0.1"
 _LONGEST_BODY = 4096  # bytes
+_MOST_BLOCKS = 16  # of 65,536 bytes, that are taken of a body that is refused
 _MOST_CONNECTIONS = 256  # that are answered at the same time
 _MOST_SENTENCES = 4  # of which one is mapped and the others wait
 _READING_SECONDS = 10.0  # for a whole request to arrive
@@ -130,6 +131,10 @@ class PageServer(ThreadingHTTPServer):
             print(f"seqarena: a request failed: {one_line(error)}", file=sys.stderr)
 
 
+def _words(words: str) -> dict[str, Any]:
+    return {"words": words, "maps": []}
+
+
 def _has_left(reader: socket.socket) -> bool:
     try:
         readable = select.select([reader], [], [], 0)[0]
@@ -154,17 +159,19 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._from_here():
             return
         try:
-            if self.path == "/":
-                self._answer(self.server.page(), "text/html")
-            elif self.path == "/state":
-                self._answer_json({"digest": digest_of(self.server.folder)})
-            else:
-                self._answer(b"nothing here", "text/plain", HTTPStatus.NOT_FOUND)
-        except OSError:
-            raise  # the reader has left, or a record of the folder has
+            found = self._found()
         except Exception as error:  # such as records that another version wrote
             words = str(error) if isinstance(error, UserError) else one_line(error)
-            self._answer(words.encode(), "text/plain", HTTPStatus.INTERNAL_SERVER_ERROR)
+            found = words.encode(), "text/plain", HTTPStatus.INTERNAL_SERVER_ERROR
+        self._answer(*found)
+
+    def _found(self) -> tuple[bytes, str, HTTPStatus]:
+        if self.path == "/":
+            return self.server.page(), "text/html", HTTPStatus.OK
+        if self.path == "/state":
+            state = json.dumps({"digest": digest_of(self.server.folder)})
+            return state.encode(), "application/json", HTTPStatus.OK
+        return b"nothing here", "text/plain", HTTPStatus.NOT_FOUND
 
     def do_POST(self) -> None:
         if not self._from_here():
@@ -172,17 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
         text = self._sentence()
         if text is None:
             return
+        status = HTTPStatus.OK
         try:
             found = self.server.maps(text, self.connection)
-            self._answer_json(found)
         except WorkEnded as ended:
-            self._answer_words(f"{ended}.", HTTPStatus.SERVICE_UNAVAILABLE)
-        except UserError as error:
-            self._answer_words(str(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+            found, status = _words(f"{ended}."), HTTPStatus.SERVICE_UNAVAILABLE
         except Exception as error:
-            if isinstance(error, ConnectionError | TimeoutError):
-                raise
-            self._answer_words(one_line(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+            words = str(error) if isinstance(error, UserError) else one_line(error)
+            found, status = _words(words), HTTPStatus.INTERNAL_SERVER_ERROR
+        self._answer_json(found, status)
 
     def _sentence(self) -> str | None:
         """The sentence of a request. None: it has none, and was answered so."""
@@ -198,7 +203,9 @@ class _Handler(BaseHTTPRequestHandler):
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             )
         try:
-            text = json.loads(self.rfile.read(int(size)))["text"]
+            body = self.rfile.read(int(size))
+            self.server.arriving.pop(self.connection, None)
+            text = json.loads(body)["text"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return self._refuse('A request is JSON: {"text": "a sentence"}.')
         if not isinstance(text, str):
@@ -217,17 +224,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, words: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         """Answers, then takes a little of what is still being sent: closing a connection with
         unread bytes would reset it, and the answer with it."""
-        self._answer_words(words, status)
+        self._answer_json(_words(words), status)
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(0.5)
         deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline and self.connection.recv(65_536):
-            pass
+        for _ in range(_MOST_BLOCKS):
+            if time.monotonic() > deadline or not self.connection.recv(65_536):
+                break
 
-    def _answer_words(self, words: str, status: HTTPStatus) -> None:
-        self._answer_json({"words": words, "maps": []}, status)
-
-    def _answer_json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
+    def _answer_json(self, value: Any, status: HTTPStatus) -> None:
         self._answer(json.dumps(value, allow_nan=False).encode(), "application/json", status)
 
     def _answer(self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
