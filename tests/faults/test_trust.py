@@ -15,6 +15,8 @@ import seqarena as sa
 from seqarena.cli import app
 from seqarena.core import user_code
 from seqarena.core.errors import ChangedCodeWarning
+from seqarena.data.text.tokenizers import CharTokenizer
+from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.serve.sentences import typed_maps
 
 TEXT = "the past is what the state remembers;\n" * 60
@@ -292,3 +294,14 @@ def test_workers_run_an_own_mixer_and_a_second_call_goes_on(here: Path) -> None:
     again = call(*words, *SMALL)
     assert again.exit_code == 0, again.output
     assert "2 finished trial(s) of earlier calls were used again" in again.output
+
+
+def test_a_vocabulary_larger_than_the_models_is_said(here: Path) -> None:
+    tokenizer = CharTokenizer("".join(map(chr, range(10, 700))))
+    tamper("r", lambda about: about["artifacts"].update(tokenizer=tokenizer.to_json()))
+    is_refused(call("generate", "runs/r", "--prompt", "\u0200"), "690 tokens")
+    is_refused(call("evaluate", "runs/r", "text.txt"), "vocabulary is another one")
+    words = Vocabulary([str(number) for number in range(900)])
+    tamper("labels", lambda about: about["artifacts"].update(vocabulary=words.to_json()))
+    is_refused(call("predict", "runs/labels", "899"), "vocabulary is another one")
+    assert call("predict", "runs/labels", "nothing of these").exit_code == 0
