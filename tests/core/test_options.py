@@ -44,7 +44,7 @@ def test_a_default_of_the_request_goes_before_that_of_the_field() -> None:
         ({"settings": ["length"]}, "--set ['length']: write it as key=value"),
         ({"params": 9, "width": 9}, "give either --params or --width"),
         ({"name": "../outside"}, "give the name of a folder inside of runs"),
-        ({"name": "a" * 300}, "at most 200 characters"),
+        ({"name": "a" * 300}, "longer than 200 bytes"),
     ],
 )
 def test_mistakes_are_one_line(options: dict[str, object], words: str) -> None:

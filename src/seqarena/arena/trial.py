@@ -19,6 +19,7 @@ from seqarena.core.results.records import (
     StepRecord,
     read_records,
 )
+from seqarena.core.user_code import allow, own_digests, own_places
 from seqarena.jobs.files import locked, write_atomically
 from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
@@ -52,6 +53,8 @@ def run_trial_job(
     trial: dict[str, Any], folder: str, prepared: str, watch: Callable[[TrialProgress], bool]
 ) -> ResultRecord:
     """`run_trial` with JSON arguments, as a job calls it."""
+    for place, digest in own_places([trial["model"], trial["task"]]):
+        allow(place, digest)  # the process that sent this job was allowed to run it
     return run_trial(
         Trial.model_validate(trial), Path(folder), prepared=Path(prepared), watch=watch
     )
@@ -99,6 +102,7 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
         "task_digest": trial.task_digest,
         "artifacts": task.artifacts(),
         "code": trial.code,
+        "own_code": own_digests(trial.model.model_dump(mode="json"), trial.task),
         "start": None if trial.start is None else trial.start.model_dump(mode="json"),
     }
 

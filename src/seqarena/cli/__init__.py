@@ -2,12 +2,14 @@
 
 import io
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from seqarena.cli import compare, measure, show, use
 from seqarena.cli.output import as_verb
+from seqarena.core.errors import ChangedCodeWarning
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -67,7 +69,16 @@ def _options(
 
 
 def main() -> None:
-    """The console script. A letter that standard output does not know becomes a question mark."""
+    """The console script. A letter that standard output does not know becomes a question mark, and
+    what the user is warned of is one line."""
+    plain = warnings.formatwarning
+
+    def one_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+        if issubclass(category, ChangedCodeWarning):
+            return f"seqarena: {message}\n"
+        return plain(message, category, *place, **more)
+
+    warnings.formatwarning = one_line
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

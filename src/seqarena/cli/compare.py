@@ -55,6 +55,10 @@ train = verb_of(TrainRequest, _train, name="train", argument="data", hidden=Trai
 
 def recipe(
     file: Annotated[Path, typer.Argument(help="A recipe, for instance recipes/mqar.toml.")],
+    *,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the mixer or task that the recipe names.")
+    ] = False,
 ) -> None:
     """Run a published setting and say whether the published figure is reached.
 
@@ -62,7 +66,7 @@ def recipe(
     """
     from seqarena import api
 
-    if not api.recipe(file, console=progress_console()):
+    if not api.recipe(file, trust_code=trust_code, console=progress_console()):
         raise typer.Exit(1)
 
 

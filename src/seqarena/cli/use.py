@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, print_json, writes_utf8
+from seqarena.cli.output import AsJson, OwnCode, TrustCode, print_json, writes_utf8
 
 Where = Annotated[
     Path, typer.Argument(help="A run folder, runs/NAME (its best model), or a checkpoint folder.")
@@ -25,12 +25,14 @@ def evaluate(
     ] = None,
     *,
     model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a trained model on its test split or on another text, with slices."""
     from seqarena import api
 
-    metric, scores = api.evaluate(run, data, model=model)
+    metric, scores = api.load(run, model, mixer=mixer or (), trust_code=trust_code).evaluate(data)
     if as_json:
         print_json({"metric": metric, **scores.model_dump()})
         return
@@ -52,11 +54,14 @@ def generate(
     greedy: Annotated[bool, typer.Option("--greedy", help="The same as --temperature 0.")] = False,
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
     model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Generate text, streamed as it comes."""
     from seqarena import api
 
-    pieces = api.load(run, model).stream(
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    pieces = trained.stream(
         prompt,
         count=count,
         temperature=0.0 if greedy else temperature,
@@ -85,13 +90,16 @@ def predict(
         int, typer.Option(min=1, help="Hypotheses kept, where answers are written; 1 is greedy.")
     ] = 1,
     model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Translate, classify, tag, answer or transcribe, by the task that the model knows."""
     from seqarena import api
 
-    predictor = api.load(run, model).predictor(beam=beam, device=device)
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    predictor = trained.predictor(beam=beam, device=device)
     if not inputs and sys.stdin.isatty():
         print(f"type {predictor.codec.prompt} and Enter; Ctrl-D ends", file=sys.stderr)
     for item in inputs or (line.rstrip("\n") for line in sys.stdin):

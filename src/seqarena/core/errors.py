@@ -8,6 +8,20 @@ class UserError(Exception):
     """A mistake the user can mend. The message says what was wrong and what would be right."""
 
 
+class ChangedCodeWarning(UserWarning):
+    """A user's own file is not the one that a model was trained with."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's kind and message without line breaks.
+
+    >>> one_line(ValueError("first\\nsecond"))
+    'ValueError: first second'
+    """
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a misspelt name, with the nearest known ones.
 

@@ -1,5 +1,6 @@
 """`compare` and `train`: from a request to a ranked run folder with its page."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,17 +13,21 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
 from seqarena.core import runtime
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
 from seqarena.core.options import command_line
+from seqarena.core.user_code import allow, is_own, own_places
 from seqarena.engine.run import Run
-from seqarena.engine.trained import find_start
+from seqarena.engine.trained import OwnCode, find_start
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
 from seqarena.models.any import algorithms_on
 from seqarena.models.build import with_options
+from seqarena.models.catalog import CATALOG
+from seqarena.models.stacks.stack import load_mixer
 from seqarena.report.run.page import render_html
 from seqarena.tasks.registry import takes
+from seqarena.train.checkpoint import load
 
 
 def compare(request: CompareRequest, console: Console) -> Run:
@@ -37,8 +42,7 @@ def compare(request: CompareRequest, console: Console) -> Run:
             command=command_line("compare", request, positional=("data",)),
         )
     with prepared.folder.lock():
-        write_facts(prepared, rows)
-        announce(console, prepared)
+        announce(console, prepared, write_facts(prepared, rows))
         state = _run(console, prepared)
         if request.run.measure:
             _measure(console, prepared)
@@ -47,12 +51,15 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 def train(request: TrainRequest, console: Console) -> Run:
     """Trains one model in this process, with a progress bar; ranks and draws as `compare` does."""
-    source, model, more = None, request.model, {}
+    source, more = None, {}
     if request.start_from is not None:
-        source, model = _start(request, request.start_from)
+        source, request = _start(request, request.start_from)
+        if is_own(request.task.kind):
+            allow(request.task.kind)
         if takes(request.task.kind, "reads_like"):
             more["reads_like"] = str(source)
-    request = request.model_copy(update={"model": model})
+    elif request.trust_code:
+        raise UserError("--trust-code is for the code that --start-from names")
     stem = Path(request.task.data or "embedded").stem
     (row,) = request.lineup.rows()
     row = with_options(row, request.option)
@@ -66,9 +73,14 @@ def train(request: TrainRequest, console: Console) -> Run:
         start_from=source,
     )
     with prepared.folder.lock():
-        write_facts(prepared, [row])
-        announce(console, prepared)
-        state = _run(console, prepared, inline=True)
+        announce(console, prepared, write_facts(prepared, [row]))
+        try:
+            state = _run(console, prepared, inline=True)
+        except Exception as error:
+            own = request.mixer is not None or is_own(request.task.kind)
+            if isinstance(error, UserError) or not own:
+                raise
+            raise UserError(f"{row.name} failed: {one_line(error)}") from error
         for why in state.failures.values():
             raise UserError(why)
         return _finish(prepared, {})
@@ -88,8 +100,9 @@ def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunSt
     return state
 
 
-def announce(console: Console, prepared: Prepared) -> None:
-    """Says every choice that was made, before anything runs."""
+def announce(console: Console, prepared: Prepared, changes: Sequence[str]) -> None:
+    """Says every choice that was made, and what is not as in the folder's last call, before
+    anything runs."""
     plan = prepared.plan
 
     def say(text: str, style: str | None = None) -> None:
@@ -97,6 +110,8 @@ def announce(console: Console, prepared: Prepared) -> None:
 
     for choice in prepared.choices:
         say(choice, "dim")
+    for change in changes:
+        say(change)
     for name, why in plan.excluded.items():
         say(f"{name} cannot enter: {why}")
     place = plan.device, runtime.parameter_dtype(plan.dtype)
@@ -131,14 +146,13 @@ def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
     return finished
 
 
-def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
-    """The checkpoint to start from and its architecture. Raises UserError for options that the
-    checkpoint decides."""
+def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
+    """The checkpoint to start from, and the request with its architecture: a model of the catalog,
+    or a mixer of the user's own. Raises UserError for options that the checkpoint decides."""
     size = request.size
     decided = {
         "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--mixer": request.mixer,
-        "--tokenizer": request.task.tokenizer,
+        "--option": request.option, "--tokenizer": request.task.tokenizer,
     }  # fmt: skip
     for option, value in decided.items():
         if value:
@@ -146,4 +160,15 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
                 f"{option} is that of the run that --start-from names: leave it out, or train "
                 "without --start-from"
             )
-    return find_start(place, request.model)
+    source, architecture = find_start(place, request.model)
+    if architecture in CATALOG:
+        if request.mixer:
+            raise UserError(
+                f"{place} holds {architecture}, which is no mixer of your own: leave --mixer out"
+            )
+        return source, request.model_copy(update={"model": architecture})
+    OwnCode((request.mixer,) if request.mixer else (), request.trust_code).allow(source)
+    recorded = next((one for one, _ in own_places(load(source).about["model"])), None)
+    mixer = (request.mixer or recorded or "").rpartition("=")[2]
+    load_mixer(mixer)
+    return source, request.model_copy(update={"mixer": f"{architecture}={mixer}"})

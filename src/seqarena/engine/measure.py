@@ -13,7 +13,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
-from seqarena.engine.trained import find_checkpoint, trained_models
+from seqarena.engine.trained import OwnCode, find_checkpoint, trained_models
 from seqarena.measure.calls import Call, Findings, Target, perform
 from seqarena.measure.costs.scaling import algorithms
 from seqarena.measure.requests import MeasureRequest, SubjectRequest
@@ -75,9 +75,11 @@ def targets(subjects: SubjectRequest, default: tuple[str, ...]) -> list[Target]:
     """
     mixers = subjects.mixer
     if subjects.run is not None:
-        if subjects.models or mixers:
+        if subjects.models:
             raise UserError("--run measures what it trained: choose one of it with --model NAME")
-        return _trained(subjects.run, subjects.model)
+        return _trained(subjects.run, subjects.model, OwnCode(mixers, subjects.trust_code))
+    if subjects.trust_code:
+        raise UserError("--trust-code is for the code that a --run names")
     if subjects.model:
         raise UserError("--model chooses from a --run: name architectures with --models")
     names = subjects.models or (() if mixers else default)
@@ -91,10 +93,12 @@ def targets(subjects: SubjectRequest, default: tuple[str, ...]) -> list[Target]:
     return found
 
 
-def _trained(run: Path, model: str | None) -> list[Target]:
+def _trained(run: Path, model: str | None, code: OwnCode) -> list[Target]:
     everything = model is None and (run / "plan.json").exists()
     places = list(trained_models(run).values()) if everything else []
     places = places or [find_checkpoint(run, model)]
+    for place in places:
+        code.allow(place)
     architectures = [load(place).about["architecture"] for place in places]
     return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seqarena.core.batch import Batch
+from seqarena.core.batch import Batch, check_tokens
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.data.text.corpora import load_corpus
@@ -30,6 +30,7 @@ def evaluate_checkpoint(directory: Path, data: str | None = None) -> tuple[str, 
     model = checkpoint.model().to(dtype=parameter_dtype(dtype))
 
     def predict(batch: Batch) -> Tensor:
+        check_tokens(batch, model.problem)
         with torch.inference_mode(), autocast("cpu", dtype):
             if task.generates:
                 return greedy(model, batch, task.sequence_length)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from seqarena.core.batch import map_batch
+from seqarena.core.batch import check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
@@ -49,6 +49,7 @@ class Predictor:
 
     def _answers(self, items: Sequence[str]) -> list[Answer]:
         batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
+        check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():
             if not self.codec.generates:
                 outputs = self.model.answer(batch)
