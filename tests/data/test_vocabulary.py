@@ -72,8 +72,14 @@ def test_every_case_of_unicode() -> None:
 
 
 def test_the_same_word_however_it_is_typed() -> None:
-    assert split_words("cafe\u0301 \u1112\u1161\u11ab") == ["café", "한"]
-    assert split_words("CAFE\u0301") == split_words("CAFÉ") == ["café"]
+    composed, typed = ["café", "한"], ["cafe\u0301", "\u1112\u1161\u11ab"]
+    assert split_words(" ".join(typed)) == typed
+    vocabulary = Vocabulary.build([composed, typed])
+    assert vocabulary.words[4:] == ("café", "한")
+    assert vocabulary.encode(typed).tolist() == vocabulary.encode(composed).tolist() == [4, 5]
+    assert all(word in vocabulary for word in (*composed, *typed))
+    stored = Vocabulary.from_json('["cafe\u0301"]')  # as it may be in a checkpoint
+    assert stored.encode(["café", "cafe\u0301"]).tolist() == [4, 4]
     assert split_words("Don't É", lowercase=False) == ["Don't", "É"]
 
 

@@ -15,7 +15,7 @@ import regex
 
 from seqarena.core.errors import UserError
 from seqarena.data.sources import read_lines
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.vocabulary import normalised, split_words
 
 Words = tuple[str, ...]
 _LETTER = regex.compile(r"[\p{L}\p{N}_]")
@@ -44,7 +44,7 @@ def words_of(sentence: str) -> Words:
     >>> words_of("Where is Mary?")
     ('where', 'is', 'mary')
     """
-    return tuple(word for word in split_words(sentence) if _LETTER.match(word))
+    return tuple(word for word in split_words(normalised(sentence)) if _LETTER.match(word))
 
 
 def split_sentences(text: str) -> list[Words]:
