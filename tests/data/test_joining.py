@@ -4,8 +4,9 @@ import gzip
 
 import pytest
 
-from seqarena.data.text.joining import join_words
 from seqarena.data.text.vocabulary import normalised, split_words
+from seqarena.data.text.writing.joining import join_words
+from seqarena.data.text.writing.signs import signs_apart
 
 TEXTS = (
     "It's 10:30 (e.g. 3.14), \"yes\" - the dogs' well-known $5 item... @you #tag",
@@ -57,3 +58,20 @@ def test_real_sentences_come_back(real_data, language: str, share: float) -> Non
         lines = [" ".join(normalised(line).split()) for line in f]
     same = [join_words(split_words(line, lowercase=False)) == line for line in lines]
     assert sum(same) / len(same) > share
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('He said "wait ..." (twice).', 'He said " wait ... " ( twice ) .'),
+        ("«U.S.-made», don't!", "« U.S.-made » , don't !"),
+        ("¿Qué? „Nein“,", "¿ Qué ? „ Nein “ ,"),
+        ("राम घर गया।", "राम घर गया ।"),
+        ("مرحبا، كيف؟", "مرحبا ، كيف ؟"),
+        ("「東京」、北京。", "「 東 京 」 、 北 京 。"),  # the second has signs within
+        ("ภาษา", "ภ า ษ า"),
+        ("@user #tag 50%", "@user #tag 50%"),
+    ],
+)
+def test_signs_at_the_ends_of_words_are_words(text: str, words: str) -> None:
+    assert [word for piece in text.split() for word in signs_apart(piece)] == words.split()

@@ -4,7 +4,8 @@ The first four tokens are PAD, START, END and UNKNOWN (core/batch.py); the words
 frequency, equal ones in the order of the alphabet. What the vocabulary does not have is UNKNOWN.
 
 Words are those between the word boundaries of Unicode Standard Annex 29. A vocabulary holds them in
-NFC, so that a letter with a mark is the same however it was typed. joining.py makes text of words.
+NFC, so that a letter with a mark is the same however it was typed. writing/joining.py makes text of
+words.
 """
 
 import json

@@ -18,7 +18,6 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, PAD, START, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.text.joining import join_words
 from seqarena.data.text.pairs import Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
@@ -27,6 +26,7 @@ from seqarena.data.text.tokenizers import (
     train_tokenizer,
 )
 from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split_words
+from seqarena.data.text.writing.joining import join_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
 

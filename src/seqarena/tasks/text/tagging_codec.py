@@ -3,9 +3,7 @@
 B  sentences    T  words    C  letters
 """
 
-import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,10 +16,10 @@ from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
 from seqarena.data.text.tagged import Sentence
 from seqarena.data.text.vocabulary import Vocabulary
+from seqarena.data.text.writing.signs import signs_apart
 from seqarena.tasks.base import Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
-_PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
 
 
 class Encoded(NamedTuple):
@@ -133,20 +131,12 @@ class TaggingCodec(Codec):
 
 
 def words_of(text: str) -> list[str]:
-    """Words by blanks, and signs at their ends by themselves, runs of one sign together.
+    """Words by blanks, and signs at their ends by themselves (signs_apart).
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
     """
-    words: list[str] = []
-    for piece in text.split():
-        match = _PIECE.fullmatch(piece)
-        assert match is not None
-        before, core, after = match.groups()
-        words += list(before)
-        words += [core] if core else []
-        words += ["".join(run) for _, run in itertools.groupby(after)]
-    return words
+    return [word for piece in text.split() for word in signs_apart(piece)]
 
 
 def _shortened(word: str) -> str:
