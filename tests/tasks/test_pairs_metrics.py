@@ -48,7 +48,7 @@ LANGUAGES = {
     "ja": (
         ["猫は窓のそばで寝ている。", "私は毎日学校に行きます。", "今日は天気がいいですね。"],
         ["猫は窓のそばで食べている。", "彼は毎日学校に行きます。", "今日は天気が悪いですね。"],
-        "char",
+        "ja-mecab" if importlib.util.find_spec("MeCab") else "char",
         "",
     ),
     "ar": (
@@ -77,7 +77,7 @@ def task_of(language: str, folder: Path, **settings: object) -> PairsTask:
         (folder / f"{split}.tsv").write_text(
             f"en\t{language}\n" + "".join(held_out), encoding="utf-8"
         )
-    extra = {"bleu_tokenizer": "char"} if language == "ja" else {}  # its own needs a package
+    extra = {"bleu_tokenizer": LANGUAGES[language][2]} if language == "ja" else {}
     fields = {"kind": "translation", "data": str(folder), "source": "en", "target": language}
     task = build_task(parse_task({**fields, **extra, **settings}))
     assert isinstance(task, PairsTask)

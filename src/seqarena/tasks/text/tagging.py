@@ -33,6 +33,7 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
@@ -74,7 +75,7 @@ class TaggingTask(ExampleTask):
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
-        self._seen = {word.lower() for sentence in train for word in sentence.words}
+        self._seen = {normalised(word.lower()) for sentence in train for word in sentence.words}
         index = {tag: k for k, tag in enumerate(self.tags)}
         self._encoded = {
             split: [self.encoder.encode(s.words) for s in sentences]
@@ -162,7 +163,7 @@ class TaggingTask(ExampleTask):
         )
 
     def _unseen(self, sentence: Sentence) -> np.ndarray:
-        return np.array([word.lower() not in self._seen for word in sentence.words])
+        return np.array([normalised(word.lower()) not in self._seen for word in sentence.words])
 
     def _check_lengths(self) -> int:
         limit = self.config.max_length

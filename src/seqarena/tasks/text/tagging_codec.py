@@ -15,7 +15,7 @@ from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
 from seqarena.data.text.tagged import Sentence
-from seqarena.data.text.vocabulary import Vocabulary
+from seqarena.data.text.vocabulary import Vocabulary, normalised
 from seqarena.data.text.writing.signs import signs_apart
 from seqarena.tasks.base import Answer, Codec
 
@@ -43,14 +43,15 @@ class WordEncoder:
         words = Vocabulary.build(
             ([fold(w) for w in s.words] for s in sentences), min_count=min_count
         )
-        letters = Vocabulary.build(w for s in sentences for w in s.words) if spelling else None
+        spelled = (normalised(word) for sentence in sentences for word in sentence.words)
+        letters = Vocabulary.build(spelled) if spelling else None
         return cls(words, letters)
 
     def encode(self, words: Sequence[str]) -> Encoded:
         """One sentence."""
         if self.letters is None:
             return Encoded(self.words.encode(words), None)
-        spelled = [self.letters.encode(_shortened(word)) for word in words]
+        spelled = [self.letters.encode(_shortened(normalised(word))) for word in words]
         letters_TC = np.zeros((len(words), _LETTERS), dtype=np.int16)
         for row_C, letters in zip(letters_TC, spelled):
             row_C[: len(letters)] = letters
