@@ -28,12 +28,12 @@ from seqarena.data.buckets import BucketSampler
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
 from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.text.pairs_codec import learn_sides, source_tensors, target_tensors
-from seqarena.tasks.text.pairs_metrics import METRICS
+from seqarena.tasks.text.pairs_metrics import Metric, check_packages, make_metric
 
 
 class _Examples:
@@ -55,6 +55,7 @@ class PairsTask(ExampleTask):
     lower_is_better = False
     causal = True
     generates = True
+    bleu_tokenizer: str = "auto"
     cuts_sources: ClassVar[bool]  # in training: True: cut a long source; False: leave the pair out
 
     def __init__(self, config: PairsConfig) -> None:
@@ -64,8 +65,9 @@ class PairsTask(ExampleTask):
         pair is short enough.
         """
         self.config = config
-        self._scorer = METRICS[self.metric]()
+        check_packages(self.metric)
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
+        self._scorer = self._metric([pair.target for pair in self.corpus.splits.test])
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
         train = self._short_enough(self._encode("train"))
@@ -86,6 +88,20 @@ class PairsTask(ExampleTask):
     @abstractmethod
     def _embedded(self) -> PairCorpus:
         """The default, without any file."""
+
+    def _metric(self, references: Sequence[str]) -> Metric:
+        """The metric for such references; what it splits them with is noted."""
+        metric = make_metric(
+            self.metric,
+            lowercase=self.config.lowercase,
+            bleu_tokenizer=self.bleu_tokenizer,
+            target=self.config.target,
+            references=references,
+        )
+        tokenizer = metric.facts().get("bleu_tokenizer")
+        if tokenizer and self.reading is not None:
+            self.reading.note(f"BLEU splits texts with sacrebleu's tokenizer {tokenizer}")
+        return metric
 
     def _load(self, data: str) -> PairCorpus:
         config = self.config
@@ -146,7 +162,7 @@ class PairsTask(ExampleTask):
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
                 rows = predict(self.batch(split, chosen)).tolist()
-                written |= zip(chosen.tolist(), map(self.sides.target.words, rows), strict=True)
+                written |= zip(chosen.tolist(), map(self.sides.target.decode, rows), strict=True)
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
         chunk_N = np.arange(len(places)) * num_chunks // len(places)
@@ -171,9 +187,9 @@ class PairsTask(ExampleTask):
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """How many targets are written exactly, token by token. Here the model's output is what it
         writes, [B, L]; the metric itself may be no ratio (see `evaluate`)."""
-        words = self.sides.target.words
+        text = self.sides.target.decode
         wanted = batch.targets_BT.masked_fill(batch.targets_BT == IGNORE, 0).tolist()
-        right = [words(a) == words(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
+        right = [text(a) == text(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
         return Ratios(np.array(right, dtype=float), np.ones(len(right)), {})
 
     def describe(self) -> dict[str, Any]:
@@ -242,9 +258,7 @@ class PairsTask(ExampleTask):
         found = _Examples(
             [s[:limit] for s in examples.sources], [t[:limit] for t in examples.targets]
         )
-        found.references = [
-            " ".join(split_words(pair.target, lowercase=self.config.lowercase)) for pair in pairs
-        ]
+        found.references = [normalised(pair.target) for pair in pairs]
         found.num_cut = sum(
             max(len(source), len(target)) > limit
             for source, target in zip(examples.sources, examples.targets, strict=True)
@@ -269,7 +283,7 @@ class TranslationTask(PairsTask):
     cuts_sources = False
 
     def __init__(self, config: TranslationConfig) -> None:
-        self.metric = config.metric
+        self.metric, self.bleu_tokenizer = config.metric, config.bleu_tokenizer
         super().__init__(config)
 
     def _embedded(self) -> PairCorpus:

@@ -1,7 +1,8 @@
 """Tagging: a tag for every word of a sentence, from the whole of the sentence.
 
-Plain tags are scored by accuracy over words. BIO tags name spans (B-x begins one of kind x, I-x
-goes on, O is outside) and are scored by F1 over exact spans,
+Plain tags are scored by accuracy over words. Tags of spans (B-x begins one of kind x, I-x goes on,
+E-x or L-x ends it, S-x or U-x is one word, O is outside: IOB1, IOB2, BIOES, BILOU) are scored by F1
+over exact spans,
 
     F1 = 2 |right| / (|predicted| + |true|),
 
@@ -32,13 +33,15 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
-_OTHER_SCHEMES = ("E-", "S-", "L-", "U-")
+_SPAN_TAG = re.compile("[BIESLU]-.+")
+_SAME = {"L": "E", "U": "S"}  # last and unit of BILOU
 
 Span = tuple[str, int, int]  # kind, first word, word behind the last
 Sums = tuple[float, float]  # numerator, denominator
@@ -66,13 +69,13 @@ class TaggingTask(ExampleTask):
         self.config = config
         data = data or load_tagged(config.data, layout=config.format, column=config.column)
         self.tags, self.origin = data.tags, data.origin
-        self.has_spans = is_bio(self.tags)
+        self.has_spans = names_spans(self.tags)
         self.metric = "span_f1" if self.has_spans else "accuracy"
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
-        self._seen = {word.lower() for sentence in train for word in sentence.words}
+        self._seen = {normalised(word.lower()) for sentence in train for word in sentence.words}
         index = {tag: k for k, tag in enumerate(self.tags)}
         self._encoded = {
             split: [self.encoder.encode(s.words) for s in sentences]
@@ -160,7 +163,7 @@ class TaggingTask(ExampleTask):
         )
 
     def _unseen(self, sentence: Sentence) -> np.ndarray:
-        return np.array([word.lower() not in self._seen for word in sentence.words])
+        return np.array([normalised(word.lower()) not in self._seen for word in sentence.words])
 
     def _check_lengths(self) -> int:
         limit = self.config.max_length
@@ -230,30 +233,26 @@ class TaggingTask(ExampleTask):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The spans that BIO tags name, as the CoNLL-2000 script reads them.
+    """The spans that tags name, as the CoNLL-2000 script reads them; L- is E-, and U- is S-.
 
-    >>> spans(["I-x", "I-x", "B-x", "I-y", "O"])
-    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4)]
+    >>> spans(["I-x", "I-x", "B-x", "I-y", "O", "S-y"])
+    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4), ('y', 5, 6)]
     """
     found: list[Span] = []
-    kind, first = "", 0
+    kind, first, before = "", 0, OUTSIDE
     for place, tag in enumerate([*tags, OUTSIDE]):
         mark, _, here = tag.partition("-")
-        if kind and (mark != "I" or here != kind):
+        mark = _SAME.get(mark, mark)
+        if kind and (mark in ("B", "S", OUTSIDE) or before in ("E", "S") or here != kind):
             found.append((kind, first, place))
             kind = ""
-        if not kind and tag != OUTSIDE:
+        if not kind and mark != OUTSIDE:
             kind, first = here, place
+        before = mark
     return found
 
 
-def is_bio(tags: Sequence[str]) -> bool:
-    """Whether the tags name spans. Raises UserError for schemes that end or single out spans."""
+def names_spans(tags: Sequence[str]) -> bool:
+    """Whether every tag but O is one of a span, in one of the schemes above."""
     others = [tag for tag in tags if tag != OUTSIDE]
-    prefixes = {tag[:2] for tag in others}
-    if OUTSIDE in tags and prefixes & set(_OTHER_SCHEMES) and prefixes & {"B-", "I-"}:
-        odd = next(tag for tag in others if tag.startswith(_OTHER_SCHEMES))
-        raise UserError(
-            f"tag {odd!r}: spans must be in BIO: write E- and L- as I-, S- and U- as B-"
-        )
-    return bool(others) and all(re.fullmatch("[BI]-.+", tag) for tag in others)
+    return bool(others) and all(map(_SPAN_TAG.fullmatch, others))

@@ -3,9 +3,7 @@
 B  sentences    T  words    C  letters
 """
 
-import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,11 +15,11 @@ from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
 from seqarena.data.text.tagged import Sentence
-from seqarena.data.text.vocabulary import Vocabulary
+from seqarena.data.text.vocabulary import Vocabulary, normalised
+from seqarena.data.text.writing.signs import signs_apart
 from seqarena.tasks.base import Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
-_PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
 
 
 class Encoded(NamedTuple):
@@ -45,14 +43,15 @@ class WordEncoder:
         words = Vocabulary.build(
             ([fold(w) for w in s.words] for s in sentences), min_count=min_count
         )
-        letters = Vocabulary.build(w for s in sentences for w in s.words) if spelling else None
+        spelled = (normalised(word) for sentence in sentences for word in sentence.words)
+        letters = Vocabulary.build(spelled) if spelling else None
         return cls(words, letters)
 
     def encode(self, words: Sequence[str]) -> Encoded:
         """One sentence."""
         if self.letters is None:
             return Encoded(self.words.encode(words), None)
-        spelled = [self.letters.encode(_shortened(word)) for word in words]
+        spelled = [self.letters.encode(_shortened(normalised(word))) for word in words]
         letters_TC = np.zeros((len(words), _LETTERS), dtype=np.int16)
         for row_C, letters in zip(letters_TC, spelled):
             row_C[: len(letters)] = letters
@@ -133,20 +132,12 @@ class TaggingCodec(Codec):
 
 
 def words_of(text: str) -> list[str]:
-    """Words by blanks, and signs at their ends by themselves, runs of one sign together.
+    """Words by blanks, and signs at their ends by themselves (signs_apart).
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
     """
-    words: list[str] = []
-    for piece in text.split():
-        match = _PIECE.fullmatch(piece)
-        assert match is not None
-        before, core, after = match.groups()
-        words += list(before)
-        words += [core] if core else []
-        words += ["".join(run) for _, run in itertools.groupby(after)]
-    return words
+    return [word for piece in text.split() for word in signs_apart(piece)]
 
 
 def _shortened(word: str) -> str:
