@@ -99,7 +99,7 @@ def shaken(model: nn.Module) -> nn.Module:
 
 
 def folder(family: str, place: Path, dtype: torch.dtype = torch.float32, **settings: Any) -> Folder:
-    """The family's published folder, with these settings in its config.json beside its own."""
+    """The family's published folder, with these settings in its config.json."""
     config_class, model_class = _CLASSES[family]
     config = {**CONFIGS[family], **settings}
     torch.manual_seed(0)

@@ -1,5 +1,7 @@
 """What we write, `transformers` reads with equal logits; what has no place there is refused."""
 
+import errno
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -213,6 +215,22 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "inside", tmp_path / ("x" * 300)):
         with pytest.raises(UserError, match="cannot be written"):
             huggingface.save(catalog("gpt2"), place)
+
+
+def test_a_save_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface.save(catalog("llama"), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(tensors: Any, path: Path, metadata: Any) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(huggingface, "save_file", full)
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        huggingface.save(catalog("gpt2"), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_bert_with_segments_and_padding_equals_theirs(tmp_path: Path) -> None:

@@ -78,6 +78,14 @@ def test_a_size_that_no_tensor_has_is_refused_before_anything_is_built(
     assert f"{name} = " in said
 
 
+@pytest.mark.parametrize("name", ["n_embd", "n_layer", "n_inner", "vocab_size"])
+def test_a_long_axis_without_numbers_makes_no_size_possible(name: str, tmp_path: Path) -> None:
+    """A tensor of no numbers may have an axis of any length in the header."""
+    found = folder("gpt2", tmp_path).put(lambda held: held | {"x": torch.zeros(1 << 60, 0)})
+    found.set(**{name: 1 << 59})
+    assert f"{name} = " in (said_of(tmp_path) or "")
+
+
 @pytest.mark.parametrize("family", CONFIGS)
 def test_each_setting_may_be_absent_and_none_is_enough(family: str, tmp_path: Path) -> None:
     config = folder(family, tmp_path).config
@@ -86,8 +94,8 @@ def test_each_setting_may_be_absent_and_none_is_enough(family: str, tmp_path: Pa
         (tmp_path / "config.json").write_text(json.dumps(rest))
         said = said_of(tmp_path)
         assert said is None or is_one_line(said)
-        alone = {"model_type": family, name: config[name]}
-        (tmp_path / "config.json").write_text(json.dumps(alone))
+        only = {"model_type": family, name: config[name]}
+        (tmp_path / "config.json").write_text(json.dumps(only))
         assert is_one_line(said_of(tmp_path) or "")
 
 

@@ -62,7 +62,7 @@ def test_other_types_become_float32_and_it_is_said(
 ) -> None:
     found = folder(family, tmp_path, dtype)
     same(found)
-    assert f"tensors of {str(dtype)[6:]} are turned into float32" in notes(tmp_path)
+    assert f"{str(dtype)[6:]} becomes float32: " in notes(tmp_path)
     model = huggingface.load(tmp_path, say=lambda _: None)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
@@ -100,11 +100,11 @@ def test_names_of_later_releases_of_bert(tmp_path: Path) -> None:
         }
 
     same(found.put(later))
-    alone = ("cls.predictions.bias", "bert.embeddings.word_embeddings.weight")
-    same(found.put(lambda tensors: {k: x for k, x in tensors.items() if k not in alone}))
+    doubled = ("cls.predictions.bias", "bert.embeddings.word_embeddings.weight")
+    same(found.put(lambda tensors: {k: x for k, x in tensors.items() if k not in doubled}))
     said = notes(tmp_path)
-    assert "4 tensors are passed over: the head for the next sentence" in said
-    assert "1 tensors are passed over: 0, 1, 2 ..." in said
+    assert "passed over: the head for the next sentence (4 tensors)" in said
+    assert "passed over: 0, 1, 2 ... (1 tensor)" in said
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "mamba"])
@@ -166,7 +166,7 @@ def test_settings_that_are_missing_are_the_familys_defaults(family: str, tmp_pat
 def test_default_sizes_are_theirs(family: str, sizes: tuple[str, ...]) -> None:
     theirs = {"gpt2": hub.GPT2Config, "bert": hub.BertConfig, "llama": hub.LlamaConfig,
               "mamba": hub.MambaConfig}[family]()  # fmt: skip
-    settings = huggingface.Settings({}, {"any": (1_000_000,)})
+    settings = huggingface.Settings({}, {str(number): (1_000_000,) for number in range(100)})
     huggingface.FAMILIES[family].read(settings)
     assert {name: settings.assumed[name] for name in sizes} == {
         name: getattr(theirs, name) for name in sizes
@@ -194,7 +194,7 @@ def test_other_settings(family: str, settings: dict[str, Any], tmp_path: Path) -
 
 
 def test_heads_of_keys_that_config_does_not_say_are_those_of_the_matrix(tmp_path: Path) -> None:
-    """The first Llama has as many as heads; a later one is told by its rows."""
+    """The first Llama has as many as heads; a later one has as many as rows say."""
     for groups in (4, 2, 1):
         found = folder("llama", tmp_path, num_key_value_heads=groups)
         same(found.set(drop=("num_key_value_heads",)))
@@ -216,6 +216,20 @@ def test_spellings_of_the_sizes_of_gpt2(tmp_path: Path) -> None:
 
 def test_the_authors_layout_of_mamba(tmp_path: Path) -> None:
     same(as_authors_mamba(folder("mamba", tmp_path)))
+
+
+def test_the_authors_settings_of_the_state_space(tmp_path: Path) -> None:
+    found = folder(
+        "mamba", tmp_path, state_size=5, conv_kernel=3, expand=3, time_step_rank=7, use_bias=True,
+        use_conv_bias=False, d_inner=72, intermediate_size=72, tie_word_embeddings=True,
+    )  # fmt: skip
+    same(
+        as_authors_mamba(found).set(
+            ssm_cfg={"layer": "Mamba1", "d_state": 5, "d_conv": 3, "expand": 3, "dt_rank": 7,
+                     "bias": True, "conv_bias": False, "dt_min": 0.01, "use_fast_path": False},
+            d_intermediate=0, attn_layer_idx=[], attn_cfg={}, tie_embeddings=True,
+        )
+    )  # fmt: skip
 
 
 def test_the_authors_mamba_with_layer_norms(tmp_path: Path) -> None:
@@ -257,6 +271,10 @@ def test_a_body_saved_by_itself_has_the_tied_head(tmp_path: Path) -> None:
         same(Folder(tmp_path, theirs(TOKENS_BT).logits))
 
 
+def test_the_class_of_another_library(tmp_path: Path) -> None:
+    same(folder("gpt2", tmp_path).set(architectures=["TFGPT2LMHeadModel"]))
+
+
 def test_loading_leaves_the_random_numbers_as_they_are(tmp_path: Path) -> None:
     folder("gpt2", tmp_path)
     torch.manual_seed(5)
@@ -270,7 +288,7 @@ def test_what_is_passed_over_is_printed(tmp_path: Path, capsys: pytest.CaptureFi
     folder("gpt2", tmp_path)
     huggingface.load(tmp_path)
     printed = capsys.readouterr().err
-    assert "2 tensors are passed over: the mask of the future" in printed
+    assert "passed over: the mask of the future (2 tensors)" in printed
     assert json.dumps(str(tmp_path))[1:-1] in printed
 
 

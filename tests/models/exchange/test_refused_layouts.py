@@ -92,6 +92,7 @@ def test_two_spellings_that_contradict_each_other(
     [
         {"ssm_cfg": {"layer": "Mamba2"}},
         {"ssm_cfg": {"dt_limit": [0.0, 1.0]}},
+        {"ssm_cfg": [16]},
         {"d_intermediate": 64},
         {"attn_layer_idx": [1]},
         {"attn_cfg": {"num_heads": 4}},
@@ -204,7 +205,7 @@ def test_an_index_that_names_what_it_must_not(file: Any, tmp_path: Path) -> None
     (tmp_path / "outside" / "model.safetensors").write_bytes(tensors)
     files = cut_into_shards(place)
     write_index(place, dict.fromkeys(files, file))
-    refused(place, "it must name .safetensors files beside it")
+    refused(place, "it must name .safetensors files in the same folder")
 
 
 def test_an_index_without_a_map(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_files_that_are_no_safetensors_are_named(tmp_path: Path) -> None:
     assert found.logits_BTV.isfinite().all()
 
 
-def test_pickles_alone_are_named_and_never_opened(tmp_path: Path) -> None:
+def test_pickles_without_safetensors_are_named_and_never_opened(tmp_path: Path) -> None:
     folder("gpt2", tmp_path)
     path = tmp_path / "model.safetensors"
     path.rename(tmp_path / "pytorch_model.bin")

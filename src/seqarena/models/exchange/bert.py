@@ -12,7 +12,7 @@ from seqarena.core.batch import Problem, own_inputs
 from seqarena.models.any import AnyConfig
 from seqarena.models.exchange.family import PublishedFamily, Spare, WeightMatch, blocks, pair
 from seqarena.models.exchange.gpt2 import ACTIVATIONS, activation_name
-from seqarena.models.exchange.settings import Settings
+from seqarena.models.exchange.settings import NO_SPECIAL_TOKENS, Settings
 from seqarena.models.language.bert import Bert
 from seqarena.models.model import SystemConfig
 
@@ -26,7 +26,7 @@ def _read(settings: Settings) -> AnyConfig:
     settings.only(position_embedding_type="absolute", is_decoder=False, tie_word_embeddings=True)
     positions = settings.size("max_position_embeddings", default=512)
     options = {
-        "layers": settings.size("num_hidden_layers", default=12),
+        "layers": settings.layers("num_hidden_layers", default=12),
         "num_heads": settings.size("num_attention_heads", default=12),
         "hidden_width": settings.size("intermediate_size", default=3072),
         "num_segments": settings.size("type_vocab_size", default=2),
@@ -72,6 +72,7 @@ def _write(model: Bert) -> dict[str, Any]:
         "hidden_dropout_prob": options.dropout,
         "attention_probs_dropout_prob": 0.0,
         "tie_word_embeddings": True,
+        **NO_SPECIAL_TOKENS,
     }
     if not model.is_masked_lm:
         fields["id2label"] = {str(k): f"LABEL_{k}" for k in range(problem.num_outputs)}

@@ -49,8 +49,7 @@ class PublishedFamily(NamedTuple):
     """A family: `read` its settings, `write` ours, `places` of the tensors of a model of it.
 
     `spellings` gives the names that a file may use for one of theirs. `layer` finds the number of
-    a layer in a name. `misfits` says why a model of ours has no place in the layout; the first is
-    told.
+    a layer in a name. `misfits` says why a model of ours has no place in the layout.
     """
 
     title: str
@@ -99,7 +98,7 @@ def differing(found: dict[str, tuple[Any, Any]]) -> Iterator[str]:
     """A sentence for each of our settings that is not the one that the layout has."""
     for name, (ours, theirs) in found.items():
         if ours != theirs:
-            yield f"its {name} is {ours!r}, and the layout has {theirs!r} alone"
+            yield f"its {name} is {ours!r}, and the layout has only {theirs!r}"
 
 
 def stack_misfits(model: LanguageModel, mixer: type[Mixer], **stack: Any) -> Iterator[str]:
@@ -109,7 +108,7 @@ def stack_misfits(model: LanguageModel, mixer: type[Mixer], **stack: Any) -> Ite
         yield "it is not a language model of its own inputs"
     for name in ("features", "num_characters", "num_segments"):
         if getattr(config, name):
-            yield f"its inputs have {name}, and those of the layout are tokens alone"
+            yield f"its inputs have {name}, and those of the layout are tokens only"
     if not mixers or any(type(layer) is not mixer for layer in mixers):
         yield f"not all of its layers are {mixer.__name__}"
     elif any(_wiring(layer) != _wiring(mixers[0]) for layer in mixers):

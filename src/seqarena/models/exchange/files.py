@@ -121,7 +121,7 @@ def _open_shards(index: Path, opened: ExitStack) -> dict[str, Held]:
     for file in places.values():
         if not _is_inside(file):
             raise UserError(
-                f"{index.name} names {file!r}: it must name .safetensors files beside it"
+                f"{index.name} names {file!r}: it must name .safetensors files in the same folder"
             )
         if file not in shards:
             if not (path := index.parent / file).is_file():

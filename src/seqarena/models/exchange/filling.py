@@ -16,6 +16,7 @@ from seqarena.models.model import SystemConfig
 
 # Types that torch turns into float32; the others are whole numbers and quantised weights.
 _FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+_PLAIN = {*_FLOATS, "BOOL", "U8", "I8", "I16", "I32", "I64"}  # what a mask or a count may be of
 
 
 class Match(NamedTuple):
@@ -30,8 +31,7 @@ def match(family: PublishedFamily, config: AnyConfig, weights: Weights) -> list[
     memory. Raises UserError for a tensor that is missing, of another shape or type, or without a
     place; what is passed over is noted in `weights.notes`."""
     _check_layers(family, config, weights)
-    with torch.device("meta"):
-        model = build_model(config)
+    model = _without_memory(config)
     shapes = dict(model.named_parameters())
     places = list(family.places(model))
     matches = [Match(place, _spelled(family, place, weights)) for place in places]
@@ -60,6 +60,14 @@ def fill(model: nn.Module, matches: list[Match], weights: Weights) -> None:
                 raise UserError(
                     f"tensors {first!r} and {other!r} differ, and the model has one place for both"
                 )
+
+
+def _without_memory(config: AnyConfig) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return build_model(config)
+    except RuntimeError as error:  # sizes whose product torch cannot count
+        raise UserError(f"the sizes in config.json cannot be: {error}") from error
 
 
 def _check_layers(family: PublishedFamily, config: AnyConfig, weights: Weights) -> None:
@@ -104,7 +112,7 @@ def _note_types(matches: list[Match], weights: Weights) -> None:
     types = Counter(weights.held[name].dtype for one in matches for name in one.names)
     for dtype, count in sorted(types.items()):
         if dtype != "F32":
-            weights.notes.append(f"{count} tensors of {_FLOATS[dtype]} are turned into float32")
+            weights.notes.append(f"{_FLOATS[dtype]} becomes float32: {_tensors(count)}")
 
 
 def _pass_over(
@@ -117,7 +125,7 @@ def _pass_over(
         if name in used:
             continue
         spare = next((each for each in family.spares if each.pattern.fullmatch(name)), None)
-        if spare is None:
+        if spare is None or weights.held[name].dtype not in _PLAIN:
             unknown.append(name)
         elif spare.holds is not None and not spare.holds(weights.read(name), config):
             raise UserError(
@@ -131,7 +139,11 @@ def _pass_over(
             f"tensor {_first(unknown)} is in the file, and this {family.title} has no place for it"
         )
     for words, count in passed.items():
-        weights.notes.append(f"{count} tensors are passed over: {words}")
+        weights.notes.append(f"passed over: {words} ({_tensors(count)})")
+
+
+def _tensors(count: int) -> str:
+    return f"{count:,} tensor" + "s" * (count > 1)
 
 
 def _first(names: list[str]) -> str:

@@ -20,7 +20,7 @@ from seqarena.models.exchange.family import (
     stack_misfits,
     without,
 )
-from seqarena.models.exchange.settings import Settings
+from seqarena.models.exchange.settings import NO_SPECIAL_TOKENS, Settings
 from seqarena.models.stacks.channel_mixers import Activation
 from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
@@ -49,7 +49,7 @@ def _read(settings: Settings) -> AnyConfig:
     stack = StackConfig(
         width=width,
         layers=(LayerConfig(mixer=ATTENTION, options=options),)
-        * settings.size("n_layer", "num_hidden_layers", default=12),
+        * settings.layers("n_layer", "num_hidden_layers", default=12),
         channel_width=settings.size_or_none("n_inner") or 4 * width,
         activation=settings.choice("activation_function", default="gelu_new", choices=ACTIVATIONS),
         norm_epsilon=settings.number("layer_norm_epsilon", default=1e-5, above=0, below=1),
@@ -80,6 +80,7 @@ def _write(model: LanguageModel) -> dict[str, Any]:
         "resid_pdrop": stack.dropout,
         "attn_pdrop": 0.0,
         "tie_word_embeddings": config.tie_embeddings,
+        **NO_SPECIAL_TOKENS,
     }
 
 

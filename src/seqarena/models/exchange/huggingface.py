@@ -11,12 +11,14 @@ holds and the model has no place for is refused by its name; no code of a folder
 import json
 import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.state_space.mamba import Mamba
@@ -51,13 +53,24 @@ def save(model: nn.Module, directory: str | Path) -> None:
         .clone()
         for place in family.places(model)
     }
-    directory = Path(directory)
+    _write(tensors, family.write(model), Path(directory))
+
+
+def _write(tensors: dict[str, Tensor], config: dict[str, Any], directory: Path) -> None:
+    """Both files, or none: they get their names when all is on the disk."""
+    weights, settings = directory / f"{WEIGHTS}.new", directory / f"{CONFIG}.new"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-        (directory / CONFIG).write_text(json.dumps(family.write(model), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{directory} cannot be written: {error.strerror or error}") from error
+        save_file(tensors, weights, metadata={"format": "pt"})
+        settings.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        weights.replace(directory / WEIGHTS)
+        settings.replace(directory / CONFIG)
+    except (OSError, SafetensorError) as error:
+        for unfinished in (weights, settings):
+            with suppress(OSError):
+                unfinished.unlink()
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{directory} cannot be written: {reason}") from error
 
 
 def load(

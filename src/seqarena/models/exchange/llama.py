@@ -21,7 +21,7 @@ from seqarena.models.exchange.family import (
     stack_misfits,
     without,
 )
-from seqarena.models.exchange.settings import Settings
+from seqarena.models.exchange.settings import NO_SPECIAL_TOKENS, Settings
 from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
@@ -47,7 +47,7 @@ def _read(settings: Settings) -> AnyConfig:
     stack = StackConfig(
         width=width,
         layers=(LayerConfig(mixer=ATTENTION, options=options),)
-        * settings.size("num_hidden_layers", default=32),
+        * settings.layers("num_hidden_layers", default=32),
         channel_mixer="gated",
         channel_width=settings.size("intermediate_size", default=11008),
         norm="rms",
@@ -115,6 +115,7 @@ def _write(model: LanguageModel) -> dict[str, Any]:
         "attention_bias": options.bias,
         "mlp_bias": False,
         "tie_word_embeddings": config.tie_embeddings,
+        **NO_SPECIAL_TOKENS,
     }
 
 

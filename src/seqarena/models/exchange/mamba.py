@@ -20,7 +20,7 @@ from seqarena.models.exchange.family import (
     pair,
     stack_misfits,
 )
-from seqarena.models.exchange.settings import Settings
+from seqarena.models.exchange.settings import NO_SPECIAL_TOKENS, Settings
 from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
@@ -51,7 +51,7 @@ def _read(settings: Settings) -> AnyConfig:
         vocab_size=settings.size("vocab_size", default=50280),
         stack=_stack(
             settings, width, options,
-            layers=settings.size("num_hidden_layers", "n_layer", default=32),
+            layers=settings.layers("num_hidden_layers", "n_layer", default=32),
             epsilon=settings.number("layer_norm_epsilon", default=1e-5, above=0, below=1),
         ),
         tie_embeddings=settings.flag("tie_word_embeddings", default=True),
@@ -80,7 +80,7 @@ def _read_authors(settings: Settings) -> AnyConfig:
         vocab_size=-(-vocab_size // multiple) * multiple,
         stack=_stack(
             settings, width, options,
-            layers=settings.size("n_layer", default=64),
+            layers=settings.layers("n_layer", default=64),
             norm="rms" if settings.flag("rms_norm", default=True) else "layer",
         ),
         tie_embeddings=settings.flag("tie_embeddings", default=True),
@@ -142,6 +142,7 @@ def _write(model: LanguageModel) -> dict[str, Any]:
         "time_step_min": options.time_step_min,
         "time_step_max": options.time_step_max,
         "tie_word_embeddings": config.tie_embeddings,
+        **NO_SPECIAL_TOKENS,
     }
 
 

@@ -45,13 +45,15 @@ ONLY: dict[str, Any] = {
     "per_layer_config": None,
     "quantization_config": None,
 }
+# A family's defaults are numbers of its own tokenizer, which mean other words in ours.
+NO_SPECIAL_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 OWN_CODE = "it names code of its own, which is never run: the model may compute otherwise"
 
 
 class Settings:
     """The fields of a config.json. Every reader notes which it has read; `finish` refuses the rest.
 
-    `shapes` are those of the file's tensors. `largest` is the longest axis of any, or their number:
+    `shapes` are those of the file's tensors. `largest` is the longest axis of any that has numbers:
     no size goes beyond it, so that one that is absurd is refused before anything is built.
     """
 
@@ -64,13 +66,15 @@ class Settings:
         of: str = "",
     ) -> None:
         self.shapes = shapes
-        self.largest = max([len(shapes), *(size for shape in shapes.values() for size in shape)])
+        filled = (shape for shape in shapes.values() if math.prod(shape))
+        self.largest = max((size for shape in filled for size in shape), default=0)
         self.notes: list[str] = []
         self.assumed: dict[str, Any] = {}  # a setting that the file does not have -> its default
         self._of = of
-        self._ignored = fields.keys() & {*ignore}
-        self._fields = {name: fields[name] for name in fields if name not in self._ignored}
-        self._read: set[str] = set()
+        self._ignore = frozenset(ignore)
+        self._ignored = sorted(fields.keys() & self._ignore)
+        self._fields = {name: fields[name] for name in fields if name not in self._ignore}
+        self.asked: set[str] = set()  # by a reader, whether the file has them or not
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
@@ -87,10 +91,19 @@ class Settings:
             )
         return value
 
+    def layers(self, *names: str, default: int) -> int:
+        """How many there are: at most as many as tensors."""
+        value = self._one_of(names, default)
+        good = type(value) is int and 1 <= value <= len(self.shapes)
+        self._must(
+            good, names, value, f"a whole number from 1 to {len(self.shapes):,}, the tensors"
+        )
+        return value
+
     def size_or_none(self, *names: str, none: str | None = None) -> int | None:
         """A size; None where it is not said, or said to be null or the word `none`."""
         if all(self._fields.get(name) in (None, none) for name in names):
-            self._read.update(names)
+            self.asked.update(names)
             return None
         return self.size(*names, default=None)
 
@@ -118,11 +131,13 @@ class Settings:
         return count
 
     def architecture(self) -> str | None:
-        """The class whose weights these are, as the file says; None where it does not."""
+        """The class whose weights these are, as the file says; None where it does not. Where the
+        weights lie as torch has them, the classes of TensorFlow and Flax are the same."""
         named = self._fields.get("architectures") or [None]
         good = isinstance(named, list) and all(isinstance(name, str | None) for name in named)
         self._must(good, ("architectures",), named, "a list of names")
-        return named[0]
+        first: str | None = named[0]
+        return None if first is None else first.removeprefix("TF").removeprefix("Flax")
 
     def flag(self, *names: str, default: bool) -> bool:
         value = self._one_of(names, default)
@@ -130,7 +145,7 @@ class Settings:
         return value
 
     def choice(self, *names: str, default: str, choices: Mapping[str, Choice]) -> Choice:
-        """What one of these words stands for."""
+        """The choice that a word names."""
         value = self._one_of(names, default)
         known = isinstance(value, str) and value in choices
         self._must(known, names, value, " or ".join(repr(word) for word in choices))
@@ -138,12 +153,12 @@ class Settings:
 
     def inner(self, name: str) -> "Settings | None":
         """The settings that lie in an object of their own; None where it is not said or null."""
-        self._read.add(name)
+        self.asked.add(name)
         fields = self._fields.get(name)
         if fields is None:
             return None
         self._must(isinstance(fields, dict), (name,), fields, "an object or null")
-        inner = Settings(fields, self.shapes, of=f"{self._of}{name}.")
+        inner = Settings(fields, self.shapes, ignore=self._ignore, of=f"{self._of}{name}.")
         inner.notes, inner.assumed = self.notes, self.assumed
         return inner
 
@@ -151,7 +166,7 @@ class Settings:
         """Settings that we have in one form: it is their default as well."""
         for name, value in values.items():
             found = self._fields.get(name, value)
-            self._read.add(name)
+            self.asked.add(name)
             if found is None and not value:  # null: it is off
                 continue
             same = found == value and type(found) is type(value)
@@ -171,7 +186,7 @@ class Settings:
         if self.assumed and not self._of:
             words = ", ".join(f"{name} = {_shown(value)}" for name, value in self.assumed.items())
             self.notes.append(f"config.json does not say, so these are assumed: {words}")
-        rest = [name for name in self._fields if name not in self._read | harmless | HARMLESS]
+        rest = [name for name in self._fields if name not in self.asked | harmless | HARMLESS]
         for name in rest:
             value = self._fields[name]
             if value is not None and value is not False and value not in ("", [], {}):
@@ -182,13 +197,13 @@ class Settings:
         if dropouts := [name for name in self._fields if "drop" in name and self._fields[name]]:
             words = ", ".join(sorted(dropouts))
             self.notes.append(f"the model has no dropout: {words} are passed over")
-        if ignored := sorted(self._ignored):
-            self.notes.append(f"passed over, as you say: {', '.join(ignored)}")
+        if self._ignored:
+            self.notes.append(f"passed over, as you say: {', '.join(self._ignored)}")
         if rest:
             self.notes.append(f"passed over, as they are off: {', '.join(map(repr, sorted(rest)))}")
 
     def _one_of(self, names: tuple[str, ...], default: Any) -> Any:
-        self._read.update(names)
+        self.asked.update(names)
         said = {name: self._fields[name] for name in names if name in self._fields}
         if not said:
             if default is None:
