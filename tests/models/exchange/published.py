@@ -14,7 +14,11 @@ import transformers as hub
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from seqarena.core.batch import Batch
+from seqarena.models.exchange import huggingface
+
 TOKENS_BT = torch.randint(50, (2, 23), generator=torch.Generator().manual_seed(0))
+FLOAT32 = {"rtol": 1e-5, "atol": 3e-5}  # two implementations add in another order
 Tensors = dict[str, Tensor]
 
 # config.json of openai-community/gpt2, google-bert/bert-base-uncased, meta-llama/Llama-2-7b-hf and
@@ -187,3 +191,15 @@ def as_authors_mamba(found: Folder) -> Folder:
         return tensors | {"backbone.embedding.weight": table, "lm_head.weight": table}
 
     return found.put(renamed)
+
+
+def logits(place: Path) -> Tensor:
+    """Ours, of what the folder holds."""
+    model = huggingface.load(place, say=lambda _: None)
+    with torch.no_grad():
+        return model.answer(Batch(TOKENS_BT, TOKENS_BT))
+
+
+def same(found: Folder) -> None:
+    """Ours are theirs."""
+    torch.testing.assert_close(logits(found.place), found.logits_BTV, **FLOAT32)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers as hub
-from published import TOKENS_BT, shaken
+from published import FLOAT32, TOKENS_BT, shaken
 
 from seqarena.core.batch import Batch, Problem, own_inputs
 from seqarena.core.errors import UserError
@@ -20,7 +20,6 @@ from seqarena.models.model import Model
 from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
-FLOAT32 = {"rtol": 1e-5, "atol": 3e-5}  # two implementations add in another order
 MAMBA = "seqarena.mixers.state_space.mamba:Mamba"
 AUTO = {
     "GPT2LMHeadModel": hub.AutoModelForCausalLM,

@@ -10,31 +10,19 @@ import torch
 import transformers as hub
 from published import (
     CONFIGS,
+    FLOAT32,
     TOKENS_BT,
     Folder,
     Tensors,
-    as_authors_mamba,
     cut_into_shards,
     folder,
+    logits,
+    same,
     shaken,
     write,
 )
 
-from seqarena.core.batch import Batch
 from seqarena.models.exchange import huggingface
-
-# Logits of size one to ten; two implementations add in another order.
-FLOAT32 = {"rtol": 1e-5, "atol": 3e-5}
-
-
-def logits(place: Path, **options: Any) -> torch.Tensor:
-    model = huggingface.load(place, say=lambda _: None, **options)
-    with torch.no_grad():
-        return model.answer(Batch(TOKENS_BT, TOKENS_BT))
-
-
-def same(found: Folder) -> None:
-    torch.testing.assert_close(logits(found.place), found.logits_BTV, **FLOAT32)
 
 
 def notes(place: Path) -> str:
@@ -212,42 +200,6 @@ def test_spellings_of_the_sizes_of_gpt2(tmp_path: Path) -> None:
     spelled = {"hidden_size": 24, "num_attention_heads": 4, "num_hidden_layers": 2,
                "max_position_embeddings": 32}  # fmt: skip
     same(found.set(drop=("n_embd", "n_head", "n_layer", "n_positions", "n_ctx"), **spelled))
-
-
-def test_the_authors_layout_of_mamba(tmp_path: Path) -> None:
-    same(as_authors_mamba(folder("mamba", tmp_path)))
-
-
-def test_the_authors_settings_of_the_state_space(tmp_path: Path) -> None:
-    found = folder(
-        "mamba", tmp_path, state_size=5, conv_kernel=3, expand=3, time_step_rank=7, use_bias=True,
-        use_conv_bias=False, d_inner=72, intermediate_size=72, tie_word_embeddings=True,
-    )  # fmt: skip
-    same(
-        as_authors_mamba(found).set(
-            ssm_cfg={"layer": "Mamba1", "d_state": 5, "d_conv": 3, "expand": 3, "dt_rank": 7,
-                     "bias": True, "conv_bias": False, "dt_min": 0.01, "use_fast_path": False},
-            d_intermediate=0, attn_layer_idx=[], attn_cfg={}, tie_embeddings=True,
-        )
-    )  # fmt: skip
-
-
-def test_the_authors_mamba_with_layer_norms(tmp_path: Path) -> None:
-    """rms_norm false: as `torch.nn.LayerNorm` has it, by a hook on the norms of `transformers`."""
-    config = hub.MambaConfig(**CONFIGS["mamba"])
-    torch.manual_seed(0)
-    model = hub.MambaForCausalLM(config)
-    for block in model.backbone.layers:
-        block.norm = torch.nn.LayerNorm(24, eps=1e-5)
-    model.backbone.norm_f = torch.nn.LayerNorm(24, eps=1e-5)
-    shaken(model)
-    with torch.no_grad():
-        expected = model(TOKENS_BT).logits
-    tensors = model.state_dict()
-    write(tensors, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text("{}")
-    found = as_authors_mamba(Folder(tmp_path, expected))
-    same(found.set(rms_norm=False))
 
 
 @pytest.mark.parametrize("labels", [1, 3])

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor
 
+from seqarena.mixers.attention.attention import AttentionConfig
 from seqarena.mixers.base import Mixer
 from seqarena.models.any import AnyConfig
 from seqarena.models.exchange.settings import Settings
@@ -13,6 +14,7 @@ from seqarena.models.language.bert import Bert
 from seqarena.models.stacks.language_model import LanguageModel
 
 Published = LanguageModel | Bert
+ATTENTION = "seqarena.mixers.attention.attention:Attention"
 
 
 class WeightMatch(NamedTuple):
@@ -117,6 +119,11 @@ def stack_misfits(model: LanguageModel, mixer: type[Mixer], **stack: Any) -> Ite
     yield from differing(
         {name: (getattr(config.stack, name), value) for name, value in stack.items()}
     )
+
+
+def attention_options(model: LanguageModel) -> AttentionConfig:
+    """Those of every layer, of a stack of attention."""
+    return cast("AttentionConfig", model.stack.mixers[0].config)
 
 
 def _wiring(mixer: Mixer) -> dict[str, Any]:

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqarena.mixers.attention.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.attention import Attention
 from seqarena.models.any import AnyConfig
 from seqarena.models.exchange.family import (
+    ATTENTION,
     PublishedFamily,
     Spare,
     WeightMatch,
+    attention_options,
     blocks,
     differing,
     embedding_and_head,
@@ -33,7 +35,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "gelu_python": "gelu",
     "relu": "relu",
 }
-ATTENTION = "seqarena.mixers.attention.attention:Attention"
 
 
 def activation_name(ours: Activation) -> str:
@@ -72,7 +73,7 @@ def _write(model: LanguageModel) -> dict[str, Any]:
         "n_positions": config.max_length,
         "n_embd": stack.width,
         "n_layer": len(stack.layers),
-        "n_head": _options(model).num_heads,
+        "n_head": attention_options(model).num_heads,
         "n_inner": stack.channel_width,
         "layer_norm_epsilon": stack.norm_epsilon,
         "activation_function": activation_name(stack.activation),
@@ -100,7 +101,7 @@ def _places(model: LanguageModel) -> Iterator[WeightMatch]:
 
 def _misfits(model: LanguageModel) -> Iterator[str]:
     yield from stack_misfits(model, Attention, norm="layer", channel_mixer="mlp")
-    options = _options(model)
+    options = attention_options(model)
     yield from differing(
         {
             "positions": (model.config.positions, "learned"),
@@ -109,10 +110,6 @@ def _misfits(model: LanguageModel) -> Iterator[str]:
             "num_groups": (options.num_groups or options.num_heads, options.num_heads),
         }
     )
-
-
-def _options(model: LanguageModel) -> AttentionConfig:
-    return cast("AttentionConfig", model.stack.mixers[0].config)
 
 
 def _is_causal_mask(tensor: Tensor, _: Any) -> bool:

@@ -3,7 +3,7 @@ value, are one matrix of ours each."""
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +12,11 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.models.any import AnyConfig
 from seqarena.models.exchange.family import (
+    ATTENTION,
     PublishedFamily,
     Spare,
     WeightMatch,
+    attention_options,
     blocks,
     differing,
     embedding_and_head,
@@ -26,7 +28,6 @@ from seqarena.models.stacks.language_model import LanguageModel, ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
 _KEYS = ".self_attn.k_proj.weight"
-ATTENTION = "seqarena.mixers.attention.attention:Attention"
 
 
 def _read(settings: Settings) -> AnyConfig:
@@ -98,7 +99,7 @@ def _base(settings: Settings) -> float:
 
 
 def _write(model: LanguageModel) -> dict[str, Any]:
-    config, stack, options = model.config, model.config.stack, _options(model)
+    config, stack, options = model.config, model.config.stack, attention_options(model)
     return {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
@@ -137,7 +138,7 @@ def _places(model: LanguageModel) -> Iterator[WeightMatch]:
 
 
 def _attention(model: LanguageModel, theirs: str, ours: str) -> Iterator[WeightMatch]:
-    width, options = model.config.stack.width, _options(model)
+    width, options = model.config.stack.width, attention_options(model)
     shared = width // options.num_heads * (options.num_groups or options.num_heads)
     for part in ("weight", "bias") if options.bias else ("weight",):
         inward = f"{ours}.inward.{part}"
@@ -152,13 +153,9 @@ def _misfits(model: LanguageModel) -> Iterator[str]:
     yield from differing(
         {
             "positions": (model.config.positions, "none"),
-            "positions inside the layers": (_options(model).positions, "rotary"),
+            "positions inside the layers": (attention_options(model).positions, "rotary"),
         }
     )
-
-
-def _options(model: LanguageModel) -> AttentionConfig:
-    return cast("AttentionConfig", model.stack.mixers[0].config)
 
 
 def _is_plain_rotation(tensor: Tensor, config: ModelConfig) -> bool:
