@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from seqarena.engine.trained import Evaluation, OwnCode, TrainedModel
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
+    from seqarena.models.exchange.family import Published
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
 
@@ -76,6 +77,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_published",
     "measure",
     "models",
     "open_run",
@@ -84,6 +86,7 @@ __all__ = [
     "predict",
     "recipe",
     "report",
+    "save_published",
     "tasks",
     "train",
 ]
@@ -353,6 +356,35 @@ def _own_code(mixer: Code, trust_code: bool) -> "OwnCode":
 
 def _console(verbose: bool, console: Console | None) -> Console:
     return console or Console(quiet=not verbose)
+
+
+def load_published(
+    folder: Place,
+    *,
+    ignore: Sequence[str] = (),
+    verbose: bool = True,
+    console: Console | None = None,
+) -> "Published":
+    """A GPT-2, BERT, Llama or Mamba in `folder`, as `transformers` lays it out, in float32.
+
+    `ignore` are settings of config.json to pass over. Each choice that is made is printed. Raises
+    UserError for what the model has no place for, by its name (docs/exchange.md)."""
+    from seqarena.models.exchange import huggingface
+
+    printer = _console(verbose, console)
+
+    def say(note: str) -> None:
+        printer.print(note, highlight=False, markup=False, soft_wrap=True)
+
+    return huggingface.load(folder, ignore=ignore, say=say)
+
+
+def save_published(model: "Published", folder: Place) -> None:
+    """Writes `model`, one that `load_published` can read, so that `from_pretrained(folder)` of
+    `transformers` reads `folder`. Raises UserError for a model that has no place there."""
+    from seqarena.models.exchange import huggingface
+
+    huggingface.save(model, folder)
 
 
 def options_of(verb: Literal["compare", "train"]) -> dict[str, str]:
