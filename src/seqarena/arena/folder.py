@@ -21,10 +21,11 @@ from pydantic import ValidationError
 from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError
+from seqarena.core.results.lines import read_signed
 from seqarena.core.results.measurement import Series, read_measurements
 from seqarena.core.results.quantities import latest_costs
 from seqarena.core.results.records import ResultRecord, read_records
-from seqarena.jobs.files import locked, write_atomically
+from seqarena.jobs.files import locked, write_signed
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 
@@ -59,11 +60,14 @@ class RunFolder:
         return self.path / "trials" / trial.hash
 
     def load_plan(self) -> Plan:
-        """Raises UserError where there is no plan, or one of another version."""
+        """Raises UserError where there is no plan, a damaged one, or one of another version."""
         if not self.plan_path.exists():
             raise UserError(f"{self.path} is not a run folder: it has no plan.json")
+        text = read_signed(
+            self.plan_path, "delete it and give the command of this run again, which keeps trials"
+        )
         try:
-            return Plan.model_validate_json(self.plan_path.read_text(encoding="utf-8"))
+            return Plan.model_validate_json(text)
         except ValidationError as error:
             raise UserError(
                 f"{self.plan_path} was not written by this version of seqarena: "
@@ -82,7 +86,7 @@ class RunFolder:
                         f"{self.path} holds a comparison with another {_word(key, old, value)}: "
                         "choose another --name, or delete the folder"
                     )
-        write_atomically(self.plan_path, plan.model_dump_json(indent=1))
+        write_signed(self.plan_path, plan.model_dump_json(indent=1))
 
     def result(self, trial: Trial) -> ResultRecord | None:
         """The trial's result, None while it is not finished."""

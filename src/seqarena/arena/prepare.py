@@ -12,7 +12,7 @@ from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
-from seqarena.jobs.files import write_atomically
+from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
 from seqarena.models.architecture import Architecture
@@ -99,9 +99,9 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
         "lower_is_better": task.lower_is_better,
         "facts": task.describe(),
     }
-    write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
+    write_signed(folder.path / "task.json", json.dumps(facts, indent=1))
     catalog = {row.name: describe(row) for row in rows}
-    write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+    write_signed(folder.path / "catalog.json", json.dumps(catalog, indent=1))
 
 
 def _enter(

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.results.measurement import Series, read_lines
+from seqarena.core.results.lines import read_lines
+from seqarena.core.results.measurement import Series
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
 
@@ -46,6 +47,8 @@ class StepRecord(Config):
     gradient_norm: float  # before clipping
     learning_rate: float
     training_seconds: float  # spent in training so far, evaluation and checkpoints not counted
+    skipped: bool = False  # it would have written a number that is not finite: nothing was changed
+    pieces: int = 1  # that the batch was computed in; more than asked for once memory ran out
 
 
 class EvaluationRecord(Config):
@@ -74,6 +77,8 @@ class ResultRecord(Config):
     state_bytes: int  # of one sequence, after the context length
     validation_value: float | None
     test_value: float | None
+    skipped_steps: int = 0  # they would have written a number that is not finite
+    pieces: int = 1  # that a batch was computed in; more than asked for once memory ran out
 
 
 Record = Annotated[
@@ -178,8 +183,8 @@ def parse_record(line: str) -> Any:
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The records of a file. A torn last line (killed while writing) is left out.
+    """The records of a trial. A torn last line (killed while writing) is left out.
 
-    Raises UserError when a line before the last is not a record.
+    Raises UserError when another line is damaged or not a record.
     """
-    return read_lines(path, parse_record)
+    return read_lines(path, parse_record, owner=path.parent)
