@@ -67,7 +67,7 @@ def test_every_changed_byte_of_a_line_is_found(tmp_path: Path) -> None:
                 assert list(read_records(path)) == lines
             except UserError as error:
                 found = str(error)
-                assert found.startswith(f"{path}, line ")  # noqa: PT017 (either is right)
+                assert found.startswith(f"{path}, line ")
 
 
 def test_a_whole_line_without_its_end_is_kept(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
-from seqarena.core.options import Count, Names, Numbers, PathText, Settings, Texts, knob
+from seqarena.core.options import Count, Names, Number, Numbers, PathText, Settings, Texts, knob
 from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
@@ -124,6 +124,11 @@ class RunRequest(Config):
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
     measure: bool = knob(True, "Measure costs when training is done.")
+    trial_timeout: Number | None = knob(
+        None,
+        "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
+        "more and then marked as failed. Default: no limit.",
+    )
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
@@ -155,7 +160,7 @@ class CompareRequest(Config):
 class TrainRequest(Config):
     """One architecture; its name, its sizes and its options may come from a trained one."""
 
-    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure")
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout")
 
     task: TaskRequest = TaskRequest()
     model: str | None = knob(

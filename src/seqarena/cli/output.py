@@ -1,8 +1,10 @@
 """What every verb shares: quiet or verbose, text or JSON, and one line for a mistake."""
 
+import contextlib
 import functools
 import inspect
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -71,9 +73,10 @@ def as_verb(function: Callable[..., Any]) -> Callable[..., Any]:
                 traceback.print_exc()
             print(f"seqarena: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            print("\nseqarena: stopped; the same command goes on from here", file=sys.stderr)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stop:
+            with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP)
+                print("\nseqarena: stopped; the same command goes on from here", file=sys.stderr)
+            raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
 
     own = [parameter.replace(kind=keyword) for parameter in signature.parameters.values()]
     parameters = [*own, *extra]

@@ -81,6 +81,13 @@ class ResultRecord(Config):
     pieces: int = 1  # that a batch was computed in; more than asked for once memory ran out
 
 
+class FailureRecord(Config):
+    """Why a trial failed the last time that it was tried, in failure.json beside its records."""
+
+    reason: str
+    failed_at: str  # ISO 8601, UTC
+
+
 Record = Annotated[
     Provenance | StepRecord | EvaluationRecord | ResultRecord,
     Field(discriminator="kind"),
@@ -96,7 +103,7 @@ class TrialSummary(Config):
     role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed again
     learning_rate: float
     seed: int
-    status: Literal["planned", "running", "finished", "diverged"]
+    status: Literal["planned", "running", "finished", "diverged", "failed"]
     parameters: int
     width: int
     tokens: int
@@ -111,6 +118,14 @@ class TrialSummary(Config):
     validation_curve: tuple[tuple[int, float], ...] = ()
     training_curve: tuple[tuple[int, float], ...] = ()
     algorithms: tuple[str, ...] = ()
+    skipped_steps: int = 0  # they would have written a number that is not finite
+    pieces: int = 1  # that a batch was computed in
+    failure: str = ""  # why it failed
+
+    @property
+    def label(self) -> str:
+        """Its name in a list of trials."""
+        return f"{self.architecture}, rate {self.learning_rate:g}, seed {self.seed}"
 
 
 class RankRow(Config):
@@ -133,6 +148,8 @@ class RankRow(Config):
     on_front: bool  # on the Pareto front of quality and costs
     seeds: tuple[int, ...] = ()  # the seed of each of `seed_values`
     diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean
+    failed_seeds: tuple[int, ...] = ()  # did not end at the chosen rate: not in the mean
+    skipped_steps: int = 0  # of all seeds at the chosen rate, see TrialSummary
 
 
 class Ranking(Config):
@@ -175,6 +192,12 @@ class RunView(Config):
     costs: tuple[Series, ...]  # one point each, at the user's length (core/results/quantities.py)
     # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
     catalog: dict[str, dict[str, Any]]
+    reasons: dict[str, str] = {}  # while nothing is ranked: architecture -> why it has no place
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The trials that failed, by label, and why."""
+        return {trial.label: trial.failure for trial in self.trials if trial.status == "failed"}
 
 
 def parse_record(line: str) -> Any:
