@@ -13,7 +13,7 @@ from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
-from seqarena.jobs.files import write_atomically
+from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, algorithms_on, build_model, count_parameters
 from seqarena.models.architecture import Architecture
@@ -103,11 +103,11 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:
         "lower_is_better": task.lower_is_better,
         "facts": task.describe(),
     }
-    write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
+    write_signed(folder.path / "task.json", json.dumps(facts, indent=1))
     own = {row.name for row in rows if row.family == OWN_FAMILY}
     described = [row for row in rows if row.name not in own & set(prepared.plan.excluded)]
     catalog = {row.name: describe(row) for row in described}
-    write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+    write_signed(folder.path / "catalog.json", json.dumps(catalog, indent=1))
     return said
 
 

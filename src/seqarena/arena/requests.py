@@ -15,7 +15,7 @@ from pydantic import model_validator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.names import check_folder_name, folder_name
-from seqarena.core.options import Count, Names, Numbers, PathText, Settings, Texts, knob
+from seqarena.core.options import Count, Names, Number, Numbers, PathText, Settings, Texts, knob
 from seqarena.core.user_code import allow, is_own
 from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
@@ -128,6 +128,11 @@ class RunRequest(Config):
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
     measure: bool = knob(True, "Measure costs when training is done.")
+    trial_timeout: Number | None = knob(
+        None,
+        "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
+        "more and then marked as failed. Default: no limit.",
+    )
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
@@ -153,7 +158,7 @@ class CompareRequest(Config):
 class TrainRequest(Config):
     """One architecture; its name, its sizes and its options may come from a trained one."""
 
-    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure")
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout")
 
     task: TaskRequest = TaskRequest()
     model: str | None = knob(

@@ -14,6 +14,8 @@ from seqarena.core.options import names
 def _compare(given: dict[str, Any], as_json: AsJson = False) -> None:
     """Train architectures at equal size and cost on your data; rank them, honestly.
 
+    Exit code 1 means that a trial or a measurement failed; the others are ranked.
+
     Every architecture gets the same budget, the same number of learning rates (chosen on
     validation) and the same seeds. Stop it at any time; the same command goes on where it stopped.
     """
@@ -37,14 +39,16 @@ def _show(run: Any, as_json: bool) -> None:
 
     if as_json:
         print_json(run.summary())
-        return
-    console = Console()
-    console.print(run)
-    for name, why in run.failures.items():
-        console.print(
-            f"{name} failed: {why}", style="red", highlight=False, markup=False, soft_wrap=True
-        )
-    say(f"report: {run.page_path}")
+    else:
+        console = Console()
+        console.print(run)
+        for name, why in run.not_measured.items():
+            console.print(
+                f"{name}: {why}", style="red", highlight=False, markup=False, soft_wrap=True
+            )
+        say(f"report: {run.page_path}")
+    if run.failures:
+        raise typer.Exit(1)
 
 
 compare = verb_of(

@@ -1,7 +1,9 @@
 """What a user is told when something is wrong: one clear line, exit code 2, no traceback."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -37,3 +39,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional package that is missing, with the command that installs it."""
     return UserError(f"{purpose} needs the package {package!r}: pip install 'seqarena[{extra}]'")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError inside that names no file, as writing to a full disk raises it, names `path`; so
+    does one of a file `path.*`, which is written to become `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(f"{path}."):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error

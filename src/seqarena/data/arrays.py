@@ -12,14 +12,19 @@ from seqarena.core.errors import UserError
 def save_array(path: Path, array: np.ndarray) -> str:
     """Writes an array as .npy; returns the SHA-256 of the file."""
     np.save(path, array, allow_pickle=False)
-    return _sha256(path, path.stat().st_mtime_ns)
+    return file_sha256(path)
 
 
 def map_array(path: Path, sha256: str) -> np.ndarray:
     """The array, memory-mapped and read-only. Raises UserError where its file has changed."""
-    if not path.exists() or _sha256(path, path.stat().st_mtime_ns) != sha256:
+    if not path.exists() or file_sha256(path) != sha256:
         raise UserError(f"{path} is damaged: delete {path.parent} to prepare the data again")
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def file_sha256(path: Path) -> str:
+    """Of the file's content, read once a process for each version of the file."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @functools.cache

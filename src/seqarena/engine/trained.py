@@ -8,6 +8,7 @@ from torch import nn
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
+from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
 from seqarena.core.user_code import allow, check_digest, own_places
@@ -148,9 +149,10 @@ def find_checkpoint(place: Path, model: str | None) -> Path:
     for candidate in (place, place / "checkpoint"):
         if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
             return candidate
-    found = trained_models(place)
+    view = read_run(RunFolder(place))
+    found = trained_models(place, view)
     if not found:
-        raise UserError(f"{place} has no finished trial yet: finish the comparison first")
+        raise UserError(f"{place} has no trained model. {'. '.join(words.unranked(view))}")
     wanted = model or next(iter(found))
     if wanted not in found:
         raise UserError(f"{place} has no {wanted!r}: it has {', '.join(found)}")
