@@ -149,7 +149,7 @@ TENSORS: list[tuple[str, Callable[[Tensors], Tensors], str]] = [
     ("bert", with_tensor("cls.predictions.decoder.bias", torch.ones(50)), "decoder.bias"),
     ("bert", with_tensor("cls.predictions.decoder.weight", torch.ones(50, 24)), "decoder.weight"),
     ("bert", lambda tensors: {k: x for k, x in tensors.items() if "transform" not in k},
-     "cls.predictions.transform.dense.weight' (and 3 more) is missing"),
+     "cls.predictions.transform.dense.weight' (and 3 more) is missing: the file holds a body"),
     ("llama", with_tensor(INV_FREQ, torch.tensor([1.0, 0.05, 0.001])), INV_FREQ),  # scaled
     ("llama", with_tensor("model.layers.0.self_attn.q_proj.bias", torch.ones(24)), "q_proj.bias"),
     ("llama", with_tensor("model.layers.1.mlp.gate_proj.qweight", torch.ones(3)), "qweight"),

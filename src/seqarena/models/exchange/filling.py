@@ -18,6 +18,8 @@ from seqarena.models.model import SystemConfig
 _FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 _PLAIN = {*_FLOATS, "BOOL", "U8", "I8", "I16", "I32", "I64"}  # what a mask or a count may be of
 
+_HEADS = ("lm_head.", "cls.", "classifier.")
+
 
 class Match(NamedTuple):
     """A place and the tensors of the file for it: where there are several, they must be equal."""
@@ -92,6 +94,8 @@ def _check_names(family: PublishedFamily, matches: list[Match], weights: Weights
         used = {name for one in matches for name in one.names}
         near = difflib.get_close_matches(missing[0], weights.held.keys() - used, n=1)
         hint = f"; the file has {near[0]!r}" if near else ""
+        if all(name.startswith(_HEADS) for name in missing):
+            hint = ": the file holds a body without its head, which is asked for"
         raise UserError(f"tensor {_first(missing)} is missing{hint}")
 
 
