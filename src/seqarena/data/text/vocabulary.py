@@ -22,8 +22,10 @@ from seqarena.core.batch import END, PAD, START, UNKNOWN
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 _BOUNDARY = regex.compile(r"\b", regex.VERSION1 | regex.WORD)
 _VISIBLE = regex.compile(r"[^\p{White_Space}\p{Cc}\p{Default_Ignorable_Code_Point}]")
-_MANY_FLAGS = regex.compile(r"\p{Regional_Indicator}{64,}")
-_FLAG_LETTERS = 64  # an even number: a flag is two of them
+# A flag is two of these letters; 64 are an even number of them.
+_FLAGS = regex.compile(
+    r"(?:\p{Regional_Indicator}[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+){64}(?=\p{Regional_Indicator})"
+)
 
 
 class Vocabulary:
@@ -81,18 +83,19 @@ def split_words(text: str, *, lowercase: bool = True) -> list[str]:
     one kind, an emoji of several parts and a flag are one word each. Scripts that are written
     without blanks fall apart, as the default rules have it: Chinese characters and hiragana one by
     one, Thai, Lao, Khmer and Burmese into letters with their marks. Words are spelled as the text
-    spells them.
+    spells them. Invisible signs between words are none, unless the text has nothing else.
 
     >>> split_words("Don't panic, it's 42.")
     ["don't", 'panic', ',', "it's", '42', '.']
     """
+    text = text.lower() if lowercase else text
     words = []
-    for segment in _segments(text.lower() if lowercase else text):
+    for segment in _segments(text):
         if segment.isalnum():
             words.append(segment)
         elif _VISIBLE.search(segment):
             words.append(segment.strip())  # a mark without a letter holds on to the blank before it
-    return words
+    return words or text.split()
 
 
 def normalised(text: str, *, lowercase: bool = False) -> str:
@@ -109,8 +112,7 @@ def _segments(text: str) -> list[str]:
     """
     segments: list[str] = []
     done = 0
-    for run in _MANY_FLAGS.finditer(text):
-        for cut in range(run.start() + _FLAG_LETTERS, run.end(), _FLAG_LETTERS):
-            segments += _BOUNDARY.split(text[done:cut])
-            done = cut
+    for flags in _FLAGS.finditer(text):
+        segments += _BOUNDARY.split(text[done : flags.end()])
+        done = flags.end()
     return [*segments, *_BOUNDARY.split(text[done:])]
