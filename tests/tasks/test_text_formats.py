@@ -157,7 +157,7 @@ def test_the_same_rows_are_the_same_task(tmp_path: Path, kind: str) -> None:
     copies = build(kind, found["copies"]).reading
     assert copies is not None
     assert sorted((Path(each.file).name, each.why) for each in copies.passed_over) == [
-        ("rows.csv", "hidden"),
+        (".ipynb_checkpoints", "hidden"),
         ("rows.csv", "the same examples as rows (copy).csv"),
         ("rows.jsonl", "the same examples as rows (copy).csv"),
     ]
@@ -173,7 +173,7 @@ def test_the_same_splits_are_the_same_task(tmp_path: Path, kind: str) -> None:
         task = build(kind, path)
         assert is_the_same(task, wanted), name
         assert task.reading is not None
-        counts = {split: 0 for split in ("train", "validation", "test")}
+        counts = dict.fromkeys(("train", "validation", "test"), 0)
         for each in task.reading.files:
             counts[each.split] += each.num_examples
         assert counts == {"train": 32, "validation": 8, "test": 8}
