@@ -194,8 +194,8 @@ def evaluate(
     mixer: Code = (),
     trust_code: bool = False,
 ) -> "Evaluation":
-    """The scores of a trained model, found as by `load`, on its test split; or on the text file or
-    folder `data`."""
+    """The scores of a trained model on its test split, or on the text file or folder `data`.
+    `path`, `model`, `mixer` and `trust_code` are as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data)
 
 
@@ -208,7 +208,7 @@ def predict(
     trust_code: bool = False,
 ) -> "list[Answer]":
     """One answer for each of `inputs`, by the task that the model was trained for: a translation,
-    a class, tags, a transcript. The model is found as by `load`."""
+    a class, tags, a transcript. `path`, `model`, `mixer` and `trust_code` are as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).predict(inputs)
 
 
@@ -221,8 +221,8 @@ def generate(
     trust_code: bool = False,
     **options: Any,
 ) -> str:
-    """Text that continues `prompt`. The model is found as by `load`, `options` are those of
-    `TrainedModel.stream`."""
+    """Text that continues `prompt`. `path`, `model`, `mixer` and `trust_code` are as in `load`,
+    `options` are those of `TrainedModel.stream`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).generate(prompt, **options)
 
 

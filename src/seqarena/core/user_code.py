@@ -105,7 +105,7 @@ def load_class(
             f"{what} {specification!r}: {place} has no subclass of {base.__name__} named {name!r}"
         )
     if inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise UserError(f"{what} {specification!r} is abstract: it does not define {missing}")
     return found
 
