@@ -67,6 +67,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # offsets beyond the file would end the process
         for row in batch.to_pylist():
             number += 1
             place = f"{file}, row {number}"
