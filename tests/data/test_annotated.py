@@ -280,6 +280,8 @@ BROKEN = {
     "header.csv": ("word,pos_tag,ner_tag\na,X,O\n", "pos_tag, ner_tag hold tags: name one"),
     "column.csv": ("word,tag\na,O\n", "column 'x' holds no tag: name one by its number, 2 to 2, "
                                       "or by its name: word, tag", "x"),
+    "plus.cupt": ("# global.columns = ID FEATS\n1\ta\n", "unknown column of CoNLL-U Plus 'form'"),
+    "unsaid.cupt": ("# global.columns =  \n1\n", "has no tab"),
     "label.conllu": (tree(1, "a", "X") + "\n", "unknown column of CoNLL-U 'word'", "word"),
 }  # fmt: skip
 
@@ -292,7 +294,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, name: str) -> None
         read_sentences(tmp_path / name, column=column[0] if column else None)
     assert any(part in str(caught.value) for part in message.split("|")), str(caught.value)
     assert "\n" not in str(caught.value)
-    assert name in str(caught.value) or column
+    assert name in str(caught.value) or "unknown column" in message
 
 
 def test_numbers_without_names_are_noted(tmp_path: Path) -> None:
