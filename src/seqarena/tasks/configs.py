@@ -161,11 +161,23 @@ class ClassificationConfig(TaskConfig):
 
 class QuestionAnsweringConfig(TaskConfig):
     """One answer to a question about a story. `data`: files in the form of bAbI
-    (data/text/stories.py), several are learnt jointly; None: generated stories."""
+    (data/text/stories.py), several are learnt jointly, or tables (data/text/story_tables.py);
+    None: generated stories."""
 
     kind: Literal["question_answering"] = "question_answering"
     data: str | None = knob(None, "A path; none: generated stories.")
+    story: str = knob("story", "Field of tables that holds the story, a text or a list.")
+    question: str = knob("question", "Field of tables that holds the question.")
+    answer: str = knob("answer", "Field of tables that holds the answer.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     memory_size: int = knob(50, "The newest statements of a story; older ones are left out.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "QuestionAnsweringConfig":
+        _check_encoding(self.kind, self.encoding)
+        if len({self.story, self.question, self.answer}) < 3:
+            raise UserError("question_answering: story, question and answer name different fields")
+        return self
 
 
 class AlgorithmsConfig(TaskConfig):
@@ -213,13 +225,15 @@ class RunningAdditionConfig(TaskConfig):
 
 
 class SpeechConfig(TaskConfig):
-    """The class of a recording. `data`: a folder or archive of wav files, or a list of them
+    """The class of a recording. `data`: a folder or archive of sound files, or a table of them
     (data/signals/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
     data: str | None = knob(
-        None, "A folder or archive of wav files, or a list of them; none: touch tones in noise."
+        None, "A folder or archive of wav files, or a table of them; none: touch tones in noise."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     test_index: str | int | None = knob(
         None, "0-4: recordings whose names end in 0 to 4 are the test."
     )
@@ -242,20 +256,28 @@ class SpeechConfig(TaskConfig):
         for text in (self.test_index, self.validation_index):
             if text is not None:
                 parse_range(str(text))
+        _check_encoding(self.kind, self.encoding)
         return self
 
 
 class PixelsConfig(TaskConfig):
-    """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
-    is published (data/signals/images.py); None: digits drawn from a font."""
+    """The class of a picture that is read pixel by pixel. `data`: idx files as MNIST is published,
+    class folders, a table or arrays (data/signals/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
     data: str | None = knob(
-        None, "A folder of idx files, as MNIST is published; none: digits drawn from a font."
+        None, "Idx files, class folders of pictures or a table; none: digits drawn from a font."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     pool: int = knob(2, "Squares of so many pixels a side become their mean; 1: as it is.", ge=1)
     permuted: bool = knob(False, "One fixed order of the pixels instead of row by row.")
     train_examples: int | None = knob(None, "The first so many; None: all.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PixelsConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self
 
 
 class PairsConfig(TaskConfig):
@@ -319,10 +341,16 @@ class TaggingConfig(TaskConfig):
 
     kind: Literal["tagging"] = "tagging"
     data: str | None = knob(None, "A path; none: roles of names in Python's own library.")
-    format: Literal["auto", "conllu", "bio"] = knob("auto", "bio: columns by tabs, the word first.")
-    column: str | int | None = knob(
-        None, "conllu: upos, xpos, deprel ... [upos]; bio: number [the last]"
+    format: Literal["auto", "conllu", "bio"] = knob(
+        "auto", "conllu: ten columns; bio: columns of any kind; auto: by what is in the file."
     )
+    column: str | int | None = knob(
+        None, "The tags: upos, xpos, deprel ... [upos]; a number [the last]; of tables a name."
+    )
+    word_column: str | int | None = knob(
+        None, "The words: a number [the first that does not count]; of tables a name."
+    )
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     min_count: int = knob(2, "Words that training has less often share one vector.", ge=1)
     spelling: bool = knob(
         True, "The letters of each word; the words themselves are then lower case."
@@ -330,3 +358,8 @@ class TaggingConfig(TaskConfig):
     max_length: int = knob(
         512, "Words of a sentence; longer training sentences are left out.", ge=1
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> "TaggingConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self
