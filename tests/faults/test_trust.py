@@ -14,6 +14,7 @@ import seqarena as sa
 from seqarena.cli import app
 from seqarena.core import user_code
 from seqarena.core.errors import ChangedCodeWarning
+from seqarena.core.results.lines import signed, verified
 from seqarena.data.text.tokenizers import CharTokenizer
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.serve.sentences import typed_maps
@@ -165,8 +166,9 @@ def test_a_task_of_answers_runs_nothing(here: Path) -> None:
 def test_a_report_and_its_server_run_nothing(here: Path) -> None:
     tamper("r", name_mixer("runs/r/evil.py:M"))
     plan = Path("runs/r/plan.json")
+    text = verified(plan.read_text())
     plan.write_text(
-        plan.read_text().replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M")
+        signed(text.replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M"))
     )
     assert call("report", "runs/r").exit_code == 0
     said = typed_maps(Path("runs/r"), "the past")
@@ -180,8 +182,9 @@ def test_a_report_and_its_server_run_nothing(here: Path) -> None:
 
 def test_a_comparison_in_a_strangers_folder_runs_nothing_of_it(here: Path) -> None:
     plan = Path("runs/r/plan.json")
+    text = verified(plan.read_text())
     plan.write_text(
-        plan.read_text().replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M")
+        signed(text.replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M"))
     )
     is_refused(call("train", "text.txt", "--model", "mingru", "--name", "r", *SMALL), "mixer")
 

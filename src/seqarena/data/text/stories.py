@@ -6,6 +6,7 @@ them. All is lower case, and words are without punctuation; an answer stays as i
 otherwise, so that a list ("apple,milk") is one answer.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
