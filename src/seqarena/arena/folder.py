@@ -27,7 +27,7 @@ from seqarena.core.results.measurement import Series, read_measurements
 from seqarena.core.results.quantities import latest_costs
 from seqarena.core.results.records import FailureRecord, ResultRecord, read_records
 from seqarena.core.runtime import now
-from seqarena.jobs.files import locked, write_atomically, write_signed
+from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
 from seqarena.jobs.job import Failure
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -127,6 +127,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """One comparison at a time in a folder; released by the system when the process ends."""
         with locked(self.path / ".lock"):
+            sweep(self.path)
             yield
 
 
