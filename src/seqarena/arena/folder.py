@@ -28,7 +28,7 @@ from seqarena.core.results.quantities import latest_costs
 from seqarena.core.results.records import FailureRecord, ResultRecord, read_records
 from seqarena.core.runtime import now
 from seqarena.core.words import listed
-from seqarena.jobs.files import locked, write_atomically, write_signed
+from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
 from seqarena.jobs.job import Failure
 from seqarena.models.any import AnyConfig
 
@@ -130,6 +130,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """One comparison at a time in a folder; released by the system when the process ends."""
         with locked(self.path / ".lock"):
+            sweep(self.path)
             yield
 
 

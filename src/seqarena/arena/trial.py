@@ -24,7 +24,7 @@ from seqarena.core.results.records import (
     read_records,
 )
 from seqarena.core.user_code import allow, own_digests, own_places
-from seqarena.jobs.files import locked, write_atomically, write_signed
+from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
 from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
 from seqarena.tasks.base import Scores, Split, Task
@@ -87,6 +87,7 @@ def run_trial(
         locked(folder / ".lock", wait=True),  # for an orphan of a killed run to let go
         runtime.limited_threads(trial.threads),
     ):
+        sweep(folder)
         finished = last_result(folder / "records.jsonl")
         if finished is not None:
             return finished

@@ -3,15 +3,25 @@
 import functools
 import hashlib
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
 from seqarena.core.errors import UserError
 
 
+class _PlainFile:
+    """Takes bytes by `write` alone. To a file of the system numpy writes by itself, and does not
+    say where the end of an array found no room."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.write = file.write
+
+
 def save_array(path: Path, array: np.ndarray) -> str:
-    """Writes an array as .npy; returns the SHA-256 of the file."""
-    np.save(path, array, allow_pickle=False)
+    """Writes an array as .npy; returns the SHA-256 of the file. Raises OSError where it cannot."""
+    with path.open("wb") as file:
+        np.save(cast("IO[bytes]", _PlainFile(file)), array, allow_pickle=False)
     return file_sha256(path)
 
 

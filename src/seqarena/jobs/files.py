@@ -42,6 +42,14 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
 
 
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left of files that they were replacing. The caller holds the
+    folder's lock; a page is drawn without it."""
+    for path in folder.glob("*.new"):
+        if path.is_file() and not path.name.startswith("report.html"):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds the lock file `path`; the system releases it when the process ends.
