@@ -17,6 +17,7 @@ import pytest
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Map, append_measurements, this_machine
 from seqarena.serve import page as serving
+from seqarena.serve import sentences
 from seqarena.serve.page import PageServer
 from seqarena.serve.sentences import WorkEnded, typed_maps
 
@@ -164,6 +165,13 @@ def test_any_error_is_an_answer(
     assert capfd.readouterr() == ("", "")
 
 
+def test_maps_that_are_no_numbers_are_an_error(
+    served: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "typed_maps", lambda *_, **__: {"maps": [float("nan")]})
+    assert post(served, SENTENCE)[0] == 500
+
+
 def blocking(released: threading.Event) -> Callable[..., Any]:
     """A stand-in for the work on a sentence that asks, as the real one does, whether to end."""
 
@@ -225,12 +233,15 @@ def until(true: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def test_real_work_is_ended_between_operations(served: PageServer) -> None:
+def test_real_work_is_ended_between_operations(
+    served: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentences, "_ASK_SECONDS", 0.0)
     asked: list[int] = []
 
     def why_end() -> str | None:
         asked.append(1)
-        return "enough" if len(asked) > 1 else None
+        return "enough" if len(asked) > 200 else None
 
     with pytest.raises(WorkEnded, match="enough"):
         typed_maps(served.folder, "word " * 39, why_end=why_end)

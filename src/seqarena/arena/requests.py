@@ -216,4 +216,10 @@ def own_row(mixer: str) -> Architecture:
     if equals:
         check_folder_name(label, "the label of --mixer")
     allow(place)
-    return yours(label if equals else place.rpartition(":")[2].lower(), place)
+    return yours(own_name(mixer), place)
+
+
+def own_name(mixer: str) -> str:
+    """What a user's own mixer is called: its label, or its class in small letters."""
+    label, equals, place = mixer.rpartition("=")
+    return label if equals else place.rpartition(":")[2].lower()

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
-from seqarena.arena.requests import LineupRequest
+from seqarena.arena.requests import LineupRequest, own_name, own_row
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
@@ -83,13 +83,13 @@ def targets(subjects: SubjectRequest, default: tuple[str, ...]) -> list[Target]:
     if subjects.model:
         raise UserError("--model chooses from a --run: name architectures with --models")
     names = subjects.models or (() if mixers else default)
-    rows = LineupRequest(models=names, mixer=mixers).rows()
-    asked = [row.name for row in rows[: len(rows) - len(mixers)]] + list(mixers)
-    found = [Target(row.name, given) for row, given in zip(rows, asked, strict=True)]
+    found = [Target(row.name, row.name) for row in LineupRequest(models=names).rows()]
+    found += [Target(own_name(mixer), mixer) for mixer in mixers]
     for twice in {t.name for t in found if [o.name for o in found].count(t.name) > 1}:
         raise UserError(f"{twice!r} is named twice: give a mixer another name, LABEL=FILE.py:Class")
     for mixer in mixers:
-        load_mixer(mixer.rpartition("=")[2])  # a missing file or class is an error before all else
+        own_row(mixer)  # a missing file or class is an error before all else
+        load_mixer(mixer.rpartition("=")[2])
     return found
 
 

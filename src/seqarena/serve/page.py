@@ -131,8 +131,13 @@ class PageServer(ThreadingHTTPServer):
             print(f"seqarena: a request failed: {one_line(error)}", file=sys.stderr)
 
 
-def _words(words: str) -> dict[str, Any]:
-    return {"words": words, "maps": []}
+def _as_json(value: Any) -> bytes:
+    """Raises ValueError for a number that JSON does not have: a browser would not read it."""
+    return json.dumps(value, allow_nan=False).encode()
+
+
+def _words(words: str) -> bytes:
+    return _as_json({"words": words, "maps": []})
 
 
 def _has_left(reader: socket.socket) -> bool:
@@ -169,8 +174,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/":
             return self.server.page(), "text/html", HTTPStatus.OK
         if self.path == "/state":
-            state = json.dumps({"digest": digest_of(self.server.folder)})
-            return state.encode(), "application/json", HTTPStatus.OK
+            state = _as_json({"digest": digest_of(self.server.folder)})
+            return state, "application/json", HTTPStatus.OK
         return b"nothing here", "text/plain", HTTPStatus.NOT_FOUND
 
     def do_POST(self) -> None:
@@ -181,13 +186,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status = HTTPStatus.OK
         try:
-            found = self.server.maps(text, self.connection)
+            found = _as_json(self.server.maps(text, self.connection))
         except WorkEnded as ended:
             found, status = _words(f"{ended}."), HTTPStatus.SERVICE_UNAVAILABLE
         except Exception as error:
             words = str(error) if isinstance(error, UserError) else one_line(error)
             found, status = _words(words), HTTPStatus.INTERNAL_SERVER_ERROR
-        self._answer_json(found, status)
+        self._answer(found, "application/json", status)
 
     def _sentence(self) -> str | None:
         """The sentence of a request. None: it has none, and was answered so."""
@@ -224,16 +229,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, words: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         """Answers, then takes a little of what is still being sent: closing a connection with
         unread bytes would reset it, and the answer with it."""
-        self._answer_json(_words(words), status)
+        self._answer(_words(words), "application/json", status)
         self.connection.shutdown(socket.SHUT_WR)
         self.connection.settimeout(0.5)
         deadline = time.monotonic() + 1.0
         for _ in range(_MOST_BLOCKS):
             if time.monotonic() > deadline or not self.connection.recv(65_536):
                 break
-
-    def _answer_json(self, value: Any, status: HTTPStatus) -> None:
-        self._answer(json.dumps(value, allow_nan=False).encode(), "application/json", status)
 
     def _answer(self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.server.arriving.pop(self.connection, None)
