@@ -7,11 +7,12 @@ as its noise floor makes honest.
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from seqarena.core.results.records import Ranking
+if TYPE_CHECKING:
+    from seqarena.core.results.records import Ranking
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ABSENT = "–"  # not measured
@@ -131,7 +132,7 @@ def decimals(fineness: float) -> int:
     return min(6, max(0, 1 - math.floor(math.log10(fineness))))
 
 
-def metric_decimals(ranking: Ranking | None) -> int:
+def metric_decimals(ranking: "Ranking | None") -> int:
     """Decimals that show two digits of the noise floor (of the smallest gap where it is 0)."""
     fineness = 0.0 if ranking is None else ranking.fineness
     return decimals(fineness) if fineness > 0 and math.isfinite(fineness) else 3

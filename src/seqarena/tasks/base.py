@@ -72,6 +72,26 @@ def mean_loss(outputs_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -
     )
 
 
+class Part(NamedTuple):
+    """One split as its task read it."""
+
+    examples: int
+    lengths_N: Mapping[str, np.ndarray] = {}  # unit -> of each example, before anything is cut
+    cut: int = 0  # examples whose end does not fit
+    left_out: int = 0  # training examples that do not fit
+    tokens: int = 0
+    unknown: int = 0  # of these, tokens that the vocabulary lacks
+    in_training: int | None = None  # examples that the training data hold too
+
+
+class Survey(NamedTuple):
+    """What a task read, by split: train, validation, test."""
+
+    parts: Mapping[str, Part]
+    noun: str = "example"
+    classes: Mapping[str, int] = {}  # name -> training examples
+
+
 class Codec(ABC):
     """From what a user gives to a batch and from a model's outputs to words, without the data.
 
@@ -185,6 +205,10 @@ class Task(ABC):
         """Whether training batch `index` goes on where the one before it stopped, row by row, so
         that a state may be carried over (truncated back-propagation through time)."""
         return False
+
+    def survey(self) -> Survey | None:
+        """What was read, for people (tasks/summary.py); None where examples are drawn."""
+        return None
 
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""
