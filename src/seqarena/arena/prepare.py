@@ -20,8 +20,9 @@ from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config
 from seqarena.models.catalog import why_not
 from seqarena.models.model import SystemConfig
-from seqarena.tasks import TaskConfig, build_task
+from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
+from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
 from seqarena.train.start import plan_start
@@ -53,7 +54,7 @@ def prepare(
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
-    task = build_task(task_config)
+    task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
     cores = runtime.available_cores()
