@@ -105,7 +105,7 @@ def _named(value: Any, names: list[str]) -> Any:
         return [_named(each, names) for each in value]
     if isinstance(value, int) and 0 <= value < len(names):
         return names[value]
-    return value  # -1: the example has no label
+    return None if value == -1 else value  # -1: the example has no label
 
 
 def _fields(content: bytes) -> dict[str, Any]:
