@@ -148,6 +148,11 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def share(part: float) -> str:
+    """To a tenth of a percent: 0.12345 becomes "12.3 %"."""
+    return percent(round(part, 3))
+
+
 def of_name(name: str) -> str:
     """An identifier as words: bits_per_byte becomes bits per byte."""
     return name.replace("_", " ")

@@ -93,7 +93,7 @@ class Preview:
     def __str__(self) -> str:
         console = Console(width=100, color_system=None)
         with console.capture() as captured:
-            console.print(self)
+            console.print(self, soft_wrap=True)
         return captured.get()
 
 

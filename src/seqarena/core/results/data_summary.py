@@ -106,7 +106,7 @@ class DataSummary(Config):
     def classes_in_words(self) -> str:
         """Their number, and the share of each in the training data."""
         shown = [
-            f"{name} {_share(count / max(1, self.num_classified))}"
+            f"{name} {words.share(count / max(1, self.num_classified))}"
             for name, count in self.classes[:_MOST_CLASSES]
         ]
         more = self.num_classes - len(shown)
@@ -116,7 +116,7 @@ class DataSummary(Config):
         """How many examples of a split the training data hold too."""
         count = words.plural(split.in_training or 0, f"{split.split} {self.noun}")
         verb = "is" if split.in_training == 1 else "are"
-        return f"overlap: {count} ({_share(split.overlap)}) {verb} in the training data too"
+        return f"overlap: {count} ({words.share(split.overlap)}) {verb} in the training data too"
 
     def _files_in_words(self, most: int = 4) -> str:
         if not self.num_files:
@@ -151,12 +151,8 @@ class DataSummary(Config):
 
     def _unknown_in_words(self) -> str:
         found = [
-            f"{_share(share)} of {part.split}"
+            f"{words.share(share)} of {part.split}"
             for part in self.splits[1:]
             if (share := part.unknown_share) is not None
         ]
         return f"unknown tokens: {words.listed(found)}" if found else ""
-
-
-def _share(share: float) -> str:
-    return words.percent(round(share, 3))
