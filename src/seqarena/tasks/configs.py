@@ -307,10 +307,16 @@ class TaggingConfig(TaskConfig):
 
     kind: Literal["tagging"] = "tagging"
     data: str | None = knob(None, "A path; none: roles of names in Python's own library.")
-    format: Literal["auto", "conllu", "bio"] = knob("auto", "bio: columns by tabs, the word first.")
-    column: str | int | None = knob(
-        None, "conllu: upos, xpos, deprel ... [upos]; bio: number [the last]"
+    format: Literal["auto", "conllu", "bio"] = knob(
+        "auto", "conllu: ten columns; bio: columns of any kind; auto: by what is in the file."
     )
+    column: str | int | None = knob(
+        None, "The tags: upos, xpos, deprel ... [upos]; a number [the last]; of tables a name."
+    )
+    word_column: str | int | None = knob(
+        None, "The words: a number [the first that does not count]; of tables a name."
+    )
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     min_count: int = knob(2, "Words that training has less often share one vector.", ge=1)
     spelling: bool = knob(
         True, "The letters of each word; the words themselves are then lower case."
@@ -318,3 +324,8 @@ class TaggingConfig(TaskConfig):
     max_length: int = knob(
         512, "Words of a sentence; longer training sentences are left out.", ge=1
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> "TaggingConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self

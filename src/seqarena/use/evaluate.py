@@ -55,5 +55,5 @@ def _other_text(checkpoint: Checkpoint, data: str) -> Task:
     if not isinstance(config, LanguageConfig):
         raise UserError(f"task {config.kind} is generated: it cannot be evaluated on a text")
     tokenizer = tokenizer_from_json(checkpoint.about["artifacts"]["tokenizer"])
-    corpus = load_corpus(data, text_field=config.text_field)
+    corpus = load_corpus(data, text_field=config.text_field, encoding=config.encoding)
     return LanguageTask(config, corpus, tokenizer)

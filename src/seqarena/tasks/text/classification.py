@@ -14,7 +14,6 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -134,7 +133,9 @@ class ClassificationTask(LabelTask):
             "sequence_length": self.sequence_length,
             "mean_length": round(self.mean_length, 1),
             "splits": {split: self._split_facts(split) for split in self._examples},
-            "test_examples_also_in_training": self._repeated(),
+            "also_in_training": count_overlap(
+                self.data.splits, key=lambda example: (example.text, example.text_pair)
+            ),
             "baseline": self.baseline(),
         }
 
@@ -180,11 +181,6 @@ class ClassificationTask(LabelTask):
             else 0,
             "cut_at_max_length": self._cut[split],
         }
-
-    def _repeated(self) -> int:
-        """Test examples whose very text is among the training examples."""
-        texts = Counter((example.text, example.text_pair) for example in self.data.splits.train)
-        return sum((x.text, x.text_pair) in texts for x in self.data.splits.test)
 
 
 class ClassificationCodec(Codec):

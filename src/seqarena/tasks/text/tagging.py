@@ -64,8 +64,14 @@ class TaggingTask(ExampleTask):
         than `max_length`; longer ones are left out of training, and counted in `describe`.
         """
         self.config = config
-        data = data or load_tagged(config.data, layout=config.format, column=config.column)
-        self.tags, self.origin = data.tags, data.origin
+        data = data or load_tagged(
+            config.data,
+            layout=config.format,
+            column=config.column,
+            word_column=config.word_column,
+            encoding=config.encoding,
+        )
+        self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
         self.has_spans = is_bio(self.tags)
         self.metric = "span_f1" if self.has_spans else "accuracy"
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
@@ -147,7 +153,8 @@ class TaggingTask(ExampleTask):
         content = hashlib.sha256()
         for split, sentences in self.sentences.items():
             content.update(json.dumps([split, sentences]).encode())
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how the files are read shows in the sentences
+        settings = self.config.model_dump(mode="json", exclude={"data", "word_column", "encoding"})
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
