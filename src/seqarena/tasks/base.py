@@ -21,6 +21,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.survey import Survey
 
 if TYPE_CHECKING:
     from seqarena.data.files.reading import Reading
@@ -70,26 +71,6 @@ def mean_loss(outputs_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -
         ignore_index=IGNORE,
         label_smoothing=label_smoothing,
     )
-
-
-class Part(NamedTuple):
-    """One split as its task read it."""
-
-    examples: int
-    lengths_N: Mapping[str, np.ndarray] = {}  # unit -> of each example, before anything is cut
-    cut: int = 0  # examples whose end does not fit
-    left_out: int = 0  # training examples that do not fit
-    tokens: int = 0
-    unknown: int = 0  # of these, tokens that the vocabulary lacks
-    in_training: int | None = None  # examples that the training data hold too
-
-
-class Survey(NamedTuple):
-    """What a task read, by split: train, validation, test."""
-
-    parts: Mapping[str, Part]
-    noun: str = "example"
-    classes: Mapping[str, int] = {}  # name -> training examples
 
 
 class Codec(ABC):

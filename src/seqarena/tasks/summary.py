@@ -12,7 +12,8 @@ from seqarena.core.results.data_summary import (
     UnusedFile,
 )
 from seqarena.data.files.reading import Reading
-from seqarena.tasks.base import Part, Survey, Task
+from seqarena.tasks.base import Task
+from seqarena.tasks.survey import Part
 
 NUMBERS_DEPEND_ON_THIS = False  # it says what was read (jobs/sources.py)
 _MOST = 20  # files and classes that a record lists; the numbers beside them count all
@@ -33,6 +34,8 @@ def summarise(task: Task) -> DataSummary:
     return DataSummary(
         origin=origin,
         noun=survey.noun,
+        in_files=survey.in_files or survey.noun,
+        compared=survey.compared or survey.noun,
         files=tuple(
             DataFile(
                 file=_below(each.file, root),
@@ -48,12 +51,12 @@ def summarise(task: Task) -> DataSummary:
             for each in reading.passed_over[:_MOST]
         ),
         num_passed_over=len(reading.passed_over),
-        how=reading.how,
+        how=survey.how or reading.how,
         splits=tuple(_split(name, part) for name, part in survey.parts.items()),
         classes=tuple(classes[:_MOST]),
         num_classes=len(classes),
         num_classified=sum(survey.classes.values()),
-        vocab_size=_vocabulary(task, survey),
+        vocab_size=None if task.problem.features else task.vocab_size,
         notes=tuple(reading.notes),
     )
 
@@ -69,14 +72,10 @@ def _split(name: str, part: Part) -> SplitSummary:
         ),
         cut=part.cut,
         left_out=part.left_out,
-        unknown_share=part.unknown / part.tokens if part.tokens else None,
+        unknown_share=None if part.unknown is None else part.unknown / max(1, part.tokens),
         in_training=part.in_training,
+        compared=part.compared,
     )
-
-
-def _vocabulary(task: Task, survey: Survey) -> int | None:
-    """None where the inputs are numbers."""
-    return None if task.problem.features else task.vocab_size
 
 
 def _below(file: str, root: Path) -> str:

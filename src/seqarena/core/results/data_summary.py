@@ -42,11 +42,12 @@ class SplitSummary(Config):
     left_out: int = 0  # training examples that do not fit
     unknown_share: float | None = None  # of the tokens
     in_training: int | None = None  # examples that the training data hold too
+    compared: int | None = None  # how many were compared, where that is not the examples
 
     @property
     def overlap(self) -> float:
-        """The share of the examples that the training data hold too."""
-        return (self.in_training or 0) / max(1, self.examples)
+        """The share of what was compared that the training data hold too."""
+        return (self.in_training or 0) / max(1, self.compared or self.examples)
 
 
 class DataSummary(Config):
@@ -58,6 +59,8 @@ class DataSummary(Config):
 
     origin: str
     noun: str = "example"
+    in_files: str = "example"  # what a file holds
+    compared: str = "example"  # what is looked for in the training data
     files: tuple[DataFile, ...] = ()
     num_files: int = 0
     passed_over: tuple[UnusedFile, ...] = ()
@@ -114,7 +117,7 @@ class DataSummary(Config):
 
     def overlap_in_words(self, split: SplitSummary) -> str:
         """How many examples of a split the training data hold too."""
-        count = words.plural(split.in_training or 0, f"{split.split} {self.noun}")
+        count = words.plural(split.in_training or 0, f"{split.split} {self.compared}")
         verb = "is" if split.in_training == 1 else "are"
         return f"overlap: {count} ({words.share(split.overlap)}) {verb} in the training data too"
 
@@ -123,7 +126,7 @@ class DataSummary(Config):
             return ""
         if self.num_files == 1:
             (only,) = self.files
-            return f" ({only.format}, {words.plural(only.examples, self.noun)})"
+            return f" ({only.format}, {words.plural(only.examples, self.in_files)})"
         shown = [
             f"{file.file} ({file.split}, {file.format}, {file.examples:,})"
             for file in self.files[:most]

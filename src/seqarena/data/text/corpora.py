@@ -100,11 +100,15 @@ def split_corpus(
     return splits, f"{said}; {how}"
 
 
-def repeated_lines(splits: TextSplits) -> dict[str, int]:
-    """How many different long lines of validation and of test are in the training text too."""
+def repeated_lines(splits: TextSplits) -> dict[str, tuple[int, int]]:
+    """How many different long lines of validation and of test are in the training text too, and
+    how many there are."""
     train, validation, test = ({line for line in part.split("\n") if len(line) >= _COMPARED}
                                for part in splits)  # fmt: skip
-    return {"validation": len(validation & train), "test": len(test & train)}
+    return {
+        "validation": (len(validation & train), len(validation)),
+        "test": (len(test & train), len(test)),
+    }
 
 
 def embedded_corpus() -> Corpus:

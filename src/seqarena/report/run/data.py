@@ -117,5 +117,5 @@ def _files(summary: DataSummary) -> Table:
     more = summary.num_files - len(rows)
     if more:
         rows.append([Cell(f"and {more:,} more"), *[Cell("")] * 2, number_cell("", None)])
-    heads = headings("file", "split", "format", f"{summary.noun}s")
+    heads = headings("file", "split", "format", f"{summary.in_files}s")
     return Table("The files that were read", heads, rows)

@@ -28,8 +28,9 @@ from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.examples import count_overlap
 from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
 from seqarena.data.text.vocabulary import Vocabulary
-from seqarena.tasks.base import Answer, Codec, Part, Split, Survey
+from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
+from seqarena.tasks.survey import Part, Survey
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -148,7 +149,7 @@ class ClassificationTask(LabelTask):
                 lengths_N={f"{self.reader.unit}s": self._lengths[split]},
                 cut=self._cut[split],
                 tokens=facts[split]["tokens"],
-                unknown=facts[split]["unknown_tokens"],
+                unknown=facts[split]["unknown_tokens"] if self.reader.unknown is not None else None,
                 in_training=overlap.get(split),
             )
             for split in self._examples
