@@ -35,8 +35,8 @@ ID = re.compile(r"\d+([-.]\d+)?")
 Line = tuple[int, str]  # number from 1, text
 
 
-class Shape(NamedTuple):
-    """What a file's columns mean."""
+class ColumnLayout(NamedTuple):
+    """What the columns of a file mean."""
 
     name: str
     cut: Callable[[str], list[str]]  # a line into its cells
@@ -55,7 +55,7 @@ def shape_of(
     layout: str,
     column: str | int | None,
     word_column: str | int | None,
-) -> Shape:
+) -> ColumnLayout:
     """What the columns of `lines` mean; `layout`, `column` and `word_column` as `read_columns`.
 
     Raises UserError for a file without words, and for a column that it does not have.
@@ -93,7 +93,7 @@ def _tree(
     between: str,
     column: str | int | None,
     word_column: str | int | None,
-) -> Shape:
+) -> ColumnLayout:
     """Columns whose meaning the format says."""
     known = [name for name in CONLLU_COLUMNS if name in names]
     others = [name for name in names if name not in (*_TREE, *_TREE_2009)]
@@ -109,7 +109,7 @@ def _tree(
         word = names[int(word) - 1]
     if word not in names:
         raise unknown_name(f"column of {form}", word, names)
-    return Shape(
+    return ColumnLayout(
         form, cut, between, len(names), names.index(word), tag,
         counts=names[0] == "id", widens=form == "CoNLL-2009",
     )  # fmt: skip
@@ -122,7 +122,7 @@ def _any_columns(
     counts: bool,
     column: str | int | None,
     word_column: str | int | None,
-) -> Shape:
+) -> ColumnLayout:
     cut, between = _cutter(file, first)
     number = next((n for n, line in lines if line == first), 1)
     place, cells = f"{file}, line {number}", cut(first)
@@ -151,7 +151,7 @@ def _any_columns(
         raise UserError(
             f"{place}: column {column or tag + 1!r} holds no tag: name one by its number, {others}"
         )
-    return Shape("columns", cut, between, width, word, tag, counts, names is not None)
+    return ColumnLayout("columns", cut, between, width, word, tag, counts, names is not None)
 
 
 def _number_of(

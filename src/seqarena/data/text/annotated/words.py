@@ -10,7 +10,7 @@ from pathlib import Path
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.annotated.shapes import DOCUMENT, ID, Line, Shape, shape_of
+from seqarena.data.text.annotated.shapes import DOCUMENT, ID, ColumnLayout, Line, shape_of
 
 NO_TAG = "-X-"  # the mark of CoNLL-2003 in the columns of a -DOCSTART- line
 Found = tuple[str, str | None, str]  # place, word, tag; the word is None where a sentence ends
@@ -60,7 +60,7 @@ def filled(word: str, tag: str, place: str) -> tuple[str, str]:
 
 
 def _words(
-    file: Path, lines: Sequence[Line], shape: Shape, reading: Reading | None
+    file: Path, lines: Sequence[Line], shape: ColumnLayout, reading: Reading | None
 ) -> Iterator[Found]:
     is_comment = _comments(lines, shape)
     begins, header, documents = True, shape.has_header, 0
@@ -101,7 +101,7 @@ def _words(
         )
 
 
-def _cells(line: str, shape: Shape, place: str) -> list[str]:
+def _cells(line: str, shape: ColumnLayout, place: str) -> list[str]:
     cells = shape.cut(line)
     if len(cells) < 2 and shape.width < 10 and DOCUMENT not in line:
         missing = {"tabs": "no tab", "commas": "no comma"}.get(shape.between, "one column")
@@ -109,7 +109,7 @@ def _cells(line: str, shape: Shape, place: str) -> list[str]:
     return cells
 
 
-def _check_width(cells: Sequence[str], shape: Shape, place: str) -> None:
+def _check_width(cells: Sequence[str], shape: ColumnLayout, place: str) -> None:
     if len(cells) == shape.width or (shape.widens and len(cells) > shape.width):
         return
     found = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
@@ -118,7 +118,7 @@ def _check_width(cells: Sequence[str], shape: Shape, place: str) -> None:
     raise UserError(f"{place}: {found} where {where} {wanted}, with {shape.between} between")
 
 
-def _comments(lines: Sequence[Line], shape: Shape) -> Callable[[str], bool]:
+def _comments(lines: Sequence[Line], shape: ColumnLayout) -> Callable[[str], bool]:
     """Which lines at the beginning of a sentence are comments.
 
     Where a column counts, all that begin with # are. Elsewhere a comment has other columns than a
@@ -150,5 +150,5 @@ def _comments(lines: Sequence[Line], shape: Shape) -> Callable[[str], bool]:
     return is_comment
 
 
-def _fits(line: str, shape: Shape) -> bool:
+def _fits(line: str, shape: ColumnLayout) -> bool:
     return len(shape.cut(line)) == shape.width
