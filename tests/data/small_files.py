@@ -187,7 +187,7 @@ def _conllu() -> str:
 
 def _babi() -> str:
     return "".join(
-        f"1 Mary went to the {place(k)}.\n2 John met number {k}.\n3 Where is Mary? \t{place(k)}\t1\n"
+        f"1 Mary went to the {place(k)}.\n2 John met {k}.\n3 Where is Mary? \t{place(k)}\t1\n"
         for k in range(ROWS)
     )
 

@@ -114,7 +114,11 @@ def test_a_folder_of_chapters_is_a_text(tmp_path: Path) -> None:
         ("a.txt", "".join(f"{k % 2} a short film {k}\n" for k in range(9)), "classification"),
         ("a.txt", "".join(f"__label__x a film {k}\n" for k in range(9)), "classification"),
         ("a.txt", "a dog\tein Hund\na cat\teine Katze\n", "translation"),
-        ("a.json", '{"data": [{"title": "x", "paragraphs": []}]}', "question_answering"),
+        (
+            "a.jsonl",
+            '{"context": "Mary ran.", "question": "Who?", "answer": "Mary"}',
+            "question_answering",
+        ),
     ],
 )
 def test_files_by_their_first_lines(tmp_path: Path, name: str, content: str, task: str) -> None:

@@ -160,7 +160,12 @@ def of_name(name: str) -> str:
 
 def plural(number: int, noun: str) -> str:
     """ "1 seed", "3 seeds"."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {several(noun)}"
+
+
+def several(noun: str) -> str:
+    """The plural of a noun: seeds, stories."""
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def listed(

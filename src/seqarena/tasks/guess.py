@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from seqarena.tasks.base import Task
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
-_KINDS = ("table", "text", "picture", "sound", "document", "archive", None)
+_KINDS = ("table", "text", "file of sequences", "picture", "sound", "document", "archive",
+          "file of tagged words", None)  # fmt: skip
+_TEXT = ("language", "masked_language")  # any text is right for these
+_ALSO_FOR = {  # guess -> tasks that may mean what they ask for
+    "tagging": ("tagging", *_TEXT),
+    "question_answering": ("question_answering", *_TEXT),
+    "translation": ("translation", "summarising", *_TEXT),
+    "classification": ("classification", *_TEXT),
+}
 _LINES = 300  # that are looked at
 _TAGGED = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".conll2003")
 _TAG = re.compile(r"O|[BIESLU]-\S+")
@@ -38,6 +46,7 @@ class Guess(NamedTuple):
     task: str
     looks_like: str
     settings: dict[str, Any] = {}
+    certain: bool = False  # by the form of every line: another task would read nonsense
 
     def advice(self) -> str:
         """One sentence for a person."""
@@ -59,19 +68,30 @@ def build_guessed(config: TaskConfig, *, named: bool) -> "Task":
     """The task of a configuration, with advice where its data look like another's. `named` says
     whether a person chose the task.
 
-    Raises UserError as `build_task` does, and where data that no task was named for look like
-    another task's than language.
+    Raises UserError as `build_task` does, where data that no task was named for look like another
+    task's than language, and where they are certainly another's than the one that was named.
     """
     data = getattr(config, "data", None)
-    if data is not None and not named:
+    if data is None:
+        return build_task(config)
+    if not named:
         _check_default(data)
+    elif getattr(config, "format", "auto") == "auto":
+        _check_named(config, data)
     try:
         return build_task(config)
     except UserError as error:
-        guess = None if data is None else guess_task(data)
+        guess = guess_task(data)
         if guess is None or _is_as_guessed(config, guess):
             raise
         raise UserError(f"{error}; {guess.advice()}") from error
+
+
+def _check_named(config: TaskConfig, data: str) -> None:
+    guess = guess_task(data)
+    if guess is None or not guess.certain or config.kind in _ALSO_FOR.get(guess.task, ()):
+        return
+    raise UserError(f"{data}: no data of task {config.kind}; {guess.advice()}")
 
 
 def _is_as_guessed(config: TaskConfig, guess: Guess) -> bool:
@@ -100,6 +120,8 @@ def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:
         return Guess("pixels", "pictures")
     if found := _parallel(files) or _class_folders(path, files):
         return found
+    if kind_of(files[0]) == "file of sequences":
+        return Guess("language", "sequences (FASTA)")
     if table_format(files[0]):
         return _of_table(files[0])
     return _of_text(files[0])
@@ -126,10 +148,10 @@ def _parallel(files: Sequence[Path]) -> Guess | None:
         by_stem.setdefault(name.stem, set()).add(name.suffix[1:].lower())
     for suffixes in by_stem.values():
         if {"src", "tgt"} <= suffixes:
-            return Guess("translation", "parallel files")
+            return Guess("translation", "parallel files", certain=True)
         known = sorted(suffixes & LANGUAGES)
         if len(known) == 2:
-            return Guess("translation", "parallel files", language_sides(known))
+            return Guess("translation", "parallel files", language_sides(known), certain=True)
     return None
 
 
@@ -147,7 +169,8 @@ def _class_folders(path: Path, files: Sequence[Path]) -> Guess | None:
     many = len(files) >= 5 * len(names) and all(file.suffix == ".txt" for file in files)
     if not (under_splits or many):
         return None
-    return Guess("classification", f"folders of texts by class ({', '.join(sorted(names)[:3])})")
+    shown = ", ".join(sorted(names)[:3])
+    return Guess("classification", f"folders of texts by class ({shown})", certain=True)
 
 
 def _of_table(file: Path, form: str | None = None) -> Guess | None:
@@ -176,11 +199,11 @@ def _of_lines(file: Path, lines: Sequence[str]) -> Guess | None:
     if filled[0].lstrip().startswith(("{", "[")) and _is_json(filled[0]):
         return _of_table(file, "json")
     if all(re.match(r"IN: .* OUT: ", line) for line in filled):
-        return Guess("translation", "commands and actions", {"metric": "exact"})
+        return Guess("translation", "commands and actions", {"metric": "exact"}, certain=True)
     if all(re.match(r"\d+ \S", line) for line in filled) and any("\t" in line for line in filled):
-        return Guess("question_answering", "stories with questions")
+        return Guess("question_answering", "stories with questions", certain=True)
     if plain_suffix(file) in _TAGGED or _is_tagged(lines, filled):
-        return Guess("tagging", "a word and its tag a line")
+        return Guess("tagging", "a word and its tag a line", certain=True)
     first = [line.split(None, 1)[0] for line in filled]
     if all(_SHOWN_CLASS.fullmatch(word) for word in first) and len(set(first)) <= len(first) / 3:
         return Guess("classification", "a label and a text a line")

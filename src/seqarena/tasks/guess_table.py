@@ -28,6 +28,7 @@ _LABEL = re.compile(
 )
 _SUMMARY = re.compile(r"summary|summaries|highlights|tldr|abstract")
 _SECOND = re.compile(r"(?:[_ -]?(?:2|b|two|pair))$|hypothesis")
+_STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
 _MOST_CLASSES = 200
 
@@ -100,10 +101,12 @@ def _nested(columns: Columns) -> Found | None:
 
 
 def _questions(columns: Columns) -> Found | None:
-    names = set(columns.values)
-    if "paragraphs" in names or {"context", "question"} <= names:
-        return "question_answering", "questions about texts", {}
-    return None
+    by_lower = {name.lower(): name for name in columns.values}
+    story = next((by_lower[name] for name in _STORIES if name in by_lower), None)
+    if story is None or not {"question", "answer"} <= set(by_lower):
+        return None
+    settings = _changed({"story": (story, "story")})
+    return "question_answering", f"a table of {story}, question and answer", settings
 
 
 def _labelled(columns: Columns) -> Found | None:

@@ -98,7 +98,7 @@ class DataSummary(Config):
     def sizes_in_words(self) -> str:
         """ "800 train, 100 validation, 100 test examples"."""
         sizes = ", ".join(f"{part.examples:,} {part.split}" for part in self.splits)
-        return f"{sizes} {self.noun}s"
+        return f"{sizes} {words.several(self.noun)}"
 
     def unused_in_words(self, most: int = 4) -> str:
         """The files that were passed over, each with its reason."""

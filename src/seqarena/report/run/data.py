@@ -57,7 +57,7 @@ def _splits(summary: DataSummary) -> Table:
     units = [lengths.unit for lengths in summary.splits[0].lengths]
     heads = headings(
         "split",
-        f"{summary.noun}s",
+        words.several(summary.noun),
         *(Heading(text, unit) for unit in units for text in ("median length", "longest")),
         "cut",
         "left out, too long",
@@ -117,5 +117,5 @@ def _files(summary: DataSummary) -> Table:
     more = summary.num_files - len(rows)
     if more:
         rows.append([Cell(f"and {more:,} more"), *[Cell("")] * 2, number_cell("", None)])
-    heads = headings("file", "split", "format", f"{summary.in_files}s")
+    heads = headings("file", "split", "format", words.several(summary.in_files))
     return Table("The files that were read", heads, rows)
