@@ -27,6 +27,7 @@ NAMES = {
     "qa1_single-supporting-fact_test.txt": "test", "retrieval.txt": None, "LICENSE": None,
     "tasks_train_simple.txt.gz": "train", "validation.jsonl": "validation",
     "untrained_test.csv": "test", "constraint_dev.tsv": "validation", "latest.csv": None,
+    "newstest2014.de": "test", "newsdev2016.ro": "validation", "newsletter.txt": None,
     "pretrained-eval.jsonl": "test", "restrained.dev.txt": "validation", "contest.csv": None,
     "train-00000-of-00002.parquet": "train", "testA.csv": "test", "trainset.csv": "train",
     "prétrain.txt": None, "MyTrainData.csv": "train", "eval.csv": "test", "deviant.txt": None,
@@ -67,7 +68,7 @@ def test_a_folder_a_pattern_and_a_file(tmp_path: Path) -> None:
     assert reading.how == "by the files' names"
     passed = {Path(each.file).name: each.why for each in reading.passed_over}
     assert passed == {
-        "train.de": "hidden", "._val.de": "hidden", "README.md": "it describes the data",
+        ".git": "hidden", "._val.de": "hidden", "README.md": "it describes the data",
         "photo.png": "a picture: not what this task reads",
     }  # fmt: skip
     assert names_of(find_files(tmp_path / "*.de").validation) == ["val.de"]
@@ -95,6 +96,18 @@ def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
     found = find_files(tmp_path, reading=reading)
     assert names_of(found.train) == ["a.csv", "b.csv"]
     assert names_of(found.validation) == ["dev.csv"]
+
+
+def test_files_of_unknown_kind_beside_known_ones_and_caches_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "train.csv", "train.csv.bak", "Makefile", "cache-1.arrow", "test.tokens")
+    reading = Reading()
+    found = find_files(tmp_path, reading=reading)
+    assert (names_of(found.train), names_of(found.test)) == (["train.csv"], ["test.tokens"])
+    assert {Path(each.file).name: each.why for each in reading.passed_over} == {
+        "cache-1.arrow": "a cache of `datasets`",
+        "train.csv.bak": "of unknown kind, beside files of known kinds",
+        "Makefile": "its name says no split, and others' names do",
+    }
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
@@ -207,6 +220,13 @@ def test_quotes_are_letters_in_a_table_of_tabs_that_is_not_quoted(tmp_path: Path
     ]
 
 
+def test_line_ends_of_old_macs_and_columns_without_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"text,label,,\rone,a,,\rtwo,b,,\r")
+    rows = [(row.fields["text"], row.fields["label"]) for row in read_rows(file)]
+    assert rows == [("one", "a"), ("two", "b")]
+
+
 def test_a_document_may_be_long(tmp_path: Path) -> None:
     for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
         (tmp_path / name).write_text(f"text{mark}label\n{'word ' * 60_000}{mark}b\n")
@@ -226,6 +246,7 @@ BROKEN = {
     "no.json": ('{"a": {"0": "x"}}', "a list of objects is needed"),
     "list.json": ("[1, 2]", "entry 1: a JSON object is needed, not int"),
     "bad.json": ("{", "not JSON"),
+    "joined.csv": ("a,b\n1,2\na,b\n", "line 3: the header again"),
     "bad.parquet": ("PAR1", "not a readable Parquet file"),
     "bad.arrow": ("x", "not a readable Arrow file"),
     "a.txt": ("x", "not a table"),

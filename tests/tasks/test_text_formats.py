@@ -157,7 +157,7 @@ def test_the_same_rows_are_the_same_task(tmp_path: Path, kind: str) -> None:
     copies = build(kind, found["copies"]).reading
     assert copies is not None
     assert sorted((Path(each.file).name, each.why) for each in copies.passed_over) == [
-        ("rows.csv", "hidden"),
+        (".ipynb_checkpoints", "hidden"),
         ("rows.csv", "the same examples as rows (copy).csv"),
         ("rows.jsonl", "the same examples as rows (copy).csv"),
     ]

@@ -59,7 +59,9 @@ def read_splits(
                 reading.pass_over(path, f"the same examples as {seen[digest].name}")
                 continue
             if digest in others:
-                reading.note(f"{path.name} holds the same examples as {others[digest].name}")
+                names = (path.name, others[digest].name)
+                here, there = names if len(set(names)) == 2 else (path, others[digest])
+                reading.note(f"{here} holds the same examples as {there}")
             seen[digest] = path
             reading.read(path, split, format_of(path), len(examples))
             found[-1].extend(examples)

@@ -96,6 +96,8 @@ def read_cells(
     quotes that do not close.
     """
     lines = [line for _, line in read_lines(file, encoding, reading)]
+    if len(lines) == 1:
+        lines = lines[0].split("\r")  # the line ends of old Macs
     separator = "\t" if tabs else _separator(file, lines, reading)
     quoted = not tabs or _is_quoted(lines, header)
     csv.field_size_limit(_LONGEST_FIELD)
@@ -116,11 +118,15 @@ def read_cells(
 def with_header(cells: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows by the names of the first of them."""
     names: list[str] | None = None
+    header: list[str] = []
     for place, row in cells:
         if names is None:
             names = _checked_header([name.strip() for name in row], place)
+            header = row
         elif len(row) != len(names):
             raise UserError(f"{place}: {len(row)} fields, but the header names {len(names)}")
+        elif row == header:
+            raise UserError(f"{place}: the header again: remove it where files were joined")
         else:
             yield place, dict(zip(names, row))
 
