@@ -71,6 +71,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # damaged offsets would be read as places in memory
         for row in batch.to_pylist():
             number += 1
             place = f"{file}, row {number}"
