@@ -274,3 +274,13 @@ def test_programs_are_read_where_they_are_named(tmp_path):
     write_files(tmp_path, {"a.zip": "PK"})
     with pytest.raises(UserError, match=r"a\.zip: an archive, which this task .*: unpack it"):
         load_corpus(tmp_path / "a.zip")
+
+
+def test_a_text_that_looks_like_a_table_is_said(tmp_path):
+    for first, kind in (
+        ('{"text": "a"}', "JSON lines: .jsonl"),
+        ("id\ttext\tlabel", "a table: .tsv"),
+    ):
+        file = write_files(tmp_path, {"a.txt": [first + "\n", *LINES]}) / "a.txt"
+        (note,) = load_corpus(file).reading.notes
+        assert note.startswith(f"a.txt is read as text, and looks like {kind}")

@@ -1,6 +1,7 @@
 """Files of every kind: splits by name and folder, packing, encodings, tables in every format."""
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
@@ -322,3 +323,38 @@ def test_every_class_keeps_an_example_to_train_on() -> None:
     assert [len(part) for part in splits] == [172, 21, 19]
     with pytest.raises(UserError, match="too few"):
         complete([(0, "a"), (1, "b")], [], [], class_of=lambda example: example[1])
+
+
+def test_any_flipped_byte_of_an_arrow_file_is_said_or_harmless(tmp_path: Path) -> None:
+    """Damaged offsets would read memory that is not theirs."""
+    pyarrow = pytest.importorskip("pyarrow")
+    rows = pyarrow.table({"text": TEXTS})
+    for name, opened in (("a.arrow", pyarrow.ipc.new_stream), ("b.arrow", pyarrow.ipc.new_file)):
+        with opened(tmp_path / name, rows.schema) as stream:
+            stream.write_table(rows)
+        content = (tmp_path / name).read_bytes()
+        for place in range(0, len(content), 2):
+            broken = bytearray(content)
+            broken[place] ^= 0xFF
+            (tmp_path / name).write_bytes(bytes(broken))
+            with contextlib.suppress(UserError):
+                list(read_rows(tmp_path / name))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+OTHER_THINGS = {
+    "a.csv": (gzip.compress(b"text,label\na,b\n"), "packed by gzip, .*end its name in .gz"),
+    "a.jsonl": (b"PK\3\4 of a workbook", "an archive, whatever its name says"),
+    "a.txt": (POINTER.encode(), "a pointer of Git LFS and not the data"),
+    "a.parquet": (POINTER.encode(), "a pointer of Git LFS and not the data"),
+    "b.csv": (b"PAR1 and more", "Parquet, whatever its name says: end its name in .parquet"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_THINGS)
+def test_files_that_are_not_what_their_name_says(tmp_path: Path, name: str) -> None:
+    content, message = OTHER_THINGS[name]
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        list(read_rows(file)) if name != "a.txt" else read_text(file)

@@ -187,6 +187,16 @@ def test_prose_is_no_list_of_labels(tmp_path: Path) -> None:
     assert len(list(read_labelled(file, config(format="label_first")))) == 30
 
 
+def test_tables_and_objects_under_the_name_of_text(tmp_path: Path) -> None:
+    wanted = [("good, film", None, "pos"), ("bad", None, "neg")]
+    for text in (
+        'text,label\n"good, film",pos\nbad,neg\n',
+        '"text";"label"\n"good, film";pos\nbad;neg\n',
+        '{"text": "good, film", "label": "pos"}\n{"text": "bad", "label": "neg"}\n',
+    ):
+        assert contents(read_labelled(write(tmp_path / "a.txt", text), config())) == wanted
+
+
 def test_notes_beside_tables_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "data.csv", "text,label\n" + "a,x\nb,y\n" * 5)
     write(tmp_path / "notes.txt", "to do\n")

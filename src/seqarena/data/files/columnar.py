@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seqarena.core.errors import UserError, missing_extra
-from seqarena.data.files.opening import PACKED, read_bytes
+from seqarena.data.files.opening import PACKED, open_bytes, read_bytes
 
 _ROWS_AT_ONCE = 1024
 
@@ -22,7 +22,11 @@ def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     pyarrow = _pyarrow("reading Parquet")
     from pyarrow.parquet import ParquetFile
 
-    with _in_one_line(file, "Parquet", pyarrow), ParquetFile(_source(file)) as table:
+    with (
+        open_bytes(file) as stream,
+        _in_one_line(file, "Parquet", pyarrow),
+        ParquetFile(_source(file, stream)) as table,
+    ):
         schema = table.schema_arrow
         _check_names(file, schema.names)
         stored = _fields((schema.metadata or {}).get(b"huggingface", b"{}")).get("info")
@@ -71,7 +75,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
-        batch.validate(full=True)  # damaged offsets would be read as places in memory
+        batch.validate(full=True)  # else damaged offsets read memory that is not theirs
         for row in batch.to_pylist():
             number += 1
             place = f"{file}, row {number}"
@@ -127,5 +131,5 @@ def _check_names(file: Path, names: list[str]) -> None:
         raise UserError(f"{file}: two columns are named {twice!r}: rename one of them")
 
 
-def _source(file: Path) -> Any:
-    return io.BytesIO(read_bytes(file)) if file.suffix.lower() in PACKED else file
+def _source(file: Path, stream: BinaryIO) -> Any:
+    return io.BytesIO(stream.read()) if file.suffix.lower() in PACKED else stream

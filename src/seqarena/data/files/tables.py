@@ -235,21 +235,26 @@ def _an_object(entry: Any, place: str) -> dict[str, Any]:
 
 
 def _cleaned(value: Any, place: str, name: str) -> Any:
+    if isinstance(value, str):
+        return _cleaned_text(value, place, name)
     if isinstance(value, list):
         return [_cleaned(each, place, name) for each in value]
     if isinstance(value, dict):
         return {key: _cleaned(each, place, name) for key, each in value.items()}
-    if not isinstance(value, str):
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
-        ) from error
+    return value
+
+
+def _cleaned_text(value: str, place: str, name: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
+            ) from error
     if "\0" in value:
         raise UserError(f"{place}: {name!r} holds a NUL")
-    return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
 
 
 _READERS: dict[str, Callable[[Path, str, Reading | None], Iterator[tuple[str, dict[str, Any]]]]] = {

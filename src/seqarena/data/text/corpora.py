@@ -83,6 +83,8 @@ def read_documents(
         found = _of_fasta(file, encoding, reading)
     else:
         found = iter([read_text(file, encoding, reading)])
+        if reading is not None:
+            _note_table(file, encoding, reading)
     return (document for document in found if document)
 
 
@@ -161,6 +163,15 @@ def _corpus(
 
 def _format(file: Path) -> str:
     return table_format(file) or ("FASTA" if kind_of(file) == "file of sequences" else "text")
+
+
+def _note_table(file: Path, encoding: str, reading: Reading) -> None:
+    """Says so where a file that is read as text begins as JSON lines or a table does."""
+    first = next((line for _, line in read_lines(file, encoding)), "")
+    if first.startswith('{"'):
+        reading.note(f"{file.name} is read as text, and looks like JSON lines: .jsonl is read so")
+    elif first.count("\t") > 1:
+        reading.note(f"{file.name} is read as text, and looks like a table: .tsv is read as one")
 
 
 def _of_table(file: Path, text_field: str, encoding: str, reading: Reading | None) -> Iterator[str]:
