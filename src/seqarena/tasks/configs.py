@@ -218,13 +218,15 @@ class RunningAdditionConfig(TaskConfig):
 
 
 class SpeechConfig(TaskConfig):
-    """The class of a recording. `data`: a folder or archive of wav files, or a list of them
+    """The class of a recording. `data`: a folder or archive of sound files, or a table of them
     (data/signals/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
     data: str | None = knob(
-        None, "A folder or archive of wav files, or a list of them; none: touch tones in noise."
+        None, "A folder or archive of wav files, or a table of them; none: touch tones in noise."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     test_index: str | int | None = knob(
         None, "0-4: recordings whose names end in 0 to 4 are the test."
     )
@@ -247,6 +249,7 @@ class SpeechConfig(TaskConfig):
         for text in (self.test_index, self.validation_index):
             if text is not None:
                 parse_range(str(text))
+        _check_encoding(self.kind, self.encoding)
         return self
 
 

@@ -25,10 +25,17 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.signals.audio import Recording, check_rate, load_recordings, read_wav
+from seqarena.data.files.examples import Splits, complete
+from seqarena.data.signals.audio import (
+    Recording,
+    Recordings,
+    check_rate,
+    load_recordings,
+    read_sound,
+)
 from seqarena.data.signals.mel import log_mel
 from seqarena.data.signals.tones import touch_tones
-from seqarena.data.sources import Splits, complete
+from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
@@ -54,11 +61,15 @@ class SpeechTask(LabelTask):
             touch_tones()
             if config.data is None
             else load_recordings(
-                config.data, sample_rate=config.sample_rate, max_seconds=config.max_seconds
+                config.data,
+                sample_rate=config.sample_rate,
+                max_seconds=config.max_seconds,
+                label=config.label,
+                encoding=config.encoding,
             )
         )
-        self._about = recordings._replace(items=())
-        splits = _split(recordings.items, config)._asdict()
+        self._about, self.reading = recordings._replace(items=()), recordings.reading
+        splits = _split(recordings, config)._asdict()
         labels = {name: [r.label for r in found] for name, found in splits.items()}
         self.classes = known_classes(labels)
         self._majority = majority(labels)
@@ -121,7 +132,8 @@ class SpeechTask(LabelTask):
         }
 
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how tables are read shows in the recordings
+        settings = self.config.model_dump(mode="json", exclude={"data", "label", "encoding"})
         return digest({**settings, "rate": self._about.sample_rate, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
@@ -133,7 +145,12 @@ class Frontend:
 
     def __init__(self, config: SpeechConfig, sample_rate: int) -> None:
         """`sample_rate` is that of the recordings, before any decimation. Global normalisation
-        has to be fitted first."""
+        has to be fitted first. Raises UserError where decimation leaves too few samples."""
+        if sample_rate // config.decimate < LOWEST_RATE:
+            raise UserError(
+                f"decimate {config.decimate} leaves {sample_rate // config.decimate} of "
+                f"{sample_rate} samples a second: {LOWEST_RATE} are needed"
+            )
         self.config = config
         self.sample_rate = sample_rate
         self.num_features = config.bands if config.features == "log_mel" else 1
@@ -183,7 +200,7 @@ class Frontend:
 
 
 class SpeechCodec(Codec):
-    """The path of a wav file -> its class."""
+    """The path of a sound file -> its class."""
 
     prompt = "the path of a wav file"
 
@@ -205,7 +222,7 @@ class SpeechCodec(Codec):
         return likeliest(outputs, self.classes)
 
     def _features(self, name: str) -> np.ndarray:
-        rate, samples_N = read_wav(Path(name).expanduser(), name)
+        rate, samples_N, _ = read_sound(Path(name).expanduser(), name)
         check_rate(rate, self.frontend.sample_rate, name)
         seconds = len(samples_N) / rate
         if seconds > self.config.max_seconds:
@@ -216,7 +233,7 @@ class SpeechCodec(Codec):
         return self.frontend.normalised(self.frontend.raw(samples_N))
 
 
-def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
+def _split(recordings: Recordings, config: SpeechConfig) -> Splits:
     """By index where the settings say so, else as the data say; the rest of what is missing is
     cut off the training recordings."""
     by_index = [
@@ -225,7 +242,7 @@ def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
         if text is not None
     ]
     found: dict[str, list[Recording]] = {"train": [], "validation": [], "test": []}
-    for item in items:
+    for item in recordings.items:
         chosen = next((split for split, numbers in by_index if item.index in numbers), None)
         found[chosen or item.split or "train"].append(item)
     for split, numbers in by_index:
@@ -236,7 +253,18 @@ def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
             )
     if not found["train"]:
         raise UserError("no recording is left for training: name fewer for validation and test")
-    return complete(found["train"], found["validation"], found["test"])
+    reading = recordings.reading
+    if reading is not None:
+        for split, part in found.items():
+            if part:
+                reading.read(Path(str(config.data)), split, recordings.format, len(part))
+        if by_index:
+            names = " and ".join(f"{split}_index" for split, _ in by_index)
+            reading.how = f"by the numbers that names end in ({names})"
+        elif not reading.how:
+            said = len([part for part in found.values() if part]) > 1
+            reading.how = "by the folders' names" if said else "all are for training"
+    return complete(*found.values(), class_of=lambda item: item.label, reading=reading)
 
 
 def _decimate(samples_N: np.ndarray, factor: int) -> np.ndarray:
