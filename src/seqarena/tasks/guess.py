@@ -131,12 +131,13 @@ def _members(file: Path) -> list[str]:
     """What an archive holds; of another file, its own name."""
     try:
         if zipfile.is_zipfile(file):
-            return zipfile.ZipFile(file).namelist()
+            with zipfile.ZipFile(file) as packed:
+                return packed.namelist()
         if kind_of(file) == "archive":
             with tarfile.open(file) as archive:
                 return [member.name for member in islice(archive, _LINES)]
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError):
-        return []
+    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
+        return []  # damaged, or of a kind that the library does not read
     return [str(file)]
 
 

@@ -57,7 +57,7 @@ def summarise(task: Task) -> DataSummary:
         num_classes=len(classes),
         num_classified=sum(survey.classes.values()),
         vocab_size=None if task.problem.features else task.vocab_size,
-        notes=tuple(reading.notes),
+        notes=(*reading.notes, *survey.notes),
     )
 
 

@@ -32,6 +32,7 @@ class Survey(NamedTuple):
     compared: str = ""  # what is looked for in the training data; "": the same
     how: str = ""  # the splits came about; "": as the reading says
     classes: Mapping[str, int] = {}  # name -> how often training has it
+    notes: tuple[str, ...] = ()
 
 
 def count_tokens(rows: Sequence[np.ndarray]) -> tuple[int, int]:

@@ -109,7 +109,7 @@ class DataSummary(Config):
     def classes_in_words(self) -> str:
         """Their number, and the share of each in the training data."""
         shown = [
-            f"{name} {words.share(count / max(1, self.num_classified))}"
+            f"{name} ({words.share(count / max(1, self.num_classified))})"
             for name, count in self.classes[:_MOST_CLASSES]
         ]
         more = self.num_classes - len(shown)
