@@ -7,7 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from seqarena.arena.estimate import TIMED_STEPS, Estimate, estimate
+from seqarena.engine.estimate import TIMED_STEPS, PlanEstimate, estimate
 from seqarena.arena.plan import Plan
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core import words
@@ -18,7 +18,7 @@ from seqarena.engine.planned import Planned, plan_comparison, plan_training
 class Preview:
     """What a comparison or a training would do: its data, its plan, its time and its size."""
 
-    def __init__(self, planned: Planned, estimated: Estimate) -> None:
+    def __init__(self, planned: Planned, estimated: PlanEstimate) -> None:
         prepared = planned.prepared
         self.data: DataSummary = prepared.summary
         self.plan: Plan = prepared.plan

@@ -13,7 +13,7 @@ from seqarena.core.results.data_summary import (
 )
 from seqarena.data.files.reading import Reading
 from seqarena.tasks.base import Task
-from seqarena.tasks.survey import Part
+from seqarena.tasks.survey import SplitSurvey
 
 NUMBERS_DEPEND_ON_THIS = False  # it says what was read (jobs/sources.py)
 _MOST = 20  # files and classes that a record lists; the numbers beside them count all
@@ -61,7 +61,7 @@ def summarise(task: Task) -> DataSummary:
     )
 
 
-def _split(name: str, part: Part) -> SplitSummary:
+def _split(name: str, part: SplitSurvey) -> SplitSummary:
     return SplitSummary(
         split=name,
         examples=part.examples,

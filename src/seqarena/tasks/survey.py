@@ -10,7 +10,7 @@ from seqarena.core.batch import UNKNOWN
 NUMBERS_DEPEND_ON_THIS = False  # it says what was read (jobs/sources.py)
 
 
-class Part(NamedTuple):
+class SplitSurvey(NamedTuple):
     """One split as its task read it."""
 
     examples: int
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 class Survey(NamedTuple):
     """What a task read. The parts are train, validation and test."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, SplitSurvey]
     noun: str = "example"
     in_files: str = ""  # what files hold; "": the same
     compared: str = ""  # what is looked for in the training data; "": the same

@@ -40,7 +40,7 @@ from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
-from seqarena.tasks.survey import Part, Survey, lengths_of
+from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _MU = 255.0
@@ -137,7 +137,7 @@ class SpeechTask(LabelTask):
     def survey(self) -> Survey:
         unit = "frames" if self.config.features == "log_mel" else "samples"
         parts = {
-            split: Part(
+            split: SplitSurvey(
                 examples=len(rows),
                 lengths_N={unit: lengths_of(rows)},
                 in_training=self._overlap.get(split),

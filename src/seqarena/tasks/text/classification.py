@@ -30,7 +30,7 @@ from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
-from seqarena.tasks.survey import Part, Survey
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -144,7 +144,7 @@ class ClassificationTask(LabelTask):
         overlap = count_overlap(self.data.splits, _texts)
         facts = {split: self._split_facts(split) for split in self._examples}
         parts = {
-            split: Part(
+            split: SplitSurvey(
                 examples=self.sizes[split],
                 lengths_N={f"{self.reader.unit}s": self._lengths[split]},
                 cut=self._cut[split],

@@ -41,7 +41,7 @@ from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, spli
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
-from seqarena.tasks.survey import Part, Survey
+from seqarena.tasks.survey import SplitSurvey, Survey
 
 
 class LanguageTask(Task):
@@ -194,10 +194,10 @@ class LanguageTask(Task):
 
     def survey(self) -> Survey:
         repeated = self._corpus_facts["lines_also_in_training"]
-        parts: dict[str, Part] = {}
+        parts: dict[str, SplitSurvey] = {}
         for split, tokens_N in self._tokens.items():
             in_training, compared = repeated.get(split, (None, None))
-            parts[split] = Part(
+            parts[split] = SplitSurvey(
                 examples=count_evaluation_windows(len(tokens_N), self.sequence_length),
                 lengths_N={"tokens": np.array([self.sequence_length])},
                 tokens=len(tokens_N),

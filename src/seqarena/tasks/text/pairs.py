@@ -33,7 +33,7 @@ from seqarena.data.text.vocabulary import split_words
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.survey import Part, Survey, count_tokens, lengths_of
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.pairs_codec import learn_sides, source_tensors, target_tensors
 from seqarena.tasks.text.pairs_metrics import METRICS
 
@@ -216,10 +216,10 @@ class PairsTask(ExampleTask):
     def survey(self) -> Survey:
         splits = self.corpus.splits
         overlap = count_overlap(splits, lambda pair: pair)
-        parts: dict[str, Part] = {}
+        parts: dict[str, SplitSurvey] = {}
         for split, examples in self._examples.items():
             tokens, unknown = count_tokens([*examples.sources, *examples.targets])
-            parts[split] = Part(
+            parts[split] = SplitSurvey(
                 examples=len(examples),
                 lengths_N=self._lengths[split],
                 cut=examples.num_cut,

@@ -42,7 +42,7 @@ from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.survey import Part, Survey, count_tokens
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
@@ -136,10 +136,10 @@ class QuestionAnsweringTask(ExampleTask):
 
     def survey(self) -> Survey:
         overlap = count_overlap(list(self._questions.values()), lambda q: (q.statements, q.words))
-        parts: dict[str, Part] = {}
+        parts: dict[str, SplitSurvey] = {}
         for split, questions in self._questions.items():
             tokens, unknown = count_tokens([example.tokens_T for example in self._examples[split]])
-            parts[split] = Part(
+            parts[split] = SplitSurvey(
                 examples=len(questions),
                 lengths_N={
                     "statements": np.array([len(q.statements) for q in questions]),

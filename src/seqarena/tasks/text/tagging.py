@@ -36,7 +36,7 @@ from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.survey import Part, Survey, count_tokens, lengths_of
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
@@ -154,10 +154,10 @@ class TaggingTask(ExampleTask):
     def survey(self) -> Survey:
         parts = list(self.sentences.values())
         overlap = count_overlap(parts, lambda sentence: sentence.words)
-        found: dict[str, Part] = {}
+        found: dict[str, SplitSurvey] = {}
         for split, sentences in self.sentences.items():
             tokens, unknown = count_tokens([one.words_T for one in self._encoded[split]])
-            found[split] = Part(
+            found[split] = SplitSurvey(
                 examples=len(sentences),
                 lengths_N={"words": lengths_of([s.words for s in sentences])},
                 left_out=self._left_out if split == "train" else 0,

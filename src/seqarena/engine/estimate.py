@@ -39,7 +39,7 @@ class TrialEstimate(Config):
     trials: int
 
 
-class Estimate(Config):
+class PlanEstimate(Config):
     """The whole plan. `seconds` is the middle of a range that is `RANGE` wide."""
 
     entries: tuple[TrialEstimate, ...]
@@ -54,14 +54,14 @@ class Estimate(Config):
         return RANGE[0] * self.seconds, RANGE[1] * self.seconds
 
 
-def estimate(plan: Plan, task: Task, jobs: int) -> Estimate:
+def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     """Takes a few training steps and one evaluation batch of each architecture. Keeps nothing."""
     with runtime.limited_threads(plan.threads):
         entries = tuple(_of_entry(plan, entry, task, k) for k, entry in enumerate(plan.entries))
     work = sum(one.seconds * one.trials for one in entries) / jobs
     rounds = 1 if len(plan.search.seeds) == 1 else 2  # the other seeds wait for the best rate
     longest = max(one.seconds for one in entries) * rounds
-    return Estimate(
+    return PlanEstimate(
         entries=entries,
         trials=sum(one.trials for one in entries),
         jobs=jobs,
