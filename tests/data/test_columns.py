@@ -65,6 +65,13 @@ def test_a_first_line_that_is_an_example_is_no_header(tmp_path: Path, name: str)
         read(tmp_path, name, HEADLESS[name])
 
 
+def test_that_the_first_line_names_the_columns_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"no field 'text': it has ein Haus, a house .*; the first l"
+    ):
+        read(tmp_path, "a.csv", "ein Haus,a house\nein Hund,a dog\n")
+
+
 def test_a_header_in_the_middle_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.csv, line 3: the header again"):
         read(tmp_path, "a.csv", "text,label\na,x\ntext,label\nb,y\n")

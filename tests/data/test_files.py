@@ -116,6 +116,12 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         find_files(tmp_path / "none")
     with pytest.raises(UserError, match="no file there"):
         find_files(tmp_path)
+    for path, message in (
+        ("", "an empty path"), ("x" * 5000, "cannot be read: File name too long"),
+        ("~nobody-of-that-name/a", "cannot be read"), (str(tmp_path / "a**"), "no pattern"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            find_files(path)
     write(tmp_path, "test.csv")
     with pytest.raises(UserError, match=r"no file is for training \(found: test.csv\)"):
         find_files(tmp_path)

@@ -1,6 +1,7 @@
 """Labelled texts: every format gives the same examples, every mistake names its file and line."""
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -168,6 +169,21 @@ def test_class_folders_of_other_shapes(tmp_path: Path, shape: str) -> None:
     )
     with pytest.raises(UserError, match="class folders hold one text a file: leave text_pair out"):
         load_labelled(tmp_path, config(text_pair="b"))
+
+
+def test_folders_whose_names_are_not_utf_8(tmp_path: Path) -> None:
+    """As archives of other systems leave them."""
+    for label in (b"n\xe9g", b"pos"):
+        folder = os.path.join(os.fsencode(tmp_path), label)
+        os.mkdir(folder)
+        for k in range(9):
+            write(
+                Path(os.fsdecode(os.path.join(folder, b"%d.txt" % k))), f"text {k} of {len(label)}"
+            )
+    data = load_labelled(tmp_path, config())
+    assert {example.label for example in data.splits.train} == {"n?g", "pos"}
+    assert data.reading is not None
+    json.dumps([each.file for each in data.reading.files], ensure_ascii=False).encode()
 
 
 def test_lines_as_fast_text_writes_them(tmp_path: Path) -> None:

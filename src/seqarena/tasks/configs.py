@@ -63,6 +63,13 @@ class MaskedLanguageConfig(TaskConfig):
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float = knob(0.05, "Share of the text that tests.")
 
+    @model_validator(mode="after")
+    def _check(self) -> "MaskedLanguageConfig":
+        parse_tokenizer_name(self.tokenizer)
+        check_fractions(self.validation_fraction, self.test_fraction)
+        _check_encoding(self.kind, self.encoding)
+        return self
+
 
 class CopyingConfig(TaskConfig):
     """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""

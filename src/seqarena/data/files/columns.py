@@ -70,10 +70,11 @@ def rows_with_columns(
         return
     try:
         columns = find_columns(wanted, list(sample[0].fields), sample[0].place, reading)
-    except UserError:
-        if format in ("csv", "tsv"):
-            _check_header(file, sample, wanted)
-        raise
+    except UserError as error:
+        if format not in ("csv", "tsv"):
+            raise
+        _check_header(file, sample, wanted)
+        raise UserError(f"{error}; the first line of the file names its columns") from error
     for row in chain(sample, rows):
         for column, each in zip(columns, wanted):
             if column not in row.fields:

@@ -43,6 +43,7 @@ def read_splits(
     Raises UserError for a file without an example, unless it is to be passed over.
     """
     others: dict[bytes, Path] = {}
+    only_one = sum(map(len, files)) == 1
     found: list[list[Example]] = []
     for split, paths in files._asdict().items():
         found.append([])
@@ -54,7 +55,7 @@ def read_splits(
                 continue
             if not examples:
                 raise UserError(f"{path}: no example in it")
-            digest = _digest(map(key, examples))
+            digest = b"" if only_one else _digest(map(key, examples))
             if digest in seen:
                 reading.pass_over(path, f"the same examples as {seen[digest].name}")
                 continue
@@ -125,5 +126,9 @@ def _held_out(train: Sequence[Example], class_of: Callable[[Example], Hashable] 
 
 def _digest(keys: Iterable[Hashable]) -> bytes:
     """Of the examples, whatever their order."""
-    digests = sorted(hashlib.sha256(repr(key).encode()).digest() for key in keys)
+    digests = sorted(hashlib.sha256(_bytes_of(key)).digest() for key in keys)
     return hashlib.sha256(b"".join(digests)).digest()
+
+
+def _bytes_of(key: Hashable) -> bytes:
+    return key.encode() if isinstance(key, str) else repr(key).encode()

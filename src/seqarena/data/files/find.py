@@ -118,7 +118,7 @@ def list_files(
 ) -> list[Path]:
     """The files that `data` names and a caller can read, in the order of their paths. Raises
     UserError as `find_files`."""
-    path = Path(data).expanduser()
+    path = _as_path(data)
     if path.is_file():
         kind = kind_of(path)
         if kind in _INSTEAD and kind not in kinds:
@@ -132,6 +132,19 @@ def list_files(
     if not files:
         raise UserError(f"{data}: nothing that can be read there{_listed(reading)}")
     return files
+
+
+def _as_path(data: str | Path) -> Path:
+    """Raises UserError for what can be no path, and for one that may not be looked at."""
+    if not str(data).strip():
+        raise UserError("data: an empty path: name a file or a folder")
+    try:
+        path = Path(data).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{str(data)[:80]}: cannot be read: {reason}") from error
+    return path
 
 
 def root_of(data: str | Path) -> Path:
@@ -218,7 +231,10 @@ def _pattern_root(path: Path) -> tuple[Path, list[Path]]:
     parts = path.parts
     first = next(k for k, part in enumerate(parts) if any(mark in part for mark in "*?["))
     root = Path(*parts[:first]) if first else Path()
-    return root, [file for file in root.glob("/".join(parts[first:])) if file.is_file()]
+    try:
+        return root, [file for file in root.glob("/".join(parts[first:])) if file.is_file()]
+    except ValueError as error:
+        raise UserError(f"{path}: no pattern: {error}") from error
 
 
 def _readable(file: Path, kinds: tuple[str | None, ...], reading: Reading) -> bool:

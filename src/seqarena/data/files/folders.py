@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import SplitFiles, kind_of, root_of, split_files, split_of
-from seqarena.data.files.reading import Reading
+from seqarena.data.files.reading import Reading, shown
 
 _NO_CLASS = ("unsup", "unsupervised", "unlabelled", "unlabeled")
 
@@ -23,7 +23,7 @@ def classes_of(data: str | Path, files: list[Path]) -> dict[Path, str]:
         names = reversed(folder.relative_to(root).parts)
         name = next((name for name in names if split_of(PurePath(name)) is None), None)
         if name is not None:
-            found[folder] = name
+            found[folder] = shown(name)
     return found
 
 

@@ -96,10 +96,11 @@ def split_corpus(
     """The text by split and how that came about: as the files say, and by position for a split
     that they lack. Raises UserError when a part would be empty."""
     if corpus.parts is None:
-        return split_text(corpus.text, validation_fraction, test_fraction), "by position"
-    splits, how = complete_text(corpus.parts, validation_fraction, test_fraction)
-    said = corpus.reading.how if corpus.reading else "as given"
-    return splits, f"{said}; {how}"
+        splits = split_text(corpus.text, validation_fraction, test_fraction)
+        how = "cut by position in the text"
+    else:
+        splits, how = complete_text(corpus.parts, validation_fraction, test_fraction)
+    return splits, f"{corpus.reading.how}; {how}" if corpus.reading else how
 
 
 def repeated_lines(splits: TextSplits) -> dict[str, tuple[int, int]]:

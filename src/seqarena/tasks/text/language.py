@@ -24,6 +24,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ class LanguageTask(Task):
         tokens = _encode_splits(splits, tokenizer)
         facts = {**_corpus_facts(corpus), "how_split": how, "lines_also_in_training": repeated}
         self._set_up(config, facts, tokenizer, tokens, _split_facts(splits, tokens))
-        self.reading = corpus.reading
+        if corpus.reading is not None:
+            self.reading = replace(corpus.reading, how=facts.get("how_split", corpus.reading.how))
 
     def _set_up(
         self,
