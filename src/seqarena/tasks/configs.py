@@ -261,16 +261,23 @@ class SpeechConfig(TaskConfig):
 
 
 class PixelsConfig(TaskConfig):
-    """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
-    is published (data/signals/images.py); None: digits drawn from a font."""
+    """The class of a picture that is read pixel by pixel. `data`: idx files as MNIST is published,
+    class folders, a table or arrays (data/signals/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
     data: str | None = knob(
-        None, "A folder of idx files, as MNIST is published; none: digits drawn from a font."
+        None, "Idx files, class folders of pictures or a table; none: digits drawn from a font."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     pool: int = knob(2, "Squares of so many pixels a side become their mean; 1: as it is.", ge=1)
     permuted: bool = knob(False, "One fixed order of the pixels instead of row by row.")
     train_examples: int | None = knob(None, "The first so many; None: all.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PixelsConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self
 
 
 class PairsConfig(TaskConfig):

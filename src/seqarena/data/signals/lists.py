@@ -21,8 +21,8 @@ _SPLITS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",
     "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
-_PATHS = ("path", "file_name", "file", "filename", "filepath")
-_CONTENTS = {"sound": ("audio", "sound", "wav", "speech"), "picture": ("image", "img", "picture")}
+PATHS = ("path", "file_name", "file", "filename", "filepath")
+CONTENTS = {"sound": ("audio", "sound", "wav", "speech"), "picture": ("image", "img", "picture")}
 
 
 class Listed(NamedTuple):
@@ -90,7 +90,7 @@ def read_list(
 def _content(file: Path, row: Row, kind: str, number: int) -> tuple[str, bytes]:
     """The name and the bytes of a row's signal."""
     small = {str(name).lower(): name for name in reversed(list(row.fields))}
-    columns = [small[name] for name in (*_PATHS, *_CONTENTS[kind]) if name in small]
+    columns = [small[name] for name in (*PATHS, *CONTENTS[kind]) if name in small]
     value = next((v for name in columns if (v := row.fields[name]) not in (None, "")), None)
     path: Any = value
     if isinstance(value, Mapping):

@@ -24,9 +24,10 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.examples import complete
+from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
 from seqarena.data.signals.images import Images, content_hash, load_images, read_picture
-from seqarena.data.sources import complete
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
@@ -47,10 +48,19 @@ class PixelsTask(LabelTask):
         not divide the picture, and more training examples than there are.
         """
         self.config = config
-        splits = _split(drawn_digits() if config.data is None else load_images(config.data))
+        if config.data is None:
+            found = drawn_digits()
+        else:
+            self.reading = Reading()
+            found = load_images(
+                config.data, label=config.label, encoding=config.encoding, reading=self.reading
+            )
+        splits = _split(found, self.reading)
         splits["train"] = _first(splits["train"], config.train_examples)
         labels = {name: [str(k) for k in images.labels_N] for name, images in splits.items()}
-        self.classes = tuple(sorted(known_classes(labels), key=int))
+        known = known_classes(labels)
+        are_numbers = all(name.isascii() and name.isdecimal() for name in known)
+        self.classes = tuple(sorted(known, key=int)) if are_numbers else known
         self._majority = majority(labels)
         self._sha256 = content_hash(splits)
         self._read = PixelReader(config, splits["train"].pixels_NHW.shape[1:])
@@ -96,7 +106,9 @@ class PixelsTask(LabelTask):
         }
 
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data", "train_examples"})
+        # how tables are read shows in the pictures
+        read_only = {"data", "train_examples", "label", "encoding"}
+        settings = self.config.model_dump(mode="json", exclude=read_only)
         return digest({**settings, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
@@ -138,7 +150,7 @@ class PixelReader:
 class PixelsCodec(Codec):
     """A picture in a file -> its class."""
 
-    prompt = "an .npy picture (height, width), or an idx file and a number, FILE.gz:17"
+    prompt = "a picture: a PNG, an .npy file (height, width), or FILE.gz:17 of an idx file"
 
     def __init__(self, reader: PixelReader, classes: Sequence[str]) -> None:
         self.reader = reader
@@ -163,14 +175,21 @@ class PixelsCodec(Codec):
         return likeliest(outputs, self.classes)
 
 
-def _split(found: dict[str, Images]) -> dict[str, Images]:
+def _split(found: dict[str, Images], reading: Reading | None) -> dict[str, Images]:
     """What is missing is cut off the training pictures."""
     missing = [split for split in ("validation", "test") if split not in found]
     if not missing:
         return {split: found[split] for split in ("train", "validation", "test")}
     # numbers stand for pictures; those of a split that is there already are never looked up
     given = {split: [] if split in missing else [-1] for split in ("validation", "test")}
-    cut = complete(list(range(len(found["train"]))), given["validation"], given["test"])
+    labels = found["train"].labels_N.tolist()
+    cut = complete(
+        list(range(len(labels))),
+        given["validation"],
+        given["test"],
+        class_of=lambda number: labels[number],
+        reading=reading,
+    )
     chosen = {name: np.array(numbers) for name, numbers in cut._asdict().items()}
     return {
         name: found["train"].take(numbers) if name == "train" or name in missing else found[name]
