@@ -7,11 +7,11 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from seqarena.engine.estimate import TIMED_STEPS, PlanEstimate, estimate
 from seqarena.arena.plan import Plan
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core import words
 from seqarena.core.results.data_summary import DataSummary
+from seqarena.engine.estimate import TIMED_STEPS, PlanEstimate, estimate
 from seqarena.engine.planned import Planned, plan_comparison, plan_training
 
 
