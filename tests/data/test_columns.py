@@ -7,6 +7,7 @@ import pytest
 from seqarena.core.errors import UserError
 from seqarena.data.files.columns import Wanted, find_columns, rows_with_columns
 from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import read_rows
 
 TEXT, LABEL = Wanted("text", "text", True), Wanted("label", "label", True)
 
@@ -81,6 +82,24 @@ def test_a_field_that_one_object_lacks_is_named(tmp_path: Path) -> None:
     lines = '{"sentence": "a", "label": 1}\n{"text": "b", "label": 2}\n'
     with pytest.raises(UserError, match=r"line 2: no field 'sentence': it has text, label"):
         read(tmp_path, "a.jsonl", lines)
+
+
+def test_no_other_column_of_parquet_and_arrow_is_read(tmp_path: Path) -> None:
+    """An embedding beside each text would fill the memory."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = pyarrow.table({"vector": [[0.5] * 9], "label": [1], "content": ["a"]})
+    parquet.write_table(rows, tmp_path / "a.parquet")
+    with pyarrow.ipc.new_file(tmp_path / "a.arrow", rows.schema) as stream:
+        stream.write_table(rows)
+    for name in ("a.parquet", "a.arrow"):
+        (row,) = read_rows(tmp_path / name, choose=lambda names: names[2:])
+        assert row.fields == {"content": "a"}
+        found = rows_with_columns(tmp_path / name, (TEXT, LABEL))
+        assert [values for _, values in found] == [["a", 1]]
+    with pytest.raises(UserError, match=r"a\.parquet, row 1: no field 'body'"):
+        list(rows_with_columns(tmp_path / "a.parquet", [Wanted("text", "body", False)]))
 
 
 def test_the_fields_of_a_nested_object(tmp_path: Path) -> None:

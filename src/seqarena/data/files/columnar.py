@@ -17,8 +17,15 @@ from seqarena.data.files.opening import PACKED, open_bytes, read_bytes
 _ROWS_AT_ONCE = 1024
 
 
-def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place for errors, fields) of each row. Raises UserError for a file that is broken."""
+def _all(names: list[str]) -> list[str]:
+    return names
+
+
+def read_parquet(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place for errors, fields) of each row, of the columns that `choose` picks from their names.
+    Raises UserError for a file that is broken."""
     pyarrow = _pyarrow("reading Parquet")
     from pyarrow.parquet import ParquetFile
 
@@ -31,10 +38,13 @@ def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         _check_names(file, schema.names)
         stored = _fields((schema.metadata or {}).get(b"huggingface", b"{}")).get("info")
         features = stored.get("features") if isinstance(stored, dict) else None
-        yield from _rows(file, table.iter_batches(batch_size=_ROWS_AT_ONCE), _names_of(features))
+        batches = table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=choose(schema.names))
+        yield from _rows(file, batches, _names_of(features))
 
 
-def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_arrow(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same of an Arrow stream or file."""
     pyarrow = _pyarrow("reading Arrow")
     from pyarrow import ipc
@@ -50,7 +60,8 @@ def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             table = ipc.open_file(content)
             batches = (table.get_batch(k) for k in range(table.num_record_batches))
         _check_names(file, table.schema.names)
-        yield from _rows(file, batches, _names_of(features))
+        chosen = choose(table.schema.names)
+        yield from _rows(file, (batch.select(chosen) for batch in batches), _names_of(features))
 
 
 def _pyarrow(purpose: str) -> Any:

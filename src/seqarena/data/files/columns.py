@@ -62,9 +62,14 @@ def rows_with_columns(
     example.
     """
     format = format or table_format(file)
-    rows = (
-        _flat(row, nested) for row in read_rows(file, format, encoding=encoding, reading=reading)
-    )
+
+    def choose(names: list[str]) -> list[str]:
+        if nested in names:
+            return [name for name in names if name in (nested, *(each.name for each in wanted))]
+        return find_columns(wanted, names, f"{file}, row 1", reading)
+
+    rows = read_rows(file, format, encoding=encoding, reading=reading, choose=choose)
+    rows = (_flat(row, nested) for row in rows)
     sample = list(islice(rows, _SAMPLE))
     if not sample:
         return

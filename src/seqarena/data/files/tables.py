@@ -51,8 +51,10 @@ def read_rows(
     *,
     encoding: str = "utf-8",
     reading: Reading | None = None,
+    choose: Callable[[list[str]], list[str]] | None = None,
 ) -> Iterator[Row]:
-    """The rows of a table. `format` None: by the file's name.
+    """The rows of a table. `format` None: by the file's name. `choose` picks the columns that are
+    read of those there are, where a format has columns.
 
     Raises UserError with file and line for a header that names a field twice, for a row that does
     not fit its header, and for what is not in the format.
@@ -60,7 +62,11 @@ def read_rows(
     format = format or table_format(file)
     if format not in _READERS:
         raise UserError(f"{file}: not a table: {', '.join(TABLE_FORMATS)} are read")
-    for place, fields in _READERS[format](file, encoding, reading):
+    if choose is not None and format in _COLUMNAR:
+        found = _COLUMNAR[format](file, choose)
+    else:
+        found = _READERS[format](file, encoding, reading)
+    for place, fields in found:
         yield Row(place, {name: _cleaned(value, place, name) for name, value in fields.items()})
 
 
@@ -257,6 +263,7 @@ def _cleaned_text(value: str, place: str, name: str) -> str:
     return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
 
 
+_COLUMNAR = {"parquet": read_parquet, "arrow": read_arrow}
 _READERS: dict[str, Callable[[Path, str, Reading | None], Iterator[tuple[str, dict[str, Any]]]]] = {
     "csv": lambda file, encoding, reading: with_header(
         read_cells(file, tabs=False, encoding=encoding, reading=reading)
