@@ -63,7 +63,7 @@ def load_images(
     if path.is_file() and not _may_hold_pictures(path):
         raise UserError(
             f"{path}: pictures come as idx files or class folders of PNG or JPEG files, in a "
-            "folder or an archive, as a table of path and label, or as an .npz of x_train and y_train"
+            "folder or an archive, as a table of path and label, or as an .npz of x_train, y_train"
         )
     if any(is_idx(file) for file in files):
         found = _of_idx(path, reading)

@@ -101,7 +101,8 @@ def _content(file: Path, row: Row, kind: str, number: int) -> tuple[str, bytes]:
         raise _missing(row, kind, "path", "path")
     place = file.parent / path
     if not os.path.isfile(place):  # Path.is_file raises for a name that is too long
-        raise UserError(f"{row.place}: {place} cannot be read: no such file")
+        shown = str(place).replace("\n", "\\n")
+        raise UserError(f"{row.place}: {shown} cannot be read: no such file")
     return path, read_file(place, f"{row.place}: {place}")
 
 

@@ -119,5 +119,6 @@ def _guarded(path: Path, items: Iterator[Item]) -> Iterator[Item]:
         except (UserError, AssertionError):
             raise
         except Exception as error:
-            raise UserError(f"{path}: not an archive that can be read: {error}") from error
+            why = str(error).partition("\n")[0].removesuffix(":")
+            raise UserError(f"{path}: not an archive that can be read: {why}") from error
         yield item
