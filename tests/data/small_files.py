@@ -118,6 +118,11 @@ def _jsonl(entries: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
+def _from_below(entries: list[dict[str, Any]], up: str) -> list[dict[str, Any]]:
+    """The rows for a table in a folder below: they name their files as seen from there."""
+    return [{k: up + v if k == "path" else v for k, v in entry.items()} for entry in entries]
+
+
 def _text(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -148,7 +153,7 @@ def _saved(folder: Path, entries: list[dict[str, Any]]) -> Path:
     """As `datasets` saves a dictionary of splits."""
     import pyarrow
 
-    table = pyarrow.Table.from_pylist(entries)
+    table = pyarrow.Table.from_pylist(_from_below(entries, "../../"))
     for split, part in (("train", table.slice(0, 18)), ("test", table.slice(18))):
         (folder / split).mkdir(parents=True)
         with pyarrow.ipc.new_stream(folder / split / "data-00000-of-00001.arrow", part.schema) as s:
@@ -160,6 +165,7 @@ def _saved(folder: Path, entries: list[dict[str, Any]]) -> Path:
 
 
 def _splits_by_name(folder: Path, entries: list[dict[str, Any]]) -> Path:
+    entries = _from_below(entries, "../")
     for split, part in (("train", entries[:16]), ("dev", entries[16:20]), ("test", entries[20:])):
         _text(folder / f"{split}.jsonl", _jsonl(part))
     _text(folder / "README.md", "What this is.\n")
