@@ -2,7 +2,7 @@
 
 The steps are timed one architecture after the other with the threads that a trial has. Trials that
 run side by side share caches and memory, and the machine may be busy then or now, so that the time
-is given as a range. Starting processes, and measuring costs after the training, are not counted.
+is given as a range. Starting processes, measuring costs and drawing the page are not counted.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from seqarena.train.loop import Trainer
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 TIMED_STEPS = 2  # after one that warms up
-RANGE = (0.6, 2.0)  # times the estimate: what a run takes lies between, see the lab log
+RANGE = (0.6, 2.0)  # times the estimate: what a run takes lies between
 _PAGE_BYTES = 5_000_000  # of report.html, nearly all of it the script that draws
 
 

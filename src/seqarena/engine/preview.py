@@ -60,8 +60,9 @@ class Preview:
         )
         low, high = map(words.duration, self.estimate.range_seconds)
         yield (
-            f"time: about {words.duration(self.estimate.seconds)}, between {low} and {high}, from "
-            f"{TIMED_STEPS} steps of each architecture; costs are measured after that"
+            f"time: about {words.duration(self.estimate.seconds)}, between {low} and {high}, by "
+            f"{TIMED_STEPS} steps of each architecture; starting processes, measuring costs and "
+            "drawing the page come on top"
         )
         size = words.with_unit(float(f"{self.estimate.bytes_written:.2g}"), "bytes")
         yield f"disk: about {size} in {self.path}; nothing is written now"
