@@ -89,7 +89,7 @@ def test_no_other_column_of_parquet_and_arrow_is_read(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    rows = pyarrow.table({"vector": [[0.5] * 9], "label": [1], "content": ["a"]})
+    rows = pyarrow.table({"": [[0.5] * 9], "label": [1], "content": ["a"]})
     parquet.write_table(rows, tmp_path / "a.parquet")
     with pyarrow.ipc.new_file(tmp_path / "a.arrow", rows.schema) as stream:
         stream.write_table(rows)

@@ -64,7 +64,7 @@ def rows_with_columns(
     format = format or table_format(file)
 
     def choose(names: list[str]) -> list[str]:
-        if nested in names:
+        if nested and nested in names:
             return [name for name in names if name in (nested, *(each.name for each in wanted))]
         return find_columns(wanted, names, f"{file}, row 1", reading)
 
