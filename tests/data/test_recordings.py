@@ -219,7 +219,7 @@ def test_broken_archives_are_named(tmp_path: Path) -> None:
 
 
 LISTS = {
-    "no_table.tsv": (b"\r3", "line 1: not a table"),
+    "no_table.tsv": (b"\r3", "no .wav file in it"),
     "mark.tsv": (b"\xef\xbb\xbf", "no .wav file in it"),
     "empty.tsv": (b"path\tlabel\n\t\n", "no .wav file in it"),
     "no_path.tsv": (b"path\tlabel\n\tyes\n", "line 2: no path"),
@@ -249,3 +249,28 @@ def test_broken_tables_are_named(tmp_path: Path, name: str) -> None:
 def test_too_few_samples_a_second_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="decimate 100 leaves 80 of 8000 samples a second"):
         SpeechTask(SpeechConfig(data=str(in_folder(tmp_path)), decimate=100))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_speech_commands_as_published(tmp_path: Path, packed: bool) -> None:
+    names = [f"{('yes', 'no')[k % 2]}/{k:08x}_nohash_{k % 3}.wav" for k in range(12)]
+    files = {name: sound(k) for k, name in enumerate(names)}
+    files |= {"_background_noise_/pink.wav": sound(50), "LICENSE": b"CC BY"}
+    files |= {"testing_list.txt": "\n".join(names[:4]).encode()}
+    files |= {"validation_list.txt": "\n".join(names[4:6]).encode()}
+    for name, content in files.items():
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(content)
+    place = tmp_path / "set"
+    if packed:
+        place = tmp_path / "set.tar.gz"
+        with tarfile.open(place, "w:gz") as archive:
+            archive.add(tmp_path / "set", arcname=".")
+    task = SpeechTask(SpeechConfig(data=str(place)))
+    assert task.classes == ("no", "yes")
+    assert task.sizes == {"train": 6, "validation": 2, "test": 4}
+    assert task.reading is not None
+    assert task.reading.how == "by validation_list.txt and testing_list.txt"
+    passed = {Path(each.file).name: each.why for each in task.reading.passed_over}
+    assert set(passed) == {"pink.wav", "LICENSE"}
+    assert passed["pink.wav"] == "background noise is no class"

@@ -4,14 +4,15 @@
                             else the name's first part: {class}_{speaker}_{index}.wav
     table                   data/signals/lists.py
 
-A recording belongs to the split that a folder above it names, or that its table says. wav files
-are read as they are (data/signals/wav.py); flac, ogg and mp3 by the package soundfile.
+A recording belongs to the split that a folder above it names, or that its table says, or in whose
+list it is: validation_list.txt and testing_list.txt, as Speech Commands has them. wav files are
+read as they are (data/signals/wav.py); flac, ogg and mp3 by the package soundfile.
 
     N  samples
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from seqarena.data.files.tables import table_format
 from seqarena.data.signals.lists import find_signals, read_list
 from seqarena.data.signals.members import (
     ARCHIVES,
+    Member,
     is_archive,
     read_archive,
     read_files,
@@ -36,6 +38,8 @@ _STARTS = {
     b"\x1f\x8b": "gzip",
 }  # fmt: skip
 _BY_LIBRARY = ("FLAC", "Ogg", "MP3", "AIFF", "AU", "CAF")
+_LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
+_NOISE = "_background_noise_"  # a folder of Speech Commands
 _MOST_SAMPLES = 2**27  # of a file that is unpacked while it is read
 _BLOCK = 2**16
 
@@ -95,10 +99,12 @@ def load_recordings(
     Raises UserError naming the file that is broken, empty or of another rate.
     """
     reading = Reading()
-    entries = _entries(Path(data).expanduser(), label, encoding, reading)
+    listed: dict[str, str] = {}
+    entries = _entries(Path(data).expanduser(), label, encoding, reading, listed)
     found = sorted((_decoded(entry, max_seconds, reading) for entry in entries), key=_name)
     if not found:
         raise UserError(f"{data}: no .wav file in it, nor another recording: {_COME_AS}")
+    found = [file._replace(split=listed.get(_end(file.name), file.split)) for file in found]
     in_folders = len({split_and_class(file.name)[1] for file in found}) > 1
     sample_rate = sample_rate or found[0].rate
     items = []
@@ -158,10 +164,12 @@ _Entry = tuple[
 ]  # name, content, label, speaker, split
 
 
-def _entries(path: Path, label: str, encoding: str, reading: Reading) -> Iterator[_Entry]:
+def _entries(
+    path: Path, label: str, encoding: str, reading: Reading, listed: dict[str, str]
+) -> Iterator[_Entry]:
+    """The recordings at `path`; `listed` gets the splits of those that lists of splits name."""
     if path.is_file() and is_archive(path):
-        for member in read_archive(path, "sound", reading):
-            yield member.name, member.content, None, None, None
+        yield from _of_members(read_archive(path, "sound", reading, also=_LISTS), reading, listed)
         return
     if path.is_file() and table_format(path) is None:
         raise UserError(f"{path}: {_COME_AS}")
@@ -170,8 +178,9 @@ def _entries(path: Path, label: str, encoding: str, reading: Reading) -> Iterato
     except UserError as error:
         wanted = ": no .wav file or table of recordings" if path.is_dir() else ""
         raise UserError(f"{error}{wanted}") from error
-    for member in read_files(path, files):
-        yield member.name, member.content, None, None, None
+    lists = [path / name for name in _LISTS if path.is_dir() and (path / name).is_file()]
+    reading.passed_over = [x for x in reading.passed_over if Path(x.file) not in lists]
+    yield from _of_members(read_files(path, [*files, *lists]), reading, listed)
     for split, listing in (tables._asdict() if tables else {}).items():
         for file in listing:
             said = None if len(listing) == 1 and reading.how == "one file" else split
@@ -179,6 +188,26 @@ def _entries(path: Path, label: str, encoding: str, reading: Reading) -> Iterato
                 file, "sound", label=label, split=said, encoding=encoding, reading=reading
             ):
                 yield row.name, row.content, row.label, row.speaker, row.split
+
+
+def _of_members(
+    members: Iterable[Member], reading: Reading, listed: dict[str, str]
+) -> Iterator[_Entry]:
+    for member in members:
+        inside = PurePosixPath(member.name)
+        if inside.name in _LISTS:
+            lines = member.content.decode(errors="replace").split("\n")
+            listed.update({_end(line.strip()): _LISTS[inside.name] for line in lines})
+            reading.how = f"by {' and '.join(_LISTS)}"
+        elif _NOISE in inside.parts:
+            reading.pass_over(Path(member.name), "background noise is no class")
+        else:
+            yield member.name, member.content, None, None, None
+
+
+def _end(name: str) -> str:
+    """The last folder and the name, by which lists of splits name a recording."""
+    return "/".join(PurePosixPath(name).parts[-2:])
 
 
 def _decoded(entry: _Entry, max_seconds: float, reading: Reading) -> _Found:
@@ -222,6 +251,7 @@ def _read_by_library(content: bytes, form: str, name: str) -> tuple[int, np.ndar
 
 def _labelled(file: _Found, in_folders: bool) -> _Found:
     split, folder = split_and_class(file.name)
+    split = file.split or split
     label, *rest = PurePosixPath(file.name).stem.split("_")
     if in_folders:
         if folder is None:

@@ -6,7 +6,7 @@ is the class. What is hidden or of another kind is passed over.
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
@@ -41,8 +41,11 @@ def read_files(data: str | Path, files: list[Path]) -> Iterator[Member]:
         yield Member(file.relative_to(root).as_posix(), read_file(file, str(file)))
 
 
-def read_archive(path: Path, kind: str, reading: Reading) -> Iterator[Member]:
-    """The files of a kind (`kind_of`) in a tar or zip archive, in its order.
+def read_archive(
+    path: Path, kind: str, reading: Reading, also: Collection[str] = ()
+) -> Iterator[Member]:
+    """The files of a kind (`kind_of`), and those named in `also`, in a tar or zip archive, in its
+    order.
 
     Raises UserError for an archive that is damaged, and for a file too large to be an example.
     """
@@ -52,7 +55,7 @@ def read_archive(path: Path, kind: str, reading: Reading) -> Iterator[Member]:
         place = path / inside
         if any(part.startswith(".") or part == "__MACOSX" for part in inside.parts):
             reading.pass_over(place, "hidden")
-        elif kind_of(Path(inside)) != kind:
+        elif kind_of(Path(inside)) != kind and inside.name not in also:
             found = kind_of(Path(inside)) or "file of unknown kind"
             reading.pass_over(place, f"a {found}: not what this task reads")
         elif size > _LARGEST:
