@@ -74,10 +74,10 @@ def read_tagged_rows(
         return
     columns = _columns(first, column, word_column)
     if reading is not None and (column is None or word_column is None):
-        reading.note(f"{file.name}: words from {columns.words!r}, tags from {columns.tags!r}")
+        reading.note(f"words from {columns.words!r}, tags from {columns.tags!r}")
     value = first.fields[columns.tags]
     if reading is not None and _is_number(value[0] if isinstance(value, list) and value else value):
-        reading.note(f"{file.name}: the tags are numbers, and the file does not name them")
+        reading.note("the tags are numbers, and the file does not name them")
     in_rows = isinstance(value, list) or len(str(value).split()) > 1 or str(value).startswith("[")
     if not in_rows and columns.sentence is None:
         raise UserError(
