@@ -107,7 +107,7 @@ def _run_unfinished(
     trial: Trial, folder: Path, prepared: Path | None, watch: Callable[[TrialProgress], bool]
 ) -> ResultRecord:
     task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
-    trainer = _build_trainer(trial, task)
+    trainer = build_trainer(trial, task)
     if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
         begin(trainer.model, trial.start)
     path = folder / "records.jsonl"
@@ -130,7 +130,13 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
     }
 
 
-def _build_trainer(trial: Trial, task: Task) -> Trainer:
+def evaluation_batch_size(task: Task) -> int:
+    """Examples of one evaluation batch."""
+    return max(1, EVALUATION_TOKENS // task.sequence_length)
+
+
+def build_trainer(trial: Trial, task: Task) -> Trainer:
+    """The trial's model and its training, before the first step."""
     torch.manual_seed(trial.training.seed)
     model = build_model(trial.model)
     model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
@@ -150,7 +156,7 @@ class _Training:
     ) -> None:
         self.trial, self.trainer, self.folder, self.file = trial, trainer, folder, file
         self.watch = watch
-        self.batch_size = max(1, EVALUATION_TOKENS // trainer.task.sequence_length)
+        self.batch_size = evaluation_batch_size(trainer.task)
         self.loss_nats: float | None = None  # of the last step
         self.value: float | None = None  # of the last evaluation on validation
         self.saved_at = time.monotonic()

@@ -120,7 +120,10 @@ def _held_out(train: Sequence[Example], class_of: Callable[[Example], Hashable] 
             left[class_of(train[index])] -= 1
         chosen.add(int(index))
     if not chosen or len(train) <= wanted:
-        raise UserError(f"{len(train)} training example(s) are too few to hold some out")
+        raise UserError(
+            f"{len(train)} training example(s) are too few to hold some out: give more, or files "
+            "for validation and test"
+        )
     return chosen
 
 

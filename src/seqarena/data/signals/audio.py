@@ -44,6 +44,12 @@ _MOST_SAMPLES = 2**27  # of a file that is unpacked while it is read
 _BLOCK = 2**16
 
 
+_COME_AS = (
+    f"recordings come as a folder of .wav files, as an archive of them ({', '.join(ARCHIVES)}), or "
+    "as a table of path and label"
+)
+
+
 class Recording(NamedTuple):
     """One example."""
 
@@ -97,7 +103,7 @@ def load_recordings(
     entries = _entries(Path(data).expanduser(), label, encoding, reading, listed)
     found = sorted((_decoded(entry, max_seconds, reading) for entry in entries), key=_name)
     if not found:
-        raise UserError(f"{data}: no .wav file in it, nor another recording")
+        raise UserError(f"{data}: no .wav file in it, nor another recording: {_COME_AS}")
     found = [file._replace(split=listed.get(_end(file.name), file.split)) for file in found]
     in_folders = len({split_and_class(file.name)[1] for file in found}) > 1
     sample_rate = sample_rate or found[0].rate
@@ -166,10 +172,7 @@ def _entries(
         yield from _of_members(read_archive(path, "sound", reading, also=_LISTS), reading, listed)
         return
     if path.is_file() and table_format(path) is None:
-        raise UserError(
-            f"{path}: recordings come as a folder of .wav files, as an archive of them "
-            f"({', '.join(ARCHIVES)}), or as a table of path and label"
-        )
+        raise UserError(f"{path}: {_COME_AS}")
     try:
         tables, files = find_signals(path, "sound", reading)
     except UserError as error:

@@ -32,6 +32,12 @@ _Found = tuple[str, np.ndarray, str, str]  # split, pixels_HW, label, name
 _KINDS = ("picture", "table", "store of objects", None)
 
 
+_COME_AS = (
+    "pictures come as idx files or class folders of PNG or JPEG files, in a folder or an archive, "
+    "as a table of path and label, or as an .npz of x_train, y_train"
+)
+
+
 class Images(NamedTuple):
     """The pictures of one split."""
 
@@ -61,10 +67,7 @@ def load_images(
     path = Path(data).expanduser()
     files = [path] if path.is_file() else list_files(path, _KINDS, Reading())
     if path.is_file() and not _may_hold_pictures(path):
-        raise UserError(
-            f"{path}: pictures come as idx files or class folders of PNG or JPEG files, in a "
-            "folder or an archive, as a table of path and label, or as an .npz of x_train, y_train"
-        )
+        raise UserError(f"{path}: {_COME_AS}")
     if any(is_idx(file) for file in files):
         found = _of_idx(path, reading)
     elif any(_is_array(file) for file in files):
@@ -175,7 +178,7 @@ def _gathered(found: Iterator[_Found], path: Path, reading: Reading) -> dict[str
         pictures.append(pixels_HW)
         labels.append(label)
     if "train" not in parts:
-        raise UserError(f"{path}: no picture is for training")
+        raise UserError(f"{path}: no picture in it is for training: {_COME_AS}")
     if not reading.how:
         reading.how = "by the folders' names" if len(parts) > 1 else "all are for training"
     return _with_labels({s: (np.stack(parts[s][0]), parts[s][1]) for s in SPLITS if s in parts})

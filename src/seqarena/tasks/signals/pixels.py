@@ -24,13 +24,14 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
-from seqarena.data.files.examples import complete
+from seqarena.data.files.examples import complete, count_overlap
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
 from seqarena.data.signals.images import Images, content_hash, load_images, read_picture
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _PAPER, _INK = -0.1, 1.175
@@ -104,6 +105,21 @@ class PixelsTask(LabelTask):
             "sequence_length": self.sequence_length,
             "majority_accuracy": self._majority,
         }
+
+    def survey(self) -> Survey:
+        pictures = [[each.tobytes() for each in x.pixels_NHW] for x in self._images.values()]
+        overlap = count_overlap(pictures, lambda pixels: pixels)
+        parts = {
+            split: SplitSurvey(
+                examples=size,
+                lengths_N={"pixels": np.array([self.sequence_length])},
+                in_training=overlap.get(split),
+            )
+            for split, size in self.sizes.items()
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        classes = dict(zip(self.classes, counts_V.tolist()))
+        return Survey(parts, noun="picture", classes=classes)
 
     def digest(self) -> str:
         # how tables are read shows in the pictures

@@ -21,11 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqarena.core import words
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import Splits, complete
+from seqarena.data.files.examples import Splits, complete, count_overlap
 from seqarena.data.signals.audio import (
     Recording,
     Recordings,
@@ -39,6 +40,7 @@ from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
+from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _MU = 255.0
@@ -88,6 +90,7 @@ class SpeechTask(LabelTask):
         }
         self._speakers = {name: [r.speaker for r in found] for name, found in splits.items()}
         self.sizes = {name: len(found) for name, found in labels.items()}
+        self._overlap = count_overlap(list(splits.values()), lambda item: item.samples_N.tobytes())
         self._seconds = {
             name: sum(len(r.samples_N) for r in found) / recordings.sample_rate
             for name, found in splits.items()
@@ -130,6 +133,28 @@ class SpeechTask(LabelTask):
             "cut_recordings": self._about.num_cut,
             "majority_accuracy": self._majority,
         }
+
+    def survey(self) -> Survey:
+        unit = "frames" if self.config.features == "log_mel" else "samples"
+        parts = {
+            split: SplitSurvey(
+                examples=len(rows),
+                lengths_N={unit: lengths_of(rows)},
+                in_training=self._overlap.get(split),
+            )
+            for split, rows in self._features.items()
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        notes = [f"{self._about.sample_rate:,} samples a second"]
+        if self._about.num_cut:
+            cut = words.plural(self._about.num_cut, "recording")
+            notes.append(f"{cut} cut at {self.config.max_seconds:g} seconds")
+        return Survey(
+            parts,
+            noun="recording",
+            classes=dict(zip(self.classes, counts_V.tolist())),
+            notes=tuple(notes) if self.config.data else (),
+        )
 
     def digest(self) -> str:
         # how tables are read shows in the recordings
