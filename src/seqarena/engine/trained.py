@@ -1,6 +1,6 @@
 """Trained models in run folders: finding them, and using one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from seqarena.core.results.records import RunView
 from seqarena.tasks.base import Answer, Scores
 from seqarena.train import checkpoint
 from seqarena.use.evaluate import evaluate_checkpoint
-from seqarena.use.generate import generate_text, load_language_model
+from seqarena.use.generate import generate_text, load_language_model, to_standard_error
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
 
@@ -89,15 +89,18 @@ class TrainedModel:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        note: Callable[[str], None] = to_standard_error,
     ) -> Iterator[str]:
-        """Text that continues `prompt`, without it, piece by piece: `count` tokens.
+        """Text that continues `prompt`, without it, piece by piece: `count` tokens, or as many as
+        fit into the model's positions, where these end; `note` is told so beforehand.
 
         Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
-        likeliest that hold the probability `top_p`; `seed` is that of the draws.
+        likeliest that hold the probability `top_p`; `seed` is that of the draws. Raises UserError
+        at once for an option out of range and a prompt that the tokenizer cannot spell.
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         model, tokenizer, _ = load_language_model(self.path)
-        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed)
+        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed, note=note)
 
 
 def find_start(place: Path, model: str | None) -> tuple[Path, str]:
