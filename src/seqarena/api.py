@@ -187,9 +187,11 @@ def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> 
     return load(path, model).predict(inputs)
 
 
-def generate(path: Place, prompt: str = "\n", *, model: str | None = None, **options: Any) -> str:
-    """Text that continues `prompt`. `path` and `model` are as in `load`, `options` those of
-    `TrainedModel.stream`."""
+def generate(
+    path: Place, prompt: str | None = None, *, model: str | None = None, **options: Any
+) -> str:
+    """Text that continues `prompt`, by default the start of a line. `path` and `model` are as in
+    `load`, `options` those of `TrainedModel.stream`."""
     return load(path, model).generate(prompt, **options)
 
 
@@ -261,7 +263,8 @@ def recipe(file: Place, *, verbose: bool = True, console: Console | None = None)
     """Runs the recipe in `file`, a TOML file; returns whether what it expects holds."""
     from seqarena.engine import recipe as recipes
 
-    return recipes.recipe(Path(file), _console(verbose, console))
+    results = Console(quiet=not verbose)
+    return recipes.recipe(Path(file), _console(verbose, console), results)
 
 
 def report(path: Place) -> Path:

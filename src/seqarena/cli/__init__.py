@@ -1,7 +1,9 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
 import io
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,8 +69,12 @@ def _options(
 
 
 def main() -> None:
-    """The console script. A letter that standard output does not know becomes a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    """The console script. A letter that standard output does not know becomes a question mark. A
+    stream that was closed before the start takes and gives nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     app()

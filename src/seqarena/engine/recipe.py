@@ -24,8 +24,8 @@ from seqarena.core.results.records import RunView
 from seqarena.engine.compare import compare, train
 
 
-def recipe(file: Path, console: Console) -> bool:
-    """Runs the setting and prints each expectation; whether all of them hold.
+def recipe(file: Path, console: Console, results: Console) -> bool:
+    """Runs the setting and prints each expectation to `results`; whether all of them hold.
 
     Raises UserError for a file that is no recipe. Data are found through SEQARENA_DATA.
     """
@@ -46,11 +46,11 @@ def recipe(file: Path, console: Console) -> bool:
         run = compare(build(CompareRequest, options), console)
     console.print(run)
     expected = found.get("expect", {})
-    outcomes = [_holds(run.view, name, wanted) for name, wanted in expected.items()]
+    outcomes = [_holds(run.view, name, wanted, results) for name, wanted in expected.items()]
     return all(outcomes)
 
 
-def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
+def _holds(view: RunView, architecture: str, wanted: dict[str, Any], results: Console) -> bool:
     """Prints each expectation beside what was measured: the mean over seeds at the chosen rate, and
     how many of the seeds reach it by themselves."""
     holds = True
@@ -58,7 +58,7 @@ def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
         values = _values(view, architecture, name)
         rival = _values(view, bounds["above"], name) if "above" in bounds else []
         if not values or ("above" in bounds and not rival):
-            print(f"{architecture if not values else bounds['above']}: not measured")
+            _say(results, f"{architecture if not values else bounds['above']}: not measured")
             return False
         reached = [_within(value, bounds, rival) for value in (fmean(values), *values)]
         good = reached[0]
@@ -66,8 +66,13 @@ def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
         limits = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items())
         seeds = f"{sum(reached[1:])} of {len(values)} seeds; " if len(values) > 1 else ""
         verdict = "holds" if good else "MISSED"
-        print(f"{architecture} {name}: {fmean(values):.4f} ({seeds}{limits}): {verdict}")
+        found = f"{architecture} {name}: {fmean(values):.4f}"
+        _say(results, f"{found} ({seeds}{limits}): {verdict}")
     return holds
+
+
+def _say(results: Console, line: str) -> None:
+    results.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _within(value: float, bounds: dict[str, Any], rival: list[float]) -> bool:

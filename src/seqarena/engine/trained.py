@@ -13,7 +13,12 @@ from seqarena.core.results.records import RunView
 from seqarena.tasks.base import Answer, Scores
 from seqarena.train import checkpoint
 from seqarena.use.evaluate import evaluate_checkpoint
-from seqarena.use.generate import generate_text, load_language_model, to_standard_error
+from seqarena.use.generate import (
+    generate_text,
+    load_language_model,
+    shortest_prompt,
+    to_standard_error,
+)
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
 
@@ -76,13 +81,13 @@ class TrainedModel:
         assert self._predictor is not None
         return self._predictor
 
-    def generate(self, prompt: str = "\n", **options: Any) -> str:
+    def generate(self, prompt: str | None = None, **options: Any) -> str:
         """Text that continues `prompt`, without it; `options` are those of `stream`."""
         return "".join(self.stream(prompt, **options))
 
     def stream(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         *,
         count: int = 300,
         temperature: float = 0.8,
@@ -92,7 +97,8 @@ class TrainedModel:
         note: Callable[[str], None] = to_standard_error,
     ) -> Iterator[str]:
         """Text that continues `prompt`, without it, piece by piece: `count` tokens, or as many as
-        fit into the model's positions, where these end; `note` is told so beforehand.
+        fit into the model's positions, where these end; `note` is told so beforehand. Without a
+        prompt it begins as a line does.
 
         Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
         likeliest that hold the probability `top_p`; `seed` is that of the draws. Raises UserError
@@ -100,7 +106,8 @@ class TrainedModel:
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         model, tokenizer, _ = load_language_model(self.path)
-        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed, note=note)
+        start = shortest_prompt(tokenizer) if prompt is None else prompt
+        return generate_text(model, tokenizer, start, count, sampling, seed=seed, note=note)
 
 
 def find_start(place: Path, model: str | None) -> tuple[Path, str]:

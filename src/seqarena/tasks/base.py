@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.data.files.opening import read_lines
 from seqarena.tasks.configs import TaskConfig
 
 if TYPE_CHECKING:
@@ -76,9 +77,12 @@ class Codec(ABC):
     """From what a user gives to a batch and from a model's outputs to words, without the data.
 
     A task carries what its codec needs in `artifacts()`, so that a checkpoint alone can predict.
+    An input is one text; where it has parts (two sentences, or words), there are tabs between them.
     """
 
     generates: bool = False  # as the task's
+    takes_words: bool = False  # parts are words, and a text without a tab is split into them
+    takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
     prompt: str = "a line of text"  # what an input is, for --help and for errors
 
@@ -90,6 +94,11 @@ class Codec(ABC):
     @abstractmethod
     def encode(self, items: Sequence[str]) -> Batch:
         """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        """What a file asks, in its order, in a form that training reads by `config`; answers in it
+        are left aside. Here: a line of text each. Raises UserError with file and line."""
+        return (line for _, line in read_lines(file))
 
     @abstractmethod
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -111,6 +120,7 @@ class Task(ABC):
     vocab_size: int
     sequence_length: int  # of the longest example
     generates: bool = False  # True: what is scored is what the model writes, not its logits
+    reading_settings: ClassVar[tuple[str, ...]] = ()  # of its configuration: how files are read
     reading: "Reading | None" = None  # the files that were read; None: no files
 
     def __init__(self, config: Any) -> None:

@@ -16,7 +16,8 @@ from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.models.model import Model
-from seqarena.train.checkpoint import Checkpoint, load
+from seqarena.train.checkpoint import Checkpoint
+from seqarena.use.loading import check_text, load_model
 from seqarena.use.sample import Sampling, next_token
 
 MOST_TOKENS = 1_000_000_000
@@ -131,20 +132,26 @@ def _whole_characters(tokenizer: Tokenizer, tokens: Iterator[int]) -> Iterator[s
 def _checked(prompt: str) -> str:
     if not prompt:
         raise UserError("the prompt is empty: give at least one character")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"the prompt is not UTF-8 text: it has a stray byte at character {error.start + 1}"
-        ) from error
+    check_text(prompt, "the prompt")
     return prompt
 
 
 def load_language_model(directory: Path) -> tuple[Model, Tokenizer, Checkpoint]:
     """The model and tokenizer of a checkpoint. Raises UserError when it cannot generate text."""
-    checkpoint = load(directory)
-    model = checkpoint.model()
+    checkpoint, model = load_model(directory)
     text = checkpoint.about["artifacts"].get("tokenizer")
     if not model.writes or model.problem.form != "tokens" or text is None:
         raise UserError(f"{directory} is not a language model: it cannot generate text")
     return model, tokenizer_from_json(text), checkpoint
+
+
+def shortest_prompt(tokenizer: Tokenizer) -> str:
+    """What a text starts with where nothing is asked for: a new line, or a blank, or the first
+    character that the tokenizer knows."""
+    for prompt in ("\n", " "):
+        try:
+            tokenizer.encode(prompt)
+        except UserError:
+            continue
+        return prompt
+    return tokenizer.decode([0])

@@ -57,7 +57,7 @@ class _Embedding(nn.Module):
         if int(index.max()) >= self.learned.num_embeddings:
             raise UserError(
                 f"learned positions end at {self.learned.num_embeddings}, but position "
-                f"{int(index.max()) + 1} was asked for: give a shorter sequence, or train on longer ones"
+                f"{int(index.max()) + 1} was asked for: give shorter sequences, or train on longer"
             )
         return self.learned(index)
 

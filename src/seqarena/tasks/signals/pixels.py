@@ -12,7 +12,7 @@ The metric is accuracy. Slices: `class X`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,18 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
 from seqarena.data.signals.digits import drawn_digits
-from seqarena.data.signals.images import Images, content_hash, load_images, read_picture
+from seqarena.data.signals.images import (
+    Images,
+    content_hash,
+    load_images,
+    read_idx,
+    read_picture,
+)
 from seqarena.data.sources import complete
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _PAPER, _INK = -0.1, 1.175
@@ -138,6 +145,7 @@ class PixelReader:
 class PixelsCodec(Codec):
     """A picture in a file -> its class."""
 
+    takes_paths = True
     prompt = "an .npy picture (height, width), or an idx file and a number, FILE.gz:17"
 
     def __init__(self, reader: PixelReader, classes: Sequence[str]) -> None:
@@ -158,6 +166,18 @@ class PixelsCodec(Codec):
             if pictures[-1].shape != size:
                 raise UserError(f"{item}: {pictures[-1].shape} pixels, and the model reads {size}")
         return Batch(self.reader(np.stack(pictures)), torch.full((len(items), 1), IGNORE))
+
+    def inputs(self, config: PixelsConfig, file: Path) -> Iterator[str]:
+        """Every picture of an idx file or of a folder of .npy files, or those that a list names,
+        by its column path or one a line; paths are relative to the list."""
+        if file.is_dir():
+            return (str(each) for each in sorted(file.rglob("*.npy")))
+        if file.suffix == ".npy":
+            return iter([str(file)])
+        if "idx" in file.name:
+            return (f"{file}:{number}" for number in range(len(read_idx(file))))
+        names = read_inputs(file, ["path"])
+        return (str(file.parent / name) if name.strip() else "" for name in names)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return likeliest(outputs, self.classes)

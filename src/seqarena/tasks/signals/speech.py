@@ -13,7 +13,7 @@ The metric is accuracy. Slices: `class X`, and `speaker X` where the data say wh
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from seqarena.data.sources import Splits, complete
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _MU = 255.0
@@ -185,6 +186,7 @@ class Frontend:
 class SpeechCodec(Codec):
     """The path of a wav file -> its class."""
 
+    takes_paths = True
     prompt = "the path of a wav file"
 
     def __init__(self, config: SpeechConfig, frontend: Frontend, classes: Sequence[str]) -> None:
@@ -200,6 +202,16 @@ class SpeechCodec(Codec):
     def encode(self, items: Sequence[str]) -> Batch:
         """Raises UserError for a file that cannot be read, has another rate, or is too long."""
         return _as_batch([self._features(item.strip()) for item in items])
+
+    def inputs(self, config: SpeechConfig, file: Path) -> Iterator[str]:
+        """The wav files of a folder in the order of their paths, or those that a list names, by
+        its column path or one a line; paths are relative to the list."""
+        if file.is_dir():
+            return (str(wav) for wav in sorted(file.rglob("*")) if wav.suffix.lower() == ".wav")
+        if file.suffix.lower() == ".wav":
+            return iter([str(file)])
+        names = read_inputs(file, ["path"])
+        return (str(file.parent / name) if name.strip() else "" for name in names)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return likeliest(outputs, self.classes)

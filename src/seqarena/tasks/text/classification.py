@@ -15,7 +15,8 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,10 +27,12 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.tables import table_format
 from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
+from seqarena.tasks.inputs import names_fields, read_inputs
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -51,6 +54,7 @@ class ClassificationTask(LabelTask):
     """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `classes`."""
 
     name = "classification"
+    reading_settings = ("format", "text", "text_pair", "label", "label_part", "encoding")
 
     def __init__(self, config: ClassificationConfig, data: LabelledData | None = None) -> None:
         """Loads `config.data` unless data are handed in.
@@ -186,6 +190,20 @@ class ClassificationCodec(Codec):
         sentences."""
         examples = [self._encoded(item) for item in items]
         return _as_batch(examples, torch.full((len(items), 1), IGNORE))
+
+    def inputs(self, config: ClassificationConfig, file: Path) -> Iterator[str]:
+        """Of a file whose lines all begin with a class of the model (label_first), what follows."""
+        fields = [config.text] if config.text_pair is None else [config.text, config.text_pair]
+        table = config.format if config.format in ("csv", "tsv", "jsonl") else None
+        found = read_inputs(file, fields, encoding=config.encoding, format=table)
+        if table or table_format(file) or names_fields(file, fields, config.encoding):
+            return found
+        lines = list(found)
+        firsts = {line.split(maxsplit=1)[0] for line in lines if line.strip()}
+        if config.label_part == "coarse":
+            firsts = {first.partition(":")[0] for first in firsts}
+        labelled = config.text_pair is None and firsts <= set(self.classes)
+        return (line.lstrip().partition(" ")[2] if labelled else line for line in lines)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         probabilities_BV = outputs[:, 0].float().softmax(-1)

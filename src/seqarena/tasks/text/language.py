@@ -50,6 +50,7 @@ class LanguageTask(Task):
     metric = "bits_per_byte"
     lower_is_better = True
     causal = True
+    reading_settings = ("text_field",)
 
     def __init__(
         self,

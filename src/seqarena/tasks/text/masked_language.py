@@ -26,6 +26,7 @@ from seqarena.data.streams import Stream, philox
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig, MaskedLanguageConfig
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.text.language import LanguageTask
 
 _KEPT, _RANDOM = 0.1, 0.2  # below the first a token stays, below the second it is any token
@@ -40,6 +41,7 @@ class MaskedLanguageTask(Task):
     metric = "bits_per_hidden_byte"
     lower_is_better = True
     causal = False
+    reading_settings = ("text_field",)
 
     def __init__(self, config: MaskedLanguageConfig) -> None:
         self._set_up(config, LanguageTask(_windows(config)))
@@ -150,6 +152,9 @@ class MaskedLanguageCodec(Codec):
             inputs_BT[place, : len(row)] = torch.tensor(row)
             mask_BT[place, : len(row)] = True
         return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        return read_inputs(file, [config.text_field])
 
     def _tokens(self, item: str) -> list[int]:
         if BLANK not in item:

@@ -55,6 +55,7 @@ class PairsTask(ExampleTask):
     lower_is_better = False
     causal = True
     generates = True
+    reading_settings = ("source", "target", "encoding")
     cuts_sources: ClassVar[bool]  # in training: True: cut a long source; False: leave the pair out
 
     def __init__(self, config: PairsConfig) -> None:

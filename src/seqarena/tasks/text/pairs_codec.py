@@ -6,7 +6,8 @@ bpe:N    byte-level pieces (data/text/tokenizers.py), behind the four special to
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, PAD, START, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
+from seqarena.data.files.opening import plain_suffix, read_lines
+from seqarena.data.files.tables import TABLE_FORMATS
 from seqarena.data.text.pairs import Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
@@ -26,6 +29,7 @@ from seqarena.data.text.tokenizers import (
 from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, split_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
+from seqarena.tasks.inputs import names_fields, read_inputs
 
 
 class Side(Protocol):
@@ -249,5 +253,19 @@ class PairsCodec(Codec):
             **source_tensors(rows, reverse=self.config.reverse_source),
         )
 
+    def inputs(self, config: PairsConfig, file: Path) -> Iterator[str]:
+        """The sources: of lines `IN: ... OUT: ...` what stands between, of a table of tabs that
+        does not name its columns the first."""
+        suffix, encoding = plain_suffix(file), config.encoding
+        if suffix == ".tsv" and not names_fields(file, [config.source], encoding):
+            return (line.partition("\t")[0] for _, line in read_lines(file, encoding))
+        found = read_inputs(file, [config.source], encoding=encoding)
+        return (_asked(text) if suffix not in TABLE_FORMATS else text for text in found)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return [Answer(self.sides.target.decode(row)) for row in outputs.tolist()]
+
+
+def _asked(line: str) -> str:
+    """The source of a line of commands and what they mean; any other line as it is."""
+    return line[3:].partition(" OUT:")[0].strip() if line.startswith("IN:") else line

@@ -12,7 +12,8 @@ as wrong, and `describe()` says how many there are.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from seqarena.core.batch import IGNORE, UNKNOWN, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.opening import read_lines
 from seqarena.data.sources import Splits, complete, find_split_files
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
@@ -174,6 +176,12 @@ class QuestionAnsweringCodec(Codec):
         batch = as_batch([self._example(item) for item in items])
         return batch._replace(targets_BT=torch.full_like(batch.targets_BT, IGNORE))
 
+    def inputs(self, config: QuestionAnsweringConfig, file: Path) -> Iterator[str]:
+        """Lines as people type stories, or the questions of a file in the form of bAbI."""
+        lines = [line for _, line in read_lines(file)]
+        first = next((line for line in lines if line.strip()), "")
+        return _asked(lines) if first.startswith("1 ") else iter(lines)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         probability_BV = outputs[:, 0].float().softmax(-1).cpu()
         confidence_B, answer_B = probability_BV.max(-1)
@@ -191,6 +199,20 @@ class QuestionAnsweringCodec(Codec):
                 raise UserError(f"the word {word!r} did not occur in training: use others")
         asked = Question(tuple(statements), question, "", "")
         return encode_question(asked, self.vocabulary, self.config.memory_size)
+
+
+def _asked(lines: Iterable[str]) -> Iterator[str]:
+    """Each question behind the statements of its story so far; answers are left aside."""
+    statements: list[str] = []
+    for line in lines:
+        count, _, text = line.strip().partition(" ")
+        if count == "1":
+            statements = []
+        sentence = text.partition("\t")[0]
+        if "\t" in text or "?" in text:
+            yield " | ".join((*statements, sentence))
+        elif sentence:
+            statements.append(sentence)
 
 
 class Example(NamedTuple):

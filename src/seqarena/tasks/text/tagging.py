@@ -56,6 +56,7 @@ class TaggingTask(ExampleTask):
     name = "tagging"
     causal = False
     lower_is_better = False
+    reading_settings = ("format", "column")
 
     def __init__(self, config: TaggingConfig, data: Tagged | None = None) -> None:
         """Loads `config.data` unless sentences are handed in.

@@ -6,7 +6,8 @@ B  sentences    T  words    C  letters
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +17,14 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.text.tagged import Sentence
+from seqarena.data.files.opening import plain_suffix
+from seqarena.data.text.tagged import Sentence, read_sentences
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
 _PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
+_ALONE = {".", ","}  # words by themselves only where a text is split already
 
 
 class Encoded(NamedTuple):
@@ -47,6 +50,10 @@ class WordEncoder:
         )
         letters = Vocabulary.build(w for s in sentences for w in s.words) if spelling else None
         return cls(words, letters)
+
+    def knows(self, word: str) -> bool:
+        """Whether training had the word often enough."""
+        return (word if self.letters is None else word.lower()) in self.words
 
     def encode(self, words: Sequence[str]) -> Encoded:
         """One sentence."""
@@ -93,11 +100,14 @@ class WordEncoder:
 class TaggingCodec(Codec):
     """A sentence to `word/TAG word/TAG`.
 
-    Signs at the ends of words become words of their own; words that are apart already stay as they
-    are. An answer's confidence is the product of its tags' own: the probability of the whole where
+    Words that are apart already stay as they are: where tabs are between them, and where a full
+    stop or comma is a word by itself, as running text never has it. In other text a piece between
+    blanks that training had as a word is one; of other pieces the signs at their ends become words
+    of their own. An answer's confidence is the product of its tags' own: the probability of the whole where
     a model decides each tag alone, an indication where it decides them together (a chain).
     """
 
+    takes_words = True
     prompt = "a sentence"
 
     def __init__(self, encoder: WordEncoder, tags: Sequence[str], max_length: int) -> None:
@@ -112,7 +122,7 @@ class TaggingCodec(Codec):
         return cls(encoder, json.loads(artifacts["tags"]), config.max_length)
 
     def encode(self, items: Sequence[str]) -> Batch:
-        sentences = [words_of(item) for item in items]
+        sentences = [words_of(item, self.encoder.knows) for item in items]
         for item, words in zip(items, sentences):
             if not 0 < len(words) <= self.longest:
                 raise UserError(
@@ -120,6 +130,14 @@ class TaggingCodec(Codec):
                 )
         self._sentences = sentences
         return self.encoder.batch([self.encoder.encode(words) for words in sentences], None)
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        """Lines of text, or the words of a tagged file: with a tab behind each, also the last, so
+        that they stay as they are."""
+        if plain_suffix(file) in (".txt", ".text", ".md"):
+            return super().inputs(config, file)
+        found = read_sentences(file, layout=config.format, column=config.column)
+        return ("\t".join((*sentence.words, "")) for sentence in found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """Of the last `encode`, whose words an unknown word's number does not tell."""
@@ -132,21 +150,32 @@ class TaggingCodec(Codec):
         return answers
 
 
-def words_of(text: str) -> list[str]:
-    """Words by blanks, and signs at their ends by themselves, runs of one sign together.
+def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[str]:
+    r"""The words of a sentence. A piece between blanks that is known is a word; others lose the
+    signs at their ends, which are words by themselves, runs of one sign together.
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
+    >>> words_of("Mr. Smith , of the U.S. , left :-) ."), words_of("Mr.\tSmith\t")
+    (['Mr.', 'Smith', ',', 'of', 'the', 'U.S.', ',', 'left', ':-)', '.'], ['Mr.', 'Smith'])
     """
+    if "\t" in text:
+        return [word for word in (part.strip() for part in text.split("\t")) if word]
+    pieces = text.split()
+    if len(pieces) > 1 and not _ALONE.isdisjoint(pieces):
+        return pieces
     words: list[str] = []
-    for piece in text.split():
-        match = _PIECE.fullmatch(piece)
-        assert match is not None
-        before, core, after = match.groups()
-        words += list(before)
-        words += [core] if core else []
-        words += ["".join(run) for _, run in itertools.groupby(after)]
+    for piece in pieces:
+        words += [piece] if knows(piece) else _signs_apart(piece)
     return words
+
+
+def _signs_apart(piece: str) -> list[str]:
+    match = _PIECE.fullmatch(piece)
+    assert match is not None
+    before, core, after = match.groups()
+    runs = ["".join(run) for _, run in itertools.groupby(after)]
+    return [*before, *([core] if core else []), *runs]
 
 
 def _shortened(word: str) -> str:
