@@ -43,11 +43,12 @@ if TYPE_CHECKING:
     from seqarena.engine.claims import Judged
     from seqarena.engine.measure import Measured
     from seqarena.engine.run import Run
-    from seqarena.engine.trained import Evaluation, TrainedModel
+    from seqarena.engine.trained import TrainedModel
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
+    from seqarena.use.evaluate import Evaluation
 
 __all__ = [
     "CATALOG",
@@ -91,7 +92,7 @@ __all__ = [
 _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
-    "Evaluation": "seqarena.engine.trained",
+    "Evaluation": "seqarena.use.evaluate",
     "Judged": "seqarena.engine.claims",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
@@ -175,10 +176,17 @@ def load(path: Place, model: str | None = None) -> "TrainedModel":
     return TrainedModel(find_checkpoint(Path(path), model))
 
 
-def evaluate(path: Place, data: Place | None = None, *, model: str | None = None) -> "Evaluation":
-    """The scores of a trained model, `path` and `model` as in `load`, on its test split; or on the
-    text file or folder `data`."""
-    return load(path, model).evaluate(data)
+def evaluate(
+    path: Place,
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> "Evaluation":
+    """The scores of a trained model, `path` and `model` as in `load`, on its test split; or on
+    `data`, in a form that training reads: on their test split, or on all of them. `settings` of the
+    task (names of fields, say) say how they are read where it is other than in training."""
+    return load(path, model).evaluate(data, settings)
 
 
 def predict(path: Place, inputs: Sequence[str], *, model: str | None = None) -> "list[Answer]":

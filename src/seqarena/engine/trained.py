@@ -1,8 +1,8 @@
 """Trained models in run folders: finding them, and using one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
@@ -10,9 +10,9 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
-from seqarena.tasks.base import Answer, Scores
+from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
-from seqarena.use.evaluate import evaluate_checkpoint
+from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
 from seqarena.use.generate import (
     generate_text,
     load_language_model,
@@ -21,18 +21,6 @@ from seqarena.use.generate import (
 )
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
-
-
-class Evaluation(NamedTuple):
-    """Scores of one evaluation and the name of their metric."""
-
-    metric: str
-    scores: Scores
-
-    @property
-    def value(self) -> float:
-        """The metric over the whole split."""
-        return self.scores.value
 
 
 class TrainedModel:
@@ -58,9 +46,13 @@ class TrainedModel:
         """The torch module with its weights, in evaluation mode."""
         return checkpoint.load(self.path).model()
 
-    def evaluate(self, data: str | Path | None = None) -> Evaluation:
-        """The test split's scores, or those of the text file or folder `data`."""
-        return Evaluation(*evaluate_checkpoint(self.path, None if data is None else str(data)))
+    def evaluate(
+        self, data: str | Path | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Evaluation:
+        """The test split's scores; or those of other data, in a form that training reads: of their
+        test split, or of all of them. `settings` of the task (the fields' names, say) say how
+        `data` is read where it is other than in training."""
+        return evaluate_checkpoint(self.path, None if data is None else str(data), settings)
 
     def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
         """One answer for each of `inputs`: a translation, a class, tags, a transcript, by the task.

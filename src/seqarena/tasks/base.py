@@ -167,6 +167,19 @@ class Task(ABC):
         that is damaged."""
         raise NotImplementedError(f"{cls.__name__} writes no prepared data")
 
+    @classmethod
+    def evaluation_of(cls, config: Any, artifacts: Mapping[str, str], data: str) -> "Task":
+        """A task whose test split is `data`: its test split, or all of it where it has none. It
+        reads as the checkpoint with these artifacts does and learns nothing from the data; what
+        it chose is in the notes of its `reading`.
+
+        Raises UserError for data that cannot be read, and for answers that the model cannot give.
+        """
+        raise UserError(
+            f"task {config.kind} takes no other data: leave the file out, and the model is scored "
+            "on its own test split"
+        )
+
     @property
     def problem(self) -> Problem:
         """What a model is told of this task."""

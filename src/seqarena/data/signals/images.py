@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import find_split_files
+from seqarena.data.sources import find_split_files, split_of
 
 _UNSIGNED_BYTE = 0x08
 
@@ -53,6 +53,24 @@ def load_images(data: str | Path) -> dict[str, Images]:
                 f"of train {height_width}: all must have the same"
             )
     return found
+
+
+def images_to_score(data: str | Path) -> tuple[str, Images]:
+    """The test pictures of a folder, or those of its one pair, and the split that they are of ("":
+    there is no other). Raises UserError as `load_images`, and where no split is for testing."""
+    found: dict[str, list[Path]] = {}
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise UserError(f"{data}: no such file or folder")
+    for file in sorted(path.rglob("*") if path.is_dir() else path.parent.glob("*")):
+        if "idx" in file.name and not file.name.startswith("."):
+            found.setdefault(split_of(file) or "", []).append(file)
+    if not path.is_dir():
+        found = {k: files for k, files in found.items() if path in files}
+    if "test" not in found and len(found) != 1:
+        raise UserError(f"{data}: no pictures for testing there, nor one pair of idx files alone")
+    split = "test" if "test" in found else next(iter(found))
+    return split if len(found) > 1 else "", _pair(Path(data), split, tuple(found[split]))
 
 
 def read_idx(file: Path) -> np.ndarray:

@@ -71,6 +71,11 @@ def load_pairs(
     return corpus_of(Path(data).resolve().name, f"pairs {data}", complete(*found))
 
 
+def read_pairs(file: Path, *, source: str, target: str, encoding: str = "utf-8") -> Iterator[Pair]:
+    """The pairs of one file; of two files that belong together, it is that of the sources."""
+    return _read(file, _Sides(source, target, encoding))
+
+
 def corpus_of(name: str, origin: str, splits: Splits) -> PairCorpus:
     """The corpus, with the digest of its pairs."""
     content = json.dumps(splits, ensure_ascii=False).encode()

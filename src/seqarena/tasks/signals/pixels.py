@@ -24,10 +24,12 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
 from seqarena.data.signals.images import (
     Images,
     content_hash,
+    images_to_score,
     load_images,
     read_idx,
     read_picture,
@@ -36,7 +38,7 @@ from seqarena.data.sources import complete
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
-from seqarena.tasks.inputs import read_inputs
+from seqarena.tasks.inputs import read_inputs, unknown_answer
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _PAPER, _INK = -0.1, 1.175
@@ -70,6 +72,34 @@ class PixelsTask(LabelTask):
         self.vocab_size = len(self.classes)
         self.sequence_length = self._read.height * self._read.width
         self.sampler = BucketSampler(np.full(self.sizes["train"], self.sequence_length))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: PixelsConfig, artifacts: Mapping[str, str], data: str
+    ) -> "PixelsTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        split, images = images_to_score(data)
+        if split:
+            task.reading.note(f"{data}: its {split} split is scored, {len(images):,} pictures")
+        size = tuple(json.loads(artifacts["size"]))
+        if images.pixels_NHW.shape[1:] != size:
+            raise UserError(
+                f"{data}: pictures of {images.pixels_NHW.shape[1:]} pixels, and the model reads "
+                f"{size}"
+            )
+        task.classes = tuple(json.loads(artifacts["classes"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for label in np.unique(images.labels_N):
+            if str(label) not in number:
+                raise unknown_answer(data, "class", str(label), task.classes)
+        task._read = PixelReader(config, size)
+        task._images = {"test": images}
+        task._labels = {"test": np.array([number[str(label)] for label in images.labels_N])}
+        task.sizes = {"test": len(images)}
+        task.vocab_size = len(task.classes)
+        task.sequence_length = task._read.height * task._read.width
+        return task
 
     @property
     def problem(self) -> Problem:

@@ -25,6 +25,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.reading import Reading
 from seqarena.data.signals.audio import Recording, check_rate, load_recordings, read_wav
 from seqarena.data.signals.mel import log_mel
 from seqarena.data.signals.tones import touch_tones
@@ -32,7 +33,7 @@ from seqarena.data.sources import Splits, complete
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
-from seqarena.tasks.inputs import read_inputs
+from seqarena.tasks.inputs import read_inputs, unknown_answer
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _MU = 255.0
@@ -86,6 +87,35 @@ class SpeechTask(LabelTask):
         self.sequence_length = max(len(x_TF) for rows in raw.values() for x_TF in rows)
         self.sampler = BucketSampler(np.array([len(x_TF) for x_TF in raw["train"]]))
 
+    @classmethod
+    def evaluation_of(
+        cls, config: SpeechConfig, artifacts: Mapping[str, str], data: str
+    ) -> "SpeechTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        task.frontend = Frontend.from_json(config, artifacts["frontend"])
+        rate = task.frontend.sample_rate
+        found = load_recordings(data, sample_rate=rate, max_seconds=config.max_seconds)
+        chosen = [item for item in found.items if item.split == "test"] or list(found.items)
+        if len(chosen) < len(found.items):
+            task.reading.note(f"{data}: its test split is scored, {len(chosen):,} recordings")
+        if found.num_cut:
+            task.reading.note(f"{found.num_cut:,} recordings are cut at {config.max_seconds:g} s")
+        task.classes = tuple(json.loads(artifacts["classes"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for item in chosen:
+            if item.label not in number:
+                raise unknown_answer(item.name, "class", item.label, task.classes)
+        rows = [task.frontend.normalised(task.frontend.raw(item.samples_N)) for item in chosen]
+        task._features = {"test": rows}
+        task._labels = {"test": np.array([number[item.label] for item in chosen])}
+        task._speakers = {"test": [item.speaker for item in chosen]}
+        task.sizes = {"test": len(chosen)}
+        task.vocab_size = len(task.classes)
+        longest = max(len(x_TF) for x_TF in rows)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
+
     @property
     def problem(self) -> Problem:
         return Problem(
@@ -126,7 +156,11 @@ class SpeechTask(LabelTask):
         return digest({**settings, "rate": self._about.sample_rate, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
-        return {"classes": json.dumps(self.classes), "frontend": self.frontend.to_json()}
+        return {
+            "classes": json.dumps(self.classes),
+            "frontend": self.frontend.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
 
 class Frontend:

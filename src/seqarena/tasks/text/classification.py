@@ -27,12 +27,13 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
-from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
+from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled, read_labelled
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
-from seqarena.tasks.inputs import names_fields, read_inputs
+from seqarena.tasks.inputs import files_to_score, names_fields, read_inputs, unknown_answer
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -94,6 +95,35 @@ class ClassificationTask(LabelTask):
             len(x.tokens_T) for examples in self._examples.values() for x in examples
         )
 
+    @classmethod
+    def evaluation_of(
+        cls, config: ClassificationConfig, artifacts: Mapping[str, str], data: str
+    ) -> "ClassificationTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        files = files_to_score(data, task.reading)
+        examples = [example for file in files for example in read_labelled(file, config)]
+        if not examples:
+            raise UserError(f"{data}: no example in it")
+        task.reader = reader_from_artifacts(config, artifacts)
+        task.classes = tuple(json.loads(artifacts["labels"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for example in examples:
+            if example.label not in number:
+                raise unknown_answer(example.place, "class", example.label, task.classes)
+        tokens = [[task.reader(text) for text in _texts(example)] for example in examples]
+        cut = sum(any(len(s) > config.max_length for s in example) for example in tokens)
+        if cut:
+            task.reading.note(f"{cut:,} texts are cut at {config.max_length} tokens")
+        encoded = [_encode(example, task.reader, config.max_length) for example in tokens]
+        task._examples = {"test": encoded}
+        task._labels = {"test": np.array([number[example.label] for example in examples])}
+        task.sizes = {"test": len(examples)}
+        task.vocab_size = task.reader.vocab_size
+        longest = max(len(example.tokens_T) for example in encoded)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
+
     @property
     def vocabulary(self) -> Vocabulary:
         """Of the words that were learnt from the training texts."""
@@ -148,7 +178,11 @@ class ClassificationTask(LabelTask):
         return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
 
     def artifacts(self) -> dict[str, str]:
-        return {**self.reader.artifacts(), "labels": json.dumps(self.classes)}
+        return {
+            **self.reader.artifacts(),
+            "labels": json.dumps(self.classes),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def _split_facts(self, split: str) -> dict[str, Any]:
         examples = self._examples[split]

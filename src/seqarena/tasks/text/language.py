@@ -36,11 +36,13 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
+from seqarena.data.files.reading import Reading
 from seqarena.data.splits import TextSplits, split_text
 from seqarena.data.text.corpora import Corpus, load_corpus
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
+from seqarena.tasks.inputs import files_to_score
 
 
 class LanguageTask(Task):
@@ -74,6 +76,21 @@ class LanguageTask(Task):
             )
         tokens = _encode_splits(splits, tokenizer)
         self._set_up(config, _corpus_facts(corpus), tokenizer, tokens, _split_facts(splits, tokens))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: LanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "LanguageTask":
+        reading = Reading()
+        files = files_to_score(data, reading)
+        single = files[0] if len(files) == 1 else data
+        if reading.notes and len(files) > 1:
+            reading.notes.clear()
+            reading.note(f"{data}: the whole text is scored")
+        corpus = load_corpus(single, text_field=config.text_field)
+        task = cls(config, corpus, stored_tokenizer(artifacts))
+        task.reading = reading
+        return task
 
     def _set_up(
         self,

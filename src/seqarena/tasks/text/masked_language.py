@@ -46,6 +46,15 @@ class MaskedLanguageTask(Task):
     def __init__(self, config: MaskedLanguageConfig) -> None:
         self._set_up(config, LanguageTask(_windows(config)))
 
+    @classmethod
+    def evaluation_of(
+        cls, config: MaskedLanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "MaskedLanguageTask":
+        task = cls.__new__(cls)
+        task._set_up(config, LanguageTask.evaluation_of(_windows(config), artifacts, data))
+        task.reading = task.language.reading
+        return task
+
     def _set_up(self, config: MaskedLanguageConfig, language: LanguageTask) -> None:
         self.config = config
         self.language = language

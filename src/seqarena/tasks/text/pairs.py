@@ -13,7 +13,7 @@ Slices: the metric by thirds of source length (in tokens), and the measures that
 import json
 import platform
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,16 +23,26 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.opening import plain_suffix
+from seqarena.data.files.reading import Reading
+from seqarena.data.sources import Splits
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
-from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs
+from seqarena.data.text.pairs import Pair, PairCorpus, corpus_of, load_pairs, read_pairs
 from seqarena.data.text.vocabulary import split_words
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.text.pairs_codec import learn_sides, source_tensors, target_tensors
+from seqarena.tasks.inputs import files_to_score
+from seqarena.tasks.text.pairs_codec import (
+    learn_sides,
+    sides_from_artifacts,
+    source_tensors,
+    target_tensors,
+)
 from seqarena.tasks.text.pairs_metrics import METRICS
 
 
@@ -83,6 +93,32 @@ class PairsTask(ExampleTask):
         pairs = zip(train.sources, train.targets, strict=True)
         lengths_N = np.array([len(source) + len(target) + 1 for source, target in pairs])
         self.sampler = BucketSampler(lengths_N)
+
+    @classmethod
+    def evaluation_of(
+        cls, config: PairsConfig, artifacts: Mapping[str, str], data: str
+    ) -> "PairsTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        if isinstance(config, TranslationConfig):
+            task.metric = config.metric
+        task._scorer = METRICS[task.metric]()
+        pairs = _pairs_to_score(data, config, task.reading)
+        task.sides = sides_from_artifacts(artifacts)
+        task.corpus = PairCorpus(data, data, Splits([], [], pairs), "")
+        task.vocab_size = len(task.sides.target)
+        limits = json.loads(artifacts["limits"])
+        task.sequence_length = limits["max_length"]
+        task.max_source_length = limits["max_source_length"]
+        test = task._cut(task._encode("test"), pairs, limits["max_source_length"])
+        if test.num_cut:
+            task.reading.note(
+                f"{plural(test.num_cut, 'pair')} with a source of more than "
+                f"{task.max_source_length} tokens, the longest of training, or a target of more "
+                f"than {config.max_length}: the source is cut"
+            )
+        task._examples, task.sizes = {"test": test}, {"test": len(test)}
+        return task
 
     @abstractmethod
     def _embedded(self) -> PairCorpus:
@@ -238,16 +274,19 @@ class PairsTask(ExampleTask):
         found.num_cut = sum(was_cut for _, _, was_cut in kept)
         return found
 
-    def _cut(self, examples: _Examples, pairs: Sequence[Any]) -> _Examples:
+    def _cut(
+        self, examples: _Examples, pairs: Sequence[Any], source_limit: int | None = None
+    ) -> _Examples:
         limit = self.config.max_length
+        source_limit = min(limit, source_limit or limit)
         found = _Examples(
-            [s[:limit] for s in examples.sources], [t[:limit] for t in examples.targets]
+            [s[:source_limit] for s in examples.sources], [t[:limit] for t in examples.targets]
         )
         found.references = [
             " ".join(split_words(pair.target, lowercase=self.config.lowercase)) for pair in pairs
         ]
         found.num_cut = sum(
-            max(len(source), len(target)) > limit
+            len(source) > source_limit or len(target) > limit
             for source, target in zip(examples.sources, examples.targets, strict=True)
         )
         return found
@@ -290,6 +329,17 @@ class SummarisingTask(PairsTask):
     def _embedded(self) -> PairCorpus:
         origin = f"docstrings of the standard library, Python {platform.python_version()}"
         return corpus_of("docstrings", origin, standard_library_docstrings())
+
+
+def _pairs_to_score(data: str, config: PairsConfig, reading: Reading) -> list[Pair]:
+    """Of two files that belong together, that of the sources is read, and the other by it."""
+    files = files_to_score(data, reading)
+    sources = tuple(f for f in files if plain_suffix(f) in (f".{config.source}".lower(), ".src"))
+    how = {"source": config.source, "target": config.target, "encoding": config.encoding}
+    pairs = [pair for file in sources or files for pair in read_pairs(file, **how)]
+    if not pairs:
+        raise UserError(f"{data}: no pair in it")
+    return pairs
 
 
 def length_thirds(lengths_N: np.ndarray) -> dict[str, np.ndarray]:

@@ -198,6 +198,11 @@ def side_from_json(text: str) -> Side:
     return Units(Vocabulary(fields["vocabulary"]), fields["kind"], lowercase=fields["lowercase"])
 
 
+def sides_from_artifacts(artifacts: Mapping[str, str]) -> Sides:
+    """Both vocabularies as a checkpoint's task carried them."""
+    return Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
+
+
 def source_tensors(rows: Sequence[np.ndarray], *, reverse: bool) -> dict[str, Any]:
     """The fields of a Batch that hold the sources."""
     return _padded([row[::-1] if reverse else row for row in rows], "source_BS", "source_mask_BS")
@@ -232,7 +237,7 @@ class PairsCodec(Codec):
 
     @classmethod
     def from_artifacts(cls, config: PairsConfig, artifacts: Mapping[str, str]) -> "PairsCodec":
-        sides = Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
+        sides = sides_from_artifacts(artifacts)
         return cls(config, sides, json.loads(artifacts["limits"]))
 
     def encode(self, items: Sequence[str]) -> Batch:

@@ -23,8 +23,10 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, UNKNOWN, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.opening import read_lines
+from seqarena.data.files.reading import Reading
 from seqarena.data.sources import Splits, complete, find_split_files
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
@@ -38,6 +40,7 @@ from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.inputs import files_to_score
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
@@ -74,6 +77,33 @@ class QuestionAnsweringTask(ExampleTask):
             len(example.tokens_T) for part in self._examples.values() for example in part
         )
         self._tasks_of = _tasks_by_content(self._questions, self._examples)
+
+    @classmethod
+    def evaluation_of(
+        cls, config: QuestionAnsweringConfig, artifacts: Mapping[str, str], data: str
+    ) -> "QuestionAnsweringTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        stories = read_stories(files_to_score(data, task.reading))
+        questions = [question for story in stories for question in story]
+        if not questions:
+            raise UserError(f"{data}: no question in it: ID question<TAB>answer")
+        task.vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
+        new = {question.answer for question in questions} - set(task.vocabulary.words)
+        if new:
+            task.reading.note(
+                f"{plural(len(new), 'answer')} that training never had count as wrong: "
+                f"{listed(sorted(new), most=3)}"
+            )
+        task._questions = {"test": questions}
+        memory = config.memory_size
+        task._examples = {"test": [encode_question(q, task.vocabulary, memory) for q in questions]}
+        task.vocab_size = len(task.vocabulary)
+        task.sizes = {"test": len(questions)}
+        longest = max(len(example.tokens_T) for example in task._examples["test"])
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task._tasks_of = _tasks_by_content(task._questions, task._examples)
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -138,7 +168,10 @@ class QuestionAnsweringTask(ExampleTask):
         return digest({**settings, "questions": digest(content)})
 
     def artifacts(self) -> dict[str, str]:
-        return {"vocabulary": self.vocabulary.to_json()}
+        return {
+            "vocabulary": self.vocabulary.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def _check_answers(self) -> None:
         """Data whose every answer is new are a mistake, not a hard test."""
@@ -274,7 +307,7 @@ def _tasks_by_content(
         return {}
     found: dict[bytes, tuple[str, ...]] = {}
     for name in ("validation", "test"):
-        for question, example in zip(questions[name], examples[name]):
+        for question, example in zip(questions.get(name, ()), examples.get(name, ())):
             key = _content(example.tokens_T, example.segments_T, example.answer)
             found[key] = tuple(sorted({*found.get(key, ()), question.task}))
     return found

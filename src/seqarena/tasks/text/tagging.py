@@ -21,7 +21,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,12 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
+from seqarena.data.files.reading import Reading
+from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, read_sentences
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.inputs import files_to_score, unknown_answer
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
@@ -67,8 +69,7 @@ class TaggingTask(ExampleTask):
         self.config = config
         data = data or load_tagged(config.data, layout=config.format, column=config.column)
         self.tags, self.origin = data.tags, data.origin
-        self.has_spans = is_bio(self.tags)
-        self.metric = "span_f1" if self.has_spans else "accuracy"
+        self._name_metric()
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
@@ -89,6 +90,39 @@ class TaggingTask(ExampleTask):
         )
         self.sampler = BucketSampler(np.array([len(s.words) for s in train]))
         self.sizes = {split: len(found) for split, found in self.sentences.items()}
+
+    @classmethod
+    def evaluation_of(
+        cls, config: TaggingConfig, artifacts: Mapping[str, str], data: str
+    ) -> "TaggingTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading()
+        task.tags = tuple(json.loads(artifacts["tags"]))
+        task._name_metric()
+        found = [
+            sentence
+            for file in files_to_score(data, task.reading)
+            for sentence in read_sentences(file, layout=config.format, column=config.column)
+        ]
+        index = {tag: k for k, tag in enumerate(task.tags)}
+        for tag in (tag for sentence in found for tag in sentence.tags):
+            if tag not in index:
+                raise unknown_answer(data, "tag", tag, task.tags)
+        task.sentences = {"test": found}
+        task.encoder = WordEncoder.from_artifacts(artifacts)
+        rare = json.loads(artifacts.get("rare", "[]"))
+        task._seen = {word.lower() for word in (*task.encoder.words.words, *rare)}
+        task._encoded = {"test": [task.encoder.encode(s.words) for s in found]}
+        task._targets = {"test": [np.array([index[tag] for tag in s.tags]) for s in found]}
+        task.vocab_size = len(task.encoder.words)
+        task.sizes = {"test": len(found)}
+        longest = max(len(s.words) for s in found)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
+
+    def _name_metric(self) -> None:
+        self.has_spans = is_bio(self.tags)
+        self.metric = "span_f1" if self.has_spans else "accuracy"
 
     @property
     def problem(self) -> Problem:
@@ -152,7 +186,13 @@ class TaggingTask(ExampleTask):
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
-        return {**self.encoder.artifacts(), "tags": json.dumps(self.tags, ensure_ascii=False)}
+        known = {word.lower() for word in self.encoder.words.words}
+        return {
+            **self.encoder.artifacts(),
+            "tags": json.dumps(self.tags, ensure_ascii=False),
+            "rare": json.dumps(sorted(self._seen - known), ensure_ascii=False),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return self.encoder.batch(

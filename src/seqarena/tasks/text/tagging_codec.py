@@ -103,8 +103,10 @@ class TaggingCodec(Codec):
     Words that are apart already stay as they are: where tabs are between them, and where a full
     stop or comma is a word by itself, as running text never has it. In other text a piece between
     blanks that training had as a word is one; of other pieces the signs at their ends become words
-    of their own. An answer's confidence is the product of its tags' own: the probability of the whole where
-    a model decides each tag alone, an indication where it decides them together (a chain).
+    of their own.
+
+    An answer's confidence is the product of its tags' own: the probability of the whole where a
+    model decides each tag alone, an indication where it decides them together (a chain).
     """
 
     takes_words = True
