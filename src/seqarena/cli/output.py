@@ -103,7 +103,7 @@ def _words(error: Exception) -> str | None:
     if isinstance(error, OSError):
         place = "standard output" if _output_refused() else error.filename
         reason = error.strerror or _first_line(error)
-        return f"{place}: {reason}" if place is not None else reason
+        return f"{place or 'cannot read or write'}: {reason}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return _no_memory(error)
     if isinstance(error, RuntimeError) and any(mark in str(error) for mark in _MEMORY_MARKS):
@@ -120,7 +120,7 @@ _DISK_ERRORS = ("SafetensorError", "OperationalError")  # of safetensors and sql
 
 def _no_memory(error: Exception) -> str:
     return (
-        "not enough memory: lower --batch, --length or --params, or raise --accumulation "
+        "not enough memory: ask for a smaller batch, a smaller model, or shorter sequences "
         f"({_first_line(error)[:100] or type(error).__name__})"
     )
 
