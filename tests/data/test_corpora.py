@@ -75,8 +75,12 @@ GOOD = json.dumps({"text": TEXT})
         ("empty.txt", b"", "no text in it"),
         ("blank.txt", b" \n" * 100, "no text in it"),
         ("short.txt", b"too short", f"only 9 characters.*{MINIMUM_CHARACTERS} are needed"),
-        ("binary.txt", b"some text\0more", "binary file .NUL at byte 9."),
-        ("latin.txt", b"caf" + b"\xe9 au lait" * 10, "not UTF-8 at byte 3 .0xe9."),
+        ("binary.txt", b"some text\0more", "line 1: a NUL byte: this is a binary file"),
+        (
+            "latin.txt",
+            b"caf" + b"\xe9 au lait" * 10,
+            "line 1: not utf-8: convert the file, or name its enc",
+        ),
         ("a.jsonl", f"{GOOD}\n{{broken\n".encode(), "a.jsonl, line 2: not JSON"),
         ("b.jsonl", f'{GOOD}\n\n{{"body": 1}}'.encode(), "line 3: no field 'text': it has body"),
         ("c.jsonl", b'{"text": 3}', "line 1: field 'text' holds int: a string is needed"),
@@ -97,9 +101,9 @@ def test_bad_files(tmp_path, name, content, message):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"body": [TEXT]}, "no column 'text': it has body"),
-        ({"text": [TEXT, None]}, "row 2: column 'text' holds NoneType"),
-        ({"text": [1]}, "row 1: column 'text' holds int"),
+        ({"words": [TEXT]}, "row 1: no field 'text': it has words"),
+        ({"text": [TEXT, None]}, "row 2: field 'text' holds NoneType"),
+        ({"text": [1]}, "row 1: field 'text' holds int"),
     ],
 )
 def test_bad_parquet_columns(tmp_path, table, message):
@@ -112,7 +116,7 @@ def test_bad_parquet_columns(tmp_path, table, message):
 def test_missing_file_and_folder_without_text(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         load_corpus(tmp_path / "nowhere.txt")
-    with pytest.raises(UserError, match="no text files"):
+    with pytest.raises(UserError, match="no file there"):
         load_corpus(tmp_path)
 
 

@@ -90,7 +90,7 @@ def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
     write(tmp_path, "b.csv", "a.csv")
     reading = Reading()
     assert names_of(find_files(tmp_path, reading=reading).train) == ["a.csv", "b.csv"]
-    assert reading.how == "no file names a split: all are for training"
+    assert reading.how == "no name says a split: all are for training"
     write(tmp_path, "dev.csv")
     found = find_files(tmp_path, reading=reading)
     assert names_of(found.train) == ["a.csv", "b.csv"]
@@ -251,7 +251,7 @@ def test_class_numbers_become_names(tmp_path: Path) -> None:
         "tags": {"feature": {"names": ["O", "B-PER"], "_type": "ClassLabel"}, "_type": "Sequence"},
     }
     rows = pyarrow.table({"label": [1, 0, -1], "tags": [[0, 1], [1], []]})
-    wanted = [("pos", ["O", "B-PER"]), ("neg", ["B-PER"]), (-1, [])]
+    wanted = [("pos", ["O", "B-PER"]), ("neg", ["B-PER"]), (None, [])]
     stored = json.dumps({"info": {"features": features}})
     parquet.write_table(
         rows.replace_schema_metadata({"huggingface": stored}), tmp_path / "a.parquet"

@@ -101,7 +101,7 @@ GOOD = "1 good\n0 bad\n1 fine\n0 awful\n"
         ({"train.jsonl": '{"text": "a"\n'}, {}, r"train\.jsonl, line 1: not JSON"),
         ({"train.jsonl": "[1]\n"}, {}, r"line 1: a JSON object is needed, not list"),
         ({"train.jsonl": '{"text": 3, "label": "x"}\n'}, {}, r"'text' holds int: a string is nee"),
-        ({"train.jsonl": '{"text": "a", "label": null}\n'}, {}, r"'label' holds NoneType"),
+        ({"train.jsonl": '{"text": "a", "label": null}\n'}, {}, r"line 1: 'label' is missing"),
         ({"train.txt": "1 a\n1 b\n1 c\n"}, {}, r"every training example is labelled '1'"),
         ({"train.txt": GOOD, "test.txt": ""}, {}, r"test\.txt: no example in it"),
         ({"train.txt": GOOD, "dev.txt": "0 a\n", "test.txt": "1 x\n\n2 y\n"}, {},

@@ -227,7 +227,7 @@ def test_what_is_rare_or_new_is_unknown_and_never_right(tmp_path):
     (batch,) = task.evaluation_batches("test", 2)
     assert batch.targets_BT[:, 0].tolist() == [UNKNOWN, 4]
     assert task.evaluate(perfect, "test", 2).chunk_values == (0.0, 1.0)
-    assert task.describe()["test_pairs_seen_in_training"] == 2
+    assert task.describe()["also_in_training"]["test"] == 2
 
 
 def test_long_pairs(folder):
@@ -385,5 +385,5 @@ def test_scan(real_data, split, train, longest):
     assert task.sequence_length == longest + 1
     assert task.vocab_size == 4 + 6
     assert task.describe()["source_vocab_size"] == 4 + 13
-    assert task.describe()["test_pairs_seen_in_training"] == 0
+    assert task.describe()["also_in_training"]["test"] == 0
     assert task.evaluate(perfect, "test", 500).value == 1.0

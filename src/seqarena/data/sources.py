@@ -13,37 +13,19 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-
-import numpy as np
+from typing import Any
 
 from seqarena.core.errors import UserError
-from seqarena.data.streams import Stream, philox
+from seqarena.data.files.examples import Splits, complete
+from seqarena.data.files.find import SplitFiles
 
-Example = TypeVar("Example")
+__all__ = ["Splits", "complete"]  # their home is data/files/examples.py
 
 _WORDS = (
     ("train", r"train"),
     ("validation", r"(?<![a-z])(valid(ation)?|val|dev|trial)(?![a-z])"),
     ("test", r"(?<![a-z])(test|t10k|eval)"),
 )
-_FRACTION = 0.1
-
-
-class SplitFiles(NamedTuple):
-    """The files of each split; an empty tuple where the data have none."""
-
-    train: tuple[Path, ...]
-    validation: tuple[Path, ...] = ()
-    test: tuple[Path, ...] = ()
-
-
-class Splits(NamedTuple):
-    """Examples by split. Train and validation are never empty, test may be the user's own."""
-
-    train: list
-    validation: list
-    test: list
 
 
 def find_split_files(data: str | Path, suffixes: Sequence[str] = ()) -> SplitFiles:
@@ -125,22 +107,6 @@ def json_objects(
         if not isinstance(entry, dict):
             raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
         yield place, entry
-
-
-def complete(train: list[Example], validation: list[Example], test: list[Example]) -> Splits:
-    """Cuts validation and test off the training examples where the data bring none.
-
-    Raises UserError when there are too few to cut.
-    """
-    for given in (validation, test):
-        if not given:
-            count = max(1, round(_FRACTION * len(train)))
-            if len(train) <= count:
-                raise UserError(f"{len(train)} training example(s) are too few to hold some out")
-            order = philox(0, Stream.TRAIN, 0).permutation(len(train))
-            given.extend(train[k] for k in np.sort(order[:count]))
-            train = [train[k] for k in np.sort(order[count:])]
-    return Splits(train, validation, test)
 
 
 def _files_at(path: Path) -> list[Path]:

@@ -1,6 +1,5 @@
 """The configuration of every task. No torch in here: a plan is read and checked without it."""
 
-import codecs
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -18,12 +17,23 @@ class TaskConfig(Config):
     kind: str
 
 
+def _check_encoding(kind: str, encoding: str) -> None:
+    """Raises UserError for a name that is no encoding of text."""
+    try:
+        "text".encode(encoding).decode(encoding)
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise UserError(
+            f"{kind}: unknown encoding {encoding!r}: utf-8 or iso-8859-1, say"
+        ) from error
+
+
 class LanguageConfig(TaskConfig):
     """Predict the next token of a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["language"] = "language"
     data: str | None = knob(None, "A path; none: the embedded text.")
-    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    text_field: str = knob("text", "Field of tables and JSON lines that holds the text.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     tokenizer: str = knob("byte", "byte, char or bpe:N.")
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
@@ -36,6 +46,7 @@ class LanguageConfig(TaskConfig):
     def _check(self) -> "LanguageConfig":
         parse_tokenizer_name(self.tokenizer)
         check_fractions(self.validation_fraction, self.test_fraction)
+        _check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -44,7 +55,8 @@ class MaskedLanguageConfig(TaskConfig):
 
     kind: Literal["masked_language"] = "masked_language"
     data: str | None = knob(None, "A path; none: the embedded text.")
-    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    text_field: str = knob("text", "Field of tables and JSON lines that holds the text.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     tokenizer: str = knob("bpe:1000", "byte, char or bpe:N.")
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=2)
     masked: float = knob(0.15, "Share of the tokens that are asked for.", gt=0, lt=1)
@@ -116,9 +128,9 @@ class ClassificationConfig(TaskConfig):
 
     kind: Literal["classification"] = "classification"
     data: str | None = knob(None, "A path; none: the embedded sentences.")
-    format: Literal["auto", "label_first", "tsv", "csv", "jsonl"] = knob(
-        "auto", "How the files are written; auto: by their names."
-    )
+    format: Literal[
+        "auto", "label_first", "tsv", "csv", "jsonl", "json", "parquet", "arrow", "class_folders"
+    ] = knob("auto", "How the files are written; auto: by their names.")
     text: str = knob("text", "Field of tables and JSON lines that holds the text.")
     text_pair: str | None = knob(None, "Field that holds the second sentence, where there are two.")
     label: str = knob("label", "Field of tables and JSON lines that holds the label.")
@@ -134,12 +146,7 @@ class ClassificationConfig(TaskConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "ClassificationConfig":
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError as error:
-            raise UserError(
-                f"classification: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
-            ) from error
+        _check_encoding(self.kind, self.encoding)
         if len({self.text, self.text_pair, self.label}) < 3:
             raise UserError("classification: text, text_pair and label name different fields")
         return self
@@ -264,12 +271,7 @@ class PairsConfig(TaskConfig):
             if not self.tokenizer.startswith("bpe"):
                 raise unknown_name("tokenizer", self.tokenizer, ["word", "char", "bpe:1024"])
             parse_tokenizer_name(self.tokenizer)
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError as error:
-            raise UserError(
-                f"{self.kind}: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
-            ) from error
+        _check_encoding(self.kind, self.encoding)
         if self.source == self.target:
             raise UserError(f"{self.kind}: source and target are both {self.source!r}")
         return self

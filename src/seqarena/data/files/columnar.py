@@ -19,11 +19,10 @@ _ROWS_AT_ONCE = 1024
 
 def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place for errors, fields) of each row. Raises UserError for a file that is broken."""
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise missing_extra("pyarrow", "parquet", "reading Parquet") from error
-    with _in_one_line(file, "Parquet"), ParquetFile(_source(file)) as table:
+    pyarrow = _pyarrow("reading Parquet")
+    from pyarrow.parquet import ParquetFile
+
+    with _in_one_line(file, "Parquet", pyarrow), ParquetFile(_source(file)) as table:
         schema = table.schema_arrow
         _check_names(file, schema.names)
         stored = _fields((schema.metadata or {}).get(b"huggingface", b"{}")).get("info")
@@ -33,32 +32,37 @@ def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same of an Arrow stream or file."""
-    try:
-        from pyarrow import ArrowInvalid, ipc, py_buffer
-    except ImportError as error:
-        raise missing_extra("pyarrow", "parquet", "reading Arrow") from error
+    pyarrow = _pyarrow("reading Arrow")
+    from pyarrow import ipc
+
     info = file.with_name("dataset_info.json")
     features = _fields(read_bytes(info)).get("features") if info.is_file() else None
-    content = py_buffer(read_bytes(file))
-    with _in_one_line(file, "Arrow"):
+    content = pyarrow.py_buffer(read_bytes(file))
+    with _in_one_line(file, "Arrow", pyarrow):
         try:
             table: Any = ipc.open_stream(content)
             batches: Iterable[Any] = table
-        except ArrowInvalid:
+        except pyarrow.ArrowInvalid:
             table = ipc.open_file(content)
             batches = (table.get_batch(k) for k in range(table.num_record_batches))
         _check_names(file, table.schema.names)
         yield from _rows(file, batches, _names_of(features))
 
 
-@contextmanager
-def _in_one_line(file: Path, form: str) -> Iterator[None]:
-    """Turns the library's errors into one line."""
-    from pyarrow import ArrowException
+def _pyarrow(purpose: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise missing_extra("pyarrow", "parquet", purpose) from error
+    return pyarrow
 
+
+@contextmanager
+def _in_one_line(file: Path, form: str, pyarrow: Any) -> Iterator[None]:
+    """Turns the library's errors into one line."""
     try:
         yield
-    except (ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not a readable {form} file") from error
 
 
@@ -105,7 +109,7 @@ def _named(value: Any, names: list[str]) -> Any:
         return [_named(each, names) for each in value]
     if isinstance(value, int) and 0 <= value < len(names):
         return names[value]
-    return value  # -1: the example has no label
+    return None if value == -1 else value  # -1: the example has no label
 
 
 def _fields(content: bytes) -> dict[str, Any]:

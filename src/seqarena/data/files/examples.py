@@ -2,8 +2,8 @@
 missing.
 
 What is missing is cut off the training examples, a tenth for each, by a fixed permutation that
-leaves every class an example to train on. A file that holds the same examples as one before it is
-not read twice.
+leaves every class an example to train on. A file that holds the same examples as another of its
+split is not read; of another split it is, and the reading says so.
 """
 
 import hashlib
@@ -36,26 +36,34 @@ def read_splits(
     *,
     format_of: Callable[[Path], str],
     key: Callable[[Example], Hashable],
+    skip_empty: bool = False,
 ) -> list[list[Example]]:
     """The examples of each split. `key` is what makes two examples the same.
 
-    Raises UserError for a file without an example.
+    Raises UserError for a file without an example, unless it is to be passed over.
     """
-    seen: dict[bytes, Path] = {}
+    others: dict[bytes, Path] = {}
     found: list[list[Example]] = []
     for split, paths in files._asdict().items():
         found.append([])
+        seen: dict[bytes, Path] = {}
         for path in paths:
             examples = list(read(path))
+            if not examples and skip_empty:
+                reading.pass_over(path, "empty")
+                continue
             if not examples:
                 raise UserError(f"{path}: no example in it")
             digest = _digest(map(key, examples))
             if digest in seen:
                 reading.pass_over(path, f"the same examples as {seen[digest].name}")
                 continue
+            if digest in others:
+                reading.note(f"{path.name} holds the same examples as {others[digest].name}")
             seen[digest] = path
             reading.read(path, split, format_of(path), len(examples))
             found[-1].extend(examples)
+        others |= seen
     return found
 
 

@@ -61,8 +61,8 @@ def read_text(file: Path, encoding: str = "utf-8", reading: Reading | None = Non
     encoding = _encoding_of(file, content, encoding, reading)
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+    except UnicodeError as error:
+        line = content[: _start(error)].count(b"\n") + 1
         raise _undecodable(file, line, encoding) from error
     _check_text(file, text, first_line=1)
     return text.removeprefix("\ufeff")
@@ -153,17 +153,22 @@ def _decoded(file: Path, lines: Iterator[bytes], encoding: str) -> Iterator[str]
     for number, line in enumerate(lines, start=1):
         try:
             yield line.decode(encoding)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise _undecodable(file, number, encoding) from error
 
 
 def _decoded_whole(file: Path, content: bytes, encoding: str) -> Iterator[str]:
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].decode(encoding, errors="replace").count("\n") + 1
+    except UnicodeError as error:
+        line = content[: _start(error)].decode(encoding, errors="replace").count("\n") + 1
         raise _undecodable(file, line, encoding) from error
     yield from text.removesuffix("\n").split("\n") if text else ()
+
+
+def _start(error: UnicodeError) -> int:
+    """Where it is; UTF-16 without its mark says no place."""
+    return error.start if isinstance(error, UnicodeDecodeError) else 0
 
 
 def _undecodable(file: Path, line: int, encoding: str) -> UserError:

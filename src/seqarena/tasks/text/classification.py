@@ -17,6 +17,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -30,6 +31,8 @@ from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
 from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled, read_labelled
+from seqarena.data.files.examples import count_overlap
+from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
@@ -64,6 +67,7 @@ class ClassificationTask(LabelTask):
         """
         self.config = config
         self.data = data or load_labelled(config.data, config)
+        self.reading = self.data.reading
         splits = self.data.splits._asdict()
         self.reader = (
             reader_of_checkpoint(config.reads_like)
@@ -162,7 +166,9 @@ class ClassificationTask(LabelTask):
             "sequence_length": self.sequence_length,
             "mean_length": round(self.mean_length, 1),
             "splits": {split: self._split_facts(split) for split in self._examples},
-            "test_examples_also_in_training": self._repeated(),
+            "also_in_training": count_overlap(
+                self.data.splits, key=lambda example: (example.text, example.text_pair)
+            ),
             "baseline": self.baseline(),
         }
 
@@ -195,11 +201,6 @@ class ClassificationTask(LabelTask):
             else 0,
             "cut_at_max_length": self._cut[split],
         }
-
-    def _repeated(self) -> int:
-        """Test examples whose very text is among the training examples."""
-        texts = Counter((example.text, example.text_pair) for example in self.data.splits.train)
-        return sum((x.text, x.text_pair) in texts for x in self.data.splits.test)
 
 
 class ClassificationCodec(Codec):

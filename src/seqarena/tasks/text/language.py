@@ -4,8 +4,8 @@ With `carry_state` the training text is cut into as many lanes as a batch has ro
 on where the last one stopped, in order, and a recurrent state goes along without its gradient
 (Zaremba et al. 2014). Otherwise windows come in random order and each starts from nothing.
 
-The text is cut into train, validation and test by position, before any tokenizer sees it. The
-metric is bits per byte,
+The text is cut into train, validation and test by position, before any tokenizer sees it, unless
+the files say which is which. The metric is bits per byte,
 
     total nats of the target tokens / ln 2 / total bytes of the target tokens,
 
@@ -39,6 +39,8 @@ from seqarena.data.batches import WindowSampler, count_evaluation_windows, sprea
 from seqarena.data.files.reading import Reading
 from seqarena.data.splits import TextSplits, split_text
 from seqarena.data.text.corpora import Corpus, load_corpus
+from seqarena.data.splits import TextSplits
+from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, split_corpus
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
@@ -66,16 +68,21 @@ class LanguageTask(Task):
         Raises UserError when a split is too short for one window, with the longest length that
         would do.
         """
-        corpus = corpus or load_corpus(config.data, text_field=config.text_field)
+        corpus = corpus or load_corpus(
+            config.data, text_field=config.text_field, encoding=config.encoding
+        )
         if tokenizer is not None:
-            splits = TextSplits(*[corpus.text] * 3)
+            splits, facts = TextSplits(*[corpus.text] * 3), {}
         else:
-            splits = split_text(corpus.text, config.validation_fraction, config.test_fraction)
+            splits, how = split_corpus(corpus, config.validation_fraction, config.test_fraction)
+            facts = {"how_split": how, "lines_also_in_training": repeated_lines(splits)}
             tokenizer = train_tokenizer(
                 config.tokenizer, splits.train, splits.validation + splits.test
             )
         tokens = _encode_splits(splits, tokenizer)
-        self._set_up(config, _corpus_facts(corpus), tokenizer, tokens, _split_facts(splits, tokens))
+        facts = {**_corpus_facts(corpus), **facts}
+        self._set_up(config, facts, tokenizer, tokens, _split_facts(splits, tokens))
+        self.reading = corpus.reading
 
     @classmethod
     def evaluation_of(
@@ -205,7 +212,7 @@ class LanguageTask(Task):
         }
 
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data", "text_field"})
+        settings = self.config.model_dump(mode="json", exclude={"data", "text_field", "encoding"})
         tokenizer = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
         return digest({**settings, "sha256": self._corpus_facts["sha256"], "vocabulary": tokenizer})
 

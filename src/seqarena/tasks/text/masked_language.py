@@ -58,6 +58,7 @@ class MaskedLanguageTask(Task):
     def _set_up(self, config: MaskedLanguageConfig, language: LanguageTask) -> None:
         self.config = config
         self.language = language
+        self.reading = language.reading
         self.mask_token = self.language.vocab_size
         self.vocab_size = self.mask_token + 1
         self.sequence_length = config.sequence_length

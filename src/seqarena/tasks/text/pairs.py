@@ -29,6 +29,7 @@ from seqarena.data.buckets import BucketSampler
 from seqarena.data.files.opening import plain_suffix
 from seqarena.data.files.reading import Reading
 from seqarena.data.sources import Splits
+from seqarena.data.files.examples import count_overlap
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
 from seqarena.data.text.pairs import Pair, PairCorpus, corpus_of, load_pairs, read_pairs
@@ -77,6 +78,7 @@ class PairsTask(ExampleTask):
         self.config = config
         self._scorer = METRICS[self.metric]()
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
+        self.reading = self.corpus.reading
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
         train = self._short_enough(self._encode("train"))
@@ -125,9 +127,16 @@ class PairsTask(ExampleTask):
         """The default, without any file."""
 
     def _load(self, data: str) -> PairCorpus:
-        config = self.config
+        config, fields = self.config, type(self.config).model_fields
         return load_pairs(
-            data, source=config.source, target=config.target, encoding=config.encoding
+            data,
+            source=config.source,
+            target=config.target,
+            encoding=config.encoding,
+            by_default=(
+                config.source == fields["source"].default,
+                config.target == fields["target"].default,
+            ),
         )
 
     @property
@@ -215,13 +224,12 @@ class PairsTask(ExampleTask):
 
     def describe(self) -> dict[str, Any]:
         splits = self.corpus.splits
-        known = set(splits.train)
         return {
             "name": self.corpus.name,
             "origin": self.corpus.origin,
             "sha256": self.corpus.sha256,
             "pairs": {name: len(part) for name, part in splits._asdict().items()},
-            "test_pairs_seen_in_training": sum(pair in known for pair in splits.test),
+            "also_in_training": count_overlap(splits, key=lambda pair: pair),
             "training_pairs_left_out": len(splits.train) - self.sizes["train"],
             "cut": {name: part.num_cut for name, part in self._examples.items()},
             "tokenizer": self.config.tokenizer,
