@@ -154,11 +154,23 @@ class ClassificationConfig(TaskConfig):
 
 class QuestionAnsweringConfig(TaskConfig):
     """One answer to a question about a story. `data`: files in the form of bAbI
-    (data/text/stories.py), several are learnt jointly; None: generated stories."""
+    (data/text/stories.py), several are learnt jointly, or tables (data/text/story_tables.py);
+    None: generated stories."""
 
     kind: Literal["question_answering"] = "question_answering"
     data: str | None = knob(None, "A path; none: generated stories.")
+    story: str = knob("story", "Field of tables that holds the story, a text or a list.")
+    question: str = knob("question", "Field of tables that holds the question.")
+    answer: str = knob("answer", "Field of tables that holds the answer.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     memory_size: int = knob(50, "The newest statements of a story; older ones are left out.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "QuestionAnsweringConfig":
+        _check_encoding(self.kind, self.encoding)
+        if len({self.story, self.question, self.answer}) < 3:
+            raise UserError("question_answering: story, question and answer name different fields")
+        return self
 
 
 class AlgorithmsConfig(TaskConfig):
@@ -307,10 +319,16 @@ class TaggingConfig(TaskConfig):
 
     kind: Literal["tagging"] = "tagging"
     data: str | None = knob(None, "A path; none: roles of names in Python's own library.")
-    format: Literal["auto", "conllu", "bio"] = knob("auto", "bio: columns by tabs, the word first.")
-    column: str | int | None = knob(
-        None, "conllu: upos, xpos, deprel ... [upos]; bio: number [the last]"
+    format: Literal["auto", "conllu", "bio"] = knob(
+        "auto", "conllu: ten columns; bio: columns of any kind; auto: by what is in the file."
     )
+    column: str | int | None = knob(
+        None, "The tags: upos, xpos, deprel ... [upos]; a number [the last]; of tables a name."
+    )
+    word_column: str | int | None = knob(
+        None, "The words: a number [the first that does not count]; of tables a name."
+    )
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     min_count: int = knob(2, "Words that training has less often share one vector.", ge=1)
     spelling: bool = knob(
         True, "The letters of each word; the words themselves are then lower case."
@@ -318,3 +336,8 @@ class TaggingConfig(TaskConfig):
     max_length: int = knob(
         512, "Words of a sentence; longer training sentences are left out.", ge=1
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> "TaggingConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self

@@ -31,6 +31,8 @@ _SENTENCE_PAIRS = (
 )  # fmt: skip
 _USUAL = {
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
+    "story": ("story", "context", "passage", "facts", "paragraph", "document"),
+    "question": ("question", "query"), "answer": ("answer", "answers", "label", "target"),
     "source": ("source", "src", "input", "document", "article", "dialogue", "text", "body"),
     "target": ("target", "tgt", "trg", "output", "summary", "highlights", "headline", "abstract"),
 }  # fmt: skip

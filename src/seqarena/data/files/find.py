@@ -39,6 +39,7 @@ _DESCRIBES = re.compile(
 _KINDS = {
     "table": tuple(TABLE_FORMATS),
     "text": (".txt", ".text", ".md", ".markdown", ".rst"),
+    "file of tagged words": (".conll", ".conllu", ".conllx", ".conllup", ".bio", ".iob", ".iob2"),
     "file of sequences": (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn"),
     "picture": (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy"),
     "sound": (".wav", ".flac", ".mp3", ".ogg", ".m4a"),
@@ -210,7 +211,8 @@ def _pattern_root(path: Path) -> tuple[Path, list[Path]]:
 
 
 def _readable(file: Path, kinds: tuple[str | None, ...], reading: Reading) -> bool:
-    if _DESCRIBES.search(file.name) and split_of(PurePath(file.name)) is None:
+    signal = kind_of(file) in ("picture", "sound")  # copying_ann_3.wav is a recording
+    if not signal and _DESCRIBES.search(file.name) and split_of(PurePath(file.name)) is None:
         reading.pass_over(file, "it describes the data")
         return False
     if file.name.startswith("cache-") and file.suffix == ".arrow":

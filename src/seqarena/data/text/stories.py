@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import read_lines
+from seqarena.data.files.opening import plain_name, read_lines
+from seqarena.data.files.reading import Reading
 from seqarena.data.text.vocabulary import split_words
 
 Words = tuple[str, ...]
+_PART = re.compile(r"-\d+-of-\d+$")  # of a set in several files
 _BETWEEN_SENTENCES = re.compile(r"[|\n]|(?<=[.!?])\s")
 
 
@@ -53,12 +55,14 @@ def split_sentences(text: str) -> list[Words]:
     return [words for words in found if words]
 
 
-def read_stories(files: Iterable[Path]) -> list[Story]:
+def read_stories(
+    files: Iterable[Path], encoding: str = "utf-8", reading: Reading | None = None
+) -> list[Story]:
     """The stories of the files, each as its questions; stories without a question are left out.
 
     Raises UserError with file and line for what is not in the form.
     """
-    return [story for file in files for story in _read(file) if story]
+    return [story for file in files for story in _read(file, encoding, reading) if story]
 
 
 def task_name(file: Path) -> str:
@@ -67,19 +71,19 @@ def task_name(file: Path) -> str:
     >>> task_name(Path("qa1_single-supporting-fact_train.txt"))
     'qa1_single-supporting-fact'
     """
-    stem = file.name.removesuffix(".gz").rsplit(".", 1)[0]
+    stem = _PART.sub("", plain_name(file).rsplit(".", 1)[0])
     for word in ("train", "validation", "valid", "test", "dev", "val"):
         for mark in "_-.":
             stem = stem.removesuffix(mark + word)
     return stem
 
 
-def _read(file: Path) -> list[Story]:
+def _read(file: Path, encoding: str, reading: Reading | None) -> list[Story]:
     name = task_name(file)
     stories: list[Story] = []
     statements: list[Words] = []
     expected = 1
-    for number, line in read_lines(file):
+    for number, line in read_lines(file, encoding, reading):
         if not line.strip():
             continue
         place = f"{file}, line {number}"

@@ -27,15 +27,19 @@ from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.sources import Splits, complete, find_split_files
+from seqarena.data.files.examples import Splits, complete, read_splits
+from seqarena.data.files.find import find_files
+from seqarena.data.files.tables import table_format
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
     Question,
+    Story,
     Words,
     generate_stories,
     read_stories,
     split_sentences,
 )
+from seqarena.data.text.story_tables import read_story_rows
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
@@ -46,7 +50,7 @@ _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four qu
 
 
 class QuestionAnsweringTask(ExampleTask):
-    """Stories and questions of files in the form of bAbI, or generated ones."""
+    """Stories and questions of files, or generated ones."""
 
     name = "question_answering"
     metric = "accuracy"
@@ -56,7 +60,7 @@ class QuestionAnsweringTask(ExampleTask):
     def __init__(self, config: QuestionAnsweringConfig) -> None:
         """Raises UserError for data that cannot be read (file and line) or too few of them."""
         self.config = config
-        splits = load_stories(config.data)
+        splits, self.reading = load_stories(config)
         self._questions: dict[str, list[Question]] = {
             name: [question for story in part for question in story]
             for name, part in splits._asdict().items()
@@ -160,7 +164,8 @@ class QuestionAnsweringTask(ExampleTask):
         }
 
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how the files are read shows in the questions
+        settings = self.config.model_dump(mode="json", include={"kind", "memory_size"})
         content = {
             name: [question._replace(place="") for question in part]
             for name, part in self._questions.items()
@@ -279,18 +284,37 @@ def as_batch(examples: Sequence[Example]) -> Batch:
     )
 
 
-def load_stories(data: str | None) -> Splits:
-    """Stories by split, of files or generated; what files lack is cut off their training."""
-    if data is None:
+def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | None]:
+    """Stories by split and what was read, of files or generated; what files lack is cut off their
+    training. Raises UserError, with file and line, for what is in no form that is read."""
+    if config.data is None:
         streams = {"train": Stream.TRAIN, "validation": Stream.VALIDATION, "test": Stream.TEST}
-        return Splits(
-            *(generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
-        )
-    files = find_split_files(data)
-    train = read_stories(files.train)
-    if not train:
-        raise UserError(f"{data}: no question in the training data: ID question<TAB>answer")
-    return complete(train, read_stories(files.validation), read_stories(files.test))
+        generated = (generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
+        return Splits(*generated), None
+    reading = Reading()
+    files = find_files(config.data, reading=reading)
+
+    def read(file: Path) -> list[Story]:
+        if table_format(file):
+            found = [story for story in read_story_rows(file, config, reading) if story]
+        else:
+            found = read_stories([file], config.encoding, reading)
+        if not found:
+            where = "the training data" if file in files.train else "it"
+            raise UserError(f"{file}: no question in {where}: ID question<TAB>answer, or a table")
+        return found
+
+    parts = read_splits(
+        files,
+        read,
+        reading,
+        format_of=lambda file: table_format(file) or "bAbI",
+        key=lambda story: (
+            story[-1].statements,
+            *((q.words, q.answer, len(q.statements)) for q in story),
+        ),
+    )
+    return complete(*parts, reading=reading), reading
 
 
 def _token_lists(questions: Sequence[Question]) -> Iterator[Words]:
@@ -302,8 +326,8 @@ def _tasks_by_content(
     questions: Mapping[str, Sequence[Question]], examples: Mapping[str, Sequence[Example]]
 ) -> dict[bytes, tuple[str, ...]]:
     """The tasks that an example belongs to, found by the example itself (word for word the same
-    question can stand in two); empty where there is one task."""
-    if len({question.task for part in questions.values() for question in part}) == 1:
+    question can stand in two); empty where training has one task."""
+    if len({question.task for question in questions["train"]}) == 1:
         return {}
     found: dict[bytes, tuple[str, ...]] = {}
     for name in ("validation", "test"):

@@ -67,8 +67,14 @@ class TaggingTask(ExampleTask):
         than `max_length`; longer ones are left out of training, and counted in `describe`.
         """
         self.config = config
-        data = data or load_tagged(config.data, layout=config.format, column=config.column)
-        self.tags, self.origin = data.tags, data.origin
+        data = data or load_tagged(
+            config.data,
+            layout=config.format,
+            column=config.column,
+            word_column=config.word_column,
+            encoding=config.encoding,
+        )
+        self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
         self._name_metric()
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
         self._left_out = self._check_lengths()
@@ -182,7 +188,8 @@ class TaggingTask(ExampleTask):
         content = hashlib.sha256()
         for split, sentences in self.sentences.items():
             content.update(json.dumps([split, sentences]).encode())
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how the files are read shows in the sentences
+        settings = self.config.model_dump(mode="json", exclude={"data", "word_column", "encoding"})
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
