@@ -19,7 +19,7 @@ from seqarena.models.build import build
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.registry import load_codec, parse_task
-from seqarena.tasks.text.tagging import TaggingTask, is_bio, spans
+from seqarena.tasks.text.tagging import TaggingTask, names_spans, spans
 from seqarena.tasks.text.tagging_codec import TaggingCodec, WordEncoder
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
@@ -72,16 +72,36 @@ def test_spans_are_those_of_the_conll_script() -> None:
     assert spans(["B-creative-work"]) == [("creative-work", 0, 1)]
 
 
-def test_f1_equals_seqeval_on_random_tags() -> None:
+MARKS = {"IOB": "BI", "BIOES": "BIES"}
+KINDS = {
+    "latin": ("loc", "per"),
+    "russian": ("место", "человек"),
+    "hindi": ("व्यक्ति", "स्थान"),
+    "thai": ("คน", "สถานที่"),
+    "chinese": ("人物", "地点"),
+    "japanese": ("人名", "場所-国"),
+    "arabic": ("شخص", "مكان"),
+    "german": ("Straße", "Größe_Ort"),
+}
+
+
+@pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("marks", MARKS.values(), ids=MARKS)
+def test_f1_equals_seqeval_on_random_tags(marks: str, kinds: tuple[str, ...]) -> None:
+    """Most of the random rows break their scheme's rules."""
     from seqeval.metrics import f1_score, precision_score, recall_score
 
     rng = random.Random(0)
+    tags = (*(f"{mark}-{kind}" for mark in marks for kind in kinds), "O")
     rows = [rng.randint(1, 9) for _ in range(60)]
-    truth, guess = ([[rng.choice(BIO) for _ in range(length)] for length in rows] for _ in range(2))
+    truth, guess = (
+        [[rng.choice(tags) for _ in range(length)] for length in rows] for _ in range(2)
+    )
     # half of the guesses right, so that the score is neither 0 nor 1
     guess = [t if rng.random() < 0.5 else g for t, g in zip(truth, guess)]
-    test = [Sentence(("w",) * len(tags), tuple(tags)) for tags in truth]
-    task = task_of(NAMED._replace(test=test), BIO)
+    test = [Sentence(("w",) * len(row), tuple(row)) for row in truth]
+    task = task_of(NAMED._replace(train=test, validation=test, test=test), tuple(sorted(tags)))
+    assert task.metric == "span_f1"
     (batch,) = task.evaluation_batches("test", 60)
     found = task.ratios(logits(task, guess, 9), batch)
     total = found.numerators_B.sum() / found.denominators_B.sum()
@@ -92,8 +112,42 @@ def test_f1_equals_seqeval_on_random_tags() -> None:
         shares = {name: right / count for name, (right, count) in found.slices.items()}
         assert shares["precision"] == pytest.approx(precision_score(truth, guess), rel=1e-12)
         assert shares["recall"] == pytest.approx(recall_score(truth, guess), rel=1e-12)
-        for kind, value in zip(("loc", "per"), f1_score(truth, guess, average=None)):
+        for kind, value in zip(sorted(kinds), f1_score(truth, guess, average=None)):
             assert shares[f"span {kind}"] == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("scheme", ["IOB1", "IOB2", "IOBES", "BILOU"])
+def test_spans_equal_seqeval_in_every_scheme(scheme: str) -> None:
+    """Random spans, some next to each other, written by each scheme's rules."""
+    from seqeval import scheme as schemes
+
+    rng = random.Random(1)
+    for _ in range(200):
+        tags: list[str] = []
+        wanted = []
+        while len(tags) < 12:
+            kind, length = rng.choice(("", "人物", "地点")), rng.randint(1, 3)
+            if kind:
+                wanted.append((kind, len(tags), len(tags) + length))
+            tags += spelled(scheme, kind, length, tags)
+        assert spans(tags) == wanted
+        theirs = schemes.Entities([tags], getattr(schemes, scheme)).entities[0]
+        assert [(one.tag, one.start, one.end) for one in theirs] == wanted
+
+
+def spelled(scheme: str, kind: str, length: int, before: list[str]) -> list[str]:
+    """The tags of one span behind others, or of words outside."""
+    if not kind:
+        return ["O"] * length
+    if scheme == "IOB1":
+        touches = bool(before) and before[-1].endswith(f"-{kind}")
+        marks = ("B" if touches else "I") + "I" * (length - 1)
+    elif scheme == "IOB2":
+        marks = "B" + "I" * (length - 1)
+    else:
+        last, single = "LU" if scheme == "BILOU" else "ES"
+        marks = single if length == 1 else "B" + "I" * (length - 2) + last
+    return [f"{mark}-{kind}" for mark in marks]
 
 
 def test_accuracy_and_its_slices_by_hand() -> None:
@@ -217,12 +271,15 @@ def test_long_sentences() -> None:
     assert task_of(short, ("D", "N", "V"), max_length=2).describe()["too_long_for_training"] == 2
 
 
-def test_other_schemes_are_refused_and_plain_tags_are_plain() -> None:
-    assert is_bio(BIO)
-    assert not is_bio(("D", "N", "V"))
-    assert not is_bio(("O",))
-    with pytest.raises(UserError, match="'S-per': spans must be in BIO"):
-        is_bio(("B-per", "O", "S-per"))
+def test_which_tags_name_spans() -> None:
+    assert names_spans(BIO)
+    assert names_spans(("B-per", "O", "S-per"))
+    assert names_spans(("I-per", "O"))
+    assert names_spans(("U-Ort", "L-Ort"))
+    assert not names_spans(("D", "N", "V"))
+    assert not names_spans(("O",))
+    assert not names_spans(("S-", "B-per"))
+    assert not names_spans(("-LRB-", "O"))
 
 
 def test_a_checkpoint_alone_tags_a_sentence() -> None:

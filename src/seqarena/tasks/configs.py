@@ -296,7 +296,12 @@ class TranslationConfig(PairsConfig):
     kind: Literal["translation"] = "translation"
     source: str = knob("de", "Suffix of the files, or column or field, that holds the sources.")
     target: str = knob("en", "Suffix, column or field that holds the targets.")
-    metric: Literal["bleu", "exact"] = knob("bleu", "exact: share of targets written exactly.")
+    metric: Literal["bleu", "chrf", "exact"] = knob(
+        "bleu", "exact: share of targets written exactly."
+    )
+    bleu_tokenizer: Literal["auto", "13a", "zh", "char", "intl", "none", "ja-mecab", "ko-mecab"] = (
+        knob("auto", "sacrebleu's; auto: by the language of the references.")
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -2,20 +2,27 @@
 
 The first four tokens are PAD, START, END and UNKNOWN (core/batch.py); the words follow by falling
 frequency, equal ones in the order of the alphabet. What the vocabulary does not have is UNKNOWN.
+
+Words are those between the word boundaries of Unicode Standard Annex 29. joining.py makes text of
+them again.
 """
 
 import json
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
 import numpy as np
+import regex
 
 from seqarena.core.batch import END, PAD, START, UNKNOWN
 
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_BOUNDARY = regex.compile(r"\b", regex.VERSION1 | regex.WORD)
+_VISIBLE = regex.compile(r"[^\p{White_Space}\p{Cc}\p{Default_Ignorable_Code_Point}]")
+_MANY_FLAGS = regex.compile(r"\p{Regional_Indicator}{64,}")
+_FLAG_LETTERS = 64  # an even number: a flag is two of them
 
 
 class Vocabulary:
@@ -65,9 +72,42 @@ class Vocabulary:
 
 
 def split_words(text: str, *, lowercase: bool = True) -> list[str]:
-    """Words, and each other visible sign by itself.
+    """Words, and each other visible sign by itself: what stands between two word boundaries of
+    UAX 29, without its tailorings, and is no blank.
+
+    A word keeps its marks, joiners and apostrophes; a number keeps its points and commas; kana of
+    one kind, an emoji of several parts and a flag are one word each. Scripts that are written
+    without blanks fall apart, as the default rules have it: Chinese characters and hiragana one by
+    one, Thai, Lao, Khmer and Burmese into letters with their marks. Text is brought into NFC.
 
     >>> split_words("Don't panic, it's 42.")
     ["don't", 'panic', ',', "it's", '42', '.']
     """
-    return _WORD.findall(text.lower() if lowercase else text)
+    words = []
+    for segment in _segments(normalised(text, lowercase=lowercase)):
+        if segment.isalnum():
+            words.append(segment)
+        elif _VISIBLE.search(segment):
+            words.append(segment.strip())  # a mark without a letter holds on to the blank before it
+    return words
+
+
+def normalised(text: str, *, lowercase: bool = False) -> str:
+    """The text in NFC, so that a letter with a mark is the same however it was typed."""
+    text = unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", text.lower()) if lowercase else text
+
+
+def _segments(text: str) -> list[str]:
+    """What stands between the word boundaries.
+
+    Whether a boundary parts two letters of flags depends on the number of such letters before it,
+    so that the time of a run of them grows with its square: a long run is cut beforehand.
+    """
+    segments: list[str] = []
+    done = 0
+    for run in _MANY_FLAGS.finditer(text):
+        for cut in range(run.start() + _FLAG_LETTERS, run.end(), _FLAG_LETTERS):
+            segments += _BOUNDARY.split(text[done:cut])
+            done = cut
+    return [*segments, *_BOUNDARY.split(text[done:])]

@@ -17,6 +17,7 @@ import torch
 
 from seqarena.core.batch import END, START, Batch, Problem
 from seqarena.core.errors import UserError
+from seqarena.data.text.vocabulary import split_words
 from seqarena.measure.subject import Subject
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
@@ -24,7 +25,6 @@ from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.text.language import stored_tokenizer
 from seqarena.train.checkpoint import load
 
-_WORD = re.compile(r"[\w'’]+|[^\w\s]")
 _SENTENCE_ENDS = (".", "!", "?")
 _SPECIAL = 4  # tokens before the first word: PAD, START, END, UNKNOWN
 
@@ -84,9 +84,9 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
-    read = _whole([codec.sides.source.words([token]) or "·" for token in batch.source_BS[0]])
-    words = [codec.sides.target.words([token]) or "·" for token in written[:-1]]
-    words += ["end"] if written[-1] == END else [codec.sides.target.words(written[-1:]) or "·"]
+    read = _whole([codec.sides.source.decode([token]) or "·" for token in batch.source_BS[0]])
+    words = [codec.sides.target.decode([token]) or "·" for token in written[:-1]]
+    words += ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]) or "·"]
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
     return Reading(pair, read, _whole(words))
@@ -118,7 +118,7 @@ def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> n
 
 
 def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
-    words = text.split() if blanks_alone else _WORD.findall(text)
+    words = text.split() if blanks_alone else split_words(text, lowercase=False)
     if not words:
         raise UserError("the sentence has no word: give some text")
     return words

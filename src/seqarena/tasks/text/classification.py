@@ -14,10 +14,8 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -28,15 +26,14 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.examples import count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
-from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled, read_labelled
-from seqarena.data.files.examples import count_overlap
-from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
+from seqarena.data.text.labelled import Labelled, LabelledData, labelled_parts, load_labelled
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
-from seqarena.tasks.inputs import files_to_score, names_fields, read_inputs, unknown_answer
+from seqarena.tasks.inputs import names_fields, read_inputs, unknown_answer
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -104,11 +101,9 @@ class ClassificationTask(LabelTask):
         cls, config: ClassificationConfig, artifacts: Mapping[str, str], data: str
     ) -> "ClassificationTask":
         task = cls.__new__(cls)
-        task.config, task.reading = config, Reading()
-        files = files_to_score(data, task.reading)
-        examples = [example for file in files for example in read_labelled(file, config)]
-        if not examples:
-            raise UserError(f"{data}: no example in it")
+        task.config, task.reading = config, Reading(to_score=True)
+        parts, _ = labelled_parts(data, config, task.reading)
+        examples = part_to_score(data, parts, task.reading)
         task.reader = reader_from_artifacts(config, artifacts)
         task.classes = tuple(json.loads(artifacts["labels"]))
         number = {label: index for index, label in enumerate(task.classes)}

@@ -24,6 +24,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,11 @@ from seqarena.core.errors import UserError
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
 from seqarena.data.files.reading import Reading
-from seqarena.data.splits import TextSplits, split_text
-from seqarena.data.text.corpora import Corpus, load_corpus
 from seqarena.data.splits import TextSplits
 from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, split_corpus
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
-from seqarena.tasks.inputs import files_to_score
 
 
 class LanguageTask(Task):
@@ -88,16 +86,17 @@ class LanguageTask(Task):
     def evaluation_of(
         cls, config: LanguageConfig, artifacts: Mapping[str, str], data: str
     ) -> "LanguageTask":
-        reading = Reading()
-        files = files_to_score(data, reading)
-        single = files[0] if len(files) == 1 else data
-        if reading.notes and len(files) > 1:
-            reading.notes.clear()
-            reading.note(f"{data}: the whole text is scored")
-        corpus = load_corpus(single, text_field=config.text_field)
-        task = cls(config, corpus, stored_tokenizer(artifacts))
-        task.reading = reading
-        return task
+        reading = Reading(to_score=True)
+        corpus = load_corpus(
+            data, text_field=config.text_field, encoding=config.encoding, reading=reading
+        )
+        if corpus.parts is not None and corpus.parts.test:
+            if corpus.parts.train or corpus.parts.validation:
+                reading.note(f"{data}: its test split is scored")
+            corpus = replace(corpus, text=corpus.parts.test)
+        elif len(reading.files) > 1:
+            reading.note(f"{data}: all {len(reading.files):,} files are scored, none says test")
+        return cls(config, corpus, stored_tokenizer(artifacts))
 
     def _set_up(
         self,

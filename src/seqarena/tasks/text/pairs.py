@@ -26,25 +26,22 @@ from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
-from seqarena.data.files.opening import plain_suffix
+from seqarena.data.files.examples import Splits, count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
-from seqarena.data.sources import Splits
-from seqarena.data.files.examples import count_overlap
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
-from seqarena.data.text.pairs import Pair, PairCorpus, corpus_of, load_pairs, read_pairs
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs, pair_parts
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.inputs import files_to_score
 from seqarena.tasks.text.pairs_codec import (
     learn_sides,
     sides_from_artifacts,
     source_tensors,
     target_tensors,
 )
-from seqarena.tasks.text.pairs_metrics import METRICS
+from seqarena.tasks.text.pairs_metrics import Metric, check_packages, make_metric
 
 
 class _Examples:
@@ -67,6 +64,7 @@ class PairsTask(ExampleTask):
     causal = True
     generates = True
     reading_settings = ("source", "target", "encoding")
+    bleu_tokenizer: str = "auto"
     cuts_sources: ClassVar[bool]  # in training: True: cut a long source; False: leave the pair out
 
     def __init__(self, config: PairsConfig) -> None:
@@ -76,9 +74,10 @@ class PairsTask(ExampleTask):
         pair is short enough.
         """
         self.config = config
-        self._scorer = METRICS[self.metric]()
+        check_packages(self.metric)
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
         self.reading = self.corpus.reading
+        self._scorer = self._metric([pair.target for pair in self.corpus.splits.test])
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
         train = self._short_enough(self._encode("train"))
@@ -101,11 +100,12 @@ class PairsTask(ExampleTask):
         cls, config: PairsConfig, artifacts: Mapping[str, str], data: str
     ) -> "PairsTask":
         task = cls.__new__(cls)
-        task.config, task.reading = config, Reading()
+        task.config, task.reading = config, Reading(to_score=True)
         if isinstance(config, TranslationConfig):
-            task.metric = config.metric
-        task._scorer = METRICS[task.metric]()
-        pairs = _pairs_to_score(data, config, task.reading)
+            task.metric, task.bleu_tokenizer = config.metric, config.bleu_tokenizer
+        parts = pair_parts(data, *task._how, task.reading)
+        pairs = part_to_score(data, parts, task.reading)
+        task._scorer = task._metric([pair.target for pair in pairs])
         task.sides = sides_from_artifacts(artifacts)
         task.corpus = PairCorpus(data, data, Splits([], [], pairs), "")
         task.vocab_size = len(task.sides.target)
@@ -126,18 +126,32 @@ class PairsTask(ExampleTask):
     def _embedded(self) -> PairCorpus:
         """The default, without any file."""
 
-    def _load(self, data: str) -> PairCorpus:
-        config, fields = self.config, type(self.config).model_fields
-        return load_pairs(
-            data,
-            source=config.source,
+    def _metric(self, references: Sequence[str]) -> Metric:
+        config = self.config
+        return make_metric(
+            self.metric,
+            lowercase=config.lowercase,
+            bleu_tokenizer=self.bleu_tokenizer,
             target=config.target,
-            encoding=config.encoding,
-            by_default=(
-                config.source == fields["source"].default,
-                config.target == fields["target"].default,
-            ),
+            references=references,
         )
+
+    def _load(self, data: str) -> PairCorpus:
+        source, target, encoding, by_default = self._how
+        return load_pairs(
+            data, source=source, target=target, encoding=encoding, by_default=by_default
+        )
+
+    @property
+    def _how(self) -> tuple[str, str, str, tuple[bool, bool]]:
+        """How files are read: names of source and target, encoding, and whether the names are the
+        task's own."""
+        config, fields = self.config, type(self.config).model_fields
+        own = (
+            config.source == fields["source"].default,
+            config.target == fields["target"].default,
+        )
+        return config.source, config.target, config.encoding, own
 
     @property
     def problem(self) -> Problem:
@@ -192,7 +206,7 @@ class PairsTask(ExampleTask):
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
                 rows = predict(self.batch(split, chosen)).tolist()
-                written |= zip(chosen.tolist(), map(self.sides.target.words, rows), strict=True)
+                written |= zip(chosen.tolist(), map(self.sides.target.decode, rows), strict=True)
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
         chunk_N = np.arange(len(places)) * num_chunks // len(places)
@@ -217,9 +231,9 @@ class PairsTask(ExampleTask):
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """How many targets are written exactly, token by token. Here the model's output is what it
         writes, [B, L]; the metric itself may be no ratio (see `evaluate`)."""
-        words = self.sides.target.words
+        text = self.sides.target.decode
         wanted = batch.targets_BT.masked_fill(batch.targets_BT == IGNORE, 0).tolist()
-        right = [words(a) == words(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
+        right = [text(a) == text(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
         return Ratios(np.array(right, dtype=float), np.ones(len(right)), {})
 
     def describe(self) -> dict[str, Any]:
@@ -290,9 +304,7 @@ class PairsTask(ExampleTask):
         found = _Examples(
             [s[:source_limit] for s in examples.sources], [t[:limit] for t in examples.targets]
         )
-        found.references = [
-            " ".join(split_words(pair.target, lowercase=self.config.lowercase)) for pair in pairs
-        ]
+        found.references = [normalised(pair.target) for pair in pairs]
         found.num_cut = sum(
             len(source) > source_limit or len(target) > limit
             for source, target in zip(examples.sources, examples.targets, strict=True)
@@ -317,7 +329,7 @@ class TranslationTask(PairsTask):
     cuts_sources = False
 
     def __init__(self, config: TranslationConfig) -> None:
-        self.metric = config.metric
+        self.metric, self.bleu_tokenizer = config.metric, config.bleu_tokenizer
         super().__init__(config)
 
     def _embedded(self) -> PairCorpus:
@@ -337,17 +349,6 @@ class SummarisingTask(PairsTask):
     def _embedded(self) -> PairCorpus:
         origin = f"docstrings of the standard library, Python {platform.python_version()}"
         return corpus_of("docstrings", origin, standard_library_docstrings())
-
-
-def _pairs_to_score(data: str, config: PairsConfig, reading: Reading) -> list[Pair]:
-    """Of two files that belong together, that of the sources is read, and the other by it."""
-    files = files_to_score(data, reading)
-    sources = tuple(f for f in files if plain_suffix(f) in (f".{config.source}".lower(), ".src"))
-    how = {"source": config.source, "target": config.target, "encoding": config.encoding}
-    pairs = [pair for file in sources or files for pair in read_pairs(file, **how)]
-    if not pairs:
-        raise UserError(f"{data}: no pair in it")
-    return pairs
 
 
 def length_thirds(lengths_N: np.ndarray) -> dict[str, np.ndarray]:

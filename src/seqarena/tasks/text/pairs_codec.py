@@ -3,6 +3,8 @@
 word     the words and signs of split_words that occur often enough in training
 char     the same of characters
 bpe:N    byte-level pieces (data/text/tokenizers.py), behind the four special tokens
+
+All of them read text in NFC. Words become text by join_words.
 """
 
 import json
@@ -19,6 +21,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
 from seqarena.data.files.opening import plain_suffix, read_lines
 from seqarena.data.files.tables import TABLE_FORMATS
+from seqarena.data.text.joining import join_words
 from seqarena.data.text.pairs import Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
@@ -26,7 +29,7 @@ from seqarena.data.text.tokenizers import (
     tokenizer_from_json,
     train_tokenizer,
 )
-from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, split_words
+from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
 from seqarena.tasks.inputs import names_fields, read_inputs
@@ -46,11 +49,7 @@ class Side(Protocol):
         ...
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text up to the first END."""
-        ...
-
-    def words(self, tokens: Iterable[int]) -> str:
-        """The same as words with a blank between each: what is scored."""
+        """The text up to the first END, as a user reads it."""
         ...
 
     def to_json(self) -> str: ...
@@ -87,11 +86,8 @@ class Units:
         return [self.encode(text) for text in texts]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return (" " if self.kind == "word" else "").join(self.vocabulary.decode(tokens))
-
-    def words(self, tokens: Iterable[int]) -> str:
-        text = self.decode(tokens)
-        return text if self.kind == "word" else " ".join(split_words(text, lowercase=False))
+        units = self.vocabulary.decode(tokens)
+        return normalised(join_words(units) if self.kind == "word" else "".join(units))
 
     def to_json(self) -> str:
         return json.dumps(
@@ -106,7 +102,7 @@ class Units:
     def _split(self, text: str) -> Sequence[str]:
         if self.kind == "word":
             return split_words(text, lowercase=self.lowercase)
-        return list(text.lower() if self.lowercase else text)
+        return normalised(text, lowercase=self.lowercase)
 
 
 class Pieces:
@@ -146,10 +142,7 @@ class Pieces:
                 break
             if token >= len(SPECIAL):
                 pieces.append(token - len(SPECIAL))
-        return self.tokenizer.decode(pieces)
-
-    def words(self, tokens: Iterable[int]) -> str:
-        return " ".join(split_words(self.decode(tokens), lowercase=False))
+        return normalised(self.tokenizer.decode(pieces))
 
     def to_json(self) -> str:
         return json.dumps(
@@ -162,7 +155,7 @@ class Pieces:
         )
 
     def _tidy(self, text: str) -> str:
-        return " ".join((text.lower() if self.lowercase else text).split())
+        return " ".join(normalised(text, lowercase=self.lowercase).split())
 
 
 class Sides(NamedTuple):

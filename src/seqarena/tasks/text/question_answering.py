@@ -25,10 +25,10 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.examples import Splits, complete, part_to_score, read_splits
+from seqarena.data.files.find import find_files
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.files.examples import Splits, complete, read_splits
-from seqarena.data.files.find import find_files
 from seqarena.data.files.tables import table_format
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
@@ -39,12 +39,11 @@ from seqarena.data.text.stories import (
     read_stories,
     split_sentences,
 )
-from seqarena.data.text.story_tables import read_story_rows
+from seqarena.data.text.story_tables import StoryFields, read_story_rows
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.inputs import files_to_score
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
@@ -87,11 +86,9 @@ class QuestionAnsweringTask(ExampleTask):
         cls, config: QuestionAnsweringConfig, artifacts: Mapping[str, str], data: str
     ) -> "QuestionAnsweringTask":
         task = cls.__new__(cls)
-        task.config, task.reading = config, Reading()
-        stories = read_stories(files_to_score(data, task.reading))
+        task.config, task.reading = config, Reading(to_score=True)
+        stories = part_to_score(data, story_parts(data, config, task.reading), task.reading)
         questions = [question for story in stories for question in story]
-        if not questions:
-            raise UserError(f"{data}: no question in it: ID question<TAB>answer")
         task.vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
         new = {question.answer for question in questions} - set(task.vocabulary.words)
         if new:
@@ -292,7 +289,12 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
         generated = (generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
         return Splits(*generated), None
     reading = Reading()
-    files = find_files(config.data, reading=reading)
+    return complete(*story_parts(config.data, config, reading), reading=reading), reading
+
+
+def story_parts(data: str, config: StoryFields, reading: Reading) -> list[list[Story]]:
+    """The stories of each split that the data have; otherwise as `load_stories`."""
+    files = find_files(data, reading=reading)
 
     def read(file: Path) -> list[Story]:
         if table_format(file):
@@ -304,7 +306,7 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
             raise UserError(f"{file}: no question in {where}: ID question<TAB>answer, or a table")
         return found
 
-    parts = read_splits(
+    return read_splits(
         files,
         read,
         reading,
@@ -314,7 +316,6 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
             *((q.words, q.answer, len(q.statements)) for q in story),
         ),
     )
-    return complete(*parts, reading=reading), reading
 
 
 def _token_lists(questions: Sequence[Question]) -> Iterator[Words]:

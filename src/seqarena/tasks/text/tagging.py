@@ -1,7 +1,8 @@
 """Tagging: a tag for every word of a sentence, from the whole of the sentence.
 
-Plain tags are scored by accuracy over words. BIO tags name spans (B-x begins one of kind x, I-x
-goes on, O is outside) and are scored by F1 over exact spans,
+Plain tags are scored by accuracy over words. Tags of spans (B-x begins one of kind x, I-x goes on,
+E-x or L-x ends it, S-x or U-x is one word, O is outside: IOB1, IOB2, BIOES, BILOU) are scored by F1
+over exact spans,
 
     F1 = 2 |right| / (|predicted| + |true|),
 
@@ -31,16 +32,17 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.examples import part_to_score
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, read_sentences
+from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.inputs import files_to_score, unknown_answer
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
-_OTHER_SCHEMES = ("E-", "S-", "L-", "U-")
+_SPAN_TAG = re.compile("[BIESLU]-.+")
+_SAME = {"L": "E", "U": "S"}  # last and unit of BILOU
 
 Span = tuple[str, int, int]  # kind, first word, word behind the last
 Sums = tuple[float, float]  # numerator, denominator
@@ -102,18 +104,13 @@ class TaggingTask(ExampleTask):
         cls, config: TaggingConfig, artifacts: Mapping[str, str], data: str
     ) -> "TaggingTask":
         task = cls.__new__(cls)
-        task.config, task.reading = config, Reading()
+        task.config, task.reading = config, Reading(to_score=True)
         task.tags = tuple(json.loads(artifacts["tags"]))
         task._name_metric()
-        found = [
-            sentence
-            for file in files_to_score(data, task.reading)
-            for sentence in read_sentences(file, layout=config.format, column=config.column)
-        ]
+        how = (config.format, config.column, config.word_column, config.encoding)
+        parts = tagged_parts(data, task.reading, how, task.tags)
+        found = part_to_score(data, parts, task.reading)
         index = {tag: k for k, tag in enumerate(task.tags)}
-        for tag in (tag for sentence in found for tag in sentence.tags):
-            if tag not in index:
-                raise unknown_answer(data, "tag", tag, task.tags)
         task.sentences = {"test": found}
         task.encoder = WordEncoder.from_artifacts(artifacts)
         rare = json.loads(artifacts.get("rare", "[]"))
@@ -127,7 +124,7 @@ class TaggingTask(ExampleTask):
         return task
 
     def _name_metric(self) -> None:
-        self.has_spans = is_bio(self.tags)
+        self.has_spans = names_spans(self.tags)
         self.metric = "span_f1" if self.has_spans else "accuracy"
 
     @property
@@ -278,30 +275,26 @@ class TaggingTask(ExampleTask):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The spans that BIO tags name, as the CoNLL-2000 script reads them.
+    """The spans that tags name, as the CoNLL-2000 script reads them; L- is E-, and U- is S-.
 
-    >>> spans(["I-x", "I-x", "B-x", "I-y", "O"])
-    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4)]
+    >>> spans(["I-x", "I-x", "B-x", "I-y", "O", "S-y"])
+    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4), ('y', 5, 6)]
     """
     found: list[Span] = []
-    kind, first = "", 0
+    kind, first, before = "", 0, OUTSIDE
     for place, tag in enumerate([*tags, OUTSIDE]):
         mark, _, here = tag.partition("-")
-        if kind and (mark != "I" or here != kind):
+        mark = _SAME.get(mark, mark)
+        if kind and (mark in ("B", "S", OUTSIDE) or before in ("E", "S") or here != kind):
             found.append((kind, first, place))
             kind = ""
-        if not kind and tag != OUTSIDE:
+        if not kind and mark != OUTSIDE:
             kind, first = here, place
+        before = mark
     return found
 
 
-def is_bio(tags: Sequence[str]) -> bool:
-    """Whether the tags name spans. Raises UserError for schemes that end or single out spans."""
+def names_spans(tags: Sequence[str]) -> bool:
+    """Whether every tag but O is one of a span, in one of the schemes above."""
     others = [tag for tag in tags if tag != OUTSIDE]
-    prefixes = {tag[:2] for tag in others}
-    if OUTSIDE in tags and prefixes & set(_OTHER_SCHEMES) and prefixes & {"B-", "I-"}:
-        odd = next(tag for tag in others if tag.startswith(_OTHER_SCHEMES))
-        raise UserError(
-            f"tag {odd!r}: spans must be in BIO: write E- and L- as I-, S- and U- as B-"
-        )
-    return bool(others) and all(re.fullmatch("[BI]-.+", tag) for tag in others)
+    return bool(others) and all(map(_SPAN_TAG.fullmatch, others))
