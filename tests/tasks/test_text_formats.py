@@ -173,7 +173,7 @@ def test_the_same_splits_are_the_same_task(tmp_path: Path, kind: str) -> None:
         task = build(kind, path)
         assert is_the_same(task, wanted), name
         assert task.reading is not None
-        counts = {split: 0 for split in ("train", "validation", "test")}
+        counts = dict.fromkeys(("train", "validation", "test"), 0)
         for each in task.reading.files:
             counts[each.split] += each.num_examples
         assert counts == {"train": 32, "validation": 8, "test": 8}

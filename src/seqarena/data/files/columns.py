@@ -102,7 +102,7 @@ def find_columns(
 
 
 def _may_be(wanted: Wanted, column: str) -> bool:
-    usual = (wanted.name.lower(), *_USUAL[wanted.setting])
+    usual = (wanted.name.lower(), *_USUAL.get(wanted.setting, ()))
     return wanted.is_default and column.lower() in usual
 
 

@@ -106,7 +106,7 @@ def read_labelled(file: Path, fields: Fields, reading: Reading | None = None) ->
         found = _label_first(file, fields, reading)
     else:
         found = rows_with_columns(
-            file, _wanted(fields), format=form, encoding=fields.encoding, reading=reading
+            file, wanted_columns(fields), format=form, encoding=fields.encoding, reading=reading
         )
     for place, (text, label, *pair) in found:
         yield Labelled(
@@ -160,7 +160,8 @@ def _tables_first(files: SplitFiles, reading: Reading) -> SplitFiles:
     return SplitFiles(*map(kept, files))
 
 
-def _wanted(fields: Fields) -> list[Wanted]:
+def wanted_columns(fields: Fields) -> list[Wanted]:
+    """The columns of a table, by the configuration."""
     found = [
         Wanted("text", fields.text, fields.text == "text"),
         Wanted("label", fields.label, fields.label == "label"),

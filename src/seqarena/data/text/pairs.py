@@ -27,7 +27,7 @@ from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import read_cells, table_format
 
 _KINDS = ("table", "text", None)
-_NESTED = "translation"  # the object of Hugging Face's translation data
+NESTED = "translation"  # the object of Hugging Face's translation data
 
 
 class Pair(NamedTuple):
@@ -194,7 +194,7 @@ def _table(file: Path, format: str, sides: _Sides, reading: Reading) -> Iterator
         format=format,
         encoding=sides.encoding,
         reading=reading,
-        nested=_NESTED,
+        nested=NESTED,
     )
     for place, values in rows:
         for value, each in zip(values, (sides.source, sides.target)):

@@ -24,6 +24,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.columns import Wanted
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
 from seqarena.data.signals.images import (
@@ -206,7 +207,7 @@ class PixelsCodec(Codec):
             return iter([str(file)])
         if "idx" in file.name:
             return (f"{file}:{number}" for number in range(len(read_idx(file))))
-        names = read_inputs(file, ["path"])
+        names = read_inputs(file, [Wanted("path", "path", is_default=False)])
         return (str(file.parent / name) if name.strip() else "" for name in names)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:

@@ -25,6 +25,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.columns import Wanted
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.audio import Recording, check_rate, load_recordings, read_wav
 from seqarena.data.signals.mel import log_mel
@@ -244,7 +245,7 @@ class SpeechCodec(Codec):
             return (str(wav) for wav in sorted(file.rglob("*")) if wav.suffix.lower() == ".wav")
         if file.suffix.lower() == ".wav":
             return iter([str(file)])
-        names = read_inputs(file, ["path"])
+        names = read_inputs(file, [Wanted("path", "path", is_default=False)])
         return (str(file.parent / name) if name.strip() else "" for name in names)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:

@@ -29,11 +29,17 @@ from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.examples import count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
-from seqarena.data.text.labelled import Labelled, LabelledData, labelled_parts, load_labelled
+from seqarena.data.text.labelled import (
+    Labelled,
+    LabelledData,
+    labelled_parts,
+    load_labelled,
+    wanted_columns,
+)
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
-from seqarena.tasks.inputs import names_fields, read_inputs, unknown_answer
+from seqarena.tasks.inputs import read_inputs, unknown_answer
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -223,16 +229,14 @@ class ClassificationCodec(Codec):
 
     def inputs(self, config: ClassificationConfig, file: Path) -> Iterator[str]:
         """Of a file whose lines all begin with a class of the model (label_first), what follows."""
-        fields = [config.text] if config.text_pair is None else [config.text, config.text_pair]
-        table = config.format if config.format in ("csv", "tsv", "jsonl") else None
-        found = read_inputs(file, fields, encoding=config.encoding, format=table)
-        if table or table_format(file) or names_fields(file, fields, config.encoding):
+        wanted = [each for each in wanted_columns(config) if each.setting != "label"]
+        table = None if config.format in ("auto", "label_first", "class_folders") else config.format
+        found = read_inputs(file, wanted, encoding=config.encoding, format=table)
+        if file.is_dir() or table or table_format(file) or len(wanted) > 1:
             return found
         lines = list(found)
-        firsts = {line.split(maxsplit=1)[0] for line in lines if line.strip()}
-        if config.label_part == "coarse":
-            firsts = {first.partition(":")[0] for first in firsts}
-        labelled = config.text_pair is None and firsts <= set(self.classes)
+        firsts = [_first_label(line, config) for line in lines if line.strip()]
+        labelled = set(firsts) <= set(self.classes)
         return (line.lstrip().partition(" ")[2] if labelled else line for line in lines)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -258,6 +262,11 @@ class ClassificationCodec(Codec):
                     f"was made for {self.config.max_length} at most: shorten it"
                 )
         return _encode(sentences, self.reader, self.config.max_length)
+
+
+def _first_label(line: str, config: ClassificationConfig) -> str:
+    label = line.split(maxsplit=1)[0].removeprefix("__label__")
+    return label.partition(":")[0] if config.label_part == "coarse" else label
 
 
 def _texts(example: Labelled) -> list[str]:

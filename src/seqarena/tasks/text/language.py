@@ -52,7 +52,7 @@ class LanguageTask(Task):
     metric = "bits_per_byte"
     lower_is_better = True
     causal = True
-    reading_settings = ("text_field",)
+    reading_settings = ("text_field", "encoding")
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.data.files.columns import Wanted
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
@@ -41,7 +42,7 @@ class MaskedLanguageTask(Task):
     metric = "bits_per_hidden_byte"
     lower_is_better = True
     causal = False
-    reading_settings = ("text_field",)
+    reading_settings = ("text_field", "encoding")
 
     def __init__(self, config: MaskedLanguageConfig) -> None:
         self._set_up(config, LanguageTask(_windows(config)))
@@ -164,7 +165,8 @@ class MaskedLanguageCodec(Codec):
         return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
 
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
-        return read_inputs(file, [config.text_field])
+        wanted = [Wanted("text_field", config.text_field, config.text_field == "text")]
+        return read_inputs(file, wanted, encoding=config.encoding)
 
     def _tokens(self, item: str) -> list[int]:
         if BLANK not in item:

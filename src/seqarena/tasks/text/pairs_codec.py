@@ -19,10 +19,11 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, PAD, START, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.files.opening import plain_suffix, read_lines
-from seqarena.data.files.tables import TABLE_FORMATS
+from seqarena.data.files.columns import Wanted
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.tables import table_format
 from seqarena.data.text.joining import join_words
-from seqarena.data.text.pairs import Pair
+from seqarena.data.text.pairs import NESTED, Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
     Tokenizer,
@@ -32,7 +33,7 @@ from seqarena.data.text.tokenizers import (
 from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
-from seqarena.tasks.inputs import names_fields, read_inputs
+from seqarena.tasks.inputs import names_columns, read_inputs
 
 
 class Side(Protocol):
@@ -254,11 +255,13 @@ class PairsCodec(Codec):
     def inputs(self, config: PairsConfig, file: Path) -> Iterator[str]:
         """The sources: of lines `IN: ... OUT: ...` what stands between, of a table of tabs that
         does not name its columns the first."""
-        suffix, encoding = plain_suffix(file), config.encoding
-        if suffix == ".tsv" and not names_fields(file, [config.source], encoding):
+        default = type(config).model_fields["source"].default
+        wanted = [Wanted("source", config.source, config.source == default)]
+        form, encoding = table_format(file), config.encoding
+        if form == "tsv" and not names_columns(file, wanted, encoding):
             return (line.partition("\t")[0] for _, line in read_lines(file, encoding))
-        found = read_inputs(file, [config.source], encoding=encoding)
-        return (_asked(text) if suffix not in TABLE_FORMATS else text for text in found)
+        found = read_inputs(file, wanted, encoding=encoding, nested=NESTED)
+        return found if form else map(_asked, found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return [Answer(self.sides.target.decode(row)) for row in outputs.tolist()]

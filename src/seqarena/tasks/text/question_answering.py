@@ -25,11 +25,12 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.columns import Wanted, rows_with_columns
 from seqarena.data.files.examples import Splits, complete, part_to_score, read_splits
 from seqarena.data.files.find import find_files
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.files.tables import table_format
+from seqarena.data.files.tables import table_format, text_of
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
     Question,
@@ -54,6 +55,7 @@ class QuestionAnsweringTask(ExampleTask):
     name = "question_answering"
     metric = "accuracy"
     lower_is_better = False
+    reading_settings = ("story", "question", "answer", "encoding")
     causal = False
 
     def __init__(self, config: QuestionAnsweringConfig) -> None:
@@ -212,8 +214,11 @@ class QuestionAnsweringCodec(Codec):
         return batch._replace(targets_BT=torch.full_like(batch.targets_BT, IGNORE))
 
     def inputs(self, config: QuestionAnsweringConfig, file: Path) -> Iterator[str]:
-        """Lines as people type stories, or the questions of a file in the form of bAbI."""
-        lines = [line for _, line in read_lines(file)]
+        """Lines as people type stories, the questions of a file in the form of bAbI, or story and
+        question of every row of a table."""
+        if table_format(file):
+            return _asked_in_rows(file, config)
+        lines = [line for _, line in read_lines(file, config.encoding)]
         first = next((line for line in lines if line.strip()), "")
         return _asked(lines) if first.startswith("1 ") else iter(lines)
 
@@ -234,6 +239,17 @@ class QuestionAnsweringCodec(Codec):
                 raise UserError(f"the word {word!r} did not occur in training: use others")
         asked = Question(tuple(statements), question, "", "")
         return encode_question(asked, self.vocabulary, self.config.memory_size)
+
+
+def _asked_in_rows(file: Path, config: QuestionAnsweringConfig) -> Iterator[str]:
+    fields = type(config).model_fields
+    wanted = [
+        Wanted(name, getattr(config, name), getattr(config, name) == fields[name].default)
+        for name in ("story", "question")
+    ]
+    for _, (story, question) in rows_with_columns(file, wanted, encoding=config.encoding):
+        parts = story if isinstance(story, list) else [story]
+        yield " | ".join(text_of(part) or "" for part in (*parts, question))
 
 
 def _asked(lines: Iterable[str]) -> Iterator[str]:
@@ -327,8 +343,9 @@ def _tasks_by_content(
     questions: Mapping[str, Sequence[Question]], examples: Mapping[str, Sequence[Example]]
 ) -> dict[bytes, tuple[str, ...]]:
     """The tasks that an example belongs to, found by the example itself (word for word the same
-    question can stand in two); empty where training has one task."""
-    if len({question.task for question in questions["train"]}) == 1:
+    question can stand in two); empty where training has one task, or what is scored without it."""
+    named = questions.get("train", questions["test"])
+    if len({question.task for question in named}) == 1:
         return {}
     found: dict[bytes, tuple[str, ...]] = {}
     for name in ("validation", "test"):

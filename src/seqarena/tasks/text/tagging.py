@@ -60,7 +60,7 @@ class TaggingTask(ExampleTask):
     name = "tagging"
     causal = False
     lower_is_better = False
-    reading_settings = ("format", "column")
+    reading_settings = ("format", "column", "word_column", "encoding")
 
     def __init__(self, config: TaggingConfig, data: Tagged | None = None) -> None:
         """Loads `config.data` unless sentences are handed in.

@@ -17,7 +17,10 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.files.opening import plain_suffix
+from seqarena.data.files.find import kind_of
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.tables import listed, read_rows, table_format, text_of
+from seqarena.data.text.annotated.shapes import WORD_NAMES
 from seqarena.data.text.tagged import Sentence, read_sentences
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec
@@ -134,11 +137,19 @@ class TaggingCodec(Codec):
         return self.encoder.batch([self.encoder.encode(words) for words in sentences], None)
 
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
-        """Lines of text, or the words of a tagged file: with a tab behind each, also the last, so
-        that they stay as they are."""
-        if plain_suffix(file) in (".txt", ".text", ".md"):
-            return super().inputs(config, file)
-        found = read_sentences(file, layout=config.format, column=config.column)
+        """Lines of text; or the words of a tagged file or of a table's lists, with a tab behind
+        each, also the last, so that they stay as they are."""
+        if kind_of(file) == "text":
+            return (line for _, line in read_lines(file, config.encoding))
+        if table_format(file) not in (None, "csv", "tsv"):
+            return _asked(file, config)
+        found = read_sentences(
+            file,
+            layout=config.format,
+            column=config.column,
+            word_column=config.word_column,
+            encoding=config.encoding,
+        )
         return ("\t".join((*sentence.words, "")) for sentence in found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -150,6 +161,20 @@ class TaggingCodec(Codec):
             text = " ".join(f"{word}/{self.tags[k]}" for word, k in zip(words, best_T))
             answers.append(Answer(text, float(share_T[: len(words)].sum().exp())))
         return answers
+
+
+def _asked(file: Path, config: Any) -> Iterator[str]:
+    """The words or the text of every row; tags are not needed."""
+    for place, fields in read_rows(file, encoding=config.encoding):
+        names = (config.word_column, *WORD_NAMES, "text", "sentence")
+        name = next((name for name in names if name in fields), None)
+        if name is None:
+            raise UserError(
+                f"{place}: no column of words: it has {listed(fields)} (name it with --set "
+                "word_column=NAME)"
+            )
+        value = fields[name]
+        yield "\t".join((*map(str, value), "")) if isinstance(value, list) else text_of(value) or ""
 
 
 def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[str]:
