@@ -60,6 +60,8 @@ class TaskRequest(Config):
                 raise UserError(
                     f"task {self.kind} has no {name.replace('_', ' ')}: set it with --set"
                 )
+            if name in fields:
+                raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
         return parse_task(fields)
 

@@ -36,13 +36,14 @@ def knob(
     *,
     flag: str | None = None,
     option: str | None = None,
+    finite: bool = True,
     **constraints: Any,
 ) -> Any:
     """A field with its help. `flag` is its name as a keyword and recipe key, where that is not the
-    field's own; `option` its name on the command line, where that is not the flag's. A number is
-    a finite one."""
-    if isinstance(default, float):
-        constraints.setdefault("allow_inf_nan", False)
+    field's own; `option` its name on the command line, where that is not the flag's. `finite`: a
+    field whose default is a float takes finite numbers only (not of fields that take texts too)."""
+    if isinstance(default, float) and finite:
+        constraints["allow_inf_nan"] = False
     extra: Any = {"flag": flag, "option": option}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 

@@ -73,15 +73,19 @@ def mean_loss(outputs_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -
     )
 
 
+WORD_END = "\x1f"  # the unit separator of ASCII, which no text has
+
+
 class Codec(ABC):
     """From what a user gives to a batch and from a model's outputs to words, without the data.
 
     A task carries what its codec needs in `artifacts()`, so that a checkpoint alone can predict.
-    An input is one text; where it has parts (two sentences, or words), there are tabs between them.
+    An input is one text. Two sentences have a tab between them; words that are apart already have
+    WORD_END behind each.
     """
 
     generates: bool = False  # as the task's
-    takes_words: bool = False  # parts are words, and a text without a tab is split into them
+    takes_words: bool = False  # a text is split into words, unless they are apart already
     takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
     prompt: str = "a line of text"  # what an input is, for --help and for errors

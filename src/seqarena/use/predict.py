@@ -17,7 +17,7 @@ from seqarena.core.batch import map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
-from seqarena.tasks.base import Answer
+from seqarena.tasks.base import WORD_END, Answer
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.use.loading import check_text, load_model, read_as
 
@@ -70,7 +70,8 @@ class Predictor:
             except UserError:  # of one of them: which one, each by itself tells
                 answers = {item: self._one(item) for item in asked}
             for item in chosen:
-                yield Attempt(item, answers.get(item))
+                shown = item.replace(WORD_END, " ").rstrip() if WORD_END in item else item
+                yield Attempt(shown, answers.get(item))
 
     def inputs(self, file: str | Path, settings: Mapping[str, Any] | None = None) -> Iterator[str]:
         """What a file asks, in a form that training reads; answers in it are left aside.
@@ -89,7 +90,7 @@ class Predictor:
                 f"a model of task {self.config.kind} splits every text by itself: leave out "
                 "--pretokenized, which is for tagging"
             )
-        return "\t".join((*item.split(), ""))
+        return "".join(word + WORD_END for word in item.split())
 
     def _one(self, item: str) -> Answer | UserError:
         try:

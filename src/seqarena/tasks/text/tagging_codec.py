@@ -6,7 +6,7 @@ B  sentences    T  words    C  letters
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from seqarena.data.files.tables import listed, read_rows, table_format, text_of
 from seqarena.data.text.annotated.shapes import WORD_NAMES
 from seqarena.data.text.tagged import Sentence, read_sentences
 from seqarena.data.text.vocabulary import Vocabulary
-from seqarena.tasks.base import Answer, Codec
+from seqarena.tasks.base import WORD_END, Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
 _PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
@@ -103,7 +103,7 @@ class WordEncoder:
 class TaggingCodec(Codec):
     """A sentence to `word/TAG word/TAG`.
 
-    Words that are apart already stay as they are: where tabs are between them, and where a full
+    Words that are apart already stay as they are: where WORD_END is behind each, and where a full
     stop or comma is a word by itself, as running text never has it. In other text a piece between
     blanks that training had as a word is one; of other pieces the signs at their ends become words
     of their own.
@@ -137,8 +137,7 @@ class TaggingCodec(Codec):
         return self.encoder.batch([self.encoder.encode(words) for words in sentences], None)
 
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
-        """Lines of text; or the words of a tagged file or of a table's lists, with a tab behind
-        each, also the last, so that they stay as they are."""
+        """Lines of text; or the words of a tagged file or of a table's lists, as they are."""
         if kind_of(file) == "text":
             return (line for _, line in read_lines(file, config.encoding))
         if table_format(file) not in (None, "csv", "tsv"):
@@ -150,7 +149,7 @@ class TaggingCodec(Codec):
             word_column=config.word_column,
             encoding=config.encoding,
         )
-        return ("\t".join((*sentence.words, "")) for sentence in found)
+        return (_apart(sentence.words) for sentence in found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """Of the last `encode`, whose words an unknown word's number does not tell."""
@@ -174,7 +173,11 @@ def _asked(file: Path, config: Any) -> Iterator[str]:
                 "word_column=NAME)"
             )
         value = fields[name]
-        yield "\t".join((*map(str, value), "")) if isinstance(value, list) else text_of(value) or ""
+        yield _apart(map(str, value)) if isinstance(value, list) else text_of(value) or ""
+
+
+def _apart(words: Iterable[str]) -> str:
+    return "".join(word + WORD_END for word in words)
 
 
 def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[str]:
@@ -183,11 +186,11 @@ def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
-    >>> words_of("Mr. Smith , of the U.S. , left :-) ."), words_of("Mr.\tSmith\t")
+    >>> words_of("Mr. Smith , of the U.S. , left :-) ."), words_of("Mr.\x1fSmith\x1f")
     (['Mr.', 'Smith', ',', 'of', 'the', 'U.S.', ',', 'left', ':-)', '.'], ['Mr.', 'Smith'])
     """
-    if "\t" in text:
-        return [word for word in (part.strip() for part in text.split("\t")) if word]
+    if WORD_END in text:
+        return [word for word in text.split(WORD_END) if word]
     pieces = text.split()
     if len(pieces) > 1 and not _ALONE.isdisjoint(pieces):
         return pieces
