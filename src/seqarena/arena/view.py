@@ -83,6 +83,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
         validation_value=result.validation_value if result else None,
         test_value=result.test_value if result else None,
         test_chunk_values=test.chunk_values if test else (),
+        test_num_scored=test.num_scored if test else 0,
         test_slices=test.slices if test else {},
         validation_curve=tuple(sorted(curve.items())),
         training_curve=tuple((s.tokens, s.loss_nats) for s in steps[::every]),
