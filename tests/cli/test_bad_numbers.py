@@ -52,6 +52,8 @@ def test_a_bad_value_of_any_option_is_no_traceback(
 
     monkeypatch.setattr(comparing, "render_html", nothing)
     monkeypatch.setattr(comparing, "write_database", nothing)
+    as_it_is = call(calls(tmp_path, tmp_path / "good", *trained)[verb])
+    assert as_it_is.exit_code == 0, as_it_is.output
     wrong, refused = [], 0
     for number, option in enumerate(OPTIONS[verb]):
         for bad in BAD:

@@ -48,7 +48,7 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         "measure speed": f"measure speed {_MEASURED} --lengths 8 --repeats 2 --seconds 0.001 {out}",
         "measure memory": f"measure memory {_MEASURED} --lengths 8 {out}",
         "measure utilisation": f"measure utilisation {_MEASURED} --lengths 8 --batches 1 {out}",
-        "measure gradient": f"measure gradient {_MEASURED} --length 8 --of last {out}",
+        "measure gradient": f"measure gradient {_MEASURED} --length 8 --of loss {out}",
         "measure reach": f"measure reach --models gru --width 8 --threads 1 --depths 1 "
         f"--length 8 {out}",
         "measure recall": f"measure recall {_MEASURED} --steps 2 --batch 2 --distances 2 {out}",
