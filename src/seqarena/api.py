@@ -24,7 +24,7 @@ interrupted goes on when it is made again.
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from rich.console import Console
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from seqarena.engine.check import MixerCheck
     from seqarena.engine.claims import Judged
     from seqarena.engine.measure import Measured
+    from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
     from seqarena.engine.trained import TrainedModel
     from seqarena.mixers.base import Mixer, MixerConfig
@@ -60,6 +61,7 @@ __all__ = [
     "Mixer",
     "MixerCheck",
     "MixerConfig",
+    "Preview",
     "Problem",
     "RankRow",
     "Ranking",
@@ -98,6 +100,7 @@ _LAZY = {
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
     "PageServer": "seqarena.serve.page",
+    "Preview": "seqarena.engine.preview",
     "Problem": "seqarena.core.batch",
     "RankRow": "seqarena.core.results.records",
     "Ranking": "seqarena.core.results.records",
@@ -117,46 +120,101 @@ def __getattr__(name: str) -> Any:
 Place = str | Path  # of a run folder, a trial or a checkpoint
 
 
+@overload
 def compare(
     data: Place | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
+    dry_run: Literal[False] = False,
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> "Run":
+) -> "Run": ...
+@overload
+def compare(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: CompareRequest | None = None,
+    dry_run: Literal[True],
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Preview": ...
+def compare(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: CompareRequest | None = None,
+    dry_run: bool = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run | Preview":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
     `data` is a text file, a folder, JSON lines or Parquet; None is the embedded text. `models` are
     names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
-    those of `seqarena compare`; a `request` replaces them all.
+    those of `seqarena compare`; a `request` replaces them all. With `dry_run` the data are read
+    and nothing is trained or written: what is returned says what would be done.
     """
     from seqarena.engine import compare as comparing
 
     if request is None:
         request = build_request(CompareRequest, _given(data=data, models=models, **options))
+    if dry_run:
+        from seqarena.engine.preview import preview_comparison
+
+        return preview_comparison(request, _console(verbose, console))
     return comparing.compare(request, _console(verbose, console))
 
 
+@overload
 def train(
     data: Place | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
+    dry_run: Literal[False] = False,
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> "Run":
+) -> "Run": ...
+@overload
+def train(
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    request: TrainRequest | None = None,
+    dry_run: Literal[True],
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Preview": ...
+def train(
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    request: TrainRequest | None = None,
+    dry_run: bool = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run | Preview":
     """Trains one architecture; the run's `best` is the trained model.
 
     `data` is as in `compare`. `model` is a name of the catalog, by default attention. `options` are
-    those of `seqarena train`; a `request` replaces them all.
+    those of `seqarena train`; a `request` replaces them all. `dry_run` is as in `compare`.
     """
     from seqarena.engine import compare as comparing
 
     if request is None:
         request = build_request(TrainRequest, _given(data=data, model=model, **options))
+    if dry_run:
+        from seqarena.engine.preview import preview_training
+
+        return preview_training(request, _console(verbose, console))
     return comparing.train(request, _console(verbose, console))
 
 

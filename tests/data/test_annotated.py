@@ -301,3 +301,17 @@ def test_numbers_without_names_are_noted(tmp_path: Path) -> None:
     reading = Reading()
     assert read_sentences(file, reading=reading)[0].tags == ("3", "0")
     assert "a.jsonl: the tags are numbers, and the file does not name them" in reading.notes
+
+
+def test_damaged_arrow_files_do_not_end_the_process(tmp_path: Path) -> None:
+    file = tmp_path / "named.arrow"
+    hugging_face(many(), file)
+    content = file.read_bytes()
+    for place in range(0, len(content), 7):
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        file.write_bytes(bytes(changed))
+        try:
+            assert read_sentences(file)
+        except UserError:
+            continue

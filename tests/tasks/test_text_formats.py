@@ -14,6 +14,7 @@ import pytest
 import torch
 import zstandard
 
+from seqarena.core.errors import UserError
 from seqarena.tasks.base import Task
 from seqarena.tasks.registry import build_task, parse_task
 
@@ -157,7 +158,7 @@ def test_the_same_rows_are_the_same_task(tmp_path: Path, kind: str) -> None:
     copies = build(kind, found["copies"]).reading
     assert copies is not None
     assert sorted((Path(each.file).name, each.why) for each in copies.passed_over) == [
-        ("rows.csv", "hidden"),
+        (".ipynb_checkpoints", "hidden"),
         ("rows.csv", "the same examples as rows (copy).csv"),
         ("rows.jsonl", "the same examples as rows (copy).csv"),
     ]
@@ -206,3 +207,27 @@ def test_tables_in_other_encodings(tmp_path: Path, kind: str, encoding: str) -> 
             for path, fields in ((file, {"encoding": encoding}), (plain, {}))
         )
         assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("encoding", ["hex", "rot13", "utf-99"])
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_what_is_no_encoding_of_text_is_refused(kind: str, encoding: str) -> None:
+    with pytest.raises(UserError, match=f"{kind}: unknown encoding '{encoding}'"):
+        parse_task({"kind": kind, "encoding": encoding})
+
+
+@pytest.mark.parametrize("kind", LANGUAGES)
+def test_how_a_text_was_split_is_said(tmp_path: Path, kind: str) -> None:
+    frame = rows()
+    (tmp_path / "whole").mkdir()
+    for name in ("whole/a", "train", "valid"):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    folder = build(kind, tmp_path / "*.csv")
+    how = "by the files' names; test cut off the end of the training text"
+    assert folder.reading is not None
+    assert folder.reading.how == folder.describe()["how_split"] == how
+    assert folder.reading.notes == ["valid.csv holds the same examples as train.csv"]
+    assert folder.describe()["lines_also_in_training"]["validation"] > 0
+    whole = build(kind, tmp_path / "whole").reading
+    assert whole is not None
+    assert whole.how == "one file; cut by position in the text"

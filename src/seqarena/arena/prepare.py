@@ -12,6 +12,7 @@ from seqarena.core import runtime
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_atomically
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, build_model, count_parameters
@@ -19,8 +20,10 @@ from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config
 from seqarena.models.catalog import why_not
 from seqarena.models.model import SystemConfig
-from seqarena.tasks import TaskConfig, build_task
+from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
+from seqarena.tasks.guess import build_guessed
+from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
 from seqarena.train.start import plan_start
 
@@ -33,6 +36,7 @@ class Prepared(Config):
     folder: RunFolder
     jobs: int
     task: Task
+    summary: DataSummary
     choices: tuple[str, ...]
 
 
@@ -50,7 +54,7 @@ def prepare(
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
-    task = build_task(task_config)
+    task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
     cores = runtime.available_cores()
@@ -86,7 +90,14 @@ def prepare(
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
         *([] if start is None else [start.words()]),
     )
-    return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
+    return Prepared(
+        plan=plan,
+        folder=folder,
+        jobs=jobs,
+        task=task,
+        summary=summarise(task),
+        choices=choices,
+    )
 
 
 def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
@@ -98,6 +109,7 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
         "metric": task.metric,
         "lower_is_better": task.lower_is_better,
         "facts": task.describe(),
+        "summary": prepared.summary.model_dump(mode="json"),
     }
     write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
     catalog = {row.name: describe(row) for row in rows}

@@ -82,7 +82,7 @@ def run_trial(
         write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
         runtime.flush_denormals()
         task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
-        trainer = _build_trainer(trial, task)
+        trainer = build_trainer(trial, task)
         if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
             begin(trainer.model, trial.start)
         _rewind(records_path, trainer.progress.step)
@@ -103,7 +103,13 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
     }
 
 
-def _build_trainer(trial: Trial, task: Task) -> Trainer:
+def evaluation_batch_size(task: Task) -> int:
+    """Examples of one evaluation batch."""
+    return max(1, EVALUATION_TOKENS // task.sequence_length)
+
+
+def build_trainer(trial: Trial, task: Task) -> Trainer:
+    """The trial's model and its training, before the first step."""
     torch.manual_seed(trial.training.seed)
     model = build_model(trial.model)
     model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
@@ -184,8 +190,7 @@ class _Evaluator:
     def __init__(self, trial: Trial, trainer: Trainer) -> None:
         self.trainer = trainer
         self.count = trial.training.evaluations
-        length = trainer.task.sequence_length
-        self.batch_size = max(1, EVALUATION_TOKENS // length)
+        self.batch_size = evaluation_batch_size(trainer.task)
 
     def is_due(self, before: float, after: float) -> bool:
         """Whether training has just crossed one of the evenly spaced points, the end left out."""

@@ -7,6 +7,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import RunState, reuse
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import (
@@ -48,6 +49,7 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
         metric=task["metric"],
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
+        summary=DataSummary.model_validate(task["summary"]) if "summary" in task else None,
         plan=plan.model_dump(mode="json"),
         provenance=_first_provenance(folder, state),
         ranking=ranking,

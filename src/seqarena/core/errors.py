@@ -1,11 +1,29 @@
 """What a user is told when something is wrong: one clear line, exit code 2, no traceback."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # of Unicode: control, half of a pair, line, paragraph
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The message says what was wrong and what would be right."""
+    """A mistake the user can mend. The message says what was wrong and what would be right.
+
+    What a user's data put into it stays one line: signs that control a terminal are written out.
+
+    >>> print(UserError("no column 'a\\x1b[2J\\n'"))
+    no column 'a\\x1b[2J\\n'
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if message.isprintable() else "".join(map(_written, message)))
+
+
+def _written(sign: str) -> str:
+    if unicodedata.category(sign) in _NO_LETTERS:
+        return sign.encode("unicode_escape").decode()
+    return sign
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -66,6 +66,7 @@ def complete_text(
         start = int(len(train) * round(1 - validation_fraction, 12))
         train, validation = train[:start], train[start:]
         cut.append("validation")
+    unused = bool(test) and test_fraction == "validation"
     if test_fraction == "validation":
         test = validation
     for name, part in zip(TextSplits._fields, (train, validation, test)):
@@ -73,6 +74,7 @@ def complete_text(
             raise UserError(f"the {name} split is empty: add text to it")
     how = " and ".join(cut)
     how = f"{how} cut off the end of the training text" if cut else "the fractions do not apply"
+    how += "; the test files are not used: test_fraction is 'validation'" if unused else ""
     return TextSplits(train, validation, test), how
 
 

@@ -1,41 +1,28 @@
 """`compare` and `train`: from a request to a ranked run folder with its page."""
 
 from contextlib import closing
-from pathlib import Path
 
 from rich.console import Console
 
 from seqarena.arena.costs import missing_costs, run_costs
 from seqarena.arena.live import comparison_display
-from seqarena.arena.prepare import Prepared, prepare, write_facts
+from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
-from seqarena.core import runtime
 from seqarena.core.errors import UserError
-from seqarena.core.options import command_line
+from seqarena.engine.planned import announce, plan_comparison, plan_training
 from seqarena.engine.run import Run
-from seqarena.engine.trained import find_start
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
-from seqarena.models.any import algorithms_on
-from seqarena.models.build import with_options
 from seqarena.report.run.page import render_html
-from seqarena.tasks.registry import takes
 
 
 def compare(request: CompareRequest, console: Console) -> Run:
     """Plans, trains, measures and ranks the line-up; writes the page. Says on `console` what was
     chosen and how far it is."""
-    rows = request.lineup.rows()
-    with console.status("reading the data and solving the sizes"):
-        prepared = prepare(
-            request,
-            request.task.config(),
-            rows,
-            command=command_line("compare", request, positional=("data",)),
-        )
+    prepared, rows = plan_comparison(request, console)
     with prepared.folder.lock():
         write_facts(prepared, rows)
         announce(console, prepared)
@@ -47,26 +34,9 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 def train(request: TrainRequest, console: Console) -> Run:
     """Trains one model in this process, with a progress bar; ranks and draws as `compare` does."""
-    source, model, more = None, request.model, {}
-    if request.start_from is not None:
-        source, model = _start(request, request.start_from)
-        if takes(request.task.kind, "reads_like"):
-            more["reads_like"] = str(source)
-    request = request.model_copy(update={"model": model})
-    stem = Path(request.task.data or "embedded").stem
-    (row,) = request.lineup.rows()
-    row = with_options(row, request.option)
-    tuned = "tuned-" if source else ""
-    comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
-    prepared = prepare(
-        comparison,
-        request.task.config(**more),
-        [row],
-        command=command_line("train", request, positional=("data",)),
-        start_from=source,
-    )
+    prepared, rows = plan_training(request)
     with prepared.folder.lock():
-        write_facts(prepared, [row])
+        write_facts(prepared, rows)
         announce(console, prepared)
         state = _run(console, prepared, inline=True)
         for why in state.failures.values():
@@ -88,30 +58,6 @@ def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunSt
     return state
 
 
-def announce(console: Console, prepared: Prepared) -> None:
-    """Says every choice that was made, before anything runs."""
-    plan = prepared.plan
-
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-    for choice in prepared.choices:
-        say(choice, "dim")
-    for name, why in plan.excluded.items():
-        say(f"{name} cannot enter: {why}")
-    place = plan.device, runtime.parameter_dtype(plan.dtype)
-    algorithms = ", ".join(
-        f"{entry.architecture} {'/'.join(sorted(set(algorithms_on(entry.model, *place))))}"
-        for entry in plan.entries
-    )
-    say(f"algorithms: {algorithms}", "dim")
-    say(
-        f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
-        f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
-        f"-> {prepared.folder.path}"
-    )
-
-
 def _measure(console: Console, prepared: Prepared) -> None:
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
     missing = missing_costs(plan, folder, task.problem, task.sequence_length)
@@ -129,21 +75,3 @@ def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
     write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))
     return finished
-
-
-def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
-    """The checkpoint to start from and its architecture. Raises UserError for options that the
-    checkpoint decides."""
-    size = request.size
-    decided = {
-        "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--mixer": request.mixer,
-        "--tokenizer": request.task.tokenizer,
-    }  # fmt: skip
-    for option, value in decided.items():
-        if value:
-            raise UserError(
-                f"{option} is that of the run that --start-from names: leave it out, or train "
-                "without --start-from"
-            )
-    return find_start(place, request.model)

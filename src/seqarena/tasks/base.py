@@ -22,6 +22,7 @@ from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import read_lines
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.survey import Survey
 
 if TYPE_CHECKING:
     from seqarena.data.files.reading import Reading
@@ -212,6 +213,10 @@ class Task(ABC):
         """Whether training batch `index` goes on where the one before it stopped, row by row, so
         that a state may be carried over (truncated back-propagation through time)."""
         return False
+
+    def survey(self) -> Survey | None:
+        """What was read, for people (tasks/summary.py); None where examples are drawn."""
+        return None
 
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""

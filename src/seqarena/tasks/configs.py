@@ -63,6 +63,13 @@ class MaskedLanguageConfig(TaskConfig):
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float = knob(0.05, "Share of the text that tests.")
 
+    @model_validator(mode="after")
+    def _check(self) -> "MaskedLanguageConfig":
+        parse_tokenizer_name(self.tokenizer)
+        check_fractions(self.validation_fraction, self.test_fraction)
+        _check_encoding(self.kind, self.encoding)
+        return self
+
 
 class CopyingConfig(TaskConfig):
     """Repeat `num_symbols` symbols of an alphabet after a blank stretch of variable length."""
@@ -218,13 +225,15 @@ class RunningAdditionConfig(TaskConfig):
 
 
 class SpeechConfig(TaskConfig):
-    """The class of a recording. `data`: a folder or archive of wav files, or a list of them
+    """The class of a recording. `data`: a folder or archive of sound files, or a table of them
     (data/signals/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
     data: str | None = knob(
-        None, "A folder or archive of wav files, or a list of them; none: touch tones in noise."
+        None, "A folder or archive of wav files, or a table of them; none: touch tones in noise."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     test_index: str | int | None = knob(
         None, "0-4: recordings whose names end in 0 to 4 are the test."
     )
@@ -247,20 +256,28 @@ class SpeechConfig(TaskConfig):
         for text in (self.test_index, self.validation_index):
             if text is not None:
                 parse_range(str(text))
+        _check_encoding(self.kind, self.encoding)
         return self
 
 
 class PixelsConfig(TaskConfig):
-    """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
-    is published (data/signals/images.py); None: digits drawn from a font."""
+    """The class of a picture that is read pixel by pixel. `data`: idx files as MNIST is published,
+    class folders, a table or arrays (data/signals/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
     data: str | None = knob(
-        None, "A folder of idx files, as MNIST is published; none: digits drawn from a font."
+        None, "Idx files, class folders of pictures or a table; none: digits drawn from a font."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     pool: int = knob(2, "Squares of so many pixels a side become their mean; 1: as it is.", ge=1)
     permuted: bool = knob(False, "One fixed order of the pixels instead of row by row.")
     train_examples: int | None = knob(None, "The first so many; None: all.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PixelsConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self
 
 
 class PairsConfig(TaskConfig):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.measurement import Series, read_lines
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
@@ -172,6 +173,7 @@ class RunView(Config):
     costs: tuple[Series, ...]  # one point each, at the user's length (core/results/quantities.py)
     # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
     catalog: dict[str, dict[str, Any]]
+    summary: DataSummary | None = None  # what was read; None in folders of earlier versions
 
 
 def parse_record(line: str) -> Any:

@@ -9,28 +9,42 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seqarena.core.errors import UserError, missing_extra
-from seqarena.data.files.opening import PACKED, read_bytes
+from seqarena.data.files.opening import PACKED, open_bytes, read_bytes
 
 _ROWS_AT_ONCE = 1024
 
 
-def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place for errors, fields) of each row. Raises UserError for a file that is broken."""
+def _all(names: list[str]) -> list[str]:
+    return names
+
+
+def read_parquet(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place for errors, fields) of each row, of the columns that `choose` picks from their names.
+    Raises UserError for a file that is broken."""
     pyarrow = _pyarrow("reading Parquet")
     from pyarrow.parquet import ParquetFile
 
-    with _in_one_line(file, "Parquet", pyarrow), ParquetFile(_source(file)) as table:
+    with (
+        open_bytes(file) as stream,
+        _in_one_line(file, "Parquet", pyarrow),
+        ParquetFile(_source(file, stream)) as table,
+    ):
         schema = table.schema_arrow
         _check_names(file, schema.names)
         stored = _fields((schema.metadata or {}).get(b"huggingface", b"{}")).get("info")
         features = stored.get("features") if isinstance(stored, dict) else None
-        yield from _rows(file, table.iter_batches(batch_size=_ROWS_AT_ONCE), _names_of(features))
+        batches = table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=choose(schema.names))
+        yield from _rows(file, batches, _names_of(features))
 
 
-def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_arrow(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The same of an Arrow stream or file."""
     pyarrow = _pyarrow("reading Arrow")
     from pyarrow import ipc
@@ -46,7 +60,8 @@ def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             table = ipc.open_file(content)
             batches = (table.get_batch(k) for k in range(table.num_record_batches))
         _check_names(file, table.schema.names)
-        yield from _rows(file, batches, _names_of(features))
+        chosen = choose(table.schema.names)
+        yield from _rows(file, (batch.select(chosen) for batch in batches), _names_of(features))
 
 
 def _pyarrow(purpose: str) -> Any:
@@ -71,6 +86,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # else damaged offsets read memory that is not theirs
         for row in batch.to_pylist():
             number += 1
             place = f"{file}, row {number}"
@@ -126,5 +142,5 @@ def _check_names(file: Path, names: list[str]) -> None:
         raise UserError(f"{file}: two columns are named {twice!r}: rename one of them")
 
 
-def _source(file: Path) -> Any:
-    return io.BytesIO(read_bytes(file)) if file.suffix.lower() in PACKED else file
+def _source(file: Path, stream: BinaryIO) -> Any:
+    return io.BytesIO(stream.read()) if file.suffix.lower() in PACKED else stream

@@ -30,6 +30,7 @@ _SENTENCE_PAIRS = (
     ("question1", "question2"), ("question", "sentence"), ("text1", "text2"),
 )  # fmt: skip
 _USUAL = {
+    "path": ("path", "file_name", "file", "filename", "filepath"),
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
     "story": ("story", "context", "passage", "facts", "paragraph", "document"),
     "question": ("question", "query"), "answer": ("answer", "answers", "label", "target"),
@@ -62,18 +63,24 @@ def rows_with_columns(
     example.
     """
     format = format or table_format(file)
-    rows = (
-        _flat(row, nested) for row in read_rows(file, format, encoding=encoding, reading=reading)
-    )
+
+    def choose(names: list[str]) -> list[str]:
+        if nested and nested in names:
+            return [name for name in names if name in (nested, *(each.name for each in wanted))]
+        return find_columns(wanted, names, f"{file}, row 1", reading)
+
+    rows = read_rows(file, format, encoding=encoding, reading=reading, choose=choose)
+    rows = (_flat(row, nested) for row in rows)
     sample = list(islice(rows, _SAMPLE))
     if not sample:
         return
     try:
         columns = find_columns(wanted, list(sample[0].fields), sample[0].place, reading)
-    except UserError:
-        if format in ("csv", "tsv"):
-            _check_header(file, sample, wanted)
-        raise
+    except UserError as error:
+        if format not in ("csv", "tsv"):
+            raise
+        _check_header(file, sample, wanted)
+        raise UserError(f"{error}; the first line of the file names its columns") from error
     for row in chain(sample, rows):
         for column, each in zip(columns, wanted):
             if column not in row.fields:

@@ -43,6 +43,7 @@ def read_splits(
     Raises UserError for a file without an example, unless it is to be passed over.
     """
     others: dict[bytes, Path] = {}
+    only_one = sum(map(len, files)) == 1
     found: list[list[Example]] = []
     for split, paths in files._asdict().items():
         found.append([])
@@ -54,12 +55,14 @@ def read_splits(
                 continue
             if not examples:
                 raise UserError(f"{path}: no example in it")
-            digest = _digest(map(key, examples))
+            digest = b"" if only_one else _digest(map(key, examples))
             if digest in seen:
                 reading.pass_over(path, f"the same examples as {seen[digest].name}")
                 continue
             if digest in others:
-                reading.note(f"{path.name} holds the same examples as {others[digest].name}")
+                names = (path.name, others[digest].name)
+                here, there = names if len(set(names)) == 2 else (path, others[digest])
+                reading.note(f"{here} holds the same examples as {there}")
             seen[digest] = path
             reading.read(path, split, format_of(path), len(examples))
             found[-1].extend(examples)
@@ -132,11 +135,18 @@ def _held_out(train: Sequence[Example], class_of: Callable[[Example], Hashable] 
             left[class_of(train[index])] -= 1
         chosen.add(int(index))
     if not chosen or len(train) <= wanted:
-        raise UserError(f"{len(train)} training example(s) are too few to hold some out")
+        raise UserError(
+            f"{len(train)} training example(s) are too few to hold some out: give more, or files "
+            "for validation and test"
+        )
     return chosen
 
 
 def _digest(keys: Iterable[Hashable]) -> bytes:
     """Of the examples, whatever their order."""
-    digests = sorted(hashlib.sha256(repr(key).encode()).digest() for key in keys)
+    digests = sorted(hashlib.sha256(_bytes_of(key)).digest() for key in keys)
     return hashlib.sha256(b"".join(digests)).digest()
+
+
+def _bytes_of(key: Hashable) -> bytes:
+    return key.encode() if isinstance(key, str) else repr(key).encode()

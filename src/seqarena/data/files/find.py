@@ -41,6 +41,7 @@ _KINDS = {
     "text": (".txt", ".text", ".md", ".markdown", ".rst"),
     "file of tagged words": (".conll", ".conllu", ".conllx", ".conllup", ".bio", ".iob", ".iob2"),
     "file of sequences": (".fasta", ".fa", ".fna", ".faa", ".ffn", ".frn"),
+    "file of reads": (".fastq", ".fq", ".sam", ".bam", ".vcf"),
     "picture": (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".npy"),
     "sound": (".wav", ".flac", ".mp3", ".ogg", ".m4a"),
     "document": (".pdf", ".doc", ".docx", ".odt", ".rtf", ".ppt", ".pptx"),
@@ -53,6 +54,8 @@ _KINDS = {
 }
 _INSTEAD = {  # of files that no task reads as text, what to do with one that is named itself
     "picture": "", "sound": "",
+    "file of sequences": ": write a table with a column for each field",
+    "file of reads": ": save its sequences as FASTA",
     "document": ": save its text as .txt",
     "spreadsheet": ": save it as CSV",
     "archive": ": unpack it and name the folder",
@@ -115,17 +118,33 @@ def list_files(
 ) -> list[Path]:
     """The files that `data` names and a caller can read, in the order of their paths. Raises
     UserError as `find_files`."""
-    path = Path(data).expanduser()
+    path = _as_path(data)
     if path.is_file():
         kind = kind_of(path)
         if kind in _INSTEAD and kind not in kinds:
             raise UserError(f"{path}: {_one(kind)}, which this task does not read{_INSTEAD[kind]}")
         return [path]
+    asked_for = kind_of(path)
+    if asked_for not in _INSTEAD:  # *.py names what a folder would pass over
+        kinds = (*kinds, asked_for)
     files = [file for file in _visible(path, reading) if _readable(file, kinds, reading)]
     files = [file for file in files if keep(file)]
     if not files:
         raise UserError(f"{data}: nothing that can be read there{_listed(reading)}")
     return files
+
+
+def _as_path(data: str | Path) -> Path:
+    """Raises UserError for what can be no path, and for one that may not be looked at."""
+    if not str(data).strip():
+        raise UserError("data: an empty path: name a file or a folder")
+    try:
+        path = Path(data).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{str(data)[:80]}: cannot be read: {reason}") from error
+    return path
 
 
 def root_of(data: str | Path) -> Path:
@@ -184,12 +203,17 @@ def _visible(path: Path, reading: Reading) -> list[Path]:
     if not files:
         raise UserError(f"{path}: no file there")
     kept = []
+    hidden_places: dict[Path, None] = {}  # a folder is said once
     for file in sorted(files, key=lambda file: file.relative_to(root).as_posix()):
-        hidden = [p for p in file.relative_to(root).parts if p.startswith(".") or p == "__MACOSX"]
+        inside = file.relative_to(root)
+        places = [inside, *inside.parents]  # the folders above it, the root last
+        hidden = [p for p in places if p.name.startswith(".") or p.name == "__MACOSX"]
         if hidden:
-            reading.pass_over(file, "hidden")
+            hidden_places.setdefault(root / hidden[-1])
         else:
             kept.append(file)
+    for place in hidden_places:
+        reading.pass_over(place, "hidden")
     return kept
 
 
@@ -207,7 +231,10 @@ def _pattern_root(path: Path) -> tuple[Path, list[Path]]:
     parts = path.parts
     first = next(k for k, part in enumerate(parts) if any(mark in part for mark in "*?["))
     root = Path(*parts[:first]) if first else Path()
-    return root, [file for file in root.glob("/".join(parts[first:])) if file.is_file()]
+    try:
+        return root, [file for file in root.glob("/".join(parts[first:])) if file.is_file()]
+    except ValueError as error:
+        raise UserError(f"{path}: no pattern: {error}") from error
 
 
 def _readable(file: Path, kinds: tuple[str | None, ...], reading: Reading) -> bool:

@@ -7,28 +7,36 @@ from pathlib import Path, PurePath
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import SplitFiles, kind_of, root_of, split_files, split_of
-from seqarena.data.files.reading import Reading
+from seqarena.data.files.reading import Reading, shown
 
 _NO_CLASS = ("unsup", "unsupervised", "unlabelled", "unlabeled")
 
 
-def class_of(file: Path, root: Path) -> str | None:
-    """The nearest folder below `root` that says no split, or None."""
-    folders = reversed(file.relative_to(root).parent.parts)
-    return next((folder for folder in folders if split_of(PurePath(folder)) is None), None)
+def classes_of(data: str | Path, files: list[Path]) -> dict[Path, str]:
+    """The folders that are named by a class, and that class: the nearest folder below the root that
+    says no split. Folders that hold such folders are none."""
+    root = root_of(data)
+    folders = {file.parent for file in files}
+    above = {parent for folder in folders for parent in folder.parents}
+    found = {}
+    for folder in folders - above:
+        names = reversed(folder.relative_to(root).parts)
+        name = next((name for name in names if split_of(PurePath(name)) is None), None)
+        if name is not None:
+            found[folder] = shown(name)
+    return found
 
 
 def is_of_class_folders(data: str | Path, files: list[Path]) -> bool:
-    """Whether those files lie in two or more class folders: no table is among them, and names say
-    splits nowhere but in folders."""
+    """Whether those files lie in folders of two or more classes: no table is among them, and names
+    say splits nowhere but in folders."""
     if Path(data).expanduser().is_file():
         return False
-    root = root_of(data)
-    inside = [file for file in files if class_of(file, root) is not None]
+    classes = classes_of(data, files)
+    inside = [file for file in files if file.parent in classes]
     if any(kind_of(file) == "table" for file in inside):
         return False
-    in_names = sum(_says_split(file) for file in inside)
-    return len({class_of(file, root) for file in inside}) > 1 and in_names < len(inside) / 2
+    return len(set(classes.values())) > 1 and sum(map(_says_split, inside)) < len(inside) / 2
 
 
 def by_class_folder(
@@ -38,16 +46,17 @@ def by_class_folder(
 
     Raises UserError where there are no folders of classes.
     """
-    root = root_of(data)
+    classes = classes_of(data, files)
+    for folder, label in list(classes.items()):
+        if label.lower() in _NO_CLASS:
+            reading.pass_over(folder, f"{label!r} is no class")
     texts: dict[Path, list[tuple[Path, str]]] = {}
     inside = []
     for file in files:
-        label = class_of(file, root)
+        label = classes.get(file.parent)
         if label is None:
             reading.pass_over(file, "it lies in no folder of a class")
-        elif label.lower() in _NO_CLASS:
-            reading.pass_over(file, f"{label!r} is no class")
-        else:
+        elif label.lower() not in _NO_CLASS:
             inside.append(file)
             texts.setdefault(file.parent, []).append((file, label))
     if not inside:

@@ -4,7 +4,7 @@ A loader makes one `Reading`, its readers fill it, and the task shows it before 
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 
@@ -41,8 +41,13 @@ class Reading:
 
     def read(self, file: Path, split: str, format: str, num_examples: int) -> None:
         """Adds a file that was read."""
-        self.files.append(FileRead(str(file), split, format, num_examples))
+        self.files.append(FileRead(shown(file), split, format, num_examples))
 
     def pass_over(self, file: Path, why: str) -> None:
         """Adds a file that is not read."""
-        self.passed_over.append(PassedOver(str(file), why))
+        self.passed_over.append(PassedOver(shown(file), why))
+
+
+def shown(file: PurePath | str) -> str:
+    """A path as text that can be written: bytes that are not UTF-8 become question marks."""
+    return str(file).encode("utf-8", "replace").decode()

@@ -51,8 +51,10 @@ def read_rows(
     *,
     encoding: str = "utf-8",
     reading: Reading | None = None,
+    choose: Callable[[list[str]], list[str]] | None = None,
 ) -> Iterator[Row]:
-    """The rows of a table. `format` None: by the file's name.
+    """The rows of a table. `format` None: by the file's name. `choose` picks the columns that are
+    read of those there are, where a format has columns.
 
     Raises UserError with file and line for a header that names a field twice, for a row that does
     not fit its header, and for what is not in the format.
@@ -60,7 +62,11 @@ def read_rows(
     format = format or table_format(file)
     if format not in _READERS:
         raise UserError(f"{file}: not a table: {', '.join(TABLE_FORMATS)} are read")
-    for place, fields in _READERS[format](file, encoding, reading):
+    if choose is not None and format in _COLUMNAR:
+        found = _COLUMNAR[format](file, choose)
+    else:
+        found = _READERS[format](file, encoding, reading)
+    for place, fields in found:
         yield Row(place, {name: _cleaned(value, place, name) for name, value in fields.items()})
 
 
@@ -96,6 +102,8 @@ def read_cells(
     quotes that do not close.
     """
     lines = [line for _, line in read_lines(file, encoding, reading)]
+    if len(lines) == 1:
+        lines = lines[0].split("\r")  # the line ends of old Macs
     separator = "\t" if tabs else _separator(file, lines, reading)
     quoted = not tabs or _is_quoted(lines, header)
     csv.field_size_limit(_LONGEST_FIELD)
@@ -116,11 +124,15 @@ def read_cells(
 def with_header(cells: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows by the names of the first of them."""
     names: list[str] | None = None
+    header: list[str] = []
     for place, row in cells:
         if names is None:
             names = _checked_header([name.strip() for name in row], place)
+            header = row
         elif len(row) != len(names):
             raise UserError(f"{place}: {len(row)} fields, but the header names {len(names)}")
+        elif row == header:
+            raise UserError(f"{place}: the header again: remove it where files were joined")
         else:
             yield place, dict(zip(names, row))
 
@@ -229,23 +241,29 @@ def _an_object(entry: Any, place: str) -> dict[str, Any]:
 
 
 def _cleaned(value: Any, place: str, name: str) -> Any:
+    if isinstance(value, str):
+        return _cleaned_text(value, place, name)
     if isinstance(value, list):
         return [_cleaned(each, place, name) for each in value]
     if isinstance(value, dict):
         return {key: _cleaned(each, place, name) for key, each in value.items()}
-    if not isinstance(value, str):
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
-        ) from error
+    return value
+
+
+def _cleaned_text(value: str, place: str, name: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
+            ) from error
     if "\0" in value:
         raise UserError(f"{place}: {name!r} holds a NUL")
-    return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
 
 
+_COLUMNAR = {"parquet": read_parquet, "arrow": read_arrow}
 _READERS: dict[str, Callable[[Path, str, Reading | None], Iterator[tuple[str, dict[str, Any]]]]] = {
     "csv": lambda file, encoding, reading: with_header(
         read_cells(file, tabs=False, encoding=encoding, reading=reading)

@@ -87,6 +87,8 @@ def read_documents(
         found = _of_fasta(file, encoding, reading)
     else:
         found = iter([read_text(file, encoding, reading)])
+        if reading is not None:
+            _note_table(file, encoding, reading)
     return (document for document in found if document)
 
 
@@ -98,17 +100,22 @@ def split_corpus(
     """The text by split and how that came about: as the files say, and by position for a split
     that they lack. Raises UserError when a part would be empty."""
     if corpus.parts is None:
-        return split_text(corpus.text, validation_fraction, test_fraction), "by position"
-    splits, how = complete_text(corpus.parts, validation_fraction, test_fraction)
-    said = corpus.reading.how if corpus.reading else "as given"
-    return splits, f"{said}; {how}"
+        splits = split_text(corpus.text, validation_fraction, test_fraction)
+        how = "cut by position in the text"
+    else:
+        splits, how = complete_text(corpus.parts, validation_fraction, test_fraction)
+    return splits, f"{corpus.reading.how}; {how}" if corpus.reading else how
 
 
-def repeated_lines(splits: TextSplits) -> dict[str, int]:
-    """How many different long lines of validation and of test are in the training text too."""
+def repeated_lines(splits: TextSplits) -> dict[str, tuple[int, int]]:
+    """How many different long lines of validation and of test are in the training text too, and
+    how many there are."""
     train, validation, test = ({line for line in part.split("\n") if len(line) >= _COMPARED}
                                for part in splits)  # fmt: skip
-    return {"validation": len(validation & train), "test": len(test & train)}
+    return {
+        "validation": (len(validation & train), len(validation)),
+        "test": (len(test & train), len(test)),
+    }
 
 
 def embedded_corpus() -> Corpus:
@@ -161,6 +168,15 @@ def _corpus(
 
 def _format(file: Path) -> str:
     return table_format(file) or ("FASTA" if kind_of(file) == "file of sequences" else "text")
+
+
+def _note_table(file: Path, encoding: str, reading: Reading) -> None:
+    """Says so where a file that is read as text begins as JSON lines or a table does."""
+    first = next((line for _, line in read_lines(file, encoding)), "")
+    if first.startswith('{"'):
+        reading.note(f"{file.name} is read as text, and looks like JSON lines: .jsonl is read so")
+    elif first.count("\t") > 1:
+        reading.note(f"{file.name} is read as text, and looks like a table: .tsv is read as one")
 
 
 def _of_table(file: Path, text_field: str, encoding: str, reading: Reading | None) -> Iterator[str]:

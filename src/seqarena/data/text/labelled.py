@@ -5,9 +5,10 @@
                                                   (data/files/tables.py)
     class_folders  train/CLASS/any.txt            one text a file; also without folders of splits
 
-`auto` goes by the file's name, and for any other name by its first line: a tab means `tsv`, none
-means `label_first`. Files of text in two or more folders that say no split are class folders. Which
-files are training, validation and test: data/files/find.py. Empty lines are left out.
+`auto` goes by the file's name, and for any other name by its first line: a tab means `tsv`, a
+brace `jsonl`, the fields' names between commas `csv`, anything else `label_first`. Files of text in
+two or more folders that say no split are class folders. Which files are training, validation and
+test: data/files/find.py. Empty lines are left out.
 """
 
 import hashlib
@@ -178,7 +179,12 @@ def _format(file: Path, fields: Fields) -> str:
     if known:
         return known
     first = next((line for _, line in read_lines(file, fields.encoding)), "")
-    return "tsv" if "\t" in first else "label_first"
+    if "\t" in first:
+        return "tsv"
+    if first.startswith("{"):
+        return "jsonl"
+    names = {cell.strip(' "') for cell in first.replace(";", ",").split(",")}
+    return "csv" if {fields.text, fields.label} <= names else "label_first"
 
 
 def _of_folder(file: Path, label: str, fields: Fields, reading: Reading) -> Labelled:

@@ -110,7 +110,10 @@ def _read(file: Path, encoding: str, reading: Reading | None) -> list[Story]:
 def _numbered(line: str, expected: int, place: str) -> tuple[int, str]:
     start, _, text = line.strip(" ").partition(" ")
     if not start.isdecimal():
-        raise UserError(f"{place}: expected a number and a space, then text; found {line[:40]!r}")
+        raise UserError(
+            f"{place}: expected a number and a space, then text; found {line[:40]!r} (give lines "
+            "as bAbI has them, or a table of story, question and answer)"
+        )
     count = int(start)
     if count not in (1, expected):
         wanted = "1" if expected == 1 else f"{expected}, or 1 for a new story"

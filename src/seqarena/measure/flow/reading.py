@@ -36,7 +36,7 @@ class WordPieces(NamedTuple):
     word_of: tuple[int, ...]
 
 
-class Reading(NamedTuple):
+class ReadSentence(NamedTuple):
     """One sentence in a batch. Of pairs, `read` is the source and `written` the target."""
 
     batch: Batch
@@ -44,7 +44,7 @@ class Reading(NamedTuple):
     written: WordPieces
 
 
-def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subject, Reading]:
+def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subject, ReadSentence]:
     """For a model at its start: the subject with the sentence's vocabulary, and the sentence.
     `target` is what pairs write, the text itself where nothing is given."""
     words, written = _words(text), _words(text if target is None else target)
@@ -58,16 +58,16 @@ def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subje
     )
     if problem.form == "pairs":
         batch = _pair(tokens_1N, written_1R)
-        return chosen, Reading(batch, _whole(words), _whole(written))
+        return chosen, ReadSentence(batch, _whole(words), _whole(written))
     batch = Batch(tokens_1N, tokens_1N.roll(-1, 1))
     if problem.num_segments:
         batch = batch._replace(segments_BT=_sentences(words, problem.num_segments))
     if problem.num_characters:
         batch = batch._replace(characters_BTC=_letters(words, problem.num_characters))
-    return chosen, Reading(batch, _whole(words), _answers(problem, _whole(words)))
+    return chosen, ReadSentence(batch, _whole(words), _answers(problem, _whole(words)))
 
 
-def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
+def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
     """For a checkpoint: by its own tokenizer or codec. Of pairs, the target is what it writes."""
     assert chosen.checkpoint is not None
     problem = chosen.problem(1)
@@ -80,7 +80,7 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
     batch = codec.encode([text])
     if problem.form != "pairs":
         read = _labelled(text, batch.inputs_BT[0].tolist())
-        return Reading(batch, read, _answers(problem, read))
+        return ReadSentence(batch, read, _answers(problem, read))
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
@@ -89,10 +89,10 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
     words += ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]) or "·"]
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
-    return Reading(pair, read, _whole(words))
+    return ReadSentence(pair, read, _whole(words))
 
 
-def read_as_tokens(tokenizer: Any, text: str) -> Reading:
+def read_as_tokens(tokenizer: Any, text: str) -> ReadSentence:
     """For a language model: the tokens of a text, and the words between its blanks."""
     words = _words(text, blanks_alone=True)
     tokens_N = np.asarray(tokenizer.encode(text), dtype=np.int64)
@@ -106,7 +106,7 @@ def read_as_tokens(tokenizer: Any, text: str) -> Reading:
     ends_N = np.cumsum(tokenizer.bytes_per_token(tokens_N)) - 1
     side = WordPieces(tuple(words), tuple(word_of_byte[end] for end in ends_N))
     tokens_1N = torch.from_numpy(tokens_N)[None]
-    return Reading(Batch(tokens_1N, tokens_1N.roll(-1, 1)), side, side)
+    return ReadSentence(Batch(tokens_1N, tokens_1N.roll(-1, 1)), side, side)
 
 
 def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> np.ndarray:

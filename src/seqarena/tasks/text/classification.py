@@ -40,6 +40,7 @@ from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
 from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -90,6 +91,10 @@ class ClassificationTask(LabelTask):
         self._labels = {
             split: np.array([number[example.label] for example in examples])
             for split, examples in splits.items()
+        }
+        self._lengths = {
+            split: np.array([sum(map(len, example)) for example in examples])
+            for split, examples in tokens.items()
         }
         self._cut = {
             split: sum(any(len(s) > config.max_length for s in example) for example in examples)
@@ -172,6 +177,23 @@ class ClassificationTask(LabelTask):
             ),
             "baseline": self.baseline(),
         }
+
+    def survey(self) -> Survey:
+        overlap = count_overlap(self.data.splits, _texts)
+        facts = {split: self._split_facts(split) for split in self._examples}
+        parts = {
+            split: SplitSurvey(
+                examples=self.sizes[split],
+                lengths_N={f"{self.reader.unit}s": self._lengths[split]},
+                cut=self._cut[split],
+                tokens=facts[split]["tokens"],
+                unknown=facts[split]["unknown_tokens"] if self.reader.unknown is not None else None,
+                in_training=overlap.get(split),
+            )
+            for split in self._examples
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        return Survey(parts, classes=dict(zip(self.classes, counts_V.tolist())))
 
     def baseline(self) -> dict[str, Any]:
         """Always the most frequent label of the training examples: its accuracy on the test."""
@@ -269,9 +291,9 @@ def _first_label(line: str, config: ClassificationConfig) -> str:
     return label.partition(":")[0] if config.label_part == "coarse" else label
 
 
-def _texts(example: Labelled) -> list[str]:
+def _texts(example: Labelled) -> tuple[str, ...]:
     """Its one or two sentences."""
-    return [example.text] if example.text_pair is None else [example.text, example.text_pair]
+    return (example.text,) if example.text_pair is None else (example.text, example.text_pair)
 
 
 def _learnt_reader(train: Sequence[Labelled], config: ClassificationConfig) -> WordReader:

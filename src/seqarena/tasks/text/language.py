@@ -43,6 +43,7 @@ from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, spli
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
+from seqarena.tasks.survey import SplitSurvey, Survey
 
 
 class LanguageTask(Task):
@@ -70,17 +71,18 @@ class LanguageTask(Task):
             config.data, text_field=config.text_field, encoding=config.encoding
         )
         if tokenizer is not None:
-            splits, facts = TextSplits(*[corpus.text] * 3), {}
+            splits, how, repeated = TextSplits(*[corpus.text] * 3), "", {}
         else:
             splits, how = split_corpus(corpus, config.validation_fraction, config.test_fraction)
-            facts = {"how_split": how, "lines_also_in_training": repeated_lines(splits)}
+            repeated = repeated_lines(splits)
             tokenizer = train_tokenizer(
                 config.tokenizer, splits.train, splits.validation + splits.test
             )
         tokens = _encode_splits(splits, tokenizer)
-        facts = {**_corpus_facts(corpus), **facts}
+        facts = {**_corpus_facts(corpus), "how_split": how, "lines_also_in_training": repeated}
         self._set_up(config, facts, tokenizer, tokens, _split_facts(splits, tokens))
-        self.reading = corpus.reading
+        if corpus.reading is not None:
+            self.reading = replace(corpus.reading, how=facts.get("how_split", corpus.reading.how))
 
     @classmethod
     def evaluation_of(
@@ -209,6 +211,21 @@ class LanguageTask(Task):
             "splits": self._split_facts,
             "test_is_validation": self.config.test_fraction == "validation",
         }
+
+    def survey(self) -> Survey:
+        repeated = self._corpus_facts["lines_also_in_training"]
+        parts: dict[str, SplitSurvey] = {}
+        for split, tokens_N in self._tokens.items():
+            in_training, compared = repeated.get(split, (None, None))
+            parts[split] = SplitSurvey(
+                examples=count_evaluation_windows(len(tokens_N), self.sequence_length),
+                lengths_N={"tokens": np.array([self.sequence_length])},
+                tokens=len(tokens_N),
+                in_training=in_training,
+                compared=compared,
+            )
+        how = self._corpus_facts["how_split"]
+        return Survey(parts, noun="sequence", in_files="document", compared="long line", how=how)
 
     def digest(self) -> str:
         settings = self.config.model_dump(mode="json", exclude={"data", "text_field", "encoding"})

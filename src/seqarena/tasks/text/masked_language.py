@@ -28,6 +28,7 @@ from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig, MaskedLanguageConfig
 from seqarena.tasks.inputs import read_inputs
+from seqarena.tasks.survey import Survey
 from seqarena.tasks.text.language import LanguageTask
 
 _KEPT, _RANDOM = 0.1, 0.2  # below the first a token stays, below the second it is any token
@@ -127,6 +128,9 @@ class MaskedLanguageTask(Task):
     def describe(self) -> dict[str, Any]:
         return {**self.language.describe(), "vocab_size": self.vocab_size,
                 "masked": self.config.masked}  # fmt: skip
+
+    def survey(self) -> Survey:
+        return self.language.survey()
 
     def digest(self) -> str:
         return digest([self.language.digest(), self.name, self.config.masked])

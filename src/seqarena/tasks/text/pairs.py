@@ -35,6 +35,7 @@ from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.pairs_codec import (
     learn_sides,
     sides_from_artifacts,
@@ -80,11 +81,19 @@ class PairsTask(ExampleTask):
         self._scorer = self._metric([pair.target for pair in self.corpus.splits.test])
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
-        train = self._short_enough(self._encode("train"))
+        encoded = {split: self._encode(split) for split in self.corpus.splits._fields}
+        train = self._short_enough(encoded["train"])
         self._examples = {
             "train": train,
-            "validation": self._cut(self._encode("validation"), self.corpus.splits.validation),
-            "test": self._cut(self._encode("test"), self.corpus.splits.test),
+            "validation": self._cut(encoded["validation"], self.corpus.splits.validation),
+            "test": self._cut(encoded["test"], self.corpus.splits.test),
+        }
+        self._lengths = {
+            split: {
+                "source tokens": lengths_of(part.sources),
+                "target tokens": lengths_of(part.targets),
+            }
+            for split, part in encoded.items()
         }
         self.sizes = {split: len(examples) for split, examples in self._examples.items()}
         everything = self._examples.values()
@@ -254,6 +263,23 @@ class PairsTask(ExampleTask):
             "mean_length": round(self.mean_length, 2),
             "metric": self._scorer.facts(),
         }
+
+    def survey(self) -> Survey:
+        splits = self.corpus.splits
+        overlap = count_overlap(splits, lambda pair: pair)
+        parts: dict[str, SplitSurvey] = {}
+        for split, examples in self._examples.items():
+            tokens, unknown = count_tokens([*examples.sources, *examples.targets])
+            parts[split] = SplitSurvey(
+                examples=len(examples),
+                lengths_N=self._lengths[split],
+                cut=examples.num_cut,
+                left_out=len(splits.train) - self.sizes["train"] if split == "train" else 0,
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        return Survey(parts, noun="pair")
 
     def digest(self) -> str:
         settings = self.config.model_dump(

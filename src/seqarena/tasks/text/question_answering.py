@@ -26,7 +26,13 @@ from seqarena.core.errors import UserError
 from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.columns import Wanted, rows_with_columns
-from seqarena.data.files.examples import Splits, complete, part_to_score, read_splits
+from seqarena.data.files.examples import (
+    Splits,
+    complete,
+    count_overlap,
+    part_to_score,
+    read_splits,
+)
 from seqarena.data.files.find import find_files
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
@@ -45,6 +51,7 @@ from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
@@ -161,6 +168,25 @@ class QuestionAnsweringTask(ExampleTask):
                 for name in ("validation", "test")
             },
         }
+
+    def survey(self) -> Survey:
+        overlap = count_overlap(list(self._questions.values()), lambda q: (q.statements, q.words))
+        parts: dict[str, SplitSurvey] = {}
+        for split, questions in self._questions.items():
+            tokens, unknown = count_tokens([example.tokens_T for example in self._examples[split]])
+            parts[split] = SplitSurvey(
+                examples=len(questions),
+                lengths_N={
+                    "statements": np.array([len(q.statements) for q in questions]),
+                    "words": np.array([sum(map(len, (*q.statements, q.words))) for q in questions]),
+                },
+                cut=sum(len(q.statements) > self.config.memory_size for q in questions),
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        counts = Counter(question.answer for question in self._questions["train"])
+        return Survey(parts, noun="question", in_files="story", classes=counts)
 
     def digest(self) -> str:
         # how the files are read shows in the questions

@@ -32,12 +32,13 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import part_to_score
+from seqarena.data.files.examples import count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
@@ -180,6 +181,23 @@ class TaggingTask(ExampleTask):
             "unseen_test_words": unseen / sum(len(s.words) for s in test),
             "baseline": {self.metric: self._baseline()},
         }
+
+    def survey(self) -> Survey:
+        parts = list(self.sentences.values())
+        overlap = count_overlap(parts, lambda sentence: sentence.words)
+        found: dict[str, SplitSurvey] = {}
+        for split, sentences in self.sentences.items():
+            tokens, unknown = count_tokens([one.words_T for one in self._encoded[split]])
+            found[split] = SplitSurvey(
+                examples=len(sentences),
+                lengths_N={"words": lengths_of([s.words for s in sentences])},
+                left_out=self._left_out if split == "train" else 0,
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        counts = Counter(tag for s in self.sentences["train"] for tag in s.tags)
+        return Survey(found, noun="sentence", classes=counts)
 
     def digest(self) -> str:
         content = hashlib.sha256()
