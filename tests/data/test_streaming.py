@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqarena.data.text.corpora import embedded_corpus
-from seqarena.data.text.streaming import stream_text
 from seqarena.data.text.tokenizers import train_tokenizer
+from seqarena.data.text.writing.streaming import stream_text
 
 NAMES = ("byte", "char", "bpe:300")
 TEXTS = (

@@ -219,6 +219,18 @@ def test_words_in_lower_case_letters_with_case_and_rare_words_unknown() -> None:
     assert task.problem.num_characters == len(letters)
 
 
+def test_a_word_is_the_same_however_it_is_typed() -> None:
+    test = [sentence("Zoe\u0301/N sleeps/V"), sentence("Zoé/N barks/V")]
+    train = [sentence("Zoé/N barks/V"), sentence("Zoé/N sleeps/V")]
+    task = task_of(Splits(train, train, test), ("N", "V"))
+    typed, composed = (task.encoder.encode(s.words) for s in test)
+    assert typed.words_T[0] == composed.words_T[0] != UNKNOWN
+    assert typed.letters_TC is not None
+    assert composed.letters_TC is not None
+    assert typed.letters_TC[0].tolist() == composed.letters_TC[0].tolist()
+    assert task.describe()["unseen_test_words"] == 0.0
+
+
 def test_without_spelling_words_keep_their_case() -> None:
     task = task_of(PLAIN, ("D", "N", "V"), spelling=False)
     assert "The" in task.encoder.words

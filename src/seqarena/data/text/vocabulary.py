@@ -3,8 +3,9 @@
 The first four tokens are PAD, START, END and UNKNOWN (core/batch.py); the words follow by falling
 frequency, equal ones in the order of the alphabet. What the vocabulary does not have is UNKNOWN.
 
-Words are those between the word boundaries of Unicode Standard Annex 29. joining.py makes text of
-them again.
+Words are those between the word boundaries of Unicode Standard Annex 29. A vocabulary holds them in
+NFC, so that a letter with a mark is the same however it was typed. writing/joining.py makes text of
+words.
 """
 
 import json
@@ -21,8 +22,10 @@ from seqarena.core.batch import END, PAD, START, UNKNOWN
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 _BOUNDARY = regex.compile(r"\b", regex.VERSION1 | regex.WORD)
 _VISIBLE = regex.compile(r"[^\p{White_Space}\p{Cc}\p{Default_Ignorable_Code_Point}]")
-_MANY_FLAGS = regex.compile(r"\p{Regional_Indicator}{64,}")
-_FLAG_LETTERS = 64  # an even number: a flag is two of them
+# A flag is two of these letters; 64 are an even number of them.
+_FLAGS = regex.compile(
+    r"(?:\p{Regional_Indicator}[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+){64}(?=\p{Regional_Indicator})"
+)
 
 
 class Vocabulary:
@@ -31,14 +34,14 @@ class Vocabulary:
     def __init__(self, words: Sequence[str]) -> None:
         """`words` without the special ones."""
         self.words = (*SPECIAL, *words)
-        self._index = {word: index for index, word in enumerate(self.words)}
+        self._index = {normalised(word): index for index, word in enumerate(self.words)}
 
     @classmethod
     def build(
         cls, sentences: Iterable[Sequence[str]], *, min_count: int = 1, max_size: int | None = None
     ) -> Self:
         """The words that occur at least `min_count` times, the most frequent `max_size` of them."""
-        counts = Counter(word for sentence in sentences for word in sentence)
+        counts = Counter(normalised(word) for sentence in sentences for word in sentence)
         kept = [word for word, count in counts.items() if count >= min_count]
         kept.sort(key=lambda word: (-counts[word], word))
         return cls(kept[: max_size and max(0, max_size - len(SPECIAL))])
@@ -47,11 +50,12 @@ class Vocabulary:
         return len(self.words)
 
     def __contains__(self, word: str) -> bool:
-        return word in self._index
+        return normalised(word) in self._index
 
     def encode(self, sentence: Sequence[str]) -> np.ndarray:
         """Token ids, int64 [T], without START and END."""
-        return np.array([self._index.get(word, UNKNOWN) for word in sentence], dtype=np.int64)
+        numbers = [self._index.get(normalised(word), UNKNOWN) for word in sentence]
+        return np.array(numbers, dtype=np.int64)
 
     def decode(self, tokens: Iterable[int]) -> list[str]:
         """Words up to the first END; PAD and START are left out."""
@@ -78,22 +82,24 @@ def split_words(text: str, *, lowercase: bool = True) -> list[str]:
     A word keeps its marks, joiners and apostrophes; a number keeps its points and commas; kana of
     one kind, an emoji of several parts and a flag are one word each. Scripts that are written
     without blanks fall apart, as the default rules have it: Chinese characters and hiragana one by
-    one, Thai, Lao, Khmer and Burmese into letters with their marks. Text is brought into NFC.
+    one, Thai, Lao, Khmer and Burmese into letters with their marks. Words are spelled as the text
+    spells them. Invisible signs between words are none, unless the text has nothing else.
 
     >>> split_words("Don't panic, it's 42.")
     ["don't", 'panic', ',', "it's", '42', '.']
     """
+    text = text.lower() if lowercase else text
     words = []
-    for segment in _segments(normalised(text, lowercase=lowercase)):
+    for segment in _segments(text):
         if segment.isalnum():
             words.append(segment)
         elif _VISIBLE.search(segment):
             words.append(segment.strip())  # a mark without a letter holds on to the blank before it
-    return words
+    return words or text.split()
 
 
 def normalised(text: str, *, lowercase: bool = False) -> str:
-    """The text in NFC, so that a letter with a mark is the same however it was typed."""
+    """The text in NFC."""
     text = unicodedata.normalize("NFC", text)
     return unicodedata.normalize("NFC", text.lower()) if lowercase else text
 
@@ -106,8 +112,7 @@ def _segments(text: str) -> list[str]:
     """
     segments: list[str] = []
     done = 0
-    for run in _MANY_FLAGS.finditer(text):
-        for cut in range(run.start() + _FLAG_LETTERS, run.end(), _FLAG_LETTERS):
-            segments += _BOUNDARY.split(text[done:cut])
-            done = cut
+    for flags in _FLAGS.finditer(text):
+        segments += _BOUNDARY.split(text[done : flags.end()])
+        done = flags.end()
     return [*segments, *_BOUNDARY.split(text[done:])]

@@ -13,19 +13,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import regex
 import torch
 
 from seqarena.core.batch import END, START, Batch, Problem
 from seqarena.core.errors import UserError
-from seqarena.data.text.vocabulary import split_words
 from seqarena.measure.subject import Subject
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.text.language import stored_tokenizer
+from seqarena.tasks.text.reading import split_units
 from seqarena.train.checkpoint import load
 
-_SENTENCE_ENDS = (".", "!", "?")
+_SENTENCE_END = regex.compile(r"\p{Sentence_Terminal}")
 _SPECIAL = 4  # tokens before the first word: PAD, START, END, UNKNOWN
 
 
@@ -118,7 +119,7 @@ def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> n
 
 
 def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
-    words = text.split() if blanks_alone else split_words(text, lowercase=False)
+    words = text.split() if blanks_alone else list(split_units(text, "word", lowercase=False))
     if not words:
         raise UserError("the sentence has no word: give some text")
     return words
@@ -145,7 +146,7 @@ def _pair(source_1S: torch.Tensor, target_1R: torch.Tensor) -> Batch:
 
 def _sentences(words: Sequence[str], most: int) -> torch.Tensor:
     """The number of each word's sentence, [1, N]; the last one takes what is too many."""
-    ends = np.array([word in _SENTENCE_ENDS for word in words])
+    ends = np.array([_SENTENCE_END.fullmatch(word) is not None for word in words])
     numbers_N = np.minimum(np.cumsum(ends) - ends, most - 1)
     return torch.from_numpy(numbers_N)[None]
 

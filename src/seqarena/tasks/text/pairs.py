@@ -136,14 +136,18 @@ class PairsTask(ExampleTask):
         """The default, without any file."""
 
     def _metric(self, references: Sequence[str]) -> Metric:
-        config = self.config
-        return make_metric(
+        """The metric for such references; what it splits them with is noted."""
+        metric = make_metric(
             self.metric,
-            lowercase=config.lowercase,
+            lowercase=self.config.lowercase,
             bleu_tokenizer=self.bleu_tokenizer,
-            target=config.target,
+            target=self.config.target,
             references=references,
         )
+        tokenizer = metric.facts().get("bleu_tokenizer")
+        if tokenizer and self.reading is not None:
+            self.reading.note(f"BLEU splits texts with sacrebleu's tokenizer {tokenizer}")
+        return metric
 
     def _load(self, data: str) -> PairCorpus:
         source, target, encoding, by_default = self._how

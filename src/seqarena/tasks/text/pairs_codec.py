@@ -22,7 +22,6 @@ from seqarena.data.buckets import pad
 from seqarena.data.files.columns import Wanted
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.tables import table_format
-from seqarena.data.text.joining import join_words
 from seqarena.data.text.pairs import NESTED, Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
@@ -31,6 +30,7 @@ from seqarena.data.text.tokenizers import (
     train_tokenizer,
 )
 from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split_words
+from seqarena.data.text.writing.joining import join_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
 from seqarena.tasks.inputs import names_columns, read_inputs

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import regex
 
 from seqarena.core.errors import missing_extra
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.vocabulary import normalised, split_words
 from seqarena.tasks.base import NUM_CHUNKS
 from seqarena.tasks.text.bleu_tokenizers import DEFAULT, BleuTokenizer, choose_tokenizer
 
@@ -111,7 +111,7 @@ class Exact:
         return {"exact": "words by Unicode word boundaries (UAX 29)"}
 
     def _words(self, text: str) -> list[str]:
-        return split_words(text, lowercase=self._lowercase)
+        return split_words(normalised(text), lowercase=self._lowercase)
 
 
 class RougeL:
@@ -135,7 +135,7 @@ class RougeL:
         >>> RougeL().tokenize("Don't: größe 3.14")
         ['don', 't', 'größe', '3', '14']
         """
-        return split_words(_NO_LETTERS.sub(" ", text))
+        return split_words(_NO_LETTERS.sub(" ", normalised(text)))
 
     def score(self, written: Sequence[str], references: Sequence[str]) -> float:
         return 100.0 * fmean(

@@ -35,6 +35,7 @@ from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.examples import count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
@@ -83,7 +84,7 @@ class TaggingTask(ExampleTask):
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
-        self._seen = {word.lower() for sentence in train for word in sentence.words}
+        self._seen = {normalised(word.lower()) for sentence in train for word in sentence.words}
         index = {tag: k for k, tag in enumerate(self.tags)}
         self._encoded = {
             split: [self.encoder.encode(s.words) for s in sentences]
@@ -115,7 +116,7 @@ class TaggingTask(ExampleTask):
         task.sentences = {"test": found}
         task.encoder = WordEncoder.from_artifacts(artifacts)
         rare = json.loads(artifacts.get("rare", "[]"))
-        task._seen = {word.lower() for word in (*task.encoder.words.words, *rare)}
+        task._seen = {normalised(word.lower()) for word in (*task.encoder.words.words, *rare)}
         task._encoded = {"test": [task.encoder.encode(s.words) for s in found]}
         task._targets = {"test": [np.array([index[tag] for tag in s.tags]) for s in found]}
         task.vocab_size = len(task.encoder.words)
@@ -208,7 +209,7 @@ class TaggingTask(ExampleTask):
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
-        known = {word.lower() for word in self.encoder.words.words}
+        known = {normalised(word.lower()) for word in self.encoder.words.words}
         return {
             **self.encoder.artifacts(),
             "tags": json.dumps(self.tags, ensure_ascii=False),
@@ -223,7 +224,7 @@ class TaggingTask(ExampleTask):
         )
 
     def _unseen(self, sentence: Sentence) -> np.ndarray:
-        return np.array([word.lower() not in self._seen for word in sentence.words])
+        return np.array([normalised(word.lower()) not in self._seen for word in sentence.words])
 
     def _check_lengths(self) -> int:
         limit = self.config.max_length

@@ -3,9 +3,7 @@
 B  sentences    T  words    C  letters
 """
 
-import itertools
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +20,12 @@ from seqarena.data.files.opening import read_lines
 from seqarena.data.files.tables import listed, read_rows, table_format, text_of
 from seqarena.data.text.annotated.shapes import WORD_NAMES
 from seqarena.data.text.tagged import Sentence, read_sentences
-from seqarena.data.text.vocabulary import Vocabulary
+from seqarena.data.text.vocabulary import Vocabulary, normalised
+from seqarena.data.text.writing.signs import signs_apart
 from seqarena.tasks.base import WORD_END, Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
-_PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
-_ALONE = {".", ","}  # words by themselves only where a text is split already
+_ALONE = {".", ",", "。", "，"}  # words by themselves only where a text is split already
 
 
 class Encoded(NamedTuple):
@@ -51,7 +49,8 @@ class WordEncoder:
         words = Vocabulary.build(
             ([fold(w) for w in s.words] for s in sentences), min_count=min_count
         )
-        letters = Vocabulary.build(w for s in sentences for w in s.words) if spelling else None
+        spelled = (normalised(word) for sentence in sentences for word in sentence.words)
+        letters = Vocabulary.build(spelled) if spelling else None
         return cls(words, letters)
 
     def knows(self, word: str) -> bool:
@@ -62,7 +61,7 @@ class WordEncoder:
         """One sentence."""
         if self.letters is None:
             return Encoded(self.words.encode(words), None)
-        spelled = [self.letters.encode(_shortened(word)) for word in words]
+        spelled = [self.letters.encode(_shortened(normalised(word))) for word in words]
         letters_TC = np.zeros((len(words), _LETTERS), dtype=np.int16)
         for row_C, letters in zip(letters_TC, spelled):
             row_C[: len(letters)] = letters
@@ -182,7 +181,7 @@ def _apart(words: Iterable[str]) -> str:
 
 def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[str]:
     r"""The words of a sentence. A piece between blanks that is known is a word; others lose the
-    signs at their ends, which are words by themselves, runs of one sign together.
+    signs at their ends, which are words by themselves (signs_apart).
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
@@ -196,16 +195,8 @@ def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[
         return pieces
     words: list[str] = []
     for piece in pieces:
-        words += [piece] if knows(piece) else _signs_apart(piece)
+        words += [piece] if knows(piece) else signs_apart(piece)
     return words
-
-
-def _signs_apart(piece: str) -> list[str]:
-    match = _PIECE.fullmatch(piece)
-    assert match is not None
-    before, core, after = match.groups()
-    runs = ["".join(run) for _, run in itertools.groupby(after)]
-    return [*before, *([core] if core else []), *runs]
 
 
 def _shortened(word: str) -> str:

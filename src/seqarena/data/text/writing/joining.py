@@ -1,6 +1,6 @@
 """Words as text again: where a blank belongs between two words, and where none does.
 
-split_words (vocabulary.py) forgets the blanks. They follow from what the signs are in Unicode:
+split_words (../vocabulary.py) forgets the blanks. They follow from what the signs are in Unicode:
 
     . , ; : ! ? । 。 ، % ) ]      no blank before
     ( [ ¿ ¡ # @, a currency        no blank behind
