@@ -45,12 +45,13 @@ if TYPE_CHECKING:
     from seqarena.engine.measure import Measured
     from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
-    from seqarena.engine.trained import Evaluation, OwnCode, TrainedModel
+    from seqarena.engine.trained import OwnCode, TrainedModel
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
+    from seqarena.use.evaluate import Evaluation
 
 __all__ = [
     "CATALOG",
@@ -97,7 +98,7 @@ __all__ = [
 _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
-    "Evaluation": "seqarena.engine.trained",
+    "Evaluation": "seqarena.use.evaluate",
     "Judged": "seqarena.engine.claims",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
@@ -249,12 +250,15 @@ def evaluate(
     data: Place | None = None,
     *,
     model: str | None = None,
+    settings: dict[str, Any] | None = None,
     mixer: Code = (),
     trust_code: bool = False,
 ) -> "Evaluation":
-    """The scores of a trained model on its test split, or on the text file or folder `data`.
-    `path`, `model`, `mixer` and `trust_code` are as in `load`."""
-    return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data)
+    """The scores of a trained model on its test split; or on `data`, in a form that training
+    reads: on their test split, or on all of them. `settings` of the task (names of fields, say) say
+    how they are read where it is other than in training. `path`, `model`, `mixer` and `trust_code`
+    are as in `load`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data, settings)
 
 
 def predict(
@@ -272,15 +276,15 @@ def predict(
 
 def generate(
     path: Place,
-    prompt: str = "\n",
+    prompt: str | None = None,
     *,
     model: str | None = None,
     mixer: Code = (),
     trust_code: bool = False,
     **options: Any,
 ) -> str:
-    """Text that continues `prompt`. `path`, `model`, `mixer` and `trust_code` are as in `load`,
-    `options` are those of `TrainedModel.stream`."""
+    """Text that continues `prompt`, by default the start of a line. `path`, `model`, `mixer` and
+    `trust_code` are as in `load`, `options` those of `TrainedModel.stream`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).generate(prompt, **options)
 
 
@@ -359,7 +363,9 @@ def recipe(
     task of its own runs only with `trust_code`."""
     from seqarena.engine import recipe as recipes
 
-    return recipes.recipe(Path(file), _console(verbose, console), trust_code=trust_code)
+    results = Console(quiet=not verbose)
+    progress = _console(verbose, console)
+    return recipes.recipe(Path(file), progress, results, trust_code=trust_code)
 
 
 def report(path: Place) -> Path:

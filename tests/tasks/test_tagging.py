@@ -20,7 +20,7 @@ from seqarena.tasks import build_task
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.text.tagging import TaggingTask, names_spans, spans
-from seqarena.tasks.text.tagging_codec import TaggingCodec
+from seqarena.tasks.text.tagging_codec import TaggingCodec, WordEncoder
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer
@@ -347,3 +347,24 @@ def test_real_sets_are_read_as_what_they_are(real_data: Path) -> None:
     (batch,) = task.evaluation_batches("test", 1287)
     tags = [[task.tags[k] for k in row[row != IGNORE]] for row in batch.targets_BT.numpy()]
     assert sum(len(spans(row)) for row in tags) == 1079  # as the shared task counts them
+
+
+SPLIT = ("Mr.", "Smith", "went", "to", "the", "U.S.", ":-)", ".")
+
+
+@pytest.mark.parametrize("spelling", [True, False])
+def test_words_that_are_apart_already_stay_as_training_had_them(spelling: bool) -> None:
+    known = WordEncoder.build([Sentence(SPLIT, ("O",) * 8)], 1, spelling)
+    codec = TaggingCodec(known, ["O", "B-x"], 512)
+
+    def read(text: str) -> list[str]:
+        codec.encode([text])
+        return codec._sentences[0]
+
+    assert read(" ".join(SPLIT)) == list(SPLIT)
+    assert read("Dr. No , of the E.U. .") == ["Dr.", "No", ",", "of", "the", "E.U.", "."]
+    assert read("Mr. Smith left (twice).") == ["Mr.", "Smith", "left", "(", "twice", ")", "."]
+    assert read("Dr.\x1f10 000\x1f") == ["Dr.", "10 000"]
+    assert read("etc.\x1f") == ["etc."]
+    assert read("Mr. No\tleft") == ["Mr.", "No", "left"]
+    assert read("etc.") == ["etc", "."]

@@ -15,12 +15,23 @@ from pydantic import model_validator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.names import check_folder_name, folder_name
-from seqarena.core.options import Count, Names, Number, Numbers, PathText, Settings, Texts, knob
+from seqarena.core.options import (
+    Count,
+    Names,
+    Number,
+    Numbers,
+    PathText,
+    Settings,
+    Texts,
+    TextsByKey,
+    knob,
+    typed,
+)
 from seqarena.core.user_code import allow, is_own
 from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
-from seqarena.tasks.registry import parse_task, takes
+from seqarena.tasks.registry import parse_task, takes, task_row
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainingRequest
 
@@ -38,13 +49,14 @@ class TaskRequest(Config):
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
-    settings: Settings = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
+    settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
 
     def config(self, **more: Any) -> TaskConfig:
         """The task's configuration. Raises UserError for a setting that it does not have."""
         if is_own(self.kind):
             allow(self.kind)
-        fields: dict[str, Any] = {"kind": self.kind, **self.settings, **more}
+        settings = typed(task_row(self.kind).config, self.settings)
+        fields: dict[str, Any] = {"kind": self.kind, **settings, **more}
         for name in ("data", "tokenizer", "sequence_length"):
             value = getattr(self, name)
             if value is None:
@@ -53,6 +65,8 @@ class TaskRequest(Config):
                 raise UserError(
                     f"task {self.kind} has no {name.replace('_', ' ')}: set it with --set"
                 )
+            if name in fields:
+                raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
         return parse_task(fields)
 

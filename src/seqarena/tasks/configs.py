@@ -38,7 +38,7 @@ class LanguageConfig(TaskConfig):
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float | Literal["validation"] = knob(
-        0.05, '"validation": test on the same text.'
+        0.05, '"validation": test on the same text.', finite=False
     )
     carry_state: bool = knob(False, "Training windows follow one another and so do states.")
 

@@ -6,7 +6,6 @@ them. All is lower case, and words are without punctuation; an answer stays as i
 otherwise, so that a list ("apple,milk") is one answer.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +19,7 @@ from seqarena.data.files.reading import Reading
 from seqarena.data.text.vocabulary import normalised, split_words
 
 Words = tuple[str, ...]
-_PART = re.compile(r"-\d+-of-\d+$")  # of a set in several files
+_PART = regex.compile(r"-\d+-of-\d+$")  # of a set in several files
 _LETTER = regex.compile(r"[\p{L}\p{N}_]")
 # Scripts without blanks have none between sentences either: their stops have no other use.
 _BETWEEN_SENTENCES = regex.compile(

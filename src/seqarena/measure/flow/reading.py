@@ -119,7 +119,7 @@ def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> n
 
 
 def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
-    words = text.split() if blanks_alone else split_units(text, "word", lowercase=False)
+    words = text.split() if blanks_alone else list(split_units(text, "word", lowercase=False))
     if not words:
         raise UserError("the sentence has no word: give some text")
     return words

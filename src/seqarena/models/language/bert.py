@@ -127,6 +127,10 @@ class Bert(System):
         return self.classifier(self.dropout(x_BTD))
 
     @property
+    def most_positions(self) -> int:
+        return self.positions.num_embeddings
+
+    @property
     def mixers(self) -> tuple[Mixer, ...]:
         return self.stack.mixers
 

@@ -13,7 +13,7 @@ Slices: the metric by thirds of source length (in tokens), and the measures that
 import json
 import platform
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,18 +23,25 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
-from seqarena.data.files.examples import count_overlap
+from seqarena.data.files.examples import Splits, count_overlap, part_to_score
+from seqarena.data.files.reading import Reading
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
-from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs
+from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs, pair_parts
 from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
-from seqarena.tasks.text.pairs_codec import learn_sides, source_tensors, target_tensors
+from seqarena.tasks.text.pairs_codec import (
+    learn_sides,
+    sides_from_artifacts,
+    source_tensors,
+    target_tensors,
+)
 from seqarena.tasks.text.pairs_metrics import Metric, check_packages, make_metric
 
 
@@ -57,6 +64,7 @@ class PairsTask(ExampleTask):
     lower_is_better = False
     causal = True
     generates = True
+    reading_settings = ("source", "target", "encoding")
     bleu_tokenizer: str = "auto"
     cuts_sources: ClassVar[bool]  # in training: True: cut a long source; False: leave the pair out
 
@@ -96,6 +104,33 @@ class PairsTask(ExampleTask):
         lengths_N = np.array([len(source) + len(target) + 1 for source, target in pairs])
         self.sampler = BucketSampler(lengths_N)
 
+    @classmethod
+    def evaluation_of(
+        cls, config: PairsConfig, artifacts: Mapping[str, str], data: str
+    ) -> "PairsTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        if isinstance(config, TranslationConfig):
+            task.metric, task.bleu_tokenizer = config.metric, config.bleu_tokenizer
+        parts = pair_parts(data, *task._how, task.reading)
+        pairs = part_to_score(data, parts, task.reading)
+        task._scorer = task._metric([pair.target for pair in pairs])
+        task.sides = sides_from_artifacts(artifacts)
+        task.corpus = PairCorpus(data, data, Splits([], [], pairs), "")
+        task.vocab_size = len(task.sides.target)
+        limits = json.loads(artifacts["limits"])
+        task.sequence_length = limits["max_length"]
+        task.max_source_length = limits["max_source_length"]
+        test = task._cut(task._encode("test"), pairs, limits["max_source_length"])
+        if test.num_cut:
+            task.reading.note(
+                f"{plural(test.num_cut, 'pair')} with a source of more than "
+                f"{task.max_source_length} tokens, the longest of training, or a target of more "
+                f"than {config.max_length}: the source is cut"
+            )
+        task._examples, task.sizes = {"test": test}, {"test": len(test)}
+        return task
+
     @abstractmethod
     def _embedded(self) -> PairCorpus:
         """The default, without any file."""
@@ -115,17 +150,21 @@ class PairsTask(ExampleTask):
         return metric
 
     def _load(self, data: str) -> PairCorpus:
-        config, fields = self.config, type(self.config).model_fields
+        source, target, encoding, by_default = self._how
         return load_pairs(
-            data,
-            source=config.source,
-            target=config.target,
-            encoding=config.encoding,
-            by_default=(
-                config.source == fields["source"].default,
-                config.target == fields["target"].default,
-            ),
+            data, source=source, target=target, encoding=encoding, by_default=by_default
         )
+
+    @property
+    def _how(self) -> tuple[str, str, str, tuple[bool, bool]]:
+        """How files are read: names of source and target, encoding, and whether the names are the
+        task's own."""
+        config, fields = self.config, type(self.config).model_fields
+        own = (
+            config.source == fields["source"].default,
+            config.target == fields["target"].default,
+        )
+        return config.source, config.target, config.encoding, own
 
     @property
     def problem(self) -> Problem:
@@ -287,14 +326,17 @@ class PairsTask(ExampleTask):
         found.num_cut = sum(was_cut for _, _, was_cut in kept)
         return found
 
-    def _cut(self, examples: _Examples, pairs: Sequence[Any]) -> _Examples:
+    def _cut(
+        self, examples: _Examples, pairs: Sequence[Any], source_limit: int | None = None
+    ) -> _Examples:
         limit = self.config.max_length
+        source_limit = min(limit, source_limit or limit)
         found = _Examples(
-            [s[:limit] for s in examples.sources], [t[:limit] for t in examples.targets]
+            [s[:source_limit] for s in examples.sources], [t[:limit] for t in examples.targets]
         )
         found.references = [normalised(pair.target) for pair in pairs]
         found.num_cut = sum(
-            max(len(source), len(target)) > limit
+            len(source) > source_limit or len(target) > limit
             for source, target in zip(examples.sources, examples.targets, strict=True)
         )
         return found

@@ -8,7 +8,8 @@ All of them read text in NFC. Words become text by join_words.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -18,7 +19,10 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, PAD, START, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.text.pairs import Pair
+from seqarena.data.files.columns import Wanted
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.tables import table_format
+from seqarena.data.text.pairs import NESTED, Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
     Tokenizer,
@@ -29,6 +33,7 @@ from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split
 from seqarena.data.text.writing.joining import join_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
+from seqarena.tasks.inputs import names_columns, read_inputs
 
 
 class Side(Protocol):
@@ -187,6 +192,11 @@ def side_from_json(text: str) -> Side:
     return Units(Vocabulary(fields["vocabulary"]), fields["kind"], lowercase=fields["lowercase"])
 
 
+def sides_from_artifacts(artifacts: Mapping[str, str]) -> Sides:
+    """Both vocabularies as a checkpoint's task carried them."""
+    return Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
+
+
 def source_tensors(rows: Sequence[np.ndarray], *, reverse: bool) -> dict[str, Any]:
     """The fields of a Batch that hold the sources."""
     return _padded([row[::-1] if reverse else row for row in rows], "source_BS", "source_mask_BS")
@@ -221,7 +231,7 @@ class PairsCodec(Codec):
 
     @classmethod
     def from_artifacts(cls, config: PairsConfig, artifacts: Mapping[str, str]) -> "PairsCodec":
-        sides = Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
+        sides = sides_from_artifacts(artifacts)
         return cls(config, sides, json.loads(artifacts["limits"]))
 
     def encode(self, items: Sequence[str]) -> Batch:
@@ -242,5 +252,21 @@ class PairsCodec(Codec):
             **source_tensors(rows, reverse=self.config.reverse_source),
         )
 
+    def inputs(self, config: PairsConfig, file: Path) -> Iterator[str]:
+        """The sources: of lines `IN: ... OUT: ...` what stands between, of a table of tabs that
+        does not name its columns the first."""
+        default = type(config).model_fields["source"].default
+        wanted = [Wanted("source", config.source, config.source == default)]
+        form, encoding = table_format(file), config.encoding
+        if form == "tsv" and not names_columns(file, wanted, encoding):
+            return (line.partition("\t")[0] for _, line in read_lines(file, encoding))
+        found = read_inputs(file, wanted, encoding=encoding, nested=NESTED)
+        return found if form else map(_asked, found)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return [Answer(self.sides.target.decode(row)) for row in outputs.tolist()]
+
+
+def _asked(line: str) -> str:
+    """The source of a line of commands and what they mean; any other line as it is."""
+    return line[3:].partition(" OUT:")[0].strip() if line.startswith("IN:") else line

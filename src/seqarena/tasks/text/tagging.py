@@ -22,7 +22,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,9 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import count_overlap
-from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
+from seqarena.data.files.examples import count_overlap, part_to_score
+from seqarena.data.files.reading import Reading
+from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
 from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
@@ -61,6 +62,7 @@ class TaggingTask(ExampleTask):
     name = "tagging"
     causal = False
     lower_is_better = False
+    reading_settings = ("format", "column", "word_column", "encoding")
 
     def __init__(self, config: TaggingConfig, data: Tagged | None = None) -> None:
         """Loads `config.data` unless sentences are handed in.
@@ -77,8 +79,7 @@ class TaggingTask(ExampleTask):
             encoding=config.encoding,
         )
         self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
-        self.has_spans = names_spans(self.tags)
-        self.metric = "span_f1" if self.has_spans else "accuracy"
+        self._name_metric()
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
@@ -99,6 +100,34 @@ class TaggingTask(ExampleTask):
         )
         self.sampler = BucketSampler(np.array([len(s.words) for s in train]))
         self.sizes = {split: len(found) for split, found in self.sentences.items()}
+
+    @classmethod
+    def evaluation_of(
+        cls, config: TaggingConfig, artifacts: Mapping[str, str], data: str
+    ) -> "TaggingTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        task.tags = tuple(json.loads(artifacts["tags"]))
+        task._name_metric()
+        how = (config.format, config.column, config.word_column, config.encoding)
+        parts = tagged_parts(data, task.reading, how, task.tags)
+        found = part_to_score(data, parts, task.reading)
+        index = {tag: k for k, tag in enumerate(task.tags)}
+        task.sentences = {"test": found}
+        task.encoder = WordEncoder.from_artifacts(artifacts)
+        rare = json.loads(artifacts.get("rare", "[]"))
+        task._seen = {normalised(word.lower()) for word in (*task.encoder.words.words, *rare)}
+        task._encoded = {"test": [task.encoder.encode(s.words) for s in found]}
+        task._targets = {"test": [np.array([index[tag] for tag in s.tags]) for s in found]}
+        task.vocab_size = len(task.encoder.words)
+        task.sizes = {"test": len(found)}
+        longest = max(len(s.words) for s in found)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
+
+    def _name_metric(self) -> None:
+        self.has_spans = names_spans(self.tags)
+        self.metric = "span_f1" if self.has_spans else "accuracy"
 
     @property
     def problem(self) -> Problem:
@@ -180,7 +209,13 @@ class TaggingTask(ExampleTask):
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
-        return {**self.encoder.artifacts(), "tags": json.dumps(self.tags, ensure_ascii=False)}
+        known = {normalised(word.lower()) for word in self.encoder.words.words}
+        return {
+            **self.encoder.artifacts(),
+            "tags": json.dumps(self.tags, ensure_ascii=False),
+            "rare": json.dumps(sorted(self._seen - known), ensure_ascii=False),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return self.encoder.batch(
