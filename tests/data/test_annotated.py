@@ -263,6 +263,7 @@ BROKEN = {
     "none.jsonl": ('{"tokens": ["a"], "other": ["O"]}\n', "no column of tags"),
     "wordless.jsonl": ('{"ids": ["a"], "tags": ["O"]}\n', "no column of words"),
     "count.jsonl": ('{"tokens": ["a", "b"], "tags": ["O"]}\n', "2 words in 'tokens' and 1 tags"),
+    "places.jsonl": ('{"text": "a b", "labels": [[0, 1, "X"]]}\n', "a tag for each word is needed"),
     "ignored.jsonl": ('{"tokens": ["a"], "tags": [-100]}\n', "'a' has no tag"),
     "missing.jsonl": ('{"tokens": ["a"], "tags": [null]}\n', "'a' has no tag"),
     "later.jsonl": ('{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a"]}\n', "no field 'tags'"),
@@ -295,6 +296,12 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, name: str) -> None
     assert any(part in str(caught.value) for part in message.split("|")), str(caught.value)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value) or "unknown column" in message
+
+
+def test_damaged_packing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu.gz").write_bytes(bytes.fromhex("1f8b08009e4b5bffffff7f"))
+    with pytest.raises(UserError, match=r"a\.conllu\.gz: cannot be read: it is damaged"):
+        load_tagged(str(tmp_path))
 
 
 def test_numbers_without_names_are_noted(tmp_path: Path) -> None:

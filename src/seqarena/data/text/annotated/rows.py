@@ -124,6 +124,11 @@ def _named(row: Row, asked: str | int) -> str:
 def _sentence_a_row(rows: Iterator[Row], columns: _Columns) -> Iterator[Found]:
     for row in rows:
         words, tags = (_list_of(row, name) for name in (columns.words, columns.tags))
+        if any(isinstance(tag, list | dict) for tag in tags):
+            raise UserError(
+                f"{row.place}: {columns.tags!r} holds lists or objects, as places in a text are "
+                "written: a tag for each word is needed"
+            )
         if len(words) != len(tags):
             raise UserError(
                 f"{row.place}: {len(words)} words in {columns.words!r} and {len(tags)} tags in "
