@@ -94,6 +94,7 @@ def write_png(path: Path, k: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels_HW = np.full((6, 6), k % 7, dtype=np.uint8)
     pixels_HW[:, :3] += np.uint8(200 * (k % 2))
+    pixels_HW[5, 5] = k
     Image.fromarray(pixels_HW).save(path)
 
 

@@ -212,13 +212,13 @@ def test_what_was_guessed_is_noted(tmp_path: Path) -> None:
         noted[name] = reading.notes
     assert noted == {
         "2003.txt": [
-            "2003.txt: the word is column 1, the tag column 4 of 4",
-            "2003.txt: 3 lines of -DOCSTART- are no sentences",
+            "the word is column 1, the tag column 4 of 4",
+            "lines of -DOCSTART- are no sentences",
         ],
-        "germeval.tsv": ["germeval.tsv: the word is column 2, the tag column 3 of 3"],
-        "x.conll": ["x.conll is CoNLL-X: the word is column 2, the tag column 4"],
-        "2009.txt": ["2009.txt is CoNLL-2009: the word is column 2, the tag column 5"],
-        "lists.jsonl": ["lists.jsonl: words from 'tokens', tags from 'ner_tags'"],
+        "germeval.tsv": ["the word is column 2, the tag column 3 of 3"],
+        "x.conll": ["CoNLL-X: the word is column 2, the tag column 4"],
+        "2009.txt": ["CoNLL-2009: the word is column 2, the tag column 5"],
+        "lists.jsonl": ["words from 'tokens', tags from 'ner_tags'"],
         "two.conll": [],
     }
 
@@ -263,6 +263,7 @@ BROKEN = {
     "none.jsonl": ('{"tokens": ["a"], "other": ["O"]}\n', "no column of tags"),
     "wordless.jsonl": ('{"ids": ["a"], "tags": ["O"]}\n', "no column of words"),
     "count.jsonl": ('{"tokens": ["a", "b"], "tags": ["O"]}\n', "2 words in 'tokens' and 1 tags"),
+    "places.jsonl": ('{"text": "a b", "labels": [[0, 1, "X"]]}\n', "a tag for each word is needed"),
     "ignored.jsonl": ('{"tokens": ["a"], "tags": [-100]}\n', "'a' has no tag"),
     "missing.jsonl": ('{"tokens": ["a"], "tags": [null]}\n', "'a' has no tag"),
     "later.jsonl": ('{"tokens": ["a"], "tags": ["O"]}\n{"tokens": ["a"]}\n', "no field 'tags'"),
@@ -280,6 +281,8 @@ BROKEN = {
     "header.csv": ("word,pos_tag,ner_tag\na,X,O\n", "pos_tag, ner_tag hold tags: name one"),
     "column.csv": ("word,tag\na,O\n", "column 'x' holds no tag: name one by its number, 2 to 2, "
                                       "or by its name: word, tag", "x"),
+    "plus.cupt": ("# global.columns = ID FEATS\n1\ta\n", "unknown column of CoNLL-U Plus 'form'"),
+    "unsaid.cupt": ("# global.columns =  \n1\n", "has no tab"),
     "label.conllu": (tree(1, "a", "X") + "\n", "unknown column of CoNLL-U 'word'", "word"),
 }  # fmt: skip
 
@@ -292,7 +295,13 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, name: str) -> None
         read_sentences(tmp_path / name, column=column[0] if column else None)
     assert any(part in str(caught.value) for part in message.split("|")), str(caught.value)
     assert "\n" not in str(caught.value)
-    assert name in str(caught.value) or column
+    assert name in str(caught.value) or "unknown column" in message
+
+
+def test_damaged_packing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.conllu.gz").write_bytes(bytes.fromhex("1f8b08009e4b5bffffff7f"))
+    with pytest.raises(UserError, match=r"a\.conllu\.gz: cannot be read: it is damaged"):
+        load_tagged(str(tmp_path))
 
 
 def test_numbers_without_names_are_noted(tmp_path: Path) -> None:
@@ -300,7 +309,7 @@ def test_numbers_without_names_are_noted(tmp_path: Path) -> None:
     file.write_text('{"tokens": ["a", "b"], "tags": [3, 0]}\n')
     reading = Reading()
     assert read_sentences(file, reading=reading)[0].tags == ("3", "0")
-    assert "a.jsonl: the tags are numbers, and the file does not name them" in reading.notes
+    assert "the tags are numbers, and the file does not name them" in reading.notes
 
 
 def test_damaged_arrow_files_do_not_end_the_process(tmp_path: Path) -> None:

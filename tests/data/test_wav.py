@@ -61,6 +61,9 @@ GOOD = {
         chunk(b"LIST", b"INFOISFT\x03\0\0\0abc"), FORMAT, chunk(b"fact", b"\0\0\0\0"), samples(),
         chunk(b"LIST", b"INFO"),
     ),
+    "no byte behind an odd size": wav(
+        struct.pack("<4sI", b"LIST", 3) + b"abc", FORMAT, samples(),
+    ),
     "extensible": wav(chunk(b"fmt ", EXTENSIBLE), samples()),
     "long format chunk": wav(chunk(b"fmt ", fmt() + b"\0\0"), samples()),
     "24 bit": wav(chunk(b"fmt ", fmt(bits=24)), chunk(b"data", WIDE)),

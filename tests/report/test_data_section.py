@@ -67,11 +67,11 @@ def test_an_overlap_is_loud_above_one_percent() -> None:
 
 def test_data_without_files_take_one_line() -> None:
     embedded = DataSummary(origin="embedded: dates", noun="pair", splits=SUMMARY.splits)
-    drawn = DataSummary(origin="copying: every batch is drawn, no file is read")
+    drawn = DataSummary(origin="copying: no file is read")
     assert embedded.sentences() == [
         "data: embedded: dates: 810 train, 90 validation, 100 test pairs"
     ]
-    assert drawn.sentences() == ["data: copying: every batch is drawn, no file is read"]
+    assert drawn.sentences() == ["data: copying: no file is read"]
 
 
 def test_the_page_shows_it_and_escapes_it() -> None:

@@ -23,12 +23,10 @@ def summarise(task: Task) -> DataSummary:
     """What was read and what became of it; of a task without files, its sizes."""
     survey = task.survey()
     reading = task.reading or Reading()
-    facts = task.describe()
     data = getattr(getattr(task, "config", None), "data", None)
     if survey is None:
-        origin = str(data) if data else f"{task.name}: every batch is drawn anew, no file is read"
-        return DataSummary(origin=origin)
-    origin = str(data) if data else f"embedded: {facts.get('origin') or task.name}"
+        return DataSummary(origin=str(data) if data else f"{task.name}: no file is read")
+    origin = str(data) if data else f"embedded: {task.describe().get('origin') or task.name}"
     root = Path(str(data)).expanduser() if data else Path()
     classes = sorted(survey.classes.items(), key=lambda pair: (-pair[1], pair[0]))
     return DataSummary(

@@ -47,8 +47,8 @@ def read_flat(
         )
     column = small.index(known[0]) if has_header else 0
     if not has_header:
-        reading.note(f"{file.name} has no header: its first column is the label")
-    reading.note(f"{file.name}: {side} x {side} pixels a row")
+        reading.note("a table of pixels has no header: its first column is the label")
+    reading.note(f"{side} x {side} pixels a row")
     return _pictures(first, rows, has_header, column, side)
 
 

@@ -25,7 +25,19 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _PACKED = {2: "ADPCM", 6: "A-law", 7: "mu-law", 0x11: "ADPCM", 0x31: "GSM", 0x50: "MPEG",
            0x55: "MP3", 0xFF: "AAC"}  # fmt: skip
 _UNSAID = 0x7FFFF000  # sizes from here on are those of writers to pipes
-_CHUNKS = (b"LIST", b"fact", b"bext", b"cue ", b"id3 ", b"ID3 ", b"smpl", b"JUNK", b"PEAK")
+_CHUNKS = (
+    b"data",
+    b"fmt ",
+    b"LIST",
+    b"fact",
+    b"bext",
+    b"cue ",
+    b"id3 ",
+    b"ID3 ",
+    b"smpl",
+    b"JUNK",
+    b"PEAK",
+)
 LOWEST_RATE, _HIGHEST_RATE = 100, 1_000_000  # Hz
 _LOUDEST = 2.0**32  # floats beyond are no sound
 
@@ -93,7 +105,9 @@ def _read(content: bytes, name: str, reading: Reading | None) -> tuple[_Format, 
             if size == 0xFFFFFFFF and long_size is not None:
                 size = long_size
             return form, _samples(content, start, size, form, name, reading)
-        start += size + size % 2
+        start += size
+        if size % 2 and content[start : start + 4] not in _CHUNKS:  # some writers leave it out
+            start += 1
     raise UserError(f"{broken}: it ends before any samples")
 
 

@@ -107,14 +107,14 @@ def split_corpus(
     return splits, f"{corpus.reading.how}; {how}" if corpus.reading else how
 
 
-def repeated_lines(splits: TextSplits) -> dict[str, tuple[int, int]]:
+def repeated_lines(splits: TextSplits) -> dict[str, dict[str, int]]:
     """How many different long lines of validation and of test are in the training text too, and
     how many there are."""
     train, validation, test = ({line for line in part.split("\n") if len(line) >= _COMPARED}
                                for part in splits)  # fmt: skip
     return {
-        "validation": (len(validation & train), len(validation)),
-        "test": (len(test & train), len(test)),
+        "validation": {"repeated": len(validation & train), "of": len(validation)},
+        "test": {"repeated": len(test & train), "of": len(test)},
     }
 
 

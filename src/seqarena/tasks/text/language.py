@@ -216,13 +216,13 @@ class LanguageTask(Task):
         repeated = self._corpus_facts["lines_also_in_training"]
         parts: dict[str, SplitSurvey] = {}
         for split, tokens_N in self._tokens.items():
-            in_training, compared = repeated.get(split, (None, None))
+            lines = repeated.get(split, {})
             parts[split] = SplitSurvey(
                 examples=count_evaluation_windows(len(tokens_N), self.sequence_length),
                 lengths_N={"tokens": np.array([self.sequence_length])},
                 tokens=len(tokens_N),
-                in_training=in_training,
-                compared=compared,
+                in_training=lines.get("repeated"),
+                compared=lines.get("of"),
             )
         how = self._corpus_facts["how_split"]
         return Survey(parts, noun="sequence", in_files="document", compared="long line", how=how)

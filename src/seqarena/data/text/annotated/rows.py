@@ -74,10 +74,10 @@ def read_tagged_rows(
         return
     columns = _columns(first, column, word_column)
     if reading is not None and (column is None or word_column is None):
-        reading.note(f"{file.name}: words from {columns.words!r}, tags from {columns.tags!r}")
+        reading.note(f"words from {columns.words!r}, tags from {columns.tags!r}")
     value = first.fields[columns.tags]
     if reading is not None and _is_number(value[0] if isinstance(value, list) and value else value):
-        reading.note(f"{file.name}: the tags are numbers, and the file does not name them")
+        reading.note("the tags are numbers, and the file does not name them")
     in_rows = isinstance(value, list) or len(str(value).split()) > 1 or str(value).startswith("[")
     if not in_rows and columns.sentence is None:
         raise UserError(
@@ -124,6 +124,11 @@ def _named(row: Row, asked: str | int) -> str:
 def _sentence_a_row(rows: Iterator[Row], columns: _Columns) -> Iterator[Found]:
     for row in rows:
         words, tags = (_list_of(row, name) for name in (columns.words, columns.tags))
+        if any(isinstance(tag, list | dict) for tag in tags):
+            raise UserError(
+                f"{row.place}: {columns.tags!r} holds lists or objects, as places in a text are "
+                "written: a tag for each word is needed"
+            )
         if len(words) != len(tags):
             raise UserError(
                 f"{row.place}: {len(words)} words in {columns.words!r} and {len(tags)} tags in "

@@ -29,7 +29,7 @@ _TREE_2009 = (
     "id", "form", "lemma", "plemma", "upos", "xpos", "feats", "pfeats", "head", "phead", "deprel",
     "pdeprel", "fillpred", "pred",
 )  # fmt: skip
-_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(.+)")
+_COLUMNS = re.compile(r"#\s*global\.columns\s*=\s*(\S.*)")
 ID = re.compile(r"\d+([-.]\d+)?")
 
 Line = tuple[int, str]  # number from 1, text

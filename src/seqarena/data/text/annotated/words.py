@@ -36,13 +36,12 @@ def read_columns(
     if reading is not None and column is None and shape.name == "columns":
         if shape.tag != 1 or shape.word != 0:
             reading.note(
-                f"{file.name}: the word is column {shape.word + 1}, the tag column {shape.tag + 1}"
+                f"the word is column {shape.word + 1}, the tag column {shape.tag + 1}"
                 f" of {shape.width}"
             )
     elif reading is not None and shape.name not in ("columns", "CoNLL-U"):
         reading.note(
-            f"{file.name} is {shape.name}: the word is column {shape.word + 1}, the tag column "
-            f"{shape.tag + 1}"
+            f"{shape.name}: the word is column {shape.word + 1}, the tag column {shape.tag + 1}"
         )
     return shape.name, _words(file, lines, shape, reading)
 
@@ -63,42 +62,51 @@ def _words(
     file: Path, lines: Sequence[Line], shape: ColumnLayout, reading: Reading | None
 ) -> Iterator[Found]:
     is_comment = _comments(lines, shape)
-    begins, header, documents = True, shape.has_header, 0
-    num_words, seen = 0, set[str]()
+    begins, header, num_words, seen = True, shape.has_header, 0, set[str]()
+    notes: set[str] = set()
     for number, line in lines:
         place = f"{file}, line {number}"
         if not line.strip():
             begins = True
             yield place, None, ""
-            continue
-        if (begins or shape.counts) and is_comment(line):
-            continue
-        cells = _cells(line, shape, place)
-        if header:
+        elif (begins or shape.counts) and is_comment(line):
+            if not shape.counts and _fits(line, shape):
+                notes.add("lines such as '# id 1' before a sentence are comments")
+        elif header:
             header = False
-            continue
-        if DOCUMENT in (cells[0], cells[min(shape.word, len(cells) - 1)]):
-            documents += 1
+        elif _is_document(cells := _cells(line, shape, place), shape):
+            notes.add(f"lines of {DOCUMENT} are no sentences")
             begins = True
             yield place, None, ""
-            continue
-        _check_width(cells, shape, place)
-        begins = False
-        if shape.counts and not cells[0].isdecimal():
-            if ID.fullmatch(cells[0]):
-                continue  # several words at once, or a word that is not written
-            raise UserError(f"{place}: the id {cells[0]!r} is not a number, n-m or n.m")
-        word, tag = filled(cells[shape.word], cells[shape.tag], place)
-        seen.add(word)
-        num_words += 1
-        yield place, word, tag
-    if documents and reading is not None:
-        reading.note(f"{file.name}: {documents:,} lines of {DOCUMENT} are no sentences")
+        else:
+            begins = False
+            found = _word(cells, shape, place)
+            if found is not None:
+                seen.add(found[0])
+                num_words += 1
+                yield place, *found
+    if reading is not None:
+        for note in sorted(notes):
+            reading.note(note)
     if len(seen) == 1 and num_words > 9:
         raise UserError(
             f"{file}: every word is {seen.pop()!r}: name the column of the words, "
             "--set word_column=NUMBER"
         )
+
+
+def _is_document(cells: Sequence[str], shape: ColumnLayout) -> bool:
+    return DOCUMENT in (cells[0], cells[min(shape.word, len(cells) - 1)])
+
+
+def _word(cells: Sequence[str], shape: ColumnLayout, place: str) -> tuple[str, str] | None:
+    """A word and its tag; None for several words at once, and for one that is not written."""
+    _check_width(cells, shape, place)
+    if shape.counts and not cells[0].isdecimal():
+        if ID.fullmatch(cells[0]):
+            return None
+        raise UserError(f"{place}: the id {cells[0]!r} is not a number, n-m or n.m")
+    return filled(cells[shape.word], cells[shape.tag], place)
 
 
 def _cells(line: str, shape: ColumnLayout, place: str) -> list[str]:
