@@ -159,8 +159,8 @@ def compare(
 ) -> "Run | Preview":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
-    `data` is a text file, a folder, JSON lines or Parquet; None is the embedded text. `models` are
-    names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
+    `data` is a file, a folder or a pattern (docs/formats.md); None is the task's own data. `models`
+    are names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
     those of `seqarena compare`; a `request` replaces them all. With `dry_run` the data are read
     and nothing is trained or written: what is returned says what would be done.
     """

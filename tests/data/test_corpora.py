@@ -197,7 +197,10 @@ def test_repeated_lines_are_counted():
     parts = TextSplits(
         "".join(LINES[:100]), "".join(LINES[95:110]), "".join(LINES[150:]) + "short\n"
     )
-    assert repeated_lines(parts) == {"validation": 5, "test": 0}
+    assert repeated_lines(parts) == {
+        "validation": {"repeated": 5, "of": 15},
+        "test": {"repeated": 0, "of": 50},
+    }
 
 
 def test_copies_and_hidden_files_are_read_once(tmp_path):

@@ -144,6 +144,38 @@ def test_recordings_and_pictures(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("header", "task", "settings"),
+    [
+        ("english,french", "translation", {"source": "french", "target": "english"}),
+        ("prompt,response", "translation", {"source": "prompt", "target": "response"}),
+        ("dialogue,summary", "summarising", {"source": "dialogue"}),
+        ("Title,Body", "language", {"text_field": "Body"}),
+    ],
+)
+def test_two_columns_of_texts(tmp_path: Path, header: str, task: str, settings: dict) -> None:
+    lines = [header, *(f'"{text}","{text}, again {k}"' for k, (_, text) in enumerate(rows()))]
+    assert guessed(write(tmp_path / "a.csv", "\n".join(lines))) == (task, settings)
+
+
+def test_a_word_a_row_with_its_tag(tmp_path: Path) -> None:
+    lines = ["Sentence #,Word,POS,Tag", "Sentence: 1,Rome,NNP,B-geo", ",is,VB,O", ",old,JJ,O"]
+    assert guessed(write(tmp_path / "a.csv", "\n".join(lines))) == ("tagging", {})
+
+
+def test_a_table_without_a_header_is_no_guess(tmp_path: Path) -> None:
+    lines = (f'"{text}, a text of many more words","{label}"' for label, text in rows())
+    assert guess_task(write(tmp_path / "a.csv", "\n".join(lines))) is None
+
+
+def test_one_column_of_texts_is_trained_on_and_said(tmp_path: Path) -> None:
+    entries = [{"text": f"{text} and more of it", "n": k} for k, (_, text) in enumerate(rows(90))]
+    path = write_jsonl(tmp_path / "a.jsonl", entries)
+    task = build_guessed(LanguageConfig(data=str(path)), named=False)
+    assert task.reading is not None
+    assert "trained on the column 'text' as text; --task names another task" in task.reading.notes
+
+
 def test_what_cannot_be_read_is_no_guess(tmp_path: Path) -> None:
     assert guess_task(tmp_path / "missing") is None
     assert guess_task(write(tmp_path / "a.jsonl", '{"text": ')) is None

@@ -44,8 +44,8 @@ class TaskRequest(Config):
     kind: str = knob("language", "What is asked: seqarena tasks lists them.", flag="task")
     data: PathText | None = knob(
         None,
-        "A text file, a folder, JSON lines or Parquet. Without it: the Python language reference "
-        "that comes with Python.",
+        "A file, a folder or a pattern: texts, tables, recordings, pictures (docs/formats.md). "
+        "Without it: the task's own data, for language the reference that comes with Python.",
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")

@@ -79,12 +79,23 @@ def build_guessed(config: TaskConfig, *, named: bool) -> "Task":
     elif getattr(config, "format", "auto") == "auto":
         _check_named(config, data)
     try:
-        return build_task(config)
+        task = build_task(config)
+        if not named:
+            _note_columns(task, config)
+        return task
     except UserError as error:
         guess = guess_task(data)
         if guess is None or _is_as_guessed(config, guess):
             raise
         raise UserError(f"{error}; {guess.advice()}") from error
+
+
+def _note_columns(task: "Task", config: TaskConfig) -> None:
+    """Says that of tables one column alone is trained on."""
+    files = task.reading.files if task.reading else ()
+    if task.reading and any(table_format(Path(each.file)) for each in files):
+        field = getattr(config, "text_field", "text")
+        task.reading.note(f"trained on the column {field!r} as text; --task names another task")
 
 
 def _check_named(config: TaskConfig, data: str) -> None:
@@ -103,12 +114,14 @@ def _check_default(data: str) -> None:
     guess = guess_task(data)
     if guess is None or (guess.task == "language" and not guess.settings):
         return
-    if guess.task in ("language", "speech", "pixels"):
-        raise UserError(f"{data}: {guess.advice()}")
-    field = ""
-    if guess.task == "classification" and guess.looks_like.startswith("a table"):
-        field = f" --set text_field={_text(guess.settings.get('text', 'text'))}"
-    raise UserError(f"{data}: {guess.advice()} (or --task language{field} to train on the text)")
+    instead = "" if guess.task in ("language", "speech", "pixels") else "--task language"
+    if guess.looks_like.startswith("a table"):
+        defaults = {"classification": "text", "translation": "de", "summarising": "text"}
+        named = guess.settings.get("text") or guess.settings.get("source")
+        field = named or defaults.get(guess.task)
+        instead = f"{instead} --set text_field={_text(field)}" if instead and field else ""
+    others = f" (or {instead} to train on the text)" if instead else ""
+    raise UserError(f"{data}: {guess.advice()}{others}")
 
 
 def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:

@@ -28,6 +28,18 @@ _LABEL = re.compile(
 )
 _SUMMARY = re.compile(r"summary|summaries|highlights|tldr|abstract")
 _SECOND = re.compile(r"(?:[_ -]?(?:2|b|two|pair))$|hypothesis")
+_LANGUAGE_NAMES = frozenset({
+    "arabic", "chinese", "czech", "danish", "dutch", "english", "finnish", "french", "german",
+    "greek", "hindi", "hungarian", "italian", "japanese", "korean", "norwegian", "polish",
+    "portuguese", "romanian", "russian", "spanish", "swedish", "thai", "turkish", "ukrainian",
+    "vietnamese",
+})  # fmt: skip
+_PAIRS = (
+    ("source", "target"), ("src", "tgt"), ("input", "output"), ("instruction", "output"),
+    ("prompt", "completion"), ("prompt", "response"), ("question", "answer"),
+)  # fmt: skip
+_WORDS = ("word", "words", "token", "tokens", "form")
+_LONGEST_NAME = 6  # words: a column with a longer name has no header
 _STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
 _MOST_CLASSES = 200
@@ -44,6 +56,14 @@ class Columns:
             name: [row[name] for row in rows if row.get(name) not in (None, "")] for name in names
         }
         self.values = {name: values for name, values in self.values.items() if values}
+
+    @property
+    def lacks_header(self) -> bool:
+        """Whether the names of the columns are an example: they come again, or are sentences."""
+        return any(
+            name in values or len(str(name).split()) > _LONGEST_NAME
+            for name, values in self.values.items()
+        )
 
     def first(self, name: str) -> Any:
         """Its first value that is not missing."""
@@ -74,7 +94,9 @@ class Columns:
 
 def of_columns(columns: Columns) -> Found | None:
     """The task of a table; None where its columns do not say it."""
-    rules = (_files, _nested, _questions, _labelled, _pairs, _plain)
+    if columns.lacks_header:
+        return None
+    rules = (_files, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
@@ -109,6 +131,13 @@ def _questions(columns: Columns) -> Found | None:
     return "question_answering", f"a table of {story}, question and answer", settings
 
 
+def _words_by_row(columns: Columns) -> Found | None:
+    """A word a row, and in another column its tag."""
+    word = next((name for name in columns.values if name.lower() in _WORDS), None)
+    tagged = any(re.fullmatch(r"(.*[_ ])?tags?", name.lower()) for name in columns.values)
+    return ("tagging", f"a table of {word} and its tag", {}) if word and tagged else None
+
+
 def _labelled(columns: Columns) -> Found | None:
     texts = _texts(columns)
     labels = [
@@ -137,7 +166,8 @@ def _labelled(columns: Columns) -> Found | None:
 def _pairs(columns: Columns) -> Found | None:
     texts = [name for name in columns.values if columns.is_text(name)]
     by_lower = {name.lower(): name for name in columns.values}
-    languages = [by_lower[name] for name in by_lower if name in LANGUAGES]
+    known = LANGUAGES | _LANGUAGE_NAMES
+    languages = [by_lower[name] for name in by_lower if name in known]
     if len(languages) == 2:
         settings = language_sides(languages)
         return "translation", f"a table of {languages[0]} and {languages[1]}", settings
@@ -147,7 +177,7 @@ def _pairs(columns: Columns) -> Found | None:
         source = max(others, key=lambda name: sum(map(len, columns.values[name])))
         settings = _changed({"source": (source, "text"), "target": (summary, "summary")})
         return "summarising", f"a table of {source} and {summary}", settings
-    for source, target in (("source", "target"), ("src", "tgt"), ("input", "output")):
+    for source, target in _PAIRS:
         if source in by_lower and target in by_lower:
             settings = {"source": by_lower[source], "target": by_lower[target]}
             return "translation", f"a table of {source} and {target}", settings
@@ -178,8 +208,8 @@ def _texts(columns: Columns) -> list[str]:
 
 def language_sides(names: Iterable[str]) -> dict[str, Any]:
     """Source and target as settings: two languages, English the target."""
-    known = [name for name in names if name.lower() in LANGUAGES]
-    source, target = sorted(known, key=lambda name: name.lower() == "en")
+    known = [name for name in names if name.lower() in LANGUAGES | _LANGUAGE_NAMES]
+    source, target = sorted(known, key=lambda name: name.lower() in ("en", "english"))
     return _changed({"source": (source, "de"), "target": (target, "en")})
 
 
