@@ -198,7 +198,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def seed_notes(row: RankRow) -> list[str]:
+def seed_notes(row: "RankRow") -> list[str]:
     """What became of seeds of an architecture that are not in its mean, and of its steps."""
     notes = [
         f"{row.architecture}: {plural(len(seeds), 'seed')} {what}, not in its mean"
@@ -211,7 +211,7 @@ def seed_notes(row: RankRow) -> list[str]:
     return notes
 
 
-def unranked(view: RunView) -> tuple[str, str]:
+def unranked(view: "RunView") -> tuple[str, str]:
     """Why a run has no ranking, in a few words and in a sentence."""
     total = len(view.trials)
     finished, diverged, failed = (
