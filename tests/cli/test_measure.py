@@ -199,7 +199,7 @@ def test_json_is_the_records_alone(call: Call, planted: Planted) -> None:
         (["speed", "--mixer", "nowhere.py:M"], "nowhere.py"),
         (
             ["speed", "--models", "lstm", "--mixer", "lstm=nowhere.py:M"],
-            "'nowhere.py' does not exist",
+            "named twice",
         ),
         (["speed", "--model", "lstm"], "--model chooses from a --run"),
         (["speed", "--run", "runs/none"], "is not a run folder"),
