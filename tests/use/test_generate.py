@@ -144,3 +144,12 @@ def test_weights_that_are_no_numbers_are_named(
     monkeypatch.setattr(checkpoint.Checkpoint, "model", diverged)
     with pytest.raises(UserError, match="no numbers, since the training diverged"):
         load_language_model(place)
+
+
+def test_a_text_that_is_not_read_to_its_end_leaves_gradients_on() -> None:
+    model = build("gru", vocab_size=256, width=16, seed=1)
+    pieces = generate_text(model, ByteTokenizer(), "a", 50, Sampling())
+    next(pieces)
+    weight = torch.ones(1, requires_grad=True)
+    assert not torch.is_inference_mode_enabled()
+    (2 * weight).sum().backward()

@@ -15,6 +15,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
+from seqarena.data.text.writing.streaming import stream_text
 from seqarena.models.model import Model
 from seqarena.train.checkpoint import Checkpoint
 from seqarena.use.loading import check_text, load_model
@@ -78,10 +79,11 @@ def generate_tokens(
         prompt_1T = torch.tensor([prompt], device=device)
         read_1T, token_1 = prompt_1T[:, :-1], prompt_1T[:, -1]
         state = model.begin(Batch(read_1T, read_1T), max_length=count)
-        for _ in range(count):
+    for _ in range(count):
+        with torch.inference_mode():  # not over a yield: the mode would be the caller's until then
             logits_1V, state = model.step(token_1, state)
             token_1 = next_token(logits_1V, sampling, generator)
-            yield int(token_1)
+        yield int(token_1)
 
 
 def to_standard_error(sentence: str) -> None:
@@ -114,19 +116,7 @@ def generate_text(
     for sentence in fits.notes:
         note(sentence)
     tokens = generate_tokens(model, start[-fits.read :], fits.count, sampling, seed=seed)
-    return _whole_characters(tokenizer, tokens)
-
-
-def _whole_characters(tokenizer: Tokenizer, tokens: Iterator[int]) -> Iterator[str]:
-    pending: list[int] = []
-    for token in tokens:
-        pending.append(token)
-        text = tokenizer.decode(pending)
-        if not text.endswith("\N{REPLACEMENT CHARACTER}") or len(pending) > 8:
-            yield text
-            pending = []
-    if pending:
-        yield tokenizer.decode(pending)
+    return stream_text(tokenizer, tokens)
 
 
 def _checked(prompt: str) -> str:
