@@ -87,7 +87,7 @@ class SizeRequest(Config):
         None, "Parameters of every model, to within 1 %: 100k, 1M. Default: 100k."
     )
     width: int | None = knob(None, "The same width instead of the same --params.", ge=1)
-    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1)
+    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1, le=10_000)
     dropout: float = knob(0.0, "Share of activations that training sets to zero.", ge=0, le=0.99)
 
     @model_validator(mode="after")
@@ -108,9 +108,9 @@ class SearchRequest(Config):
     learning_rates: Numbers = knob(
         (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
     )
-    num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1)
+    num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1, le=10_000)
     first_seed: int = knob(0, "The first of them.", ge=0)
-    repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0)
+    repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10_000)
 
     @property
     def seeds(self) -> tuple[int, ...]:
