@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from seqarena import api
 from seqarena.cli import app
 
 RECIPE = """
@@ -60,3 +61,14 @@ def test_recipes_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> N
     result = CliRunner().invoke(app, ["recipe", str(file)])
     assert result.exit_code == 2
     assert words in result.output
+
+
+def test_nothing_is_printed_where_nothing_is_to_be(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "recipe.toml"
+    file.write_text(RECIPE.format(runs=runs) + "[expect.gru]\naccuracy = { at_most = 0.9 }")
+    assert api.recipe(file, verbose=False)
+    assert capsys.readouterr().out == ""
+    assert api.recipe(file)
+    assert "accuracy" in capsys.readouterr().out

@@ -151,6 +151,11 @@ def test_a_setting_is_read_as_its_field_declares() -> None:
     [
         ({"clip": "1e400"}, "--clip '1e400': input should be a finite number"),
         ({"dropout": "nan"}, "--dropout 'nan': input should be a finite number"),
+        ({"params": "1e30"}, "--params '1e30': must be at most 1e+15"),
+        ({"batch": 2**30}, "input should be less than or equal to 1048576"),
+        ({"width": 10**24}, "input should be less than or equal to 2147483647"),
+        ({"first_seed": "9" * 24}, "input should be less than or equal to 2147483647"),
+        ({"task": "adding", "settings": [f"evaluation_examples={10**20}"]}, "equal to 2147483647"),
         ({"settings": ["validation_fraction=1e400"]}, "should be a finite number"),
         ({"settings": ["test_fraction=NaN"]}, "test_fraction is nan: it must be between 0 and 1"),
         ({"settings": ["tokenizer=byte"], "tokenizer": "char"}, "tokenizer is given twice"),

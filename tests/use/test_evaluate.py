@@ -241,3 +241,23 @@ def test_a_sequence_beyond_learned_positions_is_refused(tmp_path: Path) -> None:
     long.write_text(f"text,label\n{'good ' * 40},pos\n")
     with pytest.raises(UserError, match="has 40 positions and the model 7 learned ones"):
         evaluate_checkpoint(place, str(long))
+
+
+def test_pictures_of_an_idx_file_are_answered_one_by_one(made: Made) -> None:
+    place, other = made("pixels")
+    predictor = TrainedModel(place).predictor()
+    items = list(predictor.inputs(other))
+    assert items == [f"{other}:{k}" for k in range(6)]
+    answers = predictor(items)
+    assert answers == TrainedModel(place).predict(items)
+    share = evaluate_checkpoint(place).scores.value
+    assert share == sum(a.text == str(k % 2) for k, a in enumerate(answers)) / 6
+
+
+@pytest.mark.parametrize("kind", ["classification", "tagging", "translation", "question_answering"])
+def test_what_a_test_file_asks_is_what_is_scored(kind: str, made: Made) -> None:
+    """An input a row of the test file, whatever its answers are."""
+    place, other = made(kind)
+    predictor = TrainedModel(place).predictor()
+    outcomes = [attempt.outcome for attempt in predictor.attempts(predictor.inputs(other), 4)]
+    assert len(outcomes) == SPLITS["test"]

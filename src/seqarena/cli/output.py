@@ -130,7 +130,12 @@ def _words(error: Exception) -> str | None:
 
 
 # of torch, whose errors are RuntimeErrors: CPU and CUDA
-_MEMORY_MARKS = ("can't allocate memory", "not enough memory", "out of memory")
+_MEMORY_MARKS = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Storage size calculation overflowed",
+)
 _DISK_ERRORS = ("SafetensorError", "OperationalError")  # of safetensors and sqlite3
 
 

@@ -27,6 +27,8 @@ from seqarena.core.config import Config
 from seqarena.core.errors import UserError, unknown_name
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+_LARGEST = 2**31 - 1
+_MOST = 1e15  # of what is counted: no memory and no patience holds more
 _SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 
 
@@ -41,9 +43,12 @@ def knob(
 ) -> Any:
     """A field with its help. `flag` is its name as a keyword and recipe key, where that is not the
     field's own; `option` its name on the command line, where that is not the flag's. `finite`: a
-    field whose default is a float takes finite numbers only (not of fields that take texts too)."""
+    field whose default is a float takes finite numbers only (not of fields that take texts too). A
+    whole number with a lower bound is at most 2^31 - 1: arrays have no more places."""
     if isinstance(default, float) and finite:
         constraints["allow_inf_nan"] = False
+    if isinstance(constraints.get("ge"), int) and not isinstance(default, float):
+        constraints.setdefault("le", _LARGEST)
     extra: Any = {"flag": flag, "option": option}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -71,8 +76,10 @@ def number(value: Any) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """The same, rounded to a whole number of at least one."""
+    """The same, rounded to a whole number of at least one and at most 1e15."""
     found = number(value)
+    if isinstance(found, int | float) and found > _MOST:
+        raise ValueError(f"must be at most {_MOST:g}")
     return max(1, round(found)) if isinstance(found, float) else found
 
 

@@ -26,12 +26,14 @@ class SubjectRequest(Config):
     model: str | None = knob(None, "Which architecture of --run. Default: every ranked one.")
     width: int | None = knob(None, "Width of every model [64; of reach 32].", ge=1)
     params: Count | None = knob(None, "The same number of parameters instead: 100k.")
-    depth: int | None = knob(None, "Layers of every model.", ge=1)
+    depth: int | None = knob(None, "Layers of every model.", ge=1, le=10_000)
     option: Settings = knob({}, "An option of every mixer, key=value. Repeatable.")
     algorithms: Names | None = knob(
         None, "Algorithms side by side, loop,fused,... or all. Default: the fastest."
     )
-    threads: int | None = knob(None, "Threads inside operations. Default: torch's own.", ge=1)
+    threads: int | None = knob(
+        None, "Threads inside operations. Default: torch's own.", ge=1, le=1024
+    )
     out: str | None = knob(None, "Folder of the records [measurements; with --run, the run's own].")
     runs: Path = knob(Path("runs"), "Where run folders live.")
 

@@ -203,6 +203,7 @@ class PixelsCodec(Codec):
     def __init__(self, reader: PixelReader, classes: Sequence[str]) -> None:
         self.reader = reader
         self.classes = tuple(classes)
+        self._opened: tuple[str, np.ndarray] = ("", np.empty(0))
 
     @classmethod
     def from_artifacts(cls, config: PixelsConfig, artifacts: Mapping[str, str]) -> "PixelsCodec":
@@ -214,10 +215,17 @@ class PixelsCodec(Codec):
         pictures = []
         size = (self.reader.full_height, self.reader.full_width)
         for item in items:
-            pictures.append(read_picture(item))
+            pictures.append(self._picture(item))
             if pictures[-1].shape != size:
                 raise UserError(f"{item}: {pictures[-1].shape} pixels, and the model reads {size}")
         return Batch(self.reader(np.stack(pictures)), torch.full((len(items), 1), IGNORE))
+
+    def _picture(self, item: str) -> np.ndarray:
+        name, pictures_NHW = self._opened
+        file, _, number = item.rpartition(":")
+        if file == name and number.isdecimal() and int(number) < len(pictures_NHW):
+            return pictures_NHW[int(number)]
+        return read_picture(item)
 
     def inputs(self, config: PixelsConfig, file: Path) -> Iterator[str]:
         """Every picture of an idx file or of a folder, or those that a list names, by its column
@@ -227,7 +235,8 @@ class PixelsCodec(Codec):
         if kind_of(file) == "picture":
             return iter([str(file)])
         if is_idx(file):
-            return (f"{file}:{number}" for number in range(len(read_idx(file))))
+            self._opened = (str(file), read_idx(file))  # once, and not for each of its pictures
+            return (f"{file}:{number}" for number in range(len(self._opened[1])))
         names = read_inputs(file, [Wanted("path", "path", is_default=True)])
         return (str(file.parent / name) if name.strip() else "" for name in names)
 
