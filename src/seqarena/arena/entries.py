@@ -10,6 +10,8 @@ from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import TrialSummary
 
+SHARES = ("accuracy", "exact", "span_f1")  # metrics that are right answers over all
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRate:
@@ -33,7 +35,10 @@ class RankingEntry:
 
 
 def enter(
-    trials: Sequence[TrialSummary], excluded: dict[str, str], lower_is_better: bool
+    trials: Sequence[TrialSummary],
+    excluded: dict[str, str],
+    lower_is_better: bool,
+    metric: str = "",
 ) -> tuple[list[RankingEntry], dict[str, str]]:
     """The entries, and why each other architecture has none (`excluded` and what is found here).
 
@@ -48,7 +53,7 @@ def enter(
         if architecture in excluded:
             continue
         rate = choose_learning_rate(own, lower_is_better=lower_is_better)
-        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate)
+        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate, metric)
         if isinstance(entry, str):
             reasons[architecture] = entry
         else:
@@ -98,7 +103,7 @@ def choose_learning_rate(
 
 
 def _entry(
-    architecture: str, trials: Sequence[TrialSummary], rate: LearningRate
+    architecture: str, trials: Sequence[TrialSummary], rate: LearningRate, metric: str
 ) -> RankingEntry | str:
     here = [t for t in trials if t.role != "repeat" and t.learning_rate == rate.value]
     seeds = [trial.seed for trial in here]
@@ -121,6 +126,7 @@ def _entry(
             seeds=tuple(trial.seed for trial in scored),
             values_S=np.array([score(trial) for trial in scored]),
             chunks_SC=np.array([trial.test_chunk_values for trial in scored], dtype=float),
+            num_scored=scored[0].test_num_scored or None if metric in SHARES else None,
         ),
         parameters=scored[0].parameters,
         diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),

@@ -211,6 +211,7 @@ class _Training:
             metric=self.trainer.task.metric,
             value=scores.value,
             chunk_values=scores.chunk_values if max_batches is None else (),
+            num_scored=scores.num_scored,
             slices=scores.slices if max_batches is None else {},
         )
 

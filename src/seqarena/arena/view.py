@@ -40,7 +40,7 @@ def read_run(folder: RunFolder) -> RunView:
         for role, trial in state.trials.values()
     )
     costs = costs_of(plan, folder.costs())
-    entries, reasons = enter(trials, plan.excluded, task["lower_is_better"])
+    entries, reasons = enter(trials, plan.excluded, task["lower_is_better"], task["metric"])
     ranking = None  # while nothing is finished; the page says so
     if entries:
         ranking = rank(
@@ -99,6 +99,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial, failure: str = "") ->
         validation_value=result.validation_value if result else None,
         test_value=result.test_value if result else None,
         test_chunk_values=test.chunk_values if test else (),
+        test_num_scored=test.num_scored if test else 0,
         test_slices=test.slices if test else {},
         validation_curve=tuple(sorted(curve.items())),
         training_curve=tuple((s.tokens, s.loss_nats) for s in steps[::every]),

@@ -10,7 +10,7 @@ groups of evaluation examples gives `chunk_values`, which pair one model with an
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.tasks.configs import TaskConfig
+
+if TYPE_CHECKING:
+    from seqarena.data.files.reading import Reading
 
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
 
@@ -108,6 +111,7 @@ class Task(ABC):
     vocab_size: int
     sequence_length: int  # of the longest example
     generates: bool = False  # True: what is scored is what the model writes, not its logits
+    reading: "Reading | None" = None  # the files that were read; None: no files
 
     def __init__(self, config: Any) -> None:
         """`config` is of the class's `Config`. Raises UserError when its data do not fit it."""

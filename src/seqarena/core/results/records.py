@@ -61,6 +61,7 @@ class EvaluationRecord(Config):
     metric: str
     value: float
     chunk_values: tuple[float, ...] = ()
+    num_scored: int = 0  # targets that the value is a ratio over; 0: not recorded
     slices: dict[str, float] = {}
 
 
@@ -113,6 +114,7 @@ class TrialSummary(Config):
     validation_value: float | None = None
     test_value: float | None = None
     test_chunk_values: tuple[float, ...] = ()
+    test_num_scored: int = 0  # targets; 0: not recorded
     test_slices: dict[str, float] = {}
     # (tokens, value) of every evaluation on validation, and (tokens, loss_nats) of training
     validation_curve: tuple[tuple[int, float], ...] = ()
@@ -141,10 +143,10 @@ class RankRow(Config):
     learning_rate_at_edge: bool  # the best rate is the lowest or highest that was tried
     parameters: int
     gap_to_leader: float  # in the metric's unit, positive is worse
-    gap_low: float  # paired 95 % interval of the gap
+    gap_low: float  # 95 % interval of this gap, paired by test chunk
     gap_high: float
-    p_value: float | None  # paired test against the leader, Holm-corrected; None for the leader
-    ties_leader: bool  # the gap is inside the noise floor or its interval contains zero
+    p_value: float | None  # of the gap, corrected for all pairs; None for the leader
+    ties_leader: bool  # the leader, and what is not told apart from it at the confidence
     on_front: bool  # on the Pareto front of quality and costs
     seeds: tuple[int, ...] = ()  # the seed of each of `seed_values`
     diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean

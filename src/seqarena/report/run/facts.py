@@ -150,13 +150,15 @@ def _method(view: RunView) -> list[str]:
     floor = f"{ranking.noise_floor:.{words.metric_decimals(ranking)}f} {metric}"
     return [
         *notes,
-        f"The {confidence} interval of a mean comes from a two-level bootstrap over seeds and "
-        "chunks of the test split. The gap to the leader is paired: the same seeds, the same "
-        "chunks.",
-        "p is the paired test against the leader, corrected for the number of comparisons (Holm).",
+        f"The {confidence} interval of a mean adds what seeds and what the choice of test examples "
+        "vary. Neighbouring test chunks count as alike as they are. The seed variance is shared "
+        "between architectures as far as theirs are alike. The gap to the leader is paired by test "
+        "chunk.",
+        "p is the test of the gap to the leader, corrected for all pairs of architectures "
+        "(Tukey's studentised range).",
         f"The noise floor is {floor}: {ranking.noise_floor_origin}.",
-        "Two architectures tie if their gap is inside the noise floor or its interval contains "
-        "zero. If leaders tie, there is no winner.",
+        f"Two architectures tie if p is above {1 - ranking.confidence:.2g}. If leaders tie, there "
+        "is no winner. An architecture with a diverged seed cannot win.",
         "Costs are measured after training, while no trial runs. The spread is that of the "
         "repeats.",
     ]

@@ -1,0 +1,222 @@
+"""Tables: rows of named fields from CSV, TSV, JSON lines, JSON, Parquet and Arrow.
+
+    csv            a header, then rows; the separator is a comma, or a semicolon where the header
+                   has no comma; quotes as RFC 4180 has them
+    tsv            the same with tabs; quotes are letters of the text, unless the file is quoted
+                   throughout as spreadsheets and pandas write it
+    jsonl, ndjson  one object a line
+    json           a list of objects, or an object whose field `data` is one
+    parquet        columns; class names from the schema's Hugging Face features where it has them
+    arrow          what `datasets` saves to disk; class names from dataset_info.json
+
+Equal rows are equal in every format: line ends inside a value become "\\n".
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqarena.core.errors import UserError
+from seqarena.data.files.columnar import read_arrow, read_parquet
+from seqarena.data.files.opening import plain_suffix, read_lines, read_text
+from seqarena.data.files.reading import Reading
+
+_LONGEST_FIELD = 2**31 - 1  # what C's long holds everywhere
+TABLE_FORMATS = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".json": "json", ".parquet": "parquet", ".arrow": "arrow",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """One row: its fields by name, and file and line for errors."""
+
+    place: str
+    fields: Mapping[str, Any]
+
+
+def table_format(file: Path) -> str | None:
+    """The format of a table by the file's name; None for other files."""
+    return TABLE_FORMATS.get(plain_suffix(file))
+
+
+def read_rows(
+    file: Path,
+    format: str | None = None,
+    *,
+    encoding: str = "utf-8",
+    reading: Reading | None = None,
+) -> Iterator[Row]:
+    """The rows of a table. `format` None: by the file's name.
+
+    Raises UserError with file and line for a header that names a field twice, for a row that does
+    not fit its header, and for what is not in the format.
+    """
+    format = format or table_format(file)
+    if format not in _READERS:
+        raise UserError(f"{file}: not a table: {', '.join(TABLE_FORMATS)} are read")
+    for place, fields in _READERS[format](file, encoding, reading):
+        yield Row(place, {name: _cleaned(value, place, name) for name, value in fields.items()})
+
+
+def text_of(value: Any) -> str | None:
+    """The text of a value, the same in every format: numbers as Python writes them; None for a
+    value that is missing or is no text (a list, an object)."""
+    if value is None or isinstance(value, list | dict) or value != value:  # NaN: missing
+        return None
+    return str(value)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for an error."""
+    return ", ".join(map(str, names)) or "none"
+
+
+def _separated(file: Path, encoding: str, reading: Reading | None, tabs: bool) -> Iterator[Any]:
+    lines = [line for _, line in read_lines(file, encoding, reading)]
+    header = next((line for line in lines if line.strip()), "")
+    separator = "\t" if tabs else ","
+    if not tabs and "," not in header:
+        separator = next((mark for mark in (";", "\t") if mark in header), ",")
+        if separator != "," and reading is not None:
+            name = "semicolons" if separator == ";" else "tabs"
+            reading.note(f"{file.name} is separated by {name}")
+    quoted = not tabs or _is_quoted(lines)
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(
+        (line + "\n" for line in lines),
+        delimiter=separator,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
+    names: list[str] | None = None
+    try:
+        for row in reader:
+            place = f"{file}, line {reader.line_num}"
+            if not "".join(row).strip():
+                continue
+            if names is None:
+                names = _checked_header([name.strip() for name in row], place)
+            elif len(row) != len(names):
+                raise UserError(f"{place}: {len(row)} fields, but the header names {len(names)}")
+            else:
+                yield place, dict(zip(names, row))
+    except csv.Error as error:
+        raise UserError(f"{file}, line {reader.line_num}: not a table: {error}") from error
+
+
+def _is_quoted(lines: Sequence[str]) -> bool:
+    """Whether a table of tabs is quoted as RFC 4180 says: its header is, or writing what was read
+    so gives the same lines. Else quotes are letters of the text."""
+    if not any('"' in line for line in lines):
+        return False
+    csv.field_size_limit(_LONGEST_FIELD)
+    text = "".join(line + "\n" for line in lines if line.strip())
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t", strict=True) if row]
+    except csv.Error:
+        return False
+    if len({len(row) for row in rows}) > 1:
+        return False
+    written = io.StringIO()
+    csv.writer(written, delimiter="\t", lineterminator="\n").writerows(rows)
+    return text.startswith('"') or written.getvalue() == text
+
+
+def _checked_header(names: list[str], place: str) -> list[str]:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"{place}: the header names {twice[0]!r} twice: rename one of the columns")
+    return names
+
+
+def _json_lines(file: Path, encoding: str, reading: Reading | None) -> Iterator[Any]:
+    for number, line in read_lines(file, encoding, reading):
+        if line.strip():
+            place = f"{file}, line {number}"
+            yield place, _an_object(parse_json(line, place), place)
+
+
+def _json(file: Path, encoding: str, reading: Reading | None) -> Iterator[Any]:
+    text = read_text(file, encoding, reading)
+    try:
+        entries = parse_json(text, str(file))
+    except UserError:
+        first = text.lstrip().partition("\n")[0]
+        if not first.startswith("{"):
+            raise
+        parse_json(first, str(file))  # JSON lines under the name of JSON, or its own error
+        if reading is not None:
+            reading.note(f"{file.name} holds JSON lines")
+        yield from _json_lines(file, encoding, reading)
+        return
+    if isinstance(entries, dict) and isinstance(entries.get("data"), list):
+        entries = entries["data"]
+    elif isinstance(entries, dict):
+        raise UserError(
+            f"{file}: a list of objects is needed, or an object whose field 'data' is one; "
+            f"it has {listed(list(entries)[:5])}"
+        )
+    if not isinstance(entries, list):
+        raise UserError(f"{file}: a list of objects is needed, not {type(entries).__name__}")
+    for number, entry in enumerate(entries, start=1):
+        place = f"{file}, entry {number}"
+        yield place, _an_object(entry, place)
+
+
+def parse_json(text: str, place: str) -> Any:
+    """The value of a JSON text. Raises UserError for what is not JSON, for an object that names a
+    field twice, and for what is nested too deep to be data."""
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            _checked_header([name for name, _ in pairs], place)
+        return fields
+
+    try:
+        return json.loads(text, object_pairs_hook=object_of)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+    except RecursionError as error:
+        raise UserError(f"{place}: not data: JSON that is nested too deep") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise UserError(f"{place}: not data: {error}") from error
+
+
+def _an_object(entry: Any, place: str) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
+    return entry
+
+
+def _cleaned(value: Any, place: str, name: str) -> Any:
+    if isinstance(value, list):
+        return [_cleaned(each, place, name) for each in value]
+    if isinstance(value, dict):
+        return {key: _cleaned(each, place, name) for key, each in value.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
+        ) from error
+    if "\0" in value:
+        raise UserError(f"{place}: {name!r} holds a NUL")
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+_READERS: dict[str, Callable[[Path, str, Reading | None], Iterator[tuple[str, dict[str, Any]]]]] = {
+    "csv": lambda file, encoding, reading: _separated(file, encoding, reading, tabs=False),
+    "tsv": lambda file, encoding, reading: _separated(file, encoding, reading, tabs=True),
+    "jsonl": _json_lines,
+    "json": _json,
+    "parquet": lambda file, _encoding, _reading: read_parquet(file),
+    "arrow": lambda file, _encoding, _reading: read_arrow(file),
+}
