@@ -34,6 +34,30 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_once(path: str) -> str:
+    """Dies, unless the file says that it has."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def terminate_once(path: str, watch: Callable[[Counted], bool]) -> str:
+    """Gets a SIGTERM, saves when it is asked to stop, and goes on from there."""
+    if not Path(path).exists():
+        os.kill(os.getpid(), signal.SIGTERM)
+        while watch(Counted(0.5, "half")):
+            time.sleep(0.01)
+        Path(path).write_text("saved")
+        raise Stopped
+    return Path(path).read_text()
+
+
+def deaf(watch: Callable[[Counted], bool]) -> None:
+    """Never asks whether to go on."""
+    time.sleep(60)
+
+
 def threads() -> tuple[str, int]:
     import torch
 

@@ -1,5 +1,6 @@
 """Inline and worker processes: the same events, and nothing is left behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 from job_functions import job, timing
 
+from seqarena.core.words import duration
 from seqarena.jobs.executor import Executor, run_jobs, seconds_of
 from seqarena.jobs.inline import Inline
-from seqarena.jobs.job import Event, Job, Needs
+from seqarena.jobs.job import Event, Job, Needs, failure_of
 from seqarena.jobs.processes import Processes
 
 Make = Callable[[], Executor]
@@ -52,6 +54,53 @@ def test_a_worker_that_dies_takes_only_its_own_job_along() -> None:
     found = ended(jobs, Processes(1))
     assert found.pop(jobs[0].key).payload.message == ("its process died (SIGKILL: out of memory?)")
     assert [found[f"{n}"].payload for n in range(3)] == [0, 2, 4]
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+
+
+def kinds(job: Job) -> list[str]:
+    events = run_jobs(lambda: [job], Processes(1))
+    return [event.kind for event in events if event.kind != "progress"]
+
+
+@POSIX
+def test_a_job_that_is_lost_runs_once_more(tmp_path: Path) -> None:
+    once = job("die_once", path=str(tmp_path / "once"))
+    assert kinds(once) == ["started", "retried", "started", "finished"]
+    assert kinds(job("die")) == ["started", "retried", "started", "failed"]
+
+
+@POSIX
+def test_a_worker_that_is_terminated_lets_its_job_save_and_go_on(tmp_path: Path) -> None:
+    saves = job("terminate_once", watched=True, path=str(tmp_path / "saved"))
+    assert kinds(saves) == ["started", "retried", "started", "finished"]
+    assert ended([saves], Processes(1))[saves.key].payload == "saved"
+
+
+def test_a_job_that_takes_longer_than_it_may_is_ended() -> None:
+    hangs = job("interval", "a", seconds=60.0).model_copy(
+        update={"needs": Needs(timeout_seconds=0.3)}
+    )
+    found = ended([hangs, job("double", "b", value=1)], Processes(2))
+    assert found["a"].payload.message == f"it did not end within {duration(0.3)}"
+    assert found["b"].payload == 2
+
+
+def test_closing_does_not_wait_for_a_watched_job_that_hangs() -> None:
+    hangs, start = job("deaf", watched=True), time.monotonic()
+    with closing(run_jobs(lambda: [hangs], Processes(1))) as events:
+        next(events)
+    assert time.monotonic() - start < 20
+
+
+def test_an_error_of_the_disk_is_told_from_others() -> None:
+    failure = failure_of(OSError(errno.ENOSPC, "No space left on device", "a/records.jsonl"))
+    assert failure.disk == (errno.ENOSPC, "No space left on device", "a/records.jsonl")
+    assert failure.message == "a/records.jsonl: No space left on device"
+    with pytest.raises(FileNotFoundError) as found:
+        Path("no such file").read_text()
+    assert failure_of(found.value).disk is None
 
 
 def test_a_worker_is_used_again() -> None:

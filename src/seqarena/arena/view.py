@@ -41,7 +41,7 @@ def read_run(folder: RunFolder) -> RunView:
         for role, trial in state.trials.values()
     )
     costs = costs_of(plan, folder.costs())
-    entries, reasons = enter(trials, plan.excluded, task["lower_is_better"])
+    entries, reasons = enter(trials, plan.excluded, task["lower_is_better"], task["metric"])
     ranking = None  # while nothing is finished; the page says so
     if entries:
         ranking = rank(
