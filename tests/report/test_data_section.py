@@ -51,14 +51,14 @@ def test_the_sentences_say_all_of_it() -> None:
         "vocabulary 1,234; words of a training example: median 12.5, longest 1,300; 4 of train are "
         "cut",
         "unknown tokens: 3.1 % of validation and 4 % of test",
-        "overlap: 2 test examples (2 %) are in the training data too",
+        "warning: 2 test examples (2 %) are in the training data too",
         "note: text: column 'review'",
     ]
 
 
 def test_an_overlap_is_loud_above_one_percent() -> None:
     loud = [sentence for sentence in SUMMARY.sentences() if SUMMARY.is_loud(sentence)]
-    assert loud == ["overlap: 2 test examples (2 %) are in the training data too"]
+    assert loud == ["warning: 2 test examples (2 %) are in the training data too"]
     few = SUMMARY.splits[2].model_copy(update={"in_training": 1})
     quiet = SUMMARY.model_copy(update={"splits": (*SUMMARY.splits[:2], few)})
     assert "overlap: 1 test example (1 %) is in the training data too" in quiet.sentences()

@@ -119,7 +119,8 @@ class DataSummary(Config):
         """How many examples of a split the training data hold too."""
         count = words.plural(split.in_training or 0, f"{split.split} {self.compared}")
         verb = "is" if split.in_training == 1 else "are"
-        return f"overlap: {count} ({words.share(split.overlap)}) {verb} in the training data too"
+        head = "warning" if split.overlap > LOUD_OVERLAP else "overlap"
+        return f"{head}: {count} ({words.share(split.overlap)}) {verb} in the training data too"
 
     def _files_in_words(self, most: int = 4) -> str:
         if not self.num_files:
