@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import find_files, kind_of, split_of
-from seqarena.data.files.opening import plain_name, plain_suffix, read_lines
+from seqarena.data.files.opening import open_bytes, plain_name, plain_suffix, read_lines
 from seqarena.data.files.tables import read_rows, table_format
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.guess_table import LANGUAGES, Columns, language_sides, of_columns
@@ -150,7 +150,7 @@ def _members(file: Path) -> list[str]:
             with zipfile.ZipFile(file) as packed:
                 return packed.namelist()
         if kind_of(file) == "archive":
-            with tarfile.open(file) as archive:
+            with open_bytes(file) as stream, tarfile.open(fileobj=stream) as archive:
                 return [member.name for member in islice(archive, _LINES)]
     except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
         return []  # damaged, or of a kind that the library does not read
