@@ -10,6 +10,8 @@ from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import TrialSummary
 
+SHARES = ("accuracy", "exact", "span_f1")  # metrics that are right answers over all
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRate:
@@ -28,10 +30,15 @@ class RankingEntry:
     sample: Sample
     parameters: int
     diverged_seeds: tuple[int, ...]
+    failed_seeds: tuple[int, ...]
+    skipped_steps: int
 
 
 def enter(
-    trials: Sequence[TrialSummary], excluded: dict[str, str], lower_is_better: bool
+    trials: Sequence[TrialSummary],
+    excluded: dict[str, str],
+    lower_is_better: bool,
+    metric: str = "",
 ) -> tuple[list[RankingEntry], dict[str, str]]:
     """The entries, and why each other architecture has none (`excluded` and what is found here).
 
@@ -46,7 +53,7 @@ def enter(
         if architecture in excluded:
             continue
         rate = choose_learning_rate(own, lower_is_better=lower_is_better)
-        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate)
+        entry = rate if isinstance(rate, str) else _entry(architecture, own, rate, metric)
         if isinstance(entry, str):
             reasons[architecture] = entry
         else:
@@ -62,13 +69,15 @@ def choose_learning_rate(
 
     Only validation decides, among the search trials (the seed trials where nothing was searched).
     A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
-    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
+    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search. A trial
+    that failed says nothing of its rate.
     """
     done = [trial for trial in trials if trial.status in ("finished", "diverged")]
     done = [trial for trial in done if trial.role != "repeat"]
     done = [trial for trial in done if trial.role == "search"] or done
     if not done:
-        return "no trial has finished yet"
+        failed = [trial for trial in trials if trial.status == "failed"]
+        return f"failed: {failed[0].failure}" if failed else "no trial has finished yet"
     tried = sorted({trial.learning_rate for trial in done})
     listed = ", ".join(f"{rate:g}" for rate in tried)
     if all(_diverged(trial) for trial in done):
@@ -94,7 +103,7 @@ def choose_learning_rate(
 
 
 def _entry(
-    architecture: str, trials: Sequence[TrialSummary], rate: LearningRate
+    architecture: str, trials: Sequence[TrialSummary], rate: LearningRate, metric: str
 ) -> RankingEntry | str:
     here = [t for t in trials if t.role != "repeat" and t.learning_rate == rate.value]
     seeds = [trial.seed for trial in here]
@@ -117,9 +126,12 @@ def _entry(
             seeds=tuple(trial.seed for trial in scored),
             values_S=np.array([score(trial) for trial in scored]),
             chunks_SC=np.array([trial.test_chunk_values for trial in scored], dtype=float),
+            num_scored=scored[0].test_num_scored or None if metric in SHARES else None,
         ),
         parameters=scored[0].parameters,
         diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
+        failed_seeds=tuple(trial.seed for trial in here if trial.status == "failed"),
+        skipped_steps=sum(trial.skipped_steps for trial in here),
     )
 
 

@@ -2,32 +2,27 @@
 
     learning rate   the best on validation among the search trials; test is never looked at
     scores          test values of every finished trial (roles search and seed) at that rate
-    order           by the mean over seeds
-    tie             the gap to the leader is inside the noise floor, or its interval contains zero
-    winner          the leader, where nothing ties with it and seed noise has been measured
+    order           by the mean over seeds; architectures with diverged seeds come after the others
+    tie             the gap to the leader cannot be told apart from chance (arena/statistics.py)
+    winner          the leader, where it is told apart from every other, none of its seeds diverged
+                    and seed noise has been measured
 
-A winner needs no correction for the number of rivals: it must be ahead of every one of them, so
-the chance of a false one is at most that of its closest rival. The p values, which are read
-one by one, are Holm-corrected. The search trial's seed stays in the ranking; it was chosen on
-validation, so its test value is only as optimistic as the two splits are alike.
+p values are corrected for all pairs of architectures, so that the leader may be picked by its
+score. The search trial's seed stays in the ranking; it was chosen on validation, so its test value
+is only as optimistic as the two splits are alike.
 """
 
+import math
 from collections.abc import Sequence
 
 from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
 from seqarena.arena.recommend import recommend, verdict
 from seqarena.arena.statistics import (
-    Draws,
-    Sample,
     SeedNoise,
-    Spread,
     TestedEstimate,
     gap_estimate,
-    holm,
-    make_draws,
     mean_estimate,
-    pooled_spread,
     seed_noise,
 )
 from seqarena.core import words
@@ -44,7 +39,6 @@ def rank(
     lower_is_better: bool,
     excluded: dict[str, str],
     confidence: float = 0.95,
-    seed: int = 0,
 ) -> Ranking:
     """The ranking of all architectures that have a test score.
 
@@ -55,20 +49,25 @@ def rank(
     if not 0 < confidence < 1:
         raise UserError(f"confidence is {confidence}: it must lie between 0 and 1, such as 0.95")
     trials = sorted(trials, key=lambda trial: (trial.architecture, trial.seed, trial.trial))
-    entries, reasons = enter(trials, excluded, lower_is_better)
+    entries, reasons = enter(trials, excluded, lower_is_better, metric)
     if not entries:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise UserError(f"nothing to rank: {why or 'no trial was given'}")
     sign = 1 if lower_is_better else -1
-    entries.sort(key=lambda entry: (sign * entry.sample.mean, entry.architecture))
+    entries.sort(
+        key=lambda entry: (_diverged_share(entry), sign * entry.sample.mean, entry.architecture)
+    )
     noise = seed_noise([entry.sample for entry in entries])
     repeat = repeat_difference(trials)
-    floors = [_floor(entry, entries[0], noise, repeat, confidence, seed) for entry in entries]
-    rows = _rows(entries, floors, sign, confidence, seed)
-    front = pareto_front(rows, costs, floors[0])
+    floors = [_floor(index, entries, noise, repeat, confidence) for index in range(len(entries))]
+    rows = _rows(entries, floors, noise, sign, confidence)
+    sound = [row for row in rows if not row.diverged_seeds] or rows
+    front = pareto_front(sound, costs, floors[0])
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
-    has_winner = len(rows) > 1 and len(leaders) == 1 and noise is not None
+    has_winner = (
+        len(rows) > 1 and len(leaders) == 1 and noise is not None and not rows[0].diverged_seeds
+    )
     ranking = Ranking(
         metric=metric,
         lower_is_better=lower_is_better,
@@ -111,24 +110,16 @@ def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:
 def _rows(
     entries: Sequence[RankingEntry],
     floors: Sequence[float],
+    noise: SeedNoise | None,
     sign: int,
     confidence: float,
-    seed: int,
 ) -> list[RankRow]:
-    samples = [entry.sample for entry in entries]
-    pooled = pooled_spread(samples)
-    draws = make_draws(samples[0].chunks_SC.shape[1], seed)
-    gaps = [
-        _gap(entry.sample, samples[0], draws, pooled, sign, confidence) for entry in entries[1:]
-    ]
-    # without any seed noise there is no unit to test with
-    corrected = [None] * len(gaps) if pooled is None else holm([gap.p_value for gap in gaps])
     rows = []
     for index, (entry, floor) in enumerate(zip(entries, floors, strict=True)):
-        mean = mean_estimate(entry.sample, draws, pooled=pooled, confidence=confidence)
-        gap = (
-            gaps[index - 1] if index else TestedEstimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
-        )
+        spread = noise.of_each[index] if noise else None
+        mean = mean_estimate(entry.sample, spread, confidence=confidence)
+        gap = _gap(index, entries, noise, sign, confidence)
+        told_apart = gap.p_value < 1 - confidence if noise else gap.value > floor and gap.low > 0
         rows.append(
             RankRow(
                 place=index + 1,
@@ -139,14 +130,18 @@ def _rows(
                 seed_values=tuple(entry.sample.values_S.tolist()),
                 seeds=entry.sample.seeds,
                 diverged_seeds=entry.diverged_seeds,
+                failed_seeds=entry.failed_seeds,
+                skipped_steps=entry.skipped_steps,
                 learning_rate=entry.learning_rate.value,
                 learning_rate_at_edge=entry.learning_rate.at_edge,
                 parameters=entry.parameters,
                 gap_to_leader=gap.value,
                 gap_low=gap.low,
                 gap_high=gap.high,
-                p_value=corrected[index - 1] if index else None,
-                ties_leader=gap.value <= floor or gap.low <= 0,
+                # without any seed noise there is no unit to test with
+                p_value=gap.p_value if index and noise else None,
+                ties_leader=not index
+                or (not told_apart and _diverged_share(entry) <= _diverged_share(entries[0])),
                 on_front=False,
             )
         )
@@ -154,32 +149,45 @@ def _rows(
 
 
 def _gap(
-    sample: Sample,
-    leader: Sample,
-    draws: Draws,
-    pooled: Spread | None,
+    index: int,
+    entries: Sequence[RankingEntry],
+    noise: SeedNoise | None,
     sign: int,
     confidence: float,
 ) -> TestedEstimate:
-    """The gap with positive for worse, whichever way the metric points."""
-    gap = gap_estimate(sample, leader, draws, pooled=pooled, confidence=confidence)
+    """The gap to the leader with positive for worse, whichever way the metric points."""
+    if index == 0:
+        return TestedEstimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
+    gap = gap_estimate(
+        entries[index].sample,
+        entries[0].sample,
+        (noise.of_each[index], noise.of_each[0]) if noise else (None, None),
+        degrees=noise.common.degrees if noise else math.inf,
+        among=len(entries),
+        confidence=confidence,
+    )
     low, high = sorted((sign * gap.low, sign * gap.high))
     return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
 
 
 def _floor(
-    entry: RankingEntry,
-    leader: RankingEntry,
+    index: int,
+    entries: Sequence[RankingEntry],
     noise: SeedNoise | None,
     repeat: float | None,
     confidence: float,
-    seed: int,
 ) -> float:
-    """The noise floor for these two numbers of seeds; of single runs, the repeats' difference."""
+    """The noise floor for an entry and the leader; of single runs, the repeats' difference."""
     if noise is None:
         return repeat or 0.0
-    first, second = len(entry.sample.seeds), len(leader.sample.seeds)
-    return noise.floor(first, second, confidence=confidence, seed=seed)
+    seeds = len(entries[index].sample.seeds), len(entries[0].sample.seeds)
+    return noise.floor(index, 0, seeds, confidence)
+
+
+def _diverged_share(entry: RankingEntry) -> float:
+    """Of the seeds that ran; what diverged is the worst of all values."""
+    lost = len(entry.diverged_seeds)
+    return lost / (lost + len(entry.sample.seeds))
 
 
 def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidence: float) -> str:
@@ -190,19 +198,14 @@ def _origin(noise: SeedNoise | None, repeat: float | None, seeds: int, confidenc
             "the difference between a trial and its repetition with the same seed; the noise of "
             "other seeds is not measured, since every architecture ran with one seed only"
         )
-    scaled = (
-        "; seed noise differs between architectures, so it is scaled to the median one"
-        if noise.robust
-        else ""
-    )
     repeated = ""
     if repeat is not None:
         repeated = f"; a trial run twice differs by at most {words.amount(repeat)}"
     return (
-        f"two entries of one architecture with {words.plural(seeds, 'seed')} each differ by less "
-        f"in {words.percent(confidence)} of cases, resampled from the seed residuals of "
-        f"{words.plural(noise.architectures, 'architecture')} ({noise.degrees} degrees of freedom)"
-        f"{scaled}{repeated}"
+        f"two equal entries with {words.plural(seeds, 'seed')} each, which vary as the leader does "
+        f"or as all do where that is more, differ by less in {words.percent(confidence)} of cases "
+        f"(seeds of {words.plural(noise.num_measured, 'architecture')}, "
+        f"{noise.common.degrees:.0f} degrees of freedom){repeated}"
     )
 
 

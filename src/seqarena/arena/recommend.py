@@ -47,9 +47,14 @@ def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinis
         text = _lead(ranking, seeds_measured)
     if not seeds_measured:
         text += "; seed noise is not measured (one seed each): run at least three seeds"
-    if leader.diverged_seeds:
-        lost, ran = len(leader.diverged_seeds), len(leader.diverged_seeds) + len(leader.seeds)
-        text += f"; {lost} of {ran} seeds of {leader.architecture} diverged and are not in its mean"
+    ran = len(leader.seeds) + len(leader.diverged_seeds) + len(leader.failed_seeds)
+    for lost, what in ((leader.diverged_seeds, "diverged"), (leader.failed_seeds, "failed")):
+        if lost:
+            text += f"; {len(lost)} of {ran} seeds of {leader.architecture} {what} and are not in "
+            text += "its mean"
+    fragile = [row for row in ranking.rows[1:] if row.gap_to_leader < 0]
+    if fragile and not leader.diverged_seeds:
+        text += f"; {_fragile(ranking, fragile[0])}"
     if unfinished:
         trials = words.plural(unfinished, "trial")
         text = f"So far ({trials} unfinished): {text[0].lower()}{text[1:]}"
@@ -70,37 +75,51 @@ def _tie(ranking: Ranking, costs: CostTable) -> str:
     amount = words.amount(gap)
     first = f"{tied[0].architecture} ({figure(ranking, tied[0].mean)} {unit})"
     others = [f"{row.architecture} ({figure(ranking, row.mean)})" for row in tied[1:]]
-    names, interval = words.listed([first, *others], most=_MOST), words.percent(ranking.confidence)
+    names = words.listed([first, *others], most=_MOST)
     if gap == 0:
         text = f"No winner: {names} do not differ"
     elif gap <= ranking.noise_floor:
         most = "" if len(tied) == 2 else "at most "
         text = f"No winner: {names} differ by {most}{amount}, inside the noise floor of {floor}"
-    elif len(tied) == 2:
-        low, high = words.amount(tied[1].gap_low), words.amount(tied[1].gap_high)
-        text = (
-            f"No winner: {names} differ by {amount}, but the {interval} interval of that gap, "
-            f"{low} to {high}, contains zero"
-        )
     else:
+        most = "" if len(tied) == 2 else "at most "
+        p_values = [row.p_value for row in tied if row.p_value is not None]
+        doubt = f"p {max(p_values):.2f}" if p_values else "one seed each"
+        among = words.plural(len(ranking.rows), "architecture")
         text = (
-            f"No winner: {names} differ by at most {amount}, each inside the noise floor of "
-            f"{floor} or with a {interval} interval of its gap that contains zero"
+            f"No winner: {names} differ by {most}{amount}, which may be chance "
+            f"({doubt}, among {among})"
         )
     cheaper = _cheaper(tied, costs)
     return f"{text}; {cheaper}" if cheaper else text
 
 
+def _fragile(ranking: Ranking, row: RankRow) -> str:
+    """What to say of a row whose finished seeds are better than the leader."""
+    lost, ran = len(row.diverged_seeds), len(row.diverged_seeds) + len(row.seeds)
+    return (
+        f"{row.architecture} ({figure(ranking, row.mean)}) cannot lead, since {lost} of its "
+        f"{ran} seeds diverged"
+    )
+
+
 def _lead(ranking: Ranking, seeds_measured: bool) -> str:
-    leader, second = ranking.rows[:2]
+    leader = ranking.rows[0]
+    second = next((row for row in ranking.rows[1:] if row.gap_to_leader >= 0), None)
     unit, interval = words.of_name(ranking.metric), f"{words.percent(ranking.confidence)} interval"
     head = "Winner" if seeds_measured else "No winner yet, though ahead"
+    floor = f"; noise floor {words.amount(ranking.noise_floor)}" if seeds_measured else ""
+    ahead = (
+        ""
+        if second is None
+        else (
+            f", {words.amount(second.gap_to_leader)} ahead of {second.architecture} "
+            f"({words.amount(second.gap_low)} to {words.amount(second.gap_high)}{floor})"
+        )
+    )
     return (
         f"{head}: {leader.architecture}, {figure(ranking, leader.mean)} {unit} "
-        f"({interval} {figure(ranking, leader.low)} to {figure(ranking, leader.high)}), "
-        f"{words.amount(second.gap_to_leader)} ahead of {second.architecture} "
-        f"({words.amount(second.gap_low)} to {words.amount(second.gap_high)}"
-        + (f"; noise floor {words.amount(ranking.noise_floor)})" if seeds_measured else ")")
+        f"({interval} {figure(ranking, leader.low)} to {figure(ranking, leader.high)}){ahead}"
     )
 
 

@@ -1,37 +1,32 @@
-"""Intervals, paired gaps and the noise floor: the arithmetic of ranking, without any record type.
+"""Intervals, gaps and the noise floor: the arithmetic of ranking, without any record type.
 
 A sample holds one architecture's scores y[s, c] of seed s on test chunk c. The model is the crossed
 two-way layout y[s, c] = mean + seed[s] + chunk[c] + interaction[s, c]: every seed of every
-architecture sees the same chunks, so chunks are paired and seeds are the unit.
+architecture sees the same chunks, so chunks are paired and seeds are the unit. A mean has two
+sources of doubt, which are added as variances; the interval is Student's t with the degrees of
+freedom of the sum (Satterthwaite 1946).
 
-The interval is a two-level bootstrap of the mean:
+Seeds: few seeds know their own variance badly. The wider of two is taken: the common variance of
+the architectures, which weighs at least twice the own; and the own, shrunk to the typical one as
+far as the architectures' variances are alike (Smyth 2004, "Linear models and empirical Bayes
+methods", section 6.2). With fewer than five architectures the second is the own. A wild
+architecture, whose variance is far beyond that of the others together (F test at one in a
+million), is left out of the common variance, so that it does not set the doubt of all.
 
-    replicate[r] = mean + sqrt(v_seed) t[r] + k (profile mean over the chunks drawn in r - mean)
+Test examples: neighbouring chunks of one text are alike, so a mean over C of them knows less than
+C independent values. The variance is that of a first-order autoregression, var(chunk) / n with
+n = C (1 - r) / (1 + r); r is the correlation of neighbours, corrected for its bias (Kendall 1954)
+and not below 0. What the interaction adds is in the seeds' variance already and is taken off.
+Scores that are shares of examples have at least the doubt of a share (Agresti and Coull 1998;
+Wilson 1927), also where every answer is right.
 
-Seed level: parametric, t[r] from Student's t with S - 1 degrees of freedom and v_seed = s^2 / S.
-Resampling 3 seeds is too narrow in two ways: its variance lacks the factor S / (S - 1), and its
-tails are those of 10 distinct means (Hesterberg 2015, "What teachers should know about the
-bootstrap", sections 3.3 and 4). Both are mended by the t draw, exactly so for normal seeds.
-Chunk level: the same chunks are drawn, with replacement, for all architectures. The factor k
-removes the interaction, which v_seed holds already (Owen 2007, "The pigeonhole bootstrap": a
-crossed bootstrap counts it more than once).
+Two architectures are told apart if their gap's studentised range among all K architectures has a
+p value below 5 % (Tukey and Kramer; Games and Howell 1976 for unequal variances): of K identical
+architectures any pair is then told apart in at most 5 % of comparisons, whichever leads.
 
-Coverage of the 95 % interval, in %, 4,000 simulations each with 40 chunks (standard error 0.3).
-Seeds dominate (deviation 1, chunks 0.5), or chunks have a share (seeds 1, chunks 5); for the gap,
-the chunks' share is an interaction 30 times as large as the seeds' deviation:
+Coverage, false findings and power by simulation: benchmarks/doubt.py; figures in the lab log.
 
-                                           3 seeds            5 seeds
-                                        seeds  chunks      seeds  chunks
-    plain bootstrap of seeds and chunks    76      92         85      93
-    its seeds times sqrt(S / (S - 1))      82      93         88      94
-    this one, mean                         95      97         95      96
-    this one, paired gap                   95      95         95      96
-
-With three seeds the right winner is named in 66 % of comparisons when its lead is 4 seed deviations
-and in 99 % when it is 8; two equal architectures get a winner in 1 % (five seeds: 4 %).
-Neighbouring chunks of one text are taken as independent, which is only nearly so.
-
-Axes: S seeds, C test chunks, R replicates.
+Axes: S seeds, C test chunks.
 """
 
 import math
@@ -39,10 +34,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
-REPLICATES = 10_000
-_BLOCK_ELEMENTS = 4_000_000  # replicates x chunks drawn at once: bounds the memory, not the result
+_LEAST_GROUPS = 5  # architectures that tell how much their variances differ
+_WILD = 1e-6  # level at which a variance is beyond that of the others
+_COMMON_WEIGHT = 2  # of the common variance, in degrees of freedom of the own
+_HIGHEST_CORRELATION = 0.97  # above it fewer than two independent chunks would be left of 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +49,7 @@ class Sample:
     seeds: tuple[int, ...]
     values_S: np.ndarray
     chunks_SC: np.ndarray  # C = 0 where the task gives no chunk values
+    num_scored: int | None = None  # test examples, of scores that are shares of them
 
     @property
     def mean(self) -> float:
@@ -66,12 +64,29 @@ class Spread:
     degrees: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Draws:
-    """The random numbers of one comparison, shared by all its architectures."""
+NO_SPREAD = Spread(variance=0.0, degrees=math.inf)
 
-    uniform_R: np.ndarray
-    weights_RC: np.ndarray  # how often chunk c is drawn in replicate r, over C
+
+@dataclass(frozen=True, kw_only=True)
+class SeedNoise:
+    """How much one run of each architecture varies with its seed, in the order of the samples.
+
+    `common` is of all architectures together but the wild ones.
+    """
+
+    of_each: tuple[Spread, ...]
+    common: Spread
+    num_measured: int  # architectures with two seeds or more
+
+    def floor(self, index: int, other: int, seeds: tuple[int, int], confidence: float) -> float:
+        """The gap below which two equal entries stay in `confidence` of cases. They have so many
+        `seeds` and vary as the architectures `index` and `other` do, or as all do where that is
+        more."""
+        variance = sum(
+            max(self.of_each[k].variance, self.common.variance) / count
+            for k, count in zip((index, other), seeds)
+        )
+        return float(stats.t.ppf((1 + confidence) / 2, self.common.degrees) * math.sqrt(variance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,169 +99,211 @@ class TestedEstimate:
     p_value: float
 
 
-def make_draws(chunks: int, seed: int, replicates: int = REPLICATES) -> Draws:
-    """Random numbers for `chunks` test chunks. The uniform ones are stratified (one in each of R
-    equal cells, shuffled), so that quantiles of a pure t distribution come out exactly."""
-    generator = np.random.default_rng(seed)
-    uniform_R = (generator.permutation(replicates) + 0.5) / replicates
-    weights_RC = np.zeros((replicates, chunks), dtype=np.float32)
-    block = max(1, _BLOCK_ELEMENTS // max(chunks, 1))
-    for start in range(0, replicates if chunks else 0, block):
-        rows = min(block, replicates - start)
-        drawn = generator.integers(chunks, size=(rows, chunks))
-        flat = drawn + chunks * np.arange(rows)[:, None]
-        counts = np.bincount(flat.ravel(), minlength=rows * chunks).reshape(rows, chunks)
-        weights_RC[start : start + rows] = counts / chunks
-    return Draws(uniform_R=uniform_R, weights_RC=weights_RC)
-
-
-def pooled_spread(samples: Sequence[Sample]) -> Spread | None:
-    """Seed variance pooled within architectures; None where none of them has two seeds."""
-    several = [sample.values_S for sample in samples if len(sample.seeds) > 1]
-    degrees = sum(len(values_S) - 1 for values_S in several)
-    if degrees == 0:
-        return None
-    squares = sum(float(((values_S - values_S.mean()) ** 2).sum()) for values_S in several)
-    return Spread(variance=squares / degrees, degrees=degrees)
-
-
-def mean_estimate(
-    sample: Sample, draws: Draws, *, pooled: Spread | None, confidence: float
-) -> TestedEstimate:
-    """The mean over seeds with its interval.
-
-    One seed has no variance of its own and borrows `pooled`, the other architectures'; where that
-    is None too, the interval covers the choice of chunks alone.
-    """
-    interaction = _interaction_variance(sample.chunks_SC)
-    profile_C = sample.chunks_SC.mean(axis=0)
-    spread = _mean_spread(sample.values_S, pooled)
-    return _estimate(sample.mean, spread, profile_C, interaction, draws, confidence)
-
-
-def gap_estimate(
-    sample: Sample, leader: Sample, draws: Draws, *, pooled: Spread | None, confidence: float
-) -> TestedEstimate:
-    """`sample` minus `leader`, paired by chunk, and by seed where both ran the same two or more.
-
-    With other seeds the seed level is Welch's, since a pair is then missing for some.
-    """
-    gap = sample.mean - leader.mean
-    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
-    if len(sample.seeds) > 1 and sample.seeds == leader.seeds:
-        spread = _mean_spread(sample.values_S - leader.values_S, None)
-        interaction = _interaction_variance(sample.chunks_SC - leader.chunks_SC)
-    else:
-        spread = _welch(
-            _mean_spread(sample.values_S, pooled), _mean_spread(leader.values_S, pooled)
-        )
-        interaction = sum(_interaction_variance(one.chunks_SC) for one in (sample, leader))
-    return _estimate(gap, spread, profile_C, interaction, draws, confidence)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Holm 1979): the family-wise error stays below the level."""
-    corrected = [0.0] * len(p_values)
-    largest = 0.0
-    for step, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - step) * p_values[index]))
-        corrected[index] = largest
-    return corrected
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeedNoise:
-    """Residuals of the seeds about their architecture's mean, each with the variance of one run."""
-
-    residuals_P: np.ndarray
-    degrees: int
-    architectures: int
-    robust: bool  # scaled to the median architecture, since the variances differ
-
-    def floor(self, first: int, second: int, *, confidence: float, seed: int) -> float:
-        """The gap that two entries of one architecture stay below in `confidence` of cases.
-
-        The entries have `first` and `second` seeds. Quantile of the absolute difference of two
-        resampled means, times t / z because the residuals' own scale is known from few seeds only.
-        """
-        generator = np.random.default_rng(seed)
-        drawn_RP = generator.choice(self.residuals_P, size=(REPLICATES, first + second))
-        gap_R = np.abs(drawn_RP[:, :first].mean(axis=1) - drawn_RP[:, first:].mean(axis=1))
-        upper = (1 + confidence) / 2
-        widening = stats.t.ppf(upper, self.degrees) / stats.norm.ppf(upper)
-        return float(np.quantile(gap_R, confidence) * widening)
-
-
-def seed_noise(samples: Sequence[Sample], *, level: float = 0.01) -> SeedNoise | None:
-    """The seed noise of a comparison; None where no architecture has two seeds.
-
-    Residuals are scaled by sqrt(n / (n - 1)), the part of the variance that subtracting the mean
-    takes away. Where the variances differ (Bartlett's test at `level`, or only some of them are
-    zero), one unstable architecture would set everyone's floor: the standardised residuals are
-    then scaled to the median standard deviation. An unstable architecture's own gap keeps its own
-    variance through its interval.
-    """
+def seed_noise(samples: Sequence[Sample]) -> SeedNoise | None:
+    """The seed noise of a comparison; None where no architecture has two seeds."""
     several = [sample.values_S for sample in samples if len(sample.seeds) > 1]
     if not several:
         return None
-    degrees = sum(len(values_S) - 1 for values_S in several)
-    robust = _variances_differ(several, level)
-    pool = [
-        (values_S - values_S.mean()) * math.sqrt(len(values_S) / (len(values_S) - 1))
-        for values_S in several
-    ]
-    if robust:
-        deviations = [float(values_S.std(ddof=1)) for values_S in several]
-        typical = _median_deviation(several)
-        pool = [part * typical / own for part, own in zip(pool, deviations, strict=True) if own > 0]
-    return SeedNoise(
-        residuals_P=np.concatenate(pool),
-        degrees=degrees,
-        architectures=len(several),
-        robust=robust,
-    )
+    variances_K = np.array([values_S.var(ddof=1) for values_S in several])
+    degrees_K = np.array([len(values_S) - 1.0 for values_S in several])
+    common = _pooled(variances_K, degrees_K)
+    total = common.degrees
+    prior = _typical_variance(variances_K, degrees_K)
+    of_each = []
+    measured = iter(zip(variances_K.tolist(), degrees_K.tolist()))
+    for sample in samples:
+        if len(sample.seeds) < 2:
+            of_each.append(common)
+            continue
+        own = Spread(**dict(zip(("variance", "degrees"), next(measured))))
+        weight = max(prior.degrees, _COMMON_WEIGHT * own.degrees)
+        with_all = _shrunk(own, Spread(variance=common.variance, degrees=weight), total)
+        of_each.append(max(with_all, _shrunk(own, prior, total), key=_half_width))
+    return SeedNoise(of_each=tuple(of_each), common=common, num_measured=len(several))
+
+
+def mean_estimate(sample: Sample, seeds: Spread | None, *, confidence: float) -> TestedEstimate:
+    """The mean over seeds with its interval. `seeds` is the variance of one run; None: not known,
+    and the interval covers the choice of test examples only."""
+    seeds = _over(seeds, len(sample.seeds))
+    tests = _test_spread([sample], sample.chunks_SC.mean(axis=0), [sample.mean])
+    found = _estimate(sample.mean, [seeds], tests, math.inf, confidence, 2)
+    if sample.num_scored is None:
+        return found
+    low, high = wilson(sample.mean, sample.num_scored, confidence)
+    low, high = max(0.0, min(low, found.low)), min(1.0, max(high, found.high))
+    return TestedEstimate(value=found.value, low=low, high=high, p_value=found.p_value)
+
+
+def gap_estimate(
+    sample: Sample,
+    leader: Sample,
+    seeds: tuple[Spread | None, Spread | None],
+    *,
+    degrees: float = math.inf,
+    among: int = 2,
+    confidence: float,
+) -> TestedEstimate:
+    """`sample` minus `leader`, paired by chunk. `seeds` are the variances of one run of each.
+
+    The interval is of this gap; the p value counts all pairs `among` so many architectures.
+    `degrees` are those of the seeds' variances together, which may share some.
+    """
+    pair = (sample, leader)
+    spreads = [_over(spread, len(one.seeds)) for spread, one in zip(seeds, pair)]
+    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
+    tests = _test_spread(pair, profile_C, [one.mean for one in pair])
+    gap = sample.mean - leader.mean
+    return _estimate(gap, spreads, tests, degrees, confidence, among)
+
+
+def wilson(share: float, count: int, confidence: float) -> tuple[float, float]:
+    """The interval of a share of `count` examples (Wilson 1927)."""
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    inside = max(share * (1 - share), 0.0) / count + z * z / (4 * count * count)
+    half = z * math.sqrt(inside) / (1 + z * z / count)
+    return centre - half, centre + half
+
+
+def mean_of_chunks(profile_C: np.ndarray) -> Spread:
+    """The variance of the mean of a stretch of neighbours: of a first-order autoregression."""
+    count = len(profile_C)
+    if count < 3:
+        return NO_SPREAD
+    centred_C = profile_C - profile_C.mean()
+    squares = float(centred_C @ centred_C)
+    if squares <= 1e-24 * count * float(profile_C @ profile_C):
+        return NO_SPREAD
+    correlation = float(centred_C[1:] @ centred_C[:-1]) / squares
+    correlation += (1 + 3 * correlation) / count
+    correlation = min(max(correlation, 0.0), _HIGHEST_CORRELATION)
+    independent = max(2.0, count * (1 - correlation) / (1 + correlation))
+    variance = squares / count * independent / (independent - 1)  # the mean took a part away
+    return Spread(variance=variance / independent, degrees=independent - 1)
+
+
+def _test_spread(
+    samples: Sequence[Sample], profile_C: np.ndarray, shares: Sequence[float]
+) -> Spread:
+    """What the choice of test examples adds, beyond what the seeds' variance holds of it."""
+    chunks = mean_of_chunks(profile_C)
+    inside = sum(_interaction_variance(sample.chunks_SC) for sample in samples)
+    chunks = Spread(variance=max(0.0, chunks.variance - inside), degrees=chunks.degrees)
+    if chunks.variance > 0 or any(sample.num_scored is None for sample in samples):
+        return chunks
+    variance = 0.0
+    for sample, share in zip(samples, shares):
+        count = (sample.num_scored or 0) + 4
+        near = (share * (count - 4) + 2) / count
+        variance += near * (1 - near) / count
+    return Spread(variance=variance, degrees=math.inf)
 
 
 def _estimate(
     value: float,
-    spread: Spread,
-    profile_C: np.ndarray,
-    interaction: float,
-    draws: Draws,
+    seeds: Sequence[Spread],
+    tests: Spread,
+    limit: float,
     confidence: float,
+    among: int,
 ) -> TestedEstimate:
-    replicates_R = np.full(len(draws.uniform_R), value)
-    if spread.variance > 0:
-        t_R = stats.t.ppf(draws.uniform_R, spread.degrees)
-        replicates_R += math.sqrt(spread.variance) * t_R
-    chunk_variance = float(profile_C.var(ddof=1)) / len(profile_C) if len(profile_C) > 1 else 0.0
-    if chunk_variance > interaction:
-        chunks = len(profile_C)
-        factor = math.sqrt((1 - interaction / chunk_variance) * chunks / (chunks - 1))
-        replicates_R += factor * (draws.weights_RC @ (profile_C - profile_C.mean()))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(replicates_R, [tail, 1 - tail])
-    beyond = min(int((replicates_R <= 0).sum()), int((replicates_R >= 0).sum()))
-    p_value = min(1.0, 2 * (beyond + 1) / (len(replicates_R) + 1))
-    return TestedEstimate(value=value, low=float(low), high=float(high), p_value=p_value)
+    of_seeds = _sum(seeds)
+    of_seeds = Spread(variance=of_seeds.variance, degrees=min(of_seeds.degrees, limit))
+    total = _sum([of_seeds, tests])
+    if total.variance == 0:
+        return TestedEstimate(value=value, low=value, high=value, p_value=float(value == 0))
+    deviation = math.sqrt(total.variance)
+    half = float(stats.t.ppf((1 + confidence) / 2, total.degrees)) * deviation
+    p_value = _range_p_value(abs(value) / deviation, total.degrees, among)
+    return TestedEstimate(value=value, low=value - half, high=value + half, p_value=p_value)
 
 
-def _mean_spread(values_S: np.ndarray, pooled: Spread | None) -> Spread:
-    """The variance of the mean of the seeds."""
-    if len(values_S) > 1:
-        variance = float(values_S.var(ddof=1)) / len(values_S)
-        return Spread(variance=variance, degrees=len(values_S) - 1)
-    return pooled or Spread(variance=0.0, degrees=1)
+def _range_p_value(statistic: float, degrees: float, among: int) -> float:
+    """The chance that any pair of so many equal means is at least so far apart."""
+    if among == 2:
+        return float(2 * stats.t.sf(statistic, degrees))
+    found = float(stats.studentized_range.sf(statistic * math.sqrt(2), among, min(degrees, 1e5)))
+    return min(1.0, max(0.0, found))
 
 
-def _welch(first: Spread, second: Spread) -> Spread:
-    """The spread of a difference of independent means, degrees after Welch and Satterthwaite."""
-    variance = first.variance + second.variance
+def _sum(spreads: Sequence[Spread]) -> Spread:
+    """Of independent terms, with the degrees of freedom of Satterthwaite."""
+    variance = sum(spread.variance for spread in spreads)
     if variance == 0:
-        return Spread(variance=0.0, degrees=1)
-    share = first.variance / variance
-    degrees = 1 / (share**2 / first.degrees + (1 - share) ** 2 / second.degrees)
-    return Spread(variance=variance, degrees=degrees)
+        return NO_SPREAD
+    inverse = sum((spread.variance / variance) ** 2 / spread.degrees for spread in spreads)
+    return Spread(variance=variance, degrees=1 / inverse if inverse > 0 else math.inf)
+
+
+def _over(spread: Spread | None, seeds: int) -> Spread:
+    """Of the mean of so many runs."""
+    if spread is None:
+        return NO_SPREAD
+    return Spread(variance=spread.variance / seeds, degrees=spread.degrees)
+
+
+def _shrunk(own: Spread, prior: Spread, most: float) -> Spread:
+    if math.isinf(prior.degrees):
+        return Spread(variance=prior.variance, degrees=most)
+    degrees = own.degrees + prior.degrees
+    variance = (own.degrees * own.variance + prior.degrees * prior.variance) / degrees
+    return Spread(variance=variance, degrees=min(degrees, most))
+
+
+def _half_width(spread: Spread) -> float:
+    return float(stats.t.ppf(0.975, spread.degrees)) * math.sqrt(spread.variance)
+
+
+def _pooled(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
+    """The variance of all together, without the wild ones, the largest first."""
+    order = np.argsort(variances_K)
+    while True:
+        *rest, last = order
+        degrees = float(degrees_K[order].sum())
+        together = Spread(
+            variance=float(variances_K[order] @ degrees_K[order]) / degrees, degrees=degrees
+        )
+        if len(rest) < _LEAST_GROUPS - 1:
+            return together
+        others = float(variances_K[rest] @ degrees_K[rest] / degrees_K[rest].sum())
+        beyond = stats.f.isf(_WILD, degrees_K[last], degrees_K[rest].sum()) * others
+        if variances_K[last] <= beyond:
+            return together
+        order = np.array(rest)
+
+
+def _typical_variance(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
+    """The variance that is typical of the architectures and what it weighs, by the moments of the
+    logs of their variances (Smyth 2004, section 6.2). Degrees 0: it says nothing; infinite: they
+    are all the same."""
+    if len(variances_K) < _LEAST_GROUPS:
+        return Spread(variance=0.0, degrees=0.0)
+    median = float(np.median(variances_K))
+    if median == 0:
+        return Spread(variance=0.0, degrees=0.0)
+    half_K = degrees_K / 2
+    logs_K = np.log(np.maximum(variances_K, 1e-5 * median))
+    logs_K = logs_K - special.digamma(half_K) + np.log(half_K)
+    excess = float(logs_K.var(ddof=1) - special.polygamma(1, half_K).mean())
+    if excess <= 0:
+        common = float(variances_K @ degrees_K / degrees_K.sum())
+        return Spread(variance=common, degrees=math.inf)
+    degrees = 2 * _inverse_trigamma(excess)
+    log_variance = logs_K.mean() + special.digamma(degrees / 2) - math.log(degrees / 2)
+    return Spread(variance=float(np.exp(log_variance)), degrees=degrees)
+
+
+def _inverse_trigamma(value: float) -> float:
+    """By Newton's method on 1 / trigamma, which is convex (Smyth 2004, appendix)."""
+    x = 0.5 + 1 / value
+    for _ in range(50):
+        trigamma = float(special.polygamma(1, x))
+        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
+        x += step
+        if -step < 1e-9 * x:
+            break
+    return x
 
 
 def _interaction_variance(chunks_SC: np.ndarray) -> float:
@@ -258,24 +315,3 @@ def _interaction_variance(chunks_SC: np.ndarray) -> float:
     residual_SC = residual_SC + chunks_SC.mean()
     mean_square = float((residual_SC**2).sum()) / ((seeds - 1) * (chunks - 1))
     return mean_square / (seeds * chunks)
-
-
-def _variances_differ(groups: Sequence[np.ndarray], level: float) -> bool:
-    zero = [bool(np.ptp(values_S) == 0) for values_S in groups]
-    if any(zero):
-        return not all(zero)
-    return len(groups) > 2 and float(stats.bartlett(*groups).pvalue) < level
-
-
-def _median_deviation(groups: Sequence[np.ndarray]) -> float:
-    """The median standard deviation, each first divided by its median under a variance of one
-    (0.83 with three seeds), which would otherwise make the floor too low."""
-    return float(
-        np.median(
-            [
-                values_S.std(ddof=1)
-                / math.sqrt(stats.chi2.ppf(0.5, len(values_S) - 1) / (len(values_S) - 1))
-                for values_S in groups
-            ]
-        )
-    )

@@ -38,7 +38,7 @@ class LanguageConfig(TaskConfig):
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float | Literal["validation"] = knob(
-        0.05, '"validation": test on the same text.'
+        0.05, '"validation": test on the same text.', finite=False
     )
     carry_state: bool = knob(False, "Training windows follow one another and so do states.")
 
@@ -313,7 +313,12 @@ class TranslationConfig(PairsConfig):
     kind: Literal["translation"] = "translation"
     source: str = knob("de", "Suffix of the files, or column or field, that holds the sources.")
     target: str = knob("en", "Suffix, column or field that holds the targets.")
-    metric: Literal["bleu", "exact"] = knob("bleu", "exact: share of targets written exactly.")
+    metric: Literal["bleu", "chrf", "exact"] = knob(
+        "bleu", "exact: share of targets written exactly."
+    )
+    bleu_tokenizer: Literal["auto", "13a", "zh", "char", "intl", "none", "ja-mecab", "ko-mecab"] = (
+        knob("auto", "sacrebleu's; auto: by the language of the references.")
+    )
 
     @model_validator(mode="before")
     @classmethod

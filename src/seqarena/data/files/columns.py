@@ -30,6 +30,7 @@ _SENTENCE_PAIRS = (
     ("question1", "question2"), ("question", "sentence"), ("text1", "text2"),
 )  # fmt: skip
 _USUAL = {
+    "path": ("path", "file_name", "file", "filename", "filepath"),
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
     "story": ("story", "context", "passage", "facts", "paragraph", "document"),
     "question": ("question", "query"), "answer": ("answer", "answers", "label", "target"),
@@ -108,7 +109,7 @@ def find_columns(
 
 
 def _may_be(wanted: Wanted, column: str) -> bool:
-    usual = (wanted.name.lower(), *_USUAL[wanted.setting])
+    usual = (wanted.name.lower(), *_USUAL.get(wanted.setting, ()))
     return wanted.is_default and column.lower() in usual
 
 

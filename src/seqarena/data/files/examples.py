@@ -70,6 +70,21 @@ def read_splits(
     return found
 
 
+def part_to_score(
+    data: str | Path, parts: Sequence[list[Example]], reading: Reading
+) -> list[Example]:
+    """The test examples, or all of them where none is named so; the reading says which."""
+    train, validation, test = parts
+    if test and not (train or validation):
+        return test
+    if test:
+        reading.note(f"{data}: its test split is scored")
+        return test
+    if len(reading.files) > 1:
+        reading.note(f"{data}: all {len(reading.files):,} files are scored, none says test")
+    return [*train, *validation]
+
+
 def complete(
     train: list[Example],
     validation: list[Example],

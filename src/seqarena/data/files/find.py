@@ -186,7 +186,7 @@ def split_files(
             if said
             else ("one file" if len(unnamed) == 1 else "no name says a split: all are for training")
         )
-    else:
+    elif not reading.to_score:
         listed = ", ".join(file.name for file in files[:5])
         raise UserError(f"{path}: no file is for training (found: {listed})")
     return SplitFiles(*(tuple(found[split]) for split in SPLITS))

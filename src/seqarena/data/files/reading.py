@@ -32,6 +32,7 @@ class Reading:
     passed_over: list[PassedOver] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     how: str = ""
+    to_score: bool = False  # what is read is scored, so that no training data are needed
 
     def note(self, text: str) -> None:
         """Adds a choice that a reader made, once."""

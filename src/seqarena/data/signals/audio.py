@@ -92,13 +92,14 @@ def load_recordings(
     max_seconds: float = 10.0,
     label: str = "label",
     encoding: str = "utf-8",
+    reading: Reading | None = None,
 ) -> Recordings:
     """Reads every recording, ordered by name. `sample_rate` None: that of the first; `label` is
     the column of tables.
 
     Raises UserError naming the file that is broken, empty or of another rate.
     """
-    reading = Reading()
+    reading = Reading() if reading is None else reading
     listed: dict[str, str] = {}
     entries = _entries(Path(data).expanduser(), label, encoding, reading, listed)
     found = sorted((_decoded(entry, max_seconds, reading) for entry in entries), key=_name)

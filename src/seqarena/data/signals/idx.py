@@ -65,6 +65,7 @@ def read_idx_pair(
     """(pictures [N, H, W], labels [N]) among the files of one split. Raises UserError naming what
     is missing or does not fit."""
     chosen: dict[str, Path] = {}
+    files = _with_partner(files[0]) if len(files) == 1 else files
     for kind in ("images", "labels"):
         fitting = _once([file for file in files if kind in file.name.lower()], reading)
         if len(fitting) != 1:
@@ -99,3 +100,13 @@ def _once(files: list[Path], reading: Reading) -> list[Path]:
         else:
             kept.append(file)
     return kept
+
+
+def _with_partner(file: Path) -> tuple[Path, ...]:
+    """A file of pictures and that of their labels beside it; the file by itself where it has none.
+
+    t10k-images-idx3-ubyte.gz      t10k-labels-idx1-ubyte.gz
+    """
+    name = file.name.replace("images", "labels").replace("idx3", "idx1")
+    other = file.with_name(name)
+    return (file, other) if other != file and other.is_file() else (file,)

@@ -58,8 +58,8 @@ def load_images(
     encoding: str = "utf-8",
     reading: Reading | None = None,
 ) -> dict[str, Images]:
-    """The splits that a folder, a pattern or a file has; `train` always. `label` is the column of
-    tables.
+    """The splits that a folder, a pattern or a file has; `train` always, unless they are to be
+    scored. `label` is the column of tables.
 
     Raises UserError naming the file that is missing, broken or does not fit the others.
     """
@@ -74,12 +74,12 @@ def load_images(
         found = _of_arrays(path, files, reading)
     else:
         found = _gathered(_entries(path, label, encoding, reading), path, reading)
-    height_width = found["train"].pixels_NHW.shape[1:]
+    first, height_width = next((k, images.pixels_NHW.shape[1:]) for k, images in found.items())
     for split, images in found.items():
         if images.pixels_NHW.shape[1:] != height_width:
             raise UserError(
                 f"{data}: pictures of {split} have {images.pixels_NHW.shape[1:]} pixels and those "
-                f"of train {height_width}: all must have the same"
+                f"of {first} {height_width}: all must have the same"
             )
     return found
 
@@ -177,7 +177,7 @@ def _gathered(found: Iterator[_Found], path: Path, reading: Reading) -> dict[str
         pictures, labels = parts.setdefault(split, ([], []))
         pictures.append(pixels_HW)
         labels.append(label)
-    if "train" not in parts:
+    if "train" not in parts and not (reading.to_score and parts):
         raise UserError(f"{path}: no picture in it is for training: {_COME_AS}")
     if not reading.how:
         reading.how = "by the folders' names" if len(parts) > 1 else "all are for training"

@@ -49,16 +49,20 @@ class Corpus:
 
 
 def load_corpus(
-    path: str | Path | None = None, *, text_field: str = "text", encoding: str = "utf-8"
+    path: str | Path | None = None,
+    *,
+    text_field: str = "text",
+    encoding: str = "utf-8",
+    reading: Reading | None = None,
 ) -> Corpus:
-    """The corpus at `path`, or the embedded default for None.
+    """The corpus at `path`, or the embedded default for None. `reading` takes what is read.
 
     Raises UserError when the source is missing, empty, binary, not in the encoding or too short, or
     when a line or a column is not what it should be.
     """
     if path is None:
         return embedded_corpus()
-    reading = Reading()
+    reading = Reading() if reading is None else reading
     files = find_files(path, _KINDS, reading)
     documents = read_splits(
         files,

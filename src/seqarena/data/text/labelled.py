@@ -14,6 +14,7 @@ test: data/files/find.py. Empty lines are left out.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -82,7 +83,7 @@ def load_labelled(data: str | Path | None, fields: Fields) -> LabelledData:
         splits = complete(train, [], [])
         return LabelledData("python-reference", origin(), "embedded", splits, _sha256(splits))
     reading = Reading()
-    parts, form = _read(data, fields, reading)
+    parts, form = labelled_parts(data, fields, reading)
     splits = complete(*parts, class_of=lambda example: example.label, reading=reading)
     _check_labels(splits)
     name = Path(data).resolve().name
@@ -106,7 +107,7 @@ def read_labelled(file: Path, fields: Fields, reading: Reading | None = None) ->
         found = _label_first(file, fields, reading)
     else:
         found = rows_with_columns(
-            file, _wanted(fields), format=form, encoding=fields.encoding, reading=reading
+            file, wanted_columns(fields), format=form, encoding=fields.encoding, reading=reading
         )
     for place, (text, label, *pair) in found:
         yield Labelled(
@@ -117,8 +118,11 @@ def read_labelled(file: Path, fields: Fields, reading: Reading | None = None) ->
         )
 
 
-def _read(data: str | Path, fields: Fields, reading: Reading) -> tuple[list[list[Labelled]], str]:
-    """The examples by split, and the format of the first file."""
+def labelled_parts(
+    data: str | Path, fields: Fields, reading: Reading
+) -> tuple[list[list[Labelled]], str]:
+    """The examples of each split that the data have, and the format of the first file. Raises
+    UserError as `load_labelled`, but for labels."""
     files = list_files(data, _KINDS, reading)
     if fields.format == "class_folders" or (
         fields.format == "auto" and is_of_class_folders(data, files)
@@ -141,7 +145,7 @@ def _read(data: str | Path, fields: Fields, reading: Reading) -> tuple[list[list
         format_of=lambda file: _format(file, fields),
         key=contents,
     )
-    return parts, _format(found.train[0], fields)
+    return parts, _format(next(chain(*found)), fields)
 
 
 def _tables_first(files: SplitFiles, reading: Reading) -> SplitFiles:
@@ -157,7 +161,8 @@ def _tables_first(files: SplitFiles, reading: Reading) -> SplitFiles:
     return SplitFiles(*map(kept, files))
 
 
-def _wanted(fields: Fields) -> list[Wanted]:
+def wanted_columns(fields: Fields) -> list[Wanted]:
+    """The columns of a table, by the configuration."""
     found = [
         Wanted("text", fields.text, fields.text == "text"),
         Wanted("label", fields.label, fields.label == "label"),

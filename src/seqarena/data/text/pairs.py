@@ -27,7 +27,7 @@ from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import read_cells, table_format
 
 _KINDS = ("table", "text", None)
-_NESTED = "translation"  # the object of Hugging Face's translation data
+NESTED = "translation"  # the object of Hugging Face's translation data
 
 
 class Pair(NamedTuple):
@@ -74,19 +74,31 @@ def load_pairs(
     Raises UserError with file and line for a line without its counterpart, an empty side, bad
     JSON, or a file that is in none of the forms above.
     """
+    reading = Reading()
+    found = pair_parts(data, source, target, encoding, by_default, reading)
+    splits = complete(*found, reading=reading)
+    return corpus_of(Path(data).resolve().name, f"pairs {data}", splits, reading)
+
+
+def pair_parts(
+    data: str | Path,
+    source: str,
+    target: str,
+    encoding: str,
+    by_default: tuple[bool, bool],
+    reading: Reading,
+) -> list[list[Pair]]:
+    """The pairs of each split that the data have; otherwise as `load_pairs`."""
     sides = _Sides(
         Wanted("source", source, by_default[0]), Wanted("target", target, by_default[1]), encoding
     )
-    reading = Reading()
-    found = read_splits(
+    return read_splits(
         _find(data, sides, reading),
         lambda file: _read(file, sides, reading),
         reading,
         format_of=lambda file: _format(file, sides),
         key=lambda pair: pair,
     )
-    splits = complete(*found, reading=reading)
-    return corpus_of(Path(data).resolve().name, f"pairs {data}", splits, reading)
 
 
 def corpus_of(name: str, origin: str, splits: Splits, reading: Reading | None = None) -> PairCorpus:
@@ -182,7 +194,7 @@ def _table(file: Path, format: str, sides: _Sides, reading: Reading) -> Iterator
         format=format,
         encoding=sides.encoding,
         reading=reading,
-        nested=_NESTED,
+        nested=NESTED,
     )
     for place, values in rows:
         for value, each in zip(values, (sides.source, sides.target)):

@@ -6,21 +6,25 @@ them. All is lower case, and words are without punctuation; an answer stays as i
 otherwise, so that a list ("apple,milk") is one answer.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import regex
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import plain_name, read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.vocabulary import normalised, split_words
 
 Words = tuple[str, ...]
-_PART = re.compile(r"-\d+-of-\d+$")  # of a set in several files
-_BETWEEN_SENTENCES = re.compile(r"[|\n]|(?<=[.!?])\s")
+_PART = regex.compile(r"-\d+-of-\d+$")  # of a set in several files
+_LETTER = regex.compile(r"[\p{L}\p{N}_]")
+# Scripts without blanks have none between sentences either: their stops have no other use.
+_BETWEEN_SENTENCES = regex.compile(
+    r"[|\n]|(?<=\p{Sentence_Terminal})\s|(?<=[\p{Sentence_Terminal}--[.!?]])", regex.VERSION1
+)
 
 
 class Question(NamedTuple):
@@ -42,11 +46,12 @@ def words_of(sentence: str) -> Words:
     >>> words_of("Where is Mary?")
     ('where', 'is', 'mary')
     """
-    return tuple(word for word in split_words(sentence) if word[0].isalnum() or word[0] == "_")
+    return tuple(word for word in split_words(normalised(sentence)) if _LETTER.match(word))
 
 
 def split_sentences(text: str) -> list[Words]:
-    """The sentences of a text as people type it: each ends with . ! ? or | or its line.
+    """The sentences of a text as people type it: each ends with . ! ? or the like in its script, or
+    with | or its line.
 
     >>> split_sentences("Anna ran home. Where is Anna?")
     [('anna', 'ran', 'home'), ('where', 'is', 'anna')]

@@ -63,22 +63,35 @@ def load_tagged(
         train, origin = python_sentences(), ORIGIN
         return Tagged(complete(train, [], []), _tags_of(train), origin)
     reading = Reading()
+    parts = tagged_parts(data, reading, (layout, column, word_column, encoding))
+    known = _tags_of(parts[0])
+    return Tagged(complete(*parts, reading=reading), known, str(data), reading)
+
+
+def tagged_parts(
+    data: str,
+    reading: Reading,
+    how: tuple[str, str | int | None, str | int | None, str],
+    known: Collection[str] = (),
+) -> list[list[Sentence]]:
+    """The sentences of each split that the data have. `how` is layout, column, word_column and
+    encoding of `load_tagged`. A tag that neither a training file has nor `known` is an error; of
+    what is scored none is learnt."""
     files = _files(data, reading)
-    tags: set[str] = set()
+    tags = set(known)
     formats: dict[Path, str] = {}
 
     def read(file: Path) -> list[Sentence]:
-        formats[file], found = _open(file, layout, column, word_column, encoding, reading)
-        sentences = _gathered(file, found, None if file in files.train else tags)
-        if file in files.train:
+        formats[file], found = _open(file, *how, reading)
+        teaches = file in files.train and not reading.to_score
+        sentences = _gathered(file, found, None if teaches else tags)
+        if teaches:
             tags.update(tag for sentence in sentences for tag in sentence.tags)
         return sentences
 
-    parts = read_splits(
+    return read_splits(
         files, read, reading, format_of=lambda file: formats[file], key=lambda sentence: sentence
     )
-    known = _tags_of(parts[0])
-    return Tagged(complete(*parts, reading=reading), known, str(data), reading)
 
 
 def read_sentences(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import regex
 import torch
 
 from seqarena.core.batch import END, START, Batch, Problem
@@ -22,10 +23,10 @@ from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.text.language import stored_tokenizer
+from seqarena.tasks.text.reading import split_units
 from seqarena.train.checkpoint import load
 
-_WORD = re.compile(r"[\w'’]+|[^\w\s]")
-_SENTENCE_ENDS = (".", "!", "?")
+_SENTENCE_END = regex.compile(r"\p{Sentence_Terminal}")
 _SPECIAL = 4  # tokens before the first word: PAD, START, END, UNKNOWN
 
 
@@ -84,9 +85,9 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
-    read = _whole([codec.sides.source.words([token]) or "·" for token in batch.source_BS[0]])
-    words = [codec.sides.target.words([token]) or "·" for token in written[:-1]]
-    words += ["end"] if written[-1] == END else [codec.sides.target.words(written[-1:]) or "·"]
+    read = _whole([codec.sides.source.decode([token]) or "·" for token in batch.source_BS[0]])
+    words = [codec.sides.target.decode([token]) or "·" for token in written[:-1]]
+    words += ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]) or "·"]
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
     return ReadSentence(pair, read, _whole(words))
@@ -118,7 +119,7 @@ def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> n
 
 
 def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
-    words = text.split() if blanks_alone else _WORD.findall(text)
+    words = text.split() if blanks_alone else list(split_units(text, "word", lowercase=False))
     if not words:
         raise UserError("the sentence has no word: give some text")
     return words
@@ -145,7 +146,7 @@ def _pair(source_1S: torch.Tensor, target_1R: torch.Tensor) -> Batch:
 
 def _sentences(words: Sequence[str], most: int) -> torch.Tensor:
     """The number of each word's sentence, [1, N]; the last one takes what is too many."""
-    ends = np.array([word in _SENTENCE_ENDS for word in words])
+    ends = np.array([_SENTENCE_END.fullmatch(word) is not None for word in words])
     numbers_N = np.minimum(np.cumsum(ends) - ends, most - 1)
     return torch.from_numpy(numbers_N)[None]
 

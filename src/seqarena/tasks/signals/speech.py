@@ -13,7 +13,7 @@ The metric is accuracy. Slices: `class X`, and `speaker X` where the data say wh
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
+from seqarena.data.files.columns import Wanted
 from seqarena.data.files.examples import Splits, complete, count_overlap
+from seqarena.data.files.find import kind_of, list_files
+from seqarena.data.files.reading import Reading
 from seqarena.data.signals.audio import (
     Recording,
     Recordings,
@@ -40,6 +43,7 @@ from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
+from seqarena.tasks.inputs import read_inputs, unknown_answer
 from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
@@ -51,6 +55,7 @@ class SpeechTask(LabelTask):
     """One label for a recording."""
 
     name = "speech"
+    reading_settings = ("label", "encoding")
 
     def __init__(self, config: SpeechConfig) -> None:
         """Reads the recordings (no data: touch tones) and computes all features.
@@ -98,6 +103,42 @@ class SpeechTask(LabelTask):
         self.vocab_size = len(self.classes)
         self.sequence_length = max(len(x_TF) for rows in raw.values() for x_TF in rows)
         self.sampler = BucketSampler(np.array([len(x_TF) for x_TF in raw["train"]]))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: SpeechConfig, artifacts: Mapping[str, str], data: str
+    ) -> "SpeechTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        task.frontend = Frontend.from_json(config, artifacts["frontend"])
+        rate = task.frontend.sample_rate
+        found = load_recordings(
+            data,
+            sample_rate=rate,
+            max_seconds=config.max_seconds,
+            label=config.label,
+            encoding=config.encoding,
+            reading=task.reading,
+        )
+        chosen = [item for item in found.items if item.split == "test"] or list(found.items)
+        if len(chosen) < len(found.items):
+            task.reading.note(f"{data}: its test split is scored, {len(chosen):,} recordings")
+        if found.num_cut:
+            task.reading.note(f"{found.num_cut:,} recordings are cut at {config.max_seconds:g} s")
+        task.classes = tuple(json.loads(artifacts["classes"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for item in chosen:
+            if item.label not in number:
+                raise unknown_answer(item.name, "class", item.label, task.classes)
+        rows = [task.frontend.normalised(task.frontend.raw(item.samples_N)) for item in chosen]
+        task._features = {"test": rows}
+        task._labels = {"test": np.array([number[item.label] for item in chosen])}
+        task._speakers = {"test": [item.speaker for item in chosen]}
+        task.sizes = {"test": len(chosen)}
+        task.vocab_size = len(task.classes)
+        longest = max(len(x_TF) for x_TF in rows)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -162,7 +203,11 @@ class SpeechTask(LabelTask):
         return digest({**settings, "rate": self._about.sample_rate, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
-        return {"classes": json.dumps(self.classes), "frontend": self.frontend.to_json()}
+        return {
+            "classes": json.dumps(self.classes),
+            "frontend": self.frontend.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
 
 class Frontend:
@@ -227,6 +272,7 @@ class Frontend:
 class SpeechCodec(Codec):
     """The path of a sound file -> its class."""
 
+    takes_paths = True
     prompt = "the path of a wav file"
 
     def __init__(self, config: SpeechConfig, frontend: Frontend, classes: Sequence[str]) -> None:
@@ -242,6 +288,16 @@ class SpeechCodec(Codec):
     def encode(self, items: Sequence[str]) -> Batch:
         """Raises UserError for a file that cannot be read, has another rate, or is too long."""
         return _as_batch([self._features(item.strip()) for item in items])
+
+    def inputs(self, config: SpeechConfig, file: Path) -> Iterator[str]:
+        """The sound files of a folder in the order of their paths, or those that a list names, by
+        its column path or one a line; paths are relative to the list."""
+        if file.is_dir():
+            return (str(each) for each in list_files(file, ("sound",), Reading()))
+        if kind_of(file) == "sound":
+            return iter([str(file)])
+        names = read_inputs(file, [Wanted("path", "path", is_default=True)])
+        return (str(file.parent / name) if name.strip() else "" for name in names)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return likeliest(outputs, self.classes)

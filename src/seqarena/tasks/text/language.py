@@ -37,6 +37,7 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
+from seqarena.data.files.reading import Reading
 from seqarena.data.splits import TextSplits
 from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, split_corpus
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
@@ -52,6 +53,7 @@ class LanguageTask(Task):
     metric = "bits_per_byte"
     lower_is_better = True
     causal = True
+    reading_settings = ("text_field", "encoding")
 
     def __init__(
         self,
@@ -81,6 +83,22 @@ class LanguageTask(Task):
         self._set_up(config, facts, tokenizer, tokens, _split_facts(splits, tokens))
         if corpus.reading is not None:
             self.reading = replace(corpus.reading, how=facts.get("how_split", corpus.reading.how))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: LanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "LanguageTask":
+        reading = Reading(to_score=True)
+        corpus = load_corpus(
+            data, text_field=config.text_field, encoding=config.encoding, reading=reading
+        )
+        if corpus.parts is not None and corpus.parts.test:
+            if corpus.parts.train or corpus.parts.validation:
+                reading.note(f"{data}: its test split is scored")
+            corpus = replace(corpus, text=corpus.parts.test)
+        elif len(reading.files) > 1:
+            reading.note(f"{data}: all {len(reading.files):,} files are scored, none says test")
+        return cls(config, corpus, stored_tokenizer(artifacts))
 
     def _set_up(
         self,

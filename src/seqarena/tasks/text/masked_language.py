@@ -22,10 +22,12 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.data.files.columns import Wanted
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig, MaskedLanguageConfig
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.survey import Survey
 from seqarena.tasks.text.language import LanguageTask
 
@@ -41,9 +43,19 @@ class MaskedLanguageTask(Task):
     metric = "bits_per_hidden_byte"
     lower_is_better = True
     causal = False
+    reading_settings = ("text_field", "encoding")
 
     def __init__(self, config: MaskedLanguageConfig) -> None:
         self._set_up(config, LanguageTask(_windows(config)))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: MaskedLanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "MaskedLanguageTask":
+        task = cls.__new__(cls)
+        task._set_up(config, LanguageTask.evaluation_of(_windows(config), artifacts, data))
+        task.reading = task.language.reading
+        return task
 
     def _set_up(self, config: MaskedLanguageConfig, language: LanguageTask) -> None:
         self.config = config
@@ -155,6 +167,10 @@ class MaskedLanguageCodec(Codec):
             inputs_BT[place, : len(row)] = torch.tensor(row)
             mask_BT[place, : len(row)] = True
         return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        wanted = [Wanted("text_field", config.text_field, config.text_field == "text")]
+        return read_inputs(file, wanted, encoding=config.encoding)
 
     def _tokens(self, item: str) -> list[int]:
         if BLANK not in item:

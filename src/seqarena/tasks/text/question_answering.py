@@ -12,7 +12,7 @@ as wrong, and `describe()` says how many there are.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +23,20 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, UNKNOWN, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import Splits, complete, count_overlap, read_splits
+from seqarena.data.files.columns import Wanted, rows_with_columns
+from seqarena.data.files.examples import (
+    Splits,
+    complete,
+    count_overlap,
+    part_to_score,
+    read_splits,
+)
 from seqarena.data.files.find import find_files
+from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.files.tables import table_format
+from seqarena.data.files.tables import table_format, text_of
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
     Question,
@@ -37,7 +46,7 @@ from seqarena.data.text.stories import (
     read_stories,
     split_sentences,
 )
-from seqarena.data.text.story_tables import read_story_rows
+from seqarena.data.text.story_tables import StoryFields, read_story_rows
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
@@ -53,6 +62,7 @@ class QuestionAnsweringTask(ExampleTask):
     name = "question_answering"
     metric = "accuracy"
     lower_is_better = False
+    reading_settings = ("story", "question", "answer", "encoding")
     causal = False
 
     def __init__(self, config: QuestionAnsweringConfig) -> None:
@@ -79,6 +89,31 @@ class QuestionAnsweringTask(ExampleTask):
             len(example.tokens_T) for part in self._examples.values() for example in part
         )
         self._tasks_of = _tasks_by_content(self._questions, self._examples)
+
+    @classmethod
+    def evaluation_of(
+        cls, config: QuestionAnsweringConfig, artifacts: Mapping[str, str], data: str
+    ) -> "QuestionAnsweringTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        stories = part_to_score(data, story_parts(data, config, task.reading), task.reading)
+        questions = [question for story in stories for question in story]
+        task.vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
+        new = {question.answer for question in questions} - set(task.vocabulary.words)
+        if new:
+            task.reading.note(
+                f"{plural(len(new), 'answer')} that training never had count as wrong: "
+                f"{listed(sorted(new), most=3)}"
+            )
+        task._questions = {"test": questions}
+        memory = config.memory_size
+        task._examples = {"test": [encode_question(q, task.vocabulary, memory) for q in questions]}
+        task.vocab_size = len(task.vocabulary)
+        task.sizes = {"test": len(questions)}
+        longest = max(len(example.tokens_T) for example in task._examples["test"])
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task._tasks_of = _tasks_by_content(task._questions, task._examples)
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -163,7 +198,10 @@ class QuestionAnsweringTask(ExampleTask):
         return digest({**settings, "questions": digest(content)})
 
     def artifacts(self) -> dict[str, str]:
-        return {"vocabulary": self.vocabulary.to_json()}
+        return {
+            "vocabulary": self.vocabulary.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def _check_answers(self) -> None:
         """Data whose every answer is new are a mistake, not a hard test."""
@@ -201,6 +239,15 @@ class QuestionAnsweringCodec(Codec):
         batch = as_batch([self._example(item) for item in items])
         return batch._replace(targets_BT=torch.full_like(batch.targets_BT, IGNORE))
 
+    def inputs(self, config: QuestionAnsweringConfig, file: Path) -> Iterator[str]:
+        """Lines as people type stories, the questions of a file in the form of bAbI, or story and
+        question of every row of a table."""
+        if table_format(file):
+            return _asked_in_rows(file, config)
+        lines = [line for _, line in read_lines(file, config.encoding)]
+        first = next((line for line in lines if line.strip()), "")
+        return _asked(lines) if first.startswith("1 ") else iter(lines)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         probability_BV = outputs[:, 0].float().softmax(-1).cpu()
         confidence_B, answer_B = probability_BV.max(-1)
@@ -218,6 +265,31 @@ class QuestionAnsweringCodec(Codec):
                 raise UserError(f"the word {word!r} did not occur in training: use others")
         asked = Question(tuple(statements), question, "", "")
         return encode_question(asked, self.vocabulary, self.config.memory_size)
+
+
+def _asked_in_rows(file: Path, config: QuestionAnsweringConfig) -> Iterator[str]:
+    fields = type(config).model_fields
+    wanted = [
+        Wanted(name, getattr(config, name), getattr(config, name) == fields[name].default)
+        for name in ("story", "question")
+    ]
+    for _, (story, question) in rows_with_columns(file, wanted, encoding=config.encoding):
+        parts = story if isinstance(story, list) else [story]
+        yield " | ".join(text_of(part) or "" for part in (*parts, question))
+
+
+def _asked(lines: Iterable[str]) -> Iterator[str]:
+    """Each question behind the statements of its story so far; answers are left aside."""
+    statements: list[str] = []
+    for line in lines:
+        count, _, text = line.strip().partition(" ")
+        if count == "1":
+            statements = []
+        sentence = text.partition("\t")[0]
+        if "\t" in text or "?" in text:
+            yield " | ".join((*statements, sentence))
+        elif sentence:
+            statements.append(sentence)
 
 
 class Example(NamedTuple):
@@ -259,7 +331,12 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
         generated = (generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
         return Splits(*generated), None
     reading = Reading()
-    files = find_files(config.data, reading=reading)
+    return complete(*story_parts(config.data, config, reading), reading=reading), reading
+
+
+def story_parts(data: str, config: StoryFields, reading: Reading) -> list[list[Story]]:
+    """The stories of each split that the data have; otherwise as `load_stories`."""
+    files = find_files(data, reading=reading)
 
     def read(file: Path) -> list[Story]:
         if table_format(file):
@@ -271,7 +348,7 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
             raise UserError(f"{file}: no question in {where}: ID question<TAB>answer, or a table")
         return found
 
-    parts = read_splits(
+    return read_splits(
         files,
         read,
         reading,
@@ -281,7 +358,6 @@ def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | Non
             *((q.words, q.answer, len(q.statements)) for q in story),
         ),
     )
-    return complete(*parts, reading=reading), reading
 
 
 def _token_lists(questions: Sequence[Question]) -> Iterator[Words]:
@@ -293,12 +369,13 @@ def _tasks_by_content(
     questions: Mapping[str, Sequence[Question]], examples: Mapping[str, Sequence[Example]]
 ) -> dict[bytes, tuple[str, ...]]:
     """The tasks that an example belongs to, found by the example itself (word for word the same
-    question can stand in two); empty where training has one task."""
-    if len({question.task for question in questions["train"]}) == 1:
+    question can stand in two); empty where training has one task, or what is scored without it."""
+    named = questions.get("train", questions["test"])
+    if len({question.task for question in named}) == 1:
         return {}
     found: dict[bytes, tuple[str, ...]] = {}
     for name in ("validation", "test"):
-        for question, example in zip(questions[name], examples[name]):
+        for question, example in zip(questions.get(name, ()), examples.get(name, ())):
             key = _content(example.tokens_T, example.segments_T, example.answer)
             found[key] = tuple(sorted({*found.get(key, ()), question.task}))
     return found

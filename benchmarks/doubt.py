@@ -1,0 +1,191 @@
+"""`python -m benchmarks.doubt`: what the ranking's intervals, ties and winners hold, by simulation.
+
+Planted truths go through the statistics that a ranking uses (arena/statistics.py). The table gives
+
+    coverage    of 95 % intervals of means and of gaps, in %
+    told apart  comparisons of identical architectures in which any pair is told apart, in %
+    winner      identical architectures: comparisons with a (false) winner, in %
+    power       comparisons that name the architecture that leads by so many seed deviations, in %
+
+Scores of one comparison are seed + chunk + architecture's chunk + noise. Chunks of a text are a
+first-order autoregression whose neighbours correlate by `correlation` (real chunk scores: .7 to
+.8); test examples without an order have 0.
+
+Axes: K architectures, S seeds, C test chunks.
+"""
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from seqarena.arena.statistics import (
+    Sample,
+    SeedNoise,
+    TestedEstimate,
+    gap_estimate,
+    mean_estimate,
+    seed_noise,
+)
+
+Draw = Callable[[np.random.Generator, int, int], np.ndarray]  # -> [K, S], true mean 0, deviation 1
+
+
+class Truth(NamedTuple):
+    """What a comparison is made of; deviations in those of one run's seed."""
+
+    seeds: str = "normal"  # a row of SEEDS
+    common_chunks: float = 3.0  # deviation of the chunks that all architectures share
+    own_chunks: float = 1.5  # of what an architecture makes of a chunk, with every seed
+    noise: float = 0.3  # of a single run on a chunk
+    correlation: float = 0.8  # of neighbouring chunks
+    num_chunks: int = 100
+
+
+def _student(draw: np.random.Generator, num: int, seeds: int) -> np.ndarray:
+    return draw.standard_t(3, (num, seeds)) / np.sqrt(3)
+
+
+def _failing(draw: np.random.Generator, num: int, seeds: int) -> np.ndarray:
+    """One run in five is worse by 2.5 deviations of all, the others are nearly alike."""
+    fails_KS = draw.random((num, seeds)) < 0.2
+    return 0.2 * draw.standard_normal((num, seeds)) + 2.45 * (fails_KS - 0.2)
+
+
+def _unequal(draw: np.random.Generator, num: int, seeds: int) -> np.ndarray:
+    """Seed deviations from 1/18 to 1, as a GRU's and an LSTM's were measured."""
+    return draw.standard_normal((num, seeds)) * np.geomspace(0.055, 1, num)[:, None]
+
+
+SEEDS: dict[str, Draw] = {
+    "normal": lambda draw, num, seeds: draw.standard_normal((num, seeds)),
+    "t3": _student,
+    "one in five fails": _failing,
+    "unequal deviations": _unequal,
+}
+
+
+def comparison(draw: np.random.Generator, truth: Truth, num: int, seeds: int) -> list[Sample]:
+    """The samples of so many architectures, all of true mean 0."""
+    seed_KS1 = SEEDS[truth.seeds](draw, num, seeds)[:, :, None]
+    chunks_C = truth.common_chunks * neighbours(draw, truth, ())
+    own_K1C = truth.own_chunks * neighbours(draw, truth, (num, 1))
+    noise_KSC = truth.noise * draw.standard_normal((num, seeds, truth.num_chunks))
+    scores_KSC = seed_KS1 + chunks_C + own_K1C + noise_KSC
+    return [
+        Sample(seeds=tuple(range(seeds)), values_S=one_SC.mean(axis=1), chunks_SC=one_SC)
+        for one_SC in scores_KSC
+    ]
+
+
+def neighbours(draw: np.random.Generator, truth: Truth, shape: tuple[int, ...]) -> np.ndarray:
+    """Chunks of deviation 1 whose neighbours correlate."""
+    values = draw.standard_normal((*shape, truth.num_chunks))
+    fresh = np.sqrt(1 - truth.correlation**2)
+    for c in range(1, truth.num_chunks):
+        values[..., c] = truth.correlation * values[..., c - 1] + fresh * values[..., c]
+    return values
+
+
+def coverage(truth: Truth, num: int, seeds: int, simulations: int) -> tuple[float, float]:
+    """Shares of means and of gaps between neighbours whose interval holds the truth."""
+    draw = np.random.default_rng(seeds)
+    means, gaps = [], []
+    for _ in range(simulations):
+        samples = comparison(draw, truth, num, seeds)
+        noise = seed_noise(samples)
+        assert noise is not None
+        for sample, spread in zip(samples, noise.of_each):
+            found = mean_estimate(sample, spread, confidence=0.95)
+            means.append(found.low <= 0 <= found.high)
+        for one in range(0, num - 1, 2):
+            found = _gap(samples, noise, one, one + 1)
+            gaps.append(found.low <= 0 <= found.high)
+    return float(np.mean(means)), float(np.mean(gaps))
+
+
+def findings(
+    truth: Truth, num: int, seeds: int, simulations: int, lead: float = 0.0
+) -> tuple[float, float]:
+    """Shares of comparisons in which any pair of architectures 1 .. K - 1 is told apart, and in
+    which one is named the winner: any (lead 0), or number 0, which leads by `lead`."""
+    draw = np.random.default_rng(seeds)
+    told_apart = named = 0
+    for _ in range(simulations):
+        samples = comparison(draw, truth, num, seeds)
+        samples[0] = moved(samples[0], -lead)
+        noise = seed_noise(samples)
+        assert noise is not None
+        best = min(range(num), key=lambda k: samples[k].mean)
+        apart = {
+            (one, other): _told_apart(samples, noise, one, other)
+            for one in range(num)
+            for other in range(one)
+        }
+        wins = all(apart[max(best, k), min(best, k)] for k in range(num) if k != best)
+        named += wins and (best == 0 or lead == 0)
+        told_apart += any(told for pair, told in apart.items() if lead == 0 or 0 not in pair)
+    return told_apart / simulations, named / simulations
+
+
+def moved(sample: Sample, by: float) -> Sample:
+    """The sample with every score changed by the same amount."""
+    return Sample(
+        seeds=sample.seeds, values_S=sample.values_S + by, chunks_SC=sample.chunks_SC + by
+    )
+
+
+def _told_apart(samples: list[Sample], noise: SeedNoise, one: int, other: int) -> bool:
+    """The p value of a single pair is quick to find and is never above that among all pairs."""
+    pairs = (2, len(samples))
+    return all(_gap(samples, noise, one, other, among).p_value < 0.05 for among in pairs)
+
+
+def _gap(
+    samples: list[Sample], noise: SeedNoise, one: int, other: int, among: int = 2
+) -> TestedEstimate:
+    return gap_estimate(
+        samples[one],
+        samples[other],
+        (noise.of_each[one], noise.of_each[other]),
+        degrees=noise.common.degrees,
+        among=among,
+        confidence=0.95,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.doubt")
+    parser.add_argument("--simulations", type=int, default=1000)
+    simulations = parser.parse_args().simulations
+    print(
+        "coverage of means and gaps in %, 8 architectures, 100 chunks, neighbours correlate by .8"
+    )
+    print(f"{'seeds are':20}{'chunks':>9}{'3 seeds':>14}{'5 seeds':>14}{'10 seeds':>14}")
+    for name in SEEDS:
+        for label, chunks in (("all", {}), ("none", {"common_chunks": 0.0, "own_chunks": 0.0})):
+            truth = Truth(seeds=name, **chunks)
+            found = [coverage(truth, 8, seeds, simulations // 4) for seeds in (3, 5, 10)]
+            cells = "".join(f"{100 * m:8.1f}{100 * g:6.1f}" for m, g in found)
+            print(f"{name:20}{label:>9}{cells}", flush=True)
+    print("\nidentical architectures: any pair told apart, and a false winner, in %")
+    still = Truth(own_chunks=0.0)
+    for name in SEEDS:
+        for num in (2, 4, 8, 15):
+            found = [
+                findings(still._replace(seeds=name), num, seeds, simulations // 2)
+                for seeds in (3, 5)
+            ]
+            cells = "".join(f"{100 * told:8.1f}{100 * won:6.1f}" for told, won in found)
+            print(f"{name:20}{num:>9}{cells}", flush=True)
+    print("\npower in %: the leader of 15 is named, by its lead in seed deviations")
+    for lead in (2.0, 3.0, 4.0, 6.0, 8.0):
+        found = [findings(still, 15, seeds, simulations // 4, lead)[1] for seeds in (3, 5)]
+        print(
+            f"{lead:20.0f}{'':>9}" + "".join(f"{100 * named:14.0f}" for named in found), flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
