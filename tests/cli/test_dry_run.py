@@ -29,7 +29,7 @@ def test_compare_says_data_plan_time_and_disk() -> None:
     for part in (
         "data: reviews.csv (csv, 60 examples)",
         "splits: 49 train, 6 validation, 5 test examples",
-        "classes: 2: good",
+        "2 classes: good",
         "learning rates 0.002, 0.006, 0.02, 3 seeds, 5 steps each: 11 trials",
         "time: about",
         "nothing is written now",

@@ -47,7 +47,7 @@ def test_the_sentences_say_all_of_it() -> None:
         "passed over: README.md (it describes the data) and 2 more",
         "splits: 810 train, 90 validation, 100 test examples (by the files' names; validation cut "
         "off the training data, a tenth each)",
-        "classes: 2: good (74.1 %), bad (25.9 %)",
+        "2 classes: good (74.1 %), bad (25.9 %)",
         "vocabulary 1,234; words of a training example: median 12.5, longest 1,300; 4 of train are "
         "cut",
         "unknown tokens: 3.1 % of validation and 4 % of test",
