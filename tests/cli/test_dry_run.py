@@ -29,7 +29,7 @@ def test_compare_says_data_plan_time_and_disk() -> None:
     for part in (
         "data: reviews.csv (csv, 60 examples)",
         "splits: 49 train, 6 validation, 5 test examples",
-        "classes: 2: good",
+        "2 classes: good",
         "learning rates 0.002, 0.006, 0.02, 3 seeds, 5 steps each: 11 trials",
         "time: about",
         "nothing is written now",
@@ -64,6 +64,17 @@ def test_the_estimate_counts_every_trial() -> None:
     assert preview.estimate.trials == 5
     alone = sum(one.bytes_written * one.trials for one in preview.estimate.entries)
     assert preview.estimate.bytes_written > alone > 5 * 5_000 * 3 * 4  # weights and two moments
+
+
+def test_an_architecture_that_cannot_take_a_step_is_said() -> None:
+    Path("a.txt").write_text("It was the best of times, it was the worst of times. " * 60)
+    options = {"models": ["gru", "attention"], "params": "5k", "steps": 5, "batch": 2}
+    preview = sa.compare(
+        "a.txt", settings={"carry_state": True}, dry_run=True, verbose=False, **options
+    )
+    assert list(preview.estimate.failures) == ["attention"]
+    assert "attention will fail: the state of this architecture" in str(preview)
+    assert [one.architecture for one in preview.estimate.entries] == ["gru"]
 
 
 def test_a_mistake_in_the_data_ends_it() -> None:

@@ -255,10 +255,36 @@ def _archive(path: Path) -> Path:
     return path
 
 
-def _zip(path: Path) -> Path:
+def _zip(path: Path, write_file: Callable[[Path, int], None], suffix: str) -> Path:
+    inside = _files_by_class(path.parent / "inside", suffix, write_file)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("train.csv"), "text,label\na,b\n")
+        for file in sorted(inside.rglob(f"*{suffix}")):
+            name = file.relative_to(inside).as_posix()
+            archive.writestr(zipfile.ZipInfo(name), file.read_bytes())
     return path
+
+
+def _write_row(path: Path, k: int) -> None:
+    _text(path, f"text,label\ntext {k},{k % 2}\n")
+
+
+def _npz(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels_NHW = (np.arange(ROWS * 36).reshape(ROWS, 6, 6) % 251).astype(np.uint8)
+    labels_N = np.arange(ROWS) % 2
+    np.savez(
+        path, x_train=pixels_NHW[:18], y_train=labels_N[:18],
+        x_test=pixels_NHW[18:], y_test=labels_N[18:],
+    )  # fmt: skip
+    return path
+
+
+def _flat() -> str:
+    head = ",".join(["label", *(f"pixel{k}" for k in range(36))])
+    rows = (
+        ",".join(map(str, [k % 2, *((k * 7 + j) % 256 for j in range(36))])) for k in range(ROWS)
+    )
+    return "\n".join([head, *rows]) + "\n"
 
 
 Write = Callable[[Path, list[dict[str, Any]]], Path]
@@ -304,10 +330,13 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "bAbI": lambda folder: _text(folder / "qa1_train.txt", _babi()),
     "SQuAD": lambda folder: _text(folder / "train.json", _squad()),
     "idx": lambda folder: _idx_folder(folder / "idx"),
+    "NPZ": lambda folder: _npz(folder / "digits.npz"),
+    "rows of pixels": lambda folder: _text(folder / "digits.csv", _flat()),
+    "PNG .zip": lambda folder: _zip(folder / "pictures.zip", write_png, ".png"),
     "PNG folders": lambda folder: _files_by_class(folder / "png", ".png", write_png),
     "wav folders": lambda folder: _files_by_class(folder / "wav", ".wav", write_wav),
     "wav .tar.gz": lambda folder: _archive(folder / "words.tar.gz"),
-    "zip": lambda folder: _zip(folder / "data.zip"),
+    "CSV .zip": lambda folder: _zip(folder / "data.zip", _write_row, ".csv"),
     "PDF": lambda folder: _bytes(folder / "paper.pdf", b"%PDF-1.4\n\0\1\2 stream"),
 }
 FORMATS = (*TABLES, *OTHERS)

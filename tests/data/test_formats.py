@@ -46,10 +46,13 @@ LOOKS = {
     "bAbI": "numbered lines, questions with tabs",
     "SQuAD": "`train.json` of paragraphs with questions and places of answers",
     "idx": "`train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, as MNIST is published",
+    "NPZ": "`digits.npz` with `x_train`, `y_train`, `x_test`, `y_test`; the same as .npy files",
+    "rows of pixels": "`digits.csv`: a label and a column for each pixel",
+    "PNG .zip": "an archive of class folders of pictures",
     "PNG folders": "`left/1.png`: the class of a picture is its folder",
     "wav folders": "`left/1.wav`: the class of a recording is its folder",
     "wav .tar.gz": "an archive of such a folder",
-    "zip": "`data.zip`",
+    "CSV .zip": "an archive of tables or texts",
     "PDF": "`paper.pdf`",
 }
 

@@ -94,7 +94,7 @@ def test_examples_that_training_holds_too_are_counted(task: str, row: dict, tmp_
     assert [part.in_training for part in found.splits] == [None, 0, 3]
     loud = [sentence for sentence in found.sentences() if found.is_loud(sentence)]
     assert loud == [
-        f"overlap: 3 test {NOUNS[task]}s ({300 / 7:.1f} %) are in the training data too"
+        f"warning: 3 test {NOUNS[task]}s ({300 / 7:.1f} %) are in the training data too"
     ]
 
 

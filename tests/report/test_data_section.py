@@ -47,18 +47,18 @@ def test_the_sentences_say_all_of_it() -> None:
         "passed over: README.md (it describes the data) and 2 more",
         "splits: 810 train, 90 validation, 100 test examples (by the files' names; validation cut "
         "off the training data, a tenth each)",
-        "classes: 2: good (74.1 %), bad (25.9 %)",
+        "2 classes: good (74.1 %), bad (25.9 %)",
         "vocabulary 1,234; words of a training example: median 12.5, longest 1,300; 4 of train are "
         "cut",
         "unknown tokens: 3.1 % of validation and 4 % of test",
-        "overlap: 2 test examples (2 %) are in the training data too",
+        "warning: 2 test examples (2 %) are in the training data too",
         "note: text: column 'review'",
     ]
 
 
 def test_an_overlap_is_loud_above_one_percent() -> None:
     loud = [sentence for sentence in SUMMARY.sentences() if SUMMARY.is_loud(sentence)]
-    assert loud == ["overlap: 2 test examples (2 %) are in the training data too"]
+    assert loud == ["warning: 2 test examples (2 %) are in the training data too"]
     few = SUMMARY.splits[2].model_copy(update={"in_training": 1})
     quiet = SUMMARY.model_copy(update={"splits": (*SUMMARY.splits[:2], few)})
     assert "overlap: 1 test example (1 %) is in the training data too" in quiet.sentences()

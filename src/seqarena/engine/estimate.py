@@ -17,6 +17,7 @@ from seqarena.arena.plan import Entry, Plan, trial
 from seqarena.arena.trial import about, build_trainer, evaluation_batch_size
 from seqarena.core import runtime
 from seqarena.core.config import Config
+from seqarena.core.errors import UserError
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
@@ -47,6 +48,7 @@ class PlanEstimate(Config):
     jobs: int
     seconds: float
     bytes_written: int
+    failures: dict[str, str] = {}  # architecture -> why it cannot take a step
 
     @property
     def range_seconds(self) -> tuple[float, float]:
@@ -55,24 +57,36 @@ class PlanEstimate(Config):
 
 
 def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
-    """Takes a few training steps and one evaluation batch of each architecture. Keeps nothing."""
+    """Takes a few training steps and one evaluation batch of each architecture. Keeps nothing.
+
+    Raises UserError where no architecture can take a step.
+    """
+    entries: list[TrialEstimate] = []
+    failures: dict[str, str] = {}
     with runtime.limited_threads(plan.threads):
-        entries = tuple(_of_entry(plan, entry, task, k) for k, entry in enumerate(plan.entries))
+        for entry in plan.entries:
+            try:
+                entries.append(_of_entry(plan, entry, task, repeated=not entries))
+            except UserError as error:
+                failures[entry.architecture] = str(error)
+                if len(failures) == len(plan.entries):
+                    raise
     work = sum(one.seconds * one.trials for one in entries) / jobs
     rounds = 1 if len(plan.search.seeds) == 1 else 2  # the other seeds wait for the best rate
     longest = max(one.seconds for one in entries) * rounds
     return PlanEstimate(
-        entries=entries,
+        entries=tuple(entries),
         trials=sum(one.trials for one in entries),
         jobs=jobs,
         seconds=max(work, longest),
         bytes_written=sum(one.bytes_written * one.trials for one in entries)
         + _prepared_bytes(task)
         + _PAGE_BYTES,
+        failures=failures,
     )
 
 
-def _of_entry(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate:
+def _of_entry(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
     first = trial(plan, entry, plan.search.rates[0], plan.search.seeds[0])
     trainer = build_trainer(first, task)
     steps = trainer.steps()
@@ -92,7 +106,7 @@ def _of_entry(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate
         trials=len(plan.search.rates)
         + len(plan.search.seeds)
         - 1
-        + (plan.search.repeats if place == 0 else 0),
+        + (plan.search.repeats if repeated else 0),
     )
 
 

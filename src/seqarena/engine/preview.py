@@ -52,6 +52,8 @@ class Preview:
         yield from self.choices
         for name, why in plan.excluded.items():
             yield f"{name} cannot enter: {why}"
+        for name, why in self.estimate.failures.items():
+            yield f"{name} will fail: {why}"
         rates = ", ".join(f"{rate:g}" for rate in search.rates)
         yield (
             f"plan: {words.plural(len(plan.entries), 'architecture')}, learning rates {rates}, "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import find_files, kind_of, split_of
-from seqarena.data.files.opening import plain_name, plain_suffix, read_lines
+from seqarena.data.files.opening import open_bytes, plain_name, plain_suffix, read_lines
 from seqarena.data.files.tables import read_rows, table_format
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.guess_table import LANGUAGES, Columns, language_sides, of_columns
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
 _KINDS = ("table", "text", "file of sequences", "picture", "sound", "document", "archive",
-          "file of tagged words", None)  # fmt: skip
+          "file of tagged words", "store of objects", None)  # fmt: skip
 _TEXT = ("language", "masked_language")  # any text is right for these
 _ALSO_FOR = {  # guess -> tasks that may mean what they ask for
     "tagging": ("tagging", *_TEXT),
@@ -36,6 +36,7 @@ _ALSO_FOR = {  # guess -> tasks that may mean what they ask for
 }
 _LINES = 300  # that are looked at
 _TAGGED = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".conll2003")
+_PICTURES = re.compile(r"idx[13]-ubyte|\.npz$")
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 _SHOWN_CLASS = re.compile(r"__label__\S+|\d{1,2}|[A-Z][A-Z_]+(:\S+)?")
 
@@ -129,8 +130,10 @@ def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:
     kinds = {kind_of(Path(name)) for name in names}
     if "sound" in kinds:
         return Guess("speech", "recordings")
-    if "picture" in kinds or any("idx" in PurePath(name).name for name in names):
+    if "picture" in kinds or any(_PICTURES.search(PurePath(name).name) for name in names):
         return Guess("pixels", "pictures")
+    if "store of objects" in kinds:
+        return None
     if found := _parallel(files) or _class_folders(path, files):
         return found
     if kind_of(files[0]) == "file of sequences":
@@ -147,7 +150,7 @@ def _members(file: Path) -> list[str]:
             with zipfile.ZipFile(file) as packed:
                 return packed.namelist()
         if kind_of(file) == "archive":
-            with tarfile.open(file) as archive:
+            with open_bytes(file) as stream, tarfile.open(fileobj=stream) as archive:
                 return [member.name for member in islice(archive, _LINES)]
     except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, OSError, EOFError):
         return []  # damaged, or of a kind that the library does not read

@@ -39,6 +39,7 @@ _PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"),
 )  # fmt: skip
 _WORDS = ("word", "words", "token", "tokens", "form")
+_FEWEST_PIXELS = 10  # columns: three by three, and the label
 _LONGEST_NAME = 6  # words: a column with a longer name has no header
 _STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
@@ -61,7 +62,7 @@ class Columns:
     def lacks_header(self) -> bool:
         """Whether the names of the columns are an example: they come again, or are sentences."""
         return any(
-            name in values or len(str(name).split()) > _LONGEST_NAME
+            (name in values and not name.isdecimal()) or len(name.split()) > _LONGEST_NAME
             for name, values in self.values.items()
         )
 
@@ -96,7 +97,7 @@ def of_columns(columns: Columns) -> Found | None:
     """The task of a table; None where its columns do not say it."""
     if columns.lacks_header:
         return None
-    rules = (_files, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
+    rules = (_files, _pixels, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
@@ -105,6 +106,16 @@ def _files(columns: Columns) -> Found | None:
     if "sound" in kinds:
         return "speech", "a list of recordings", {}
     return ("pixels", "a list of pictures", {}) if "picture" in kinds else None
+
+
+def _pixels(columns: Columns) -> Found | None:
+    """A row for each picture: numbers below 256, a column each, and a label."""
+    if len(columns.values) < _FEWEST_PIXELS:
+        return None
+    numbers = [str(values[0]) for values in columns.values.values()]
+    if sum(text.isdecimal() and int(text) < 256 for text in numbers) < len(numbers) - 1:
+        return None
+    return "pixels", "rows of pixels", {}
 
 
 def _nested(columns: Columns) -> Found | None:

@@ -82,7 +82,7 @@ class DataSummary(Config):
             lines.append(f"passed over: {self.unused_in_words()}")
         lines.append(f"splits: {self.sizes_in_words()}{f' ({self.how})' if self.how else ''}")
         if self.num_classes:
-            lines.append(f"classes: {self.classes_in_words()}")
+            lines.append(f"{self.num_classes:,} classes: {self.classes_in_words()}")
         lines += [text for text in (self._lengths_in_words(), self._unknown_in_words()) if text]
         lines += [self.overlap_in_words(split) for split in self.splits if split.in_training]
         return [*lines, *(f"note: {note}" for note in self.notes)]
@@ -107,19 +107,20 @@ class DataSummary(Config):
         return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
     def classes_in_words(self) -> str:
-        """Their number, and the share of each in the training data."""
+        """The share of each in the training data, the most frequent first."""
         shown = [
             f"{name} ({words.share(count / max(1, self.num_classified))})"
             for name, count in self.classes[:_MOST_CLASSES]
         ]
         more = self.num_classes - len(shown)
-        return f"{self.num_classes:,}: {', '.join(shown)}" + (f" and {more:,} more" if more else "")
+        return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
     def overlap_in_words(self, split: SplitSummary) -> str:
         """How many examples of a split the training data hold too."""
         count = words.plural(split.in_training or 0, f"{split.split} {self.compared}")
         verb = "is" if split.in_training == 1 else "are"
-        return f"overlap: {count} ({words.share(split.overlap)}) {verb} in the training data too"
+        head = "warning" if split.overlap > LOUD_OVERLAP else "overlap"
+        return f"{head}: {count} ({words.share(split.overlap)}) {verb} in the training data too"
 
     def _files_in_words(self, most: int = 4) -> str:
         if not self.num_files:

@@ -26,6 +26,7 @@ from seqarena.data.files.columnar import read_arrow, read_parquet
 from seqarena.data.files.opening import plain_suffix, read_lines, read_text
 from seqarena.data.files.reading import Reading
 
+_MOST_NAMES = 20  # of columns, that an error lists
 _LONGEST_FIELD = 2**31 - 1  # what C's long holds everywhere
 TABLE_FORMATS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -84,8 +85,10 @@ def is_missing(value: Any) -> bool:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for an error."""
-    return ", ".join(map(str, names)) or "none"
+    """Names for an error, the first of many."""
+    texts = list(map(str, names))
+    more = f" and {len(texts) - _MOST_NAMES:,} more" if len(texts) > _MOST_NAMES else ""
+    return ", ".join(texts[:_MOST_NAMES]) + more or "none"
 
 
 def read_cells(

@@ -45,7 +45,7 @@ def data_section(view: RunView) -> DataSection | None:
 def _facts(summary: DataSummary) -> list[tuple[str, str]]:
     found = [("splits", summary.how)] if summary.how else []
     if summary.num_classes:
-        found.append(("classes of the training data", summary.classes_in_words()))
+        found.append((f"{summary.num_classes:,} classes, in training", summary.classes_in_words()))
     if summary.vocab_size is not None:
         found.append(("vocabulary", f"{summary.vocab_size:,}"))
     if summary.num_passed_over:
