@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Map, append_measurements, this_machine
@@ -238,13 +239,18 @@ def test_real_work_is_ended_between_operations(
 ) -> None:
     monkeypatch.setattr(sentences, "_ASK_SECONDS", 0.0)
     asked: list[int] = []
+    last = 0
 
     def why_end() -> str | None:
         asked.append(1)
-        return "enough" if len(asked) > 200 else None
+        return "enough" if len(asked) > last else None
 
-    with pytest.raises(WorkEnded, match="enough"):
-        typed_maps(served.folder, "word " * 39, why_end=why_end)
+    for count in range(200, 240):  # wherever it ends, nothing is left half done
+        asked.clear()
+        last = count
+        with pytest.raises(WorkEnded, match="enough"):
+            typed_maps(served.folder, "a b c", why_end=why_end)
+        assert torch.is_grad_enabled()
     start = time.monotonic()
     with pytest.raises(WorkEnded, match="at once"):
         typed_maps(served.folder, "a b", why_end=lambda: "at once")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seqarena.core.errors import UserError, one_line
@@ -37,11 +38,13 @@ class BoundedWork(TorchFunctionMode):
         self._asked_at = 0.0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if time.monotonic() - self._asked_at > _ASK_SECONDS:
+        found = func(*args, **(kwargs or {}))
+        # what gives no tensor may be half of a pair that has to be whole, as no_grad's two ends
+        if isinstance(found, Tensor) and time.monotonic() - self._asked_at > _ASK_SECONDS:
             self._asked_at = time.monotonic()
             if (why := self._why_end()) is not None:
                 raise WorkEnded(why)
-        return func(*args, **(kwargs or {}))
+        return found
 
 
 def what_is_wrong(text: str) -> str | None:
