@@ -8,6 +8,8 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import (
     Entry,
     Plan,
+    Role,
+    Trial,
     chosen_rate,
     ready_trials,
     search_trials,
@@ -15,8 +17,10 @@ from seqarena.arena.plan import (
     trial,
 )
 from seqarena.arena.requests import SearchRequest, SizeRequest
+from seqarena.arena.run import RunState
 from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
+from seqarena.core.results.records import ResultRecord, TrialSummary
 from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG
 from seqarena.train.budget import Budget
@@ -123,3 +127,67 @@ def test_everything_finished_leaves_nothing_and_the_count_is_right() -> None:
 def test_an_empty_plan_says_why() -> None:
     with pytest.raises(UserError, match="no architecture can enter: bi_gru: it sees the future"):
         make_plan(entries=(), excluded={"bi_gru": "it sees the future"})
+
+
+def planted_state(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, means: dict[str, float], **search: int
+) -> RunState:
+    """All trials of the plan have run, and so has each that becomes ready: seed s adds s / 100."""
+    plan = make_plan(
+        entries=tuple(entry(name) for name in means),
+        search=SearchRequest(learning_rates=(0.1, 0.2), num_seeds=3, **search),
+    )
+    state = RunState(plan, RunFolder(folder), lower_is_better=True)
+
+    def summary(_: RunFolder, role: Role, one: Trial, _failure: str) -> TrialSummary:
+        value = means[one.architecture] + one.training.seed / 100
+        return TrialSummary(
+            trial=one.hash, architecture=one.architecture, role=role, status="finished",
+            learning_rate=one.training.optimizer.learning_rate, seed=one.training.seed,
+            parameters=1, width=16, tokens=1, training_seconds=1.0, training_flops=1.0,
+            state_bytes=1, validation_value=value, test_value=value,
+        )  # fmt: skip
+
+    monkeypatch.setattr("seqarena.arena.view.summarise", summary)
+    return state
+
+
+def run_all(state: RunState) -> None:
+    while fresh := state.ready():
+        for role, one in fresh:
+            state.trials[one.hash] = role, one
+            state.results[one.hash] = ResultRecord(
+                status="finished", steps=1, tokens=1, training_seconds=1.0, training_flops=1.0,
+                parameters=1, state_bytes=1, validation_value=one.training.seed / 100,
+                test_value=0.0,
+            )  # fmt: skip
+
+
+def seeds_of(state: RunState, name: str) -> set[int]:
+    return {one.training.seed for _, one in state.trials.values() if one.architecture == name}
+
+
+def test_those_that_tie_for_the_lead_run_more_seeds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.001, "lstm": 3.0})
+    run_all(state)
+    assert state.tied == ("elman", "gru")
+    assert seeds_of(state, "elman") == seeds_of(state, "gru") == {0, 1, 2, 3, 4}
+    assert seeds_of(state, "lstm") == {0, 1, 2}
+    assert state.total == len(state.trials)
+
+
+def test_a_winner_needs_no_more_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.5, "lstm": 3.0})
+    run_all(state)
+    assert state.tied == ()
+    assert seeds_of(state, "elman") == {0, 1, 2}
+
+
+def test_more_seeds_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.0}, leader_seeds=3)
+    run_all(state)
+    assert seeds_of(state, "elman") == {0, 1, 2}
+    assert SearchRequest(num_seeds=1).further_seeds == ()
+    assert SearchRequest(num_seeds=2, first_seed=7).further_seeds == (9, 10, 11)

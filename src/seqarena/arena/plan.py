@@ -134,6 +134,11 @@ def seed_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, 
     return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.search.seeds[1:])
 
 
+def further_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
+    """The seeds at the chosen rate that only the architectures that tie for the lead run."""
+    return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.search.further_seeds)
+
+
 def repeat_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
     """The first seed at the chosen rate once more, nothing changed: do runs repeat exactly?"""
     return tuple(

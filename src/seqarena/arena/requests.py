@@ -114,12 +114,23 @@ class SearchRequest(Config):
         (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
     )
     num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1, le=10**4)
+    leader_seeds: int = knob(
+        5, "Seeds of the architectures that tie for the lead; with --seeds 1 none.", ge=1, le=10**4
+    )
     first_seed: int = knob(0, "The first of them.", ge=0, le=2**62)
     repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10**4)
 
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(range(self.first_seed, self.first_seed + self.num_seeds))
+
+    @property
+    def further_seeds(self) -> tuple[int, ...]:
+        """Those that only the architectures that tie for the lead run; none without seed noise."""
+        if self.num_seeds == 1:
+            return ()
+        first = self.first_seed
+        return tuple(range(first + self.num_seeds, first + self.leader_seeds))
 
     @property
     def rates(self) -> tuple[float, ...]:

@@ -10,9 +10,19 @@ from collections.abc import Generator
 from pathlib import Path
 
 from seqarena.arena.folder import RunFolder
-from seqarena.arena.plan import Plan, Role, Trial, ready_trials, total_trials
+from seqarena.arena.plan import (
+    Plan,
+    Role,
+    Trial,
+    chosen_rate,
+    further_trials,
+    ready_trials,
+    total_trials,
+)
+from seqarena.arena.rank import rank
 from seqarena.core import words
 from seqarena.core.errors import UserError
+from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import ResultRecord
 from seqarena.jobs.executor import Executor, run_jobs
 from seqarena.jobs.job import Event, Failure, Job, Needs
@@ -33,12 +43,15 @@ class RunState:
         folder: RunFolder,
         lower_is_better: bool,
         timeout_seconds: float | None = None,
+        metric: str = "",
     ) -> None:
-        """`timeout_seconds` is what a trial may take, one try."""
+        """`timeout_seconds` is what a trial may take, one try; `metric` is the task's."""
         self.plan = plan
         self.folder = folder
         self.lower_is_better = lower_is_better
         self.timeout_seconds = timeout_seconds
+        self.metric = metric
+        self.tied: tuple[str, ...] | None = None  # architectures that tie for the lead, once known
         self.trials: dict[str, tuple[Role, Trial]] = {}  # every one met so far, by hash
         self.results: dict[str, ResultRecord] = {}
         self.failures: dict[str, str] = {}  # hash of a trial -> why it failed
@@ -49,7 +62,45 @@ class RunState:
         rates and seeds of its architecture go on."""
         settled = {key: result.validation_value for key, result in self.results.items()}
         settled |= dict.fromkeys(self.failures)
-        return ready_trials(self.plan, settled, self.lower_is_better)
+        waiting = ready_trials(self.plan, settled, self.lower_is_better)
+        return waiting or self._further(settled)
+
+    def _further(self, settled: dict[str, float | None]) -> list[tuple[Role, Trial]]:
+        """More seeds of the architectures that tie for the lead after the seeds of all. That is
+        decided once, by those seeds only, so that the same call always decides the same."""
+        if not self.plan.search.further_seeds:
+            return []
+        if self.tied is None:
+            self.tied = self._leaders()
+            self.total += len(self.tied) * len(self.plan.search.further_seeds)
+        found: list[Trial] = []
+        for entry in self.plan.entries:
+            if entry.architecture in self.tied:
+                rate = chosen_rate(self.plan, entry, settled, self.lower_is_better)
+                assert rate is not None  # it is ranked
+                found += further_trials(self.plan, entry, rate)
+        return [("seed", trial) for trial in found if trial.hash not in settled]
+
+    def _leaders(self) -> tuple[str, ...]:
+        """The architectures of which none is told apart from the leader; none with a winner."""
+        from seqarena.arena.view import summarise
+
+        trials = [
+            summarise(self.folder, role, trial, self.failures.get(key, ""))
+            for key, (role, trial) in self.trials.items()
+            if trial.training.seed in self.plan.search.seeds
+        ]
+        try:
+            ranking = rank(
+                trials,
+                CostTable(),
+                metric=self.metric,
+                lower_is_better=self.lower_is_better,
+                excluded=self.plan.excluded,
+            )
+        except UserError:  # nothing is ranked: all diverged or failed
+            return ()
+        return ranking.leaders if len(ranking.leaders) > 1 else ()
 
     def ready_jobs(self) -> list[Job]:
         """The same as jobs, and remembers which trials they are."""

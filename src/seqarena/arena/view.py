@@ -33,7 +33,7 @@ def read_run(folder: RunFolder) -> RunView:
     """
     plan = folder.load_plan()
     task = _facts(folder, plan, "task.json")
-    state = RunState(plan, folder, task["lower_is_better"])
+    state = RunState(plan, folder, task["lower_is_better"], metric=task["metric"])
     for _ in reuse(state, failures=True):
         pass
     trials = tuple(

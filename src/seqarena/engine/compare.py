@@ -72,11 +72,16 @@ def _run(
 ) -> RunState:
     """Runs what is missing of the plan, in workers or in this process, and shows it."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    state = RunState(plan, folder, task.lower_is_better, timeout_seconds)
+    state = RunState(plan, folder, task.lower_is_better, timeout_seconds, task.metric)
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
         for event in events:
+            if state.total != display.total:
+                display.extend(state.total)
+                more = len(plan.search.seeds) + len(plan.search.further_seeds)
+                tied = ", ".join(state.tied or ())
+                console.print(f"{more} seeds of those that tie for the lead: {tied}")
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from rich.console import Console
 
 from seqarena.arena.prepare import Prepared, prepare
-from seqarena.arena.requests import CompareRequest, TrainRequest
-from seqarena.core import runtime
+from seqarena.arena.requests import CompareRequest, SearchRequest, TrainRequest
+from seqarena.core import runtime, words
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
@@ -89,9 +89,16 @@ def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) 
     say(
         console,
         f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
-        f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
+        f"{seeds_in_words(plan.search)}, {plan.training.budget.describe()} each "
         f"-> {prepared.folder.path}",
     )
+
+
+def seeds_in_words(search: SearchRequest) -> str:
+    """`3 seeds (5 of those that tie for the lead)`."""
+    seeds = words.plural(len(search.seeds), "seed")
+    more = len(search.seeds) + len(search.further_seeds)
+    return f"{seeds} ({more} of those that tie for the lead)" if search.further_seeds else seeds
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:

@@ -12,7 +12,7 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core import words
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.engine.estimate import TIMED_STEPS, PlanEstimate, estimate
-from seqarena.engine.planned import Planned, plan_comparison, plan_training
+from seqarena.engine.planned import Planned, plan_comparison, plan_training, seeds_in_words
 
 
 class Preview:
@@ -57,7 +57,7 @@ class Preview:
         rates = ", ".join(f"{rate:g}" for rate in search.rates)
         yield (
             f"plan: {words.plural(len(plan.entries), 'architecture')}, learning rates {rates}, "
-            f"{words.plural(len(search.seeds), 'seed')}, {plan.training.budget.describe()} each: "
+            f"{seeds_in_words(search)}, {plan.training.budget.describe()} each: "
             f"{words.plural(self.estimate.trials, 'trial')}, {self.estimate.jobs} at a time"
         )
         low, high = map(words.duration, self.estimate.range_seconds)

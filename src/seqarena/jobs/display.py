@@ -62,6 +62,11 @@ class Display:
         if self.console.is_terminal:
             self._live.stop()
 
+    def extend(self, total: int) -> None:
+        """More jobs than were known of at the start."""
+        self.total = total
+        self._bar.update(self._task, total=total)
+
     def show(self, event: Event) -> None:
         """Takes one event in."""
         key, job = event.job.key, event.job
