@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqarena.core.batch import IGNORE, UNKNOWN, Batch
 from seqarena.core.errors import UserError
-from seqarena.data.sources import Splits
+from seqarena.data.files.examples import Splits
 from seqarena.data.text.tagged import Sentence, Tagged
 from seqarena.models.build import build
 from seqarena.tasks import build_task

@@ -21,6 +21,8 @@ DryRun = Annotated[
 def _compare(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train architectures at equal size and cost on your data; rank them, honestly.
 
+    Exit code 1 means that a trial or a measurement failed; the others are ranked.
+
     Every architecture gets the same budget, the same number of learning rates (chosen on
     validation) and the same seeds. Stop it at any time; the same command goes on where it stopped.
     """
@@ -61,14 +63,16 @@ def _show(run: Any, as_json: bool) -> None:
 
     if as_json:
         print_json(run.summary())
-        return
-    console = Console()
-    console.print(run)
-    for name, why in run.failures.items():
-        console.print(
-            f"{name} failed: {why}", style="red", highlight=False, markup=False, soft_wrap=True
-        )
-    say(f"report: {run.page_path}")
+    else:
+        console = Console()
+        console.print(run)
+        for name, why in run.not_measured.items():
+            console.print(
+                f"{name}: {why}", style="red", highlight=False, markup=False, soft_wrap=True
+            )
+        say(f"report: {run.page_path}")
+    if run.failures:
+        raise typer.Exit(1)
 
 
 compare = verb_of(
@@ -79,6 +83,10 @@ train = verb_of(TrainRequest, _train, name="train", argument="data", hidden=Trai
 
 def recipe(
     file: Annotated[Path, typer.Argument(help="A recipe, for instance recipes/mqar.toml.")],
+    *,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the mixer or task that the recipe names.")
+    ] = False,
 ) -> None:
     """Run a published setting and say whether the published figure is reached.
 
@@ -86,7 +94,7 @@ def recipe(
     """
     from seqarena import api
 
-    if not api.recipe(file, console=progress_console()):
+    if not api.recipe(file, trust_code=trust_code, console=progress_console()):
         raise typer.Exit(1)
 
 

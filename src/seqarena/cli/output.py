@@ -6,6 +6,7 @@ import functools
 import inspect
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,6 +31,21 @@ _VERBOSITY: ContextVar[Verbosity] = ContextVar("verbosity", default=_NORMAL)
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show where in the code a mistake was found.")
+]
+OwnCode = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mixer",
+        help="Your own mixer or task that the run was trained with, my_file.py:MyClass: a run or "
+        "checkpoint runs no code by itself. Repeatable.",
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Run the code that the checkpoint names, where its digest is the recorded one.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON, for programs.")]
 
@@ -70,9 +86,9 @@ def as_verb(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             function(**given)
             sys.stdout.flush()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             complain("\nseqarena: stopped; the same command goes on from here")
-            raise typer.Exit(130) from None
+            raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
         except BrokenPipeError:
             raise  # click ends the program without a word: the reader has what it wanted
         except Exception as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, complain, print_json, writes_utf8
+from seqarena.cli.output import AsJson, OwnCode, TrustCode, complain, print_json, writes_utf8
 from seqarena.core.errors import UserError
 from seqarena.core.options import texts_by_key
 
@@ -44,12 +44,15 @@ def evaluate(
     *,
     model: Which = None,
     settings: ReadAs = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a trained model on its test split or on other data, with slices."""
     from seqarena import api
 
-    found = api.evaluate(run, data, model=model, settings=_settings(settings))
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    found = trained.evaluate(data, _settings(settings))
     for sentence in found.notes:
         complain(sentence)
     if as_json:
@@ -75,11 +78,14 @@ def generate(
     greedy: Annotated[bool, typer.Option("--greedy", help="The same as --temperature 0.")] = False,
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
     model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Generate text, streamed as it comes."""
     from seqarena import api
 
-    pieces = api.load(run, model).stream(
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    pieces = trained.stream(
         prompt,
         count=count,
         temperature=0.0 if greedy else temperature,
@@ -120,6 +126,8 @@ def predict(
         int, typer.Option(min=1, help="Hypotheses kept, where answers are written; 1 is greedy.")
     ] = 1,
     model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -135,7 +143,8 @@ def predict(
         raise UserError("give inputs or --file, not both")
     if settings and file is None:
         raise UserError("--set says how --file is read: name a file")
-    predictor = api.load(run, model).predictor(beam=beam, device=device)
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    predictor = trained.predictor(beam=beam, device=device)
     if file is not None:
         items, at_once = predictor.inputs(file, _settings(settings)), AT_ONCE
     else:

@@ -2,7 +2,9 @@
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # of Unicode: control, half of a pair, line, paragraph
 
@@ -26,6 +28,20 @@ def _written(sign: str) -> str:
     return sign
 
 
+class ChangedCodeWarning(UserWarning):
+    """A user's own file is not the one that a model was trained with."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's kind and message without line breaks.
+
+    >>> one_line(ValueError("first\\nsecond"))
+    'ValueError: first second'
+    """
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a misspelt name, with the nearest known ones.
 
@@ -41,3 +57,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional package that is missing, with the command that installs it."""
     return UserError(f"{purpose} needs the package {package!r}: pip install 'seqarena[{extra}]'")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError inside that names no file, as writing to a full disk raises it, names `path`; so
+    does one of a file `path.*`, which is written to become `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(f"{path}."):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error

@@ -54,10 +54,13 @@ def knob(
 
 
 def number(value: Any) -> Any:
-    """`200k`, `1.5M`, `2e6` or `1_000` as a positive number; what is no text is returned as it is.
+    """`200k`, `1.5M`, `2e6` or `1_000` as a positive number; what is neither a text nor a number is
+    returned as it is.
 
-    Raises ValueError for a text that is not a positive number.
+    Raises ValueError for what is not a positive number.
     """
+    if isinstance(value, int | float) and not 0 < value < float("inf"):
+        raise ValueError("must be positive")
     if not isinstance(value, str):
         return value
     digits, factor = value.strip().lower().replace("_", "").replace(",", ""), 1.0
@@ -98,8 +101,8 @@ def texts_by_key(value: Any) -> Any:
     if value is None or isinstance(value, Mapping):
         return value or {}
     found: dict[str, str] = {}
-    for pair in [value] if isinstance(value, str) else value:
-        key, equals, text = pair.partition("=")
+    for pair in value if isinstance(value, list | tuple) else [value]:
+        key, equals, text = pair.partition("=") if isinstance(pair, str) else ("", "", "")
         if not equals:
             raise ValueError("write it as key=value")
         found[key.strip()] = text
@@ -137,9 +140,14 @@ def _json(text: str) -> Any:
 
 
 def _each(parse: Any) -> Any:
-    return lambda value: (
-        tuple(parse(part) for part in names(value)) if isinstance(value, str) else value
-    )
+    """One value, a list of them, or a text of them with commas between."""
+
+    def read(value: Any) -> Any:
+        several = names(value) if isinstance(value, str) else value
+        several = several if isinstance(several, list | tuple) else (several,)
+        return tuple(parse(one) for one in several)
+
+    return read
 
 
 def _listed(value: Any) -> Any:
@@ -184,6 +192,11 @@ class Flag(NamedTuple):
         return self.field.annotation is bool
 
     @property
+    def takes_bool(self) -> bool:
+        """Whether yes or no is a value; a number must not be read from it."""
+        return "bool" in str(self.field.annotation) or self.field.annotation is Any
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The names that it can have; none where it is free."""
         kind = self.field.annotation
@@ -213,6 +226,8 @@ def build(kind: type[Request], given: Mapping[str, Any]) -> Request:
         name = name.lstrip("-").replace("-", "_")
         if name not in known:
             raise unknown_name("option", name, known)
+        if isinstance(value, bool) and not known[name].takes_bool:
+            raise UserError(f"{known[name].option} {value}: is not a yes or no")
         changes[known[name].path] = value
     return _changed(kind(), changes, ())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from seqarena.core.results.records import Ranking
+    from seqarena.core.results.records import Ranking, RankRow, RunView
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ABSENT = "–"  # not measured
@@ -196,3 +196,33 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def seed_notes(row: "RankRow") -> list[str]:
+    """What became of seeds of an architecture that are not in its mean, and of its steps."""
+    notes = [
+        f"{row.architecture}: {plural(len(seeds), 'seed')} {what}, not in its mean"
+        for seeds, what in ((row.diverged_seeds, "diverged"), (row.failed_seeds, "failed"))
+        if seeds
+    ]
+    if row.skipped_steps:
+        steps = plural(row.skipped_steps, "step")
+        notes.append(f"{row.architecture}: {steps} skipped, where a number was not finite")
+    return notes
+
+
+def unranked(view: "RunView") -> tuple[str, str]:
+    """Why a run has no ranking, in a few words and in a sentence."""
+    total = len(view.trials)
+    finished, diverged, failed = (
+        sum(trial.status == state for trial in view.trials)
+        for state in ("finished", "diverged", "failed")
+    )
+    lost = [f"{n} {what}" for n, what in ((diverged, "diverged"), (failed, "failed")) if n]
+    if finished + diverged + failed < total or not total:
+        ended = ", ".join([f"{finished} of {plural(total, 'trial')} have finished", *lost])
+        return "Nothing is ranked yet", f"{ended}."
+    if diverged == total:
+        every = "The trial" if total == 1 else f"All {total} trials"
+        return f"{every} diverged", "Try lower learning rates."
+    return "Nothing can be ranked", f"Of {plural(total, 'trial')} {listed(lost)}."

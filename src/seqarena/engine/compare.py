@@ -10,44 +10,69 @@ from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
+from seqarena.core.user_code import is_own
 from seqarena.engine.planned import announce, plan_comparison, plan_training
 from seqarena.engine.run import Run
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
+from seqarena.jobs.signals import ending_on_signals
 from seqarena.report.run.page import render_html
 
 
 def compare(request: CompareRequest, console: Console) -> Run:
     """Plans, trains, measures and ranks the line-up; writes the page. Says on `console` what was
     chosen and how far it is."""
+    with ending_on_signals():
+        return _compare(request, console)
+
+
+def _compare(request: CompareRequest, console: Console) -> Run:
     prepared, rows = plan_comparison(request, console)
     with prepared.folder.lock():
-        write_facts(prepared, rows)
-        announce(console, prepared)
-        state = _run(console, prepared)
-        if request.run.measure:
-            _measure(console, prepared)
-        return _finish(prepared, state.failures)
+        announce(console, prepared, write_facts(prepared, rows))
+        _run(console, prepared, timeout_seconds=request.run.trial_timeout)
+        not_measured = _measure(console, prepared) if request.run.measure else {}
+        return _finish(prepared, not_measured)
 
 
 def train(request: TrainRequest, console: Console) -> Run:
-    """Trains one model in this process, with a progress bar; ranks and draws as `compare` does."""
+    """Trains one model in this process, with a progress bar; ranks and draws as `compare` does.
+
+    Raises UserError where the training fails.
+    """
+    with ending_on_signals():
+        return _train(request, console)
+
+
+def _train(request: TrainRequest, console: Console) -> Run:
     prepared, rows = plan_training(request)
     with prepared.folder.lock():
-        write_facts(prepared, rows)
-        announce(console, prepared)
-        state = _run(console, prepared, inline=True)
-        for why in state.failures.values():
-            raise UserError(why)
+        announce(console, prepared, write_facts(prepared, rows))
+        try:
+            state = _run(console, prepared, inline=True)
+        except Exception as error:
+            own = request.mixer is not None or is_own(request.task.kind)
+            if isinstance(error, UserError) or not own:
+                raise
+            raise UserError(f"{rows[0].name} failed: {one_line(error)}") from error
+        for trial, why in state.failures.items():
+            trace = prepared.folder.path / "trials" / trial / "error.txt"
+            raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)
         return _finish(prepared, {})
 
 
-def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunState:
+def _run(
+    console: Console,
+    prepared: Prepared,
+    *,
+    inline: bool = False,
+    timeout_seconds: float | None = None,
+) -> RunState:
     """Runs what is missing of the plan, in workers or in this process, and shows it."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    state = RunState(plan, folder, task.lower_is_better)
+    state = RunState(plan, folder, task.lower_is_better, timeout_seconds)
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
@@ -58,19 +83,24 @@ def _run(console: Console, prepared: Prepared, *, inline: bool = False) -> RunSt
     return state
 
 
-def _measure(console: Console, prepared: Prepared) -> None:
+def _measure(console: Console, prepared: Prepared) -> dict[str, str]:
+    """Measures the costs that are missing; what could not be, and why."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
     missing = missing_costs(plan, folder, task.problem, task.sequence_length)
     display = Display(console, total=len(missing), noun="costs")
     with display, closing(run_costs(folder, missing)) as events:
+        failures = {}
         for event in events:
             display.show(event)
+            if event.kind == "failed":
+                failures[event.job.label] = event.payload.message
+    return failures
 
 
-def _finish(prepared: Prepared, failures: dict[str, str]) -> Run:
+def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     """Ranks, and writes the database and the page."""
     folder = prepared.folder
-    finished = Run(folder.path, failures)
+    finished = Run(folder.path, not_measured)
     view = finished.view
     write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))

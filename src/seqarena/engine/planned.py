@@ -1,5 +1,6 @@
 """From a request of `compare` or `train` to a plan with its data, and what is said of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +11,15 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core import runtime
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
-from seqarena.engine.trained import find_start
+from seqarena.core.user_code import allow, is_own, own_places
+from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on
 from seqarena.models.architecture import Architecture
 from seqarena.models.build import with_options
+from seqarena.models.catalog import CATALOG
+from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes
+from seqarena.train.checkpoint import load
 
 
 class Planned(NamedTuple):
@@ -39,12 +44,15 @@ def plan_comparison(request: CompareRequest, console: Console) -> Planned:
 
 def plan_training(request: TrainRequest) -> Planned:
     """The same of one model; with a checkpoint to start from, its sizes are that one's."""
-    source, model, more = None, request.model, {}
+    source, more = None, {}
     if request.start_from is not None:
-        source, model = _start(request, request.start_from)
+        source, request = _start(request, request.start_from)
+        if is_own(request.task.kind):
+            allow(request.task.kind)
         if takes(request.task.kind, "reads_like"):
             more["reads_like"] = str(source)
-    request = request.model_copy(update={"model": model})
+    elif request.trust_code:
+        raise UserError("--trust-code is for the code that --start-from names")
     stem = Path(request.task.data or "embedded").stem
     (row,) = request.lineup.rows()
     row = with_options(row, request.option)
@@ -60,13 +68,16 @@ def plan_training(request: TrainRequest) -> Planned:
     return Planned(prepared, [row])
 
 
-def announce(console: Console, prepared: Prepared) -> None:
-    """Says what was read and every choice that was made, before anything runs."""
+def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) -> None:
+    """Says what was read, every choice that was made, and what is not as in the folder's last
+    call, before anything runs."""
     plan = prepared.plan
     for sentence in prepared.summary.sentences():
         say(console, sentence, "bold yellow" if prepared.summary.is_loud(sentence) else None)
     for choice in prepared.choices:
         say(console, choice, "dim")
+    for change in changes:
+        say(console, change)
     for name, why in plan.excluded.items():
         say(console, f"{name} cannot enter: {why}")
     place = plan.device, runtime.parameter_dtype(plan.dtype)
@@ -88,14 +99,13 @@ def say(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
-def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
-    """The checkpoint to start from and its architecture. Raises UserError for options that the
-    checkpoint decides."""
+def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
+    """The checkpoint to start from, and the request with its architecture: a model of the catalog,
+    or a mixer of the user's own. Raises UserError for options that the checkpoint decides."""
     size = request.size
     decided = {
         "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--mixer": request.mixer,
-        "--tokenizer": request.task.tokenizer,
+        "--option": request.option, "--tokenizer": request.task.tokenizer,
     }  # fmt: skip
     for option, value in decided.items():
         if value:
@@ -103,4 +113,15 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
                 f"{option} is that of the run that --start-from names: leave it out, or train "
                 "without --start-from"
             )
-    return find_start(place, request.model)
+    source, architecture = find_start(place, request.model)
+    if architecture in CATALOG:
+        if request.mixer:
+            raise UserError(
+                f"{place} holds {architecture}, which is no mixer of your own: leave --mixer out"
+            )
+        return source, request.model_copy(update={"model": architecture})
+    OwnCode((request.mixer,) if request.mixer else (), request.trust_code).allow(source)
+    recorded = next((one for one, _ in own_places(load(source).about["model"])), None)
+    mixer = (request.mixer or recorded or "").rpartition("=")[2]
+    load_mixer(mixer)
+    return source, request.model_copy(update={"mixer": f"{architecture}={mixer}"})

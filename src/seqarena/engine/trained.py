@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
+from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
+from seqarena.core.user_code import allow, check_digest, own_places
 from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
 from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
@@ -23,14 +25,48 @@ from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
 
 
+class OwnCode(NamedTuple):
+    """Which code outside of seqarena a checkpoint may run: `named` by the user as file.py:Class or
+    a class, or, with `trust`, all that the checkpoint records, as long as it has not changed."""
+
+    named: tuple[str | type, ...] = ()
+    trust: bool = False
+
+    def allow(self, path: Path) -> None:
+        """Lets it run for the checkpoint at `path`, which need not have any.
+
+        Raises UserError for a file that is missing, or is trusted and has changed; warns where a
+        file that was named has changed since the training.
+        """
+        self.allow_named()
+        if not (self.named or self.trust):
+            return
+        about = checkpoint.load(path).about
+        digests = about.get("own_code", {})
+        for place, recorded in own_places([about["model"], about["task"]]):
+            if self.trust:
+                allow(place, recorded or digests.get(place))
+            if recorded is None:  # a task's; a mixer's is compared when it is loaded
+                check_digest(place.rpartition(":")[0], digests.get(place))
+
+    def allow_named(self) -> None:
+        """Lets the code run that the user named. Raises UserError for a file that is missing."""
+        for code in self.named:
+            allow(code.rpartition("=")[2] if isinstance(code, str) else code)
+
+
+NO_CODE = OwnCode()
+
+
 class TrainedModel:
     """A model as training left it: its architecture's name and its checkpoint folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, code: OwnCode = NO_CODE) -> None:
         """`path` is a checkpoint folder. Raises UserError where there is none."""
         found = checkpoint.find(path)
         if found is None:
             raise UserError(f"no checkpoint at {path}")
+        code.allow(found)
         self.path = found
         self._predictor: Predictor | None = None
 
@@ -115,9 +151,10 @@ def find_checkpoint(place: Path, model: str | None) -> Path:
     for candidate in (place, place / "checkpoint"):
         if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
             return candidate
-    found = trained_models(place)
+    view = read_run(RunFolder(place))
+    found = trained_models(place, view)
     if not found:
-        raise UserError(f"{place} has no finished trial yet: finish the comparison first")
+        raise UserError(f"{place} has no trained model. {'. '.join(words.unranked(view))}")
     wanted = model or next(iter(found))
     if wanted not in found:
         raise UserError(f"{place} has no {wanted!r}: it has {', '.join(found)}")

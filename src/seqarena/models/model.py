@@ -20,9 +20,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem, Targets
-from seqarena.core.config import Config, load_object, parse_options
+from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
+from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
 from seqarena.models.watching import Look, watched_looks
 
@@ -218,8 +219,9 @@ def too_long(known: int, problem: Problem) -> UserError:
 
 
 def load_system(place: str) -> type[System]:
-    """The class named by `package.module:Class`."""
-    return load_object(place)
+    """The class named by `package.module:Class`. Raises UserError when it is missing or is not a
+    System, and for a user's own that nothing allowed in this process (core/user_code.py)."""
+    return load_class(place, System, "system")
 
 
 def build_system(config: SystemConfig) -> System:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError, unknown_name
-from seqarena.core.user_code import load_class
+from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
@@ -127,7 +127,7 @@ def task_row(kind: str) -> TaskRow:
     """
     if kind in _ROWS:
         return _ROWS[kind]
-    if ":" not in kind:
+    if not is_own(kind):
         raise unknown_name("task", kind, TASKS)
     from seqarena.tasks.base import Task
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqarena.core.batch import Batch
+from seqarena.core.batch import Batch, check_tokens
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.data.files.reading import Reading
@@ -55,6 +55,7 @@ def evaluate_checkpoint(
     model = model.to(dtype=parameter_dtype(dtype))
 
     def predict(batch: Batch) -> Tensor:
+        check_tokens(batch, model.problem)
         with torch.inference_mode(), autocast("cpu", dtype):
             if task.generates:
                 return greedy(model, batch, task.sequence_length)

@@ -142,7 +142,13 @@ def load_language_model(directory: Path) -> tuple[Model, Tokenizer, Checkpoint]:
     text = checkpoint.about["artifacts"].get("tokenizer")
     if not model.writes or model.problem.form != "tokens" or text is None:
         raise UserError(f"{directory} is not a language model: it cannot generate text")
-    return model, tokenizer_from_json(text), checkpoint
+    tokenizer = tokenizer_from_json(text)
+    if tokenizer.vocab_size != model.problem.vocab_size:
+        raise UserError(
+            f"{directory} is damaged: its tokenizer has {tokenizer.vocab_size} tokens, and its "
+            f"model knows {model.problem.vocab_size}"
+        )
+    return model, tokenizer, checkpoint
 
 
 def shortest_prompt(tokenizer: Tokenizer) -> str:

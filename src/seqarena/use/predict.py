@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.batch import map_batch
+from seqarena.core.batch import check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
@@ -103,6 +103,7 @@ class Predictor:
             for item in items:
                 check_text(item)
         batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
+        check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():
             if not self.codec.generates:
                 outputs = self.model.answer(batch)

@@ -15,6 +15,7 @@ character is an error.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -25,7 +26,11 @@ from seqarena.core.errors import UserError, unknown_name
 
 _BYTES = 256
 _PIECE_CHARACTERS = 1 << 16
+_MOST_CHARACTERS = 1 << 20
 _PIECES_AT_ONCE = 64
+_CUT = re.compile(r"\S[ \n]\S")
+_LONGEST_RUN = 1_000  # characters; no word of any language is so long
+_LONG_RUN = re.compile(r"(?:[^\W\d_]{N}|\d{N}|(?:[^\w\s]|_){N}|\s{N})".replace("N", "1001,"))
 
 
 class Tokenizer(Protocol):
@@ -163,7 +168,7 @@ class BPETokenizer:
             special_tokens=[],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         )
-        inner.train_from_iterator(_pieces(training_text), trainer)
+        inner.train_from_iterator(_short_runs(training_text), trainer)
         if inner.get_vocab_size() != vocab_size:
             raise UserError(
                 f"tokenizer bpe:{vocab_size}: the training text gives only "
@@ -271,17 +276,31 @@ def _pieces(text: str, size: int = _PIECE_CHARACTERS) -> Iterator[str]:
 
     The byte level's pattern never joins a line feed with the character behind it; it does treat
     a run of blanks as one. So a cut falls behind a line feed that stands between two characters
-    that are no blanks.
+    that are no blanks, or before such a blank. A text of a million characters without either is
+    cut anywhere, to bound memory.
     """
     start = 0
     while len(text) - start > size:
-        cut = start + size
-        while (cut := text.find("\n", cut) + 1) and cut < len(text):
-            if not text[cut].isspace() and not text[cut - 2].isspace():
-                break
-        if not cut or cut >= len(text):
+        first, last = start + size, start + size + _MOST_CHARACTERS
+        if found := _CUT.search(text, first - 1, last):
+            cut = found.start() + (2 if found[0][1] == "\n" else 1)
+        elif last < len(text):
+            cut = last
+        else:
             break
         yield text[start:cut]
         start = cut
     if start < len(text):
         yield text[start:]
+
+
+def _short_runs(text: str) -> Iterator[str]:
+    """The text in pieces for training, whose time grows with the square of a run of characters
+    that the byte level takes as one word: longer ones are cut."""
+    for piece in _pieces(text):
+        start = 0
+        for run in _LONG_RUN.finditer(piece):
+            for cut in range(run.start() + _LONGEST_RUN, run.end(), _LONGEST_RUN):
+                yield piece[start:cut]
+                start = cut
+        yield piece[start:]
