@@ -290,7 +290,7 @@ PLACES = {
               "b/2.png: 2 x 4 pixels, and a/1.png has 4 x 4"),
     "no class": ({"1.png": png(GREY)}, "1.png: it lies in no class's folder"),
     "stray": ({"a/1.png": png(GREY), "x.png": png(GREY)}, "x.png: it lies in no class's folder"),
-    "no training": ({"test/a/1.png": png(GREY)}, "no picture is for training"),
+    "no training": ({"test/a/1.png": png(GREY)}, "no picture in it is for training"),
     "nothing": ({"a/1.pdf": b"x"}, "nothing that can be read there: passed over 1.pdf"),
     "label": ({"a.jsonl": b'{"file_name": "1.png"}\n', "1.png": b""}, "it lies in no class"),
     "no picture": ({"a.jsonl": b'{"file_name": "1.png", "label": "a"}\n'}, "cannot be read"),
