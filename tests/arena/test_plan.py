@@ -85,7 +85,7 @@ def test_a_folder_takes_a_plan_from_another_machine_or_version(
     folder.adopt(make_plan())
     folder.adopt(make_plan(**changes))
     assert folder.load_plan() == make_plan(**changes)
-    with pytest.raises(UserError, match="another budget"):
+    with pytest.raises(UserError, match="--steps 1 -> 9"):
         folder.adopt(make_plan(training=TrainingRequest(budget=Budget(steps=9), batch_size=2)))
 
 

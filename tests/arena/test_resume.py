@@ -117,7 +117,7 @@ def test_runs_repeat_exactly(uninterrupted: Path) -> None:
 def test_another_budget_or_other_data_are_refused(uninterrupted: Path, tmp_path: Path) -> None:
     other = call(uninterrupted, "--tokens", "25k")
     assert (other.returncode, other.stdout.count("Traceback")) == (2, 0)
-    assert "holds a comparison with another budget: choose another --name" in other.stderr
+    assert "--tokens 60000 -> 25000; choose another --name" in other.stderr
     text = tmp_path / "other.txt"
     text.write_text("Some other text, long enough to be cut into three. " * 400)
     moved = call(uninterrupted, str(text))

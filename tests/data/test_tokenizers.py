@@ -1,5 +1,6 @@
 """Tokenizers give back what they got, and their bytes add up to the text's bytes."""
 
+import time
 from functools import cache
 
 import numpy as np
@@ -106,6 +107,25 @@ def test_pieces_encode_as_the_whole(text, size):
     assert "".join(pieces) == text
     joined = [word for piece in pieces for word, _ in words(piece)]
     assert joined == [word for word, _ in words(text)]
+
+
+@pytest.mark.parametrize("run", ["[", "a", "9", "_", "\u4e2d", "\t", "[_"])
+def test_a_long_run_is_trained_on_in_pieces_and_comes_back(run):
+    """Training takes time that grows with the square of a word."""
+    text = run * 200_000 + " the cat sat on the mat" * 30
+    start = time.process_time()
+    tokenizer = BPETokenizer.train(text, 262)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert time.process_time() - start < 4  # whole, 11 seconds
+    pieces = list(_pieces("x" * 3_000_000))
+    assert max(map(len, pieces)) < 1_200_000
+    assert "".join(pieces) == "x" * 3_000_000
+
+
+def test_one_long_line_is_cut_before_blanks():
+    pieces = list(_pieces("the cat sat on the mat. " * 100_000))
+    assert max(map(len, pieces)) < 70_000
+    assert all(piece[0] == " " for piece in pieces[1:])
 
 
 def test_prose_is_cut_into_pieces():

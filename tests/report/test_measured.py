@@ -38,7 +38,8 @@ from seqarena.report.measured.series_reading import (
     line_styles_of,
 )
 from seqarena.report.run.page import render_html
-from seqarena.serve.page import PageServer, typed_maps
+from seqarena.serve.page import PageServer
+from seqarena.serve.sentences import typed_maps
 
 
 def words_of(found: list) -> str:

@@ -10,17 +10,22 @@ from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.names import folder_name
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
-from seqarena.models.any import AnyConfig, build_model, count_parameters
+from seqarena.models.any import AnyConfig, algorithms_on, build_model, count_parameters
 from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config
-from seqarena.models.catalog import why_not
+from seqarena.models.catalog import OWN_FAMILY, why_not
+from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
-from seqarena.tasks import TaskConfig, build_task
+from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
+from seqarena.tasks.guess import build_guessed
+from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
 from seqarena.train.start import plan_start
 
@@ -33,6 +38,7 @@ class Prepared(Config):
     folder: RunFolder
     jobs: int
     task: Task
+    summary: DataSummary
     choices: tuple[str, ...]
 
 
@@ -50,7 +56,7 @@ def prepare(
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
-    task = build_task(task_config)
+    task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
     cores = runtime.available_cores()
@@ -58,7 +64,8 @@ def prepare(
     start, fixed = (
         plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
     )
-    entries, excluded = _enter(request, task, task_config, rows, fixed)
+    place = device.name, runtime.parameter_dtype(dtype.name)
+    entries, excluded = _enter(request, task, task_config, rows, fixed, place)
     plan = Plan(
         name="",
         command=command,
@@ -86,22 +93,34 @@ def prepare(
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
         *([] if start is None else [start.words()]),
     )
-    return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
+    return Prepared(
+        plan=plan,
+        folder=folder,
+        jobs=jobs,
+        task=task,
+        summary=summarise(task),
+        choices=choices,
+    )
 
 
-def write_facts(prepared: Prepared, rows: list[Architecture]) -> None:
-    """The plan and, beside it, what reading the folder needs without the data at hand."""
+def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:
+    """Writes the plan and what reading the folder needs without the data at hand. Returns what is
+    not as in the folder's last call. Raises UserError when the folder holds another comparison."""
     folder, task = prepared.folder, prepared.task
-    folder.adopt(prepared.plan)
+    said = folder.adopt(prepared.plan)
     facts = {
         "name": task.name,
         "metric": task.metric,
         "lower_is_better": task.lower_is_better,
         "facts": task.describe(),
+        "summary": prepared.summary.model_dump(mode="json"),
     }
     write_signed(folder.path / "task.json", json.dumps(facts, indent=1))
-    catalog = {row.name: describe(row) for row in rows}
+    own = {row.name for row in rows if row.family == OWN_FAMILY}
+    described = [row for row in rows if row.name not in own & set(prepared.plan.excluded)]
+    catalog = {row.name: describe(row) for row in described}
     write_signed(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+    return said
 
 
 def _enter(
@@ -110,6 +129,7 @@ def _enter(
     task_config: TaskConfig,
     rows: list[Architecture],
     fixed: AnyConfig | None,
+    place: tuple[str, torch.dtype],
 ) -> tuple[tuple[Entry, ...], dict[str, str]]:
     entries: list[Entry] = []
     excluded: dict[str, str] = {}
@@ -118,13 +138,21 @@ def _enter(
         if reason is not None:
             excluded[row.name] = reason
             continue
-        config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
+        try:
+            config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
+            _check_claims(row, config, task, place)
+            parameters = count_parameters(config)
+        except (Exception, SystemExit) as error:
+            if len(rows) == 1 and isinstance(error, UserError):
+                raise
+            excluded[row.name] = str(error) if isinstance(error, UserError) else one_line(error)
+            continue
         _check_affordable(request.training, config, task)
         entries.append(
             Entry(
                 architecture=row.name,
                 model=config,
-                parameters=count_parameters(config),
+                parameters=parameters,
                 code=trial_code(config, task_config),
             )
         )
@@ -139,6 +167,17 @@ def _sized(row: Architecture, task: Task, size: SizeRequest) -> AnyConfig:
     return model_config(
         row, task.problem, params=size.target_params, width=size.width, depth=size.depth
     )
+
+
+def _check_claims(
+    row: Architecture, config: AnyConfig, task: Task, place: tuple[str, torch.dtype]
+) -> None:
+    """Raises what the model raises when it is built and described, and UserError for claims about
+    its costs that cannot be and for an algorithm that cannot run at `place`."""
+    algorithms_on(config, *place)
+    with torch.device("meta"):
+        check_claims(build_model(config), max(1, round(task.mean_length)))
+    describe(row)
 
 
 def _check_affordable(training: TrainingRequest, config: AnyConfig, task: Task) -> None:
@@ -166,4 +205,4 @@ def _default_name(task: Task, plan: Plan) -> str:
     fields = plan.model_dump(mode="json", include={"task_digest", "size", "training", "dtype"})
     stem = Path(str(task.describe().get("name", task.name))).stem.lower()
     words = "".join(c if c.isalnum() else "-" for c in stem).strip("-")
-    return f"{words or task.name}-{digest(fields, 6)}"
+    return f"{folder_name(words or task.name)}-{digest(fields, 6)}"

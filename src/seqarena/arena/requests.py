@@ -14,11 +14,24 @@ from pydantic import model_validator
 
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
-from seqarena.core.options import Count, Names, Number, Numbers, PathText, Settings, Texts, knob
+from seqarena.core.names import check_folder_name, folder_name
+from seqarena.core.options import (
+    Count,
+    Names,
+    Number,
+    Numbers,
+    PathText,
+    Settings,
+    Texts,
+    TextsByKey,
+    knob,
+    typed,
+)
+from seqarena.core.user_code import allow, is_own
 from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
-from seqarena.tasks.registry import parse_task, takes
+from seqarena.tasks.registry import parse_task, takes, task_row
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainingRequest
 
@@ -31,16 +44,19 @@ class TaskRequest(Config):
     kind: str = knob("language", "What is asked: seqarena tasks lists them.", flag="task")
     data: PathText | None = knob(
         None,
-        "A text file, a folder, JSON lines or Parquet. Without it: the Python language reference "
-        "that comes with Python.",
+        "A file, a folder or a pattern: texts, tables, recordings, pictures (docs/formats.md). "
+        "Without it: the task's own data, for language the reference that comes with Python.",
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
-    settings: Settings = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
+    settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
 
     def config(self, **more: Any) -> TaskConfig:
         """The task's configuration. Raises UserError for a setting that it does not have."""
-        fields: dict[str, Any] = {"kind": self.kind, **self.settings, **more}
+        if is_own(self.kind):
+            allow(self.kind)
+        settings = typed(task_row(self.kind).config, self.settings)
+        fields: dict[str, Any] = {"kind": self.kind, **settings, **more}
         for name in ("data", "tokenizer", "sequence_length"):
             value = getattr(self, name)
             if value is None:
@@ -49,6 +65,8 @@ class TaskRequest(Config):
                 raise UserError(
                     f"task {self.kind} has no {name.replace('_', ' ')}: set it with --set"
                 )
+            if name in fields:
+                raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
         return parse_task(fields)
 
@@ -73,8 +91,8 @@ class SizeRequest(Config):
     params: Count | None = knob(
         None, "Parameters of every model, to within 1 %: 100k, 1M. Default: 100k."
     )
-    width: int | None = knob(None, "The same width instead of the same --params.", ge=1)
-    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1)
+    width: int | None = knob(None, "The same width instead of the same --params.", ge=1, le=10**6)
+    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1, le=10**4)
     dropout: float = knob(0.0, "Share of activations that training sets to zero.", ge=0, le=0.99)
 
     @model_validator(mode="after")
@@ -95,9 +113,9 @@ class SearchRequest(Config):
     learning_rates: Numbers = knob(
         (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
     )
-    num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1)
-    first_seed: int = knob(0, "The first of them.", ge=0)
-    repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0)
+    num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1, le=10**4)
+    first_seed: int = knob(0, "The first of them.", ge=0, le=2**62)
+    repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10**4)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -118,7 +136,7 @@ class SearchRequest(Config):
 class RunRequest(Config):
     """Where it runs and where its records go."""
 
-    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1)
+    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1, le=10**4)
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
@@ -133,14 +151,8 @@ class RunRequest(Config):
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
         """The folder stays inside of `runs`."""
-        name = self.name
-        if name is None:
-            return self
-        if name in ("", ".", "..") or any(part in name for part in "/\\\0") or len(name) > 200:
-            raise UserError(
-                f"--name {name[:40]!r}: give the name of a folder inside of {self.runs}, without "
-                "slashes and of at most 200 characters"
-            )
+        if self.name is not None:
+            check_folder_name(self.name, "--name")
         return self
 
 
@@ -177,7 +189,10 @@ class TrainRequest(Config):
     training: TrainingRequest = TrainingRequest(
         budget=Budget(tokens=200_000), optimizer=OptimizerConfig(learning_rate=6e-3)
     )
-    seed: int = knob(0, "Of the weights, the batches and the dropout.", ge=0)
+    trust_code: bool = knob(
+        False, "Run the code of your own that --start-from names, where its digest is the recorded."
+    )
+    seed: int = knob(0, "Of the weights, the batches and the dropout.", ge=0, le=2**62)
     run: RunRequest = RunRequest()
 
     @property
@@ -200,11 +215,25 @@ class TrainRequest(Config):
                 first_seed=self.seed,
                 repeats=0,
             ),
-            run=self.run.model_copy(update={"name": self.run.name or name, "jobs": 1}),
+            run=RunRequest(
+                **{**dict(self.run), "name": self.run.name or folder_name(name), "jobs": 1}
+            ),
         )
 
 
 def own_row(mixer: str) -> Architecture:
-    """The row of a user's own mixer, `[LABEL=]my_file.py:MyMixer`."""
+    """The row of a user's own mixer, `[LABEL=]my_file.py:MyMixer`, whose code may run from now on.
+
+    Raises UserError for a label that cannot be part of a folder's name, and for a missing file.
+    """
     label, equals, place = mixer.rpartition("=")
-    return yours(label if equals else place.rpartition(":")[2].lower(), place)
+    if equals:
+        check_folder_name(label, "the label of --mixer")
+    allow(place)
+    return yours(own_name(mixer), place)
+
+
+def own_name(mixer: str) -> str:
+    """What a user's own mixer is called: its label, or its class in small letters."""
+    label, equals, place = mixer.rpartition("=")
+    return label if equals else place.rpartition(":")[2].lower()

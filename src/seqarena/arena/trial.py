@@ -23,6 +23,7 @@ from seqarena.core.results.records import (
     StepRecord,
     read_records,
 )
+from seqarena.core.user_code import allow, own_digests, own_places
 from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
 from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
@@ -59,6 +60,8 @@ def run_trial_job(
     trial: dict[str, Any], folder: str, prepared: str, watch: Callable[[TrialProgress], bool]
 ) -> ResultRecord:
     """`run_trial` with JSON arguments, as a job calls it."""
+    for place, digest in own_places([trial["model"], trial["task"]]):
+        allow(place, digest)  # the process that sent this job was allowed to run it
     return run_trial(
         Trial.model_validate(trial), Path(folder), prepared=Path(prepared), watch=watch
     )
@@ -104,7 +107,7 @@ def _run_unfinished(
     trial: Trial, folder: Path, prepared: Path | None, watch: Callable[[TrialProgress], bool]
 ) -> ResultRecord:
     task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
-    trainer = _build_trainer(trial, task)
+    trainer = build_trainer(trial, task)
     if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
         begin(trainer.model, trial.start)
     path = folder / "records.jsonl"
@@ -122,11 +125,18 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
         "task_digest": trial.task_digest,
         "artifacts": task.artifacts(),
         "code": trial.code,
+        "own_code": own_digests(trial.model.model_dump(mode="json"), trial.task),
         "start": None if trial.start is None else trial.start.model_dump(mode="json"),
     }
 
 
-def _build_trainer(trial: Trial, task: Task) -> Trainer:
+def evaluation_batch_size(task: Task) -> int:
+    """Examples of one evaluation batch."""
+    return max(1, EVALUATION_TOKENS // task.sequence_length)
+
+
+def build_trainer(trial: Trial, task: Task) -> Trainer:
+    """The trial's model and its training, before the first step."""
     torch.manual_seed(trial.training.seed)
     model = build_model(trial.model)
     model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
@@ -146,7 +156,7 @@ class _Training:
     ) -> None:
         self.trial, self.trainer, self.folder, self.file = trial, trainer, folder, file
         self.watch = watch
-        self.batch_size = max(1, EVALUATION_TOKENS // trainer.task.sequence_length)
+        self.batch_size = evaluation_batch_size(trainer.task)
         self.loss_nats: float | None = None  # of the last step
         self.value: float | None = None  # of the last evaluation on validation
         self.saved_at = time.monotonic()

@@ -9,6 +9,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import RunState, reuse
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_signed
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable
@@ -57,6 +58,7 @@ def read_run(folder: RunFolder) -> RunView:
         metric=task["metric"],
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
+        summary=DataSummary.model_validate(task["summary"]) if "summary" in task else None,
         plan=plan.model_dump(mode="json"),
         provenance=_first_provenance(folder, state),
         ranking=ranking,

@@ -1,13 +1,16 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
 import io
+import os
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from seqarena.cli import compare, measure, show, use
 from seqarena.cli.output import as_verb
+from seqarena.core.errors import ChangedCodeWarning
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -67,8 +70,22 @@ def _options(
 
 
 def main() -> None:
-    """The console script. A letter that standard output does not know becomes a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    """The console script. A letter that standard output does not know becomes a question mark. A
+    stream that was closed before the start takes and gives nothing. What the user is warned of is
+    one line."""
+    plain = warnings.formatwarning
+
+    def one_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+        if issubclass(category, ChangedCodeWarning):
+            return f"seqarena: {message}\n"
+        return plain(message, category, *place, **more)
+
+    warnings.formatwarning = one_line
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     app()

@@ -10,8 +10,15 @@ from seqarena.cli.derive import verb_of
 from seqarena.cli.output import AsJson, print_json, progress_console, say
 from seqarena.core.options import names
 
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Read the data, say what would be done and how long it takes; stop there."
+    ),
+]
 
-def _compare(given: dict[str, Any], as_json: AsJson = False) -> None:
+
+def _compare(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train architectures at equal size and cost on your data; rank them, honestly.
 
     Exit code 1 means that a trial or a measurement failed; the others are ranked.
@@ -21,17 +28,34 @@ def _compare(given: dict[str, Any], as_json: AsJson = False) -> None:
     """
     from seqarena import api
 
-    _show(api.compare(console=progress_console(as_json), **given), as_json)
+    console = progress_console(as_json)
+    if dry_run:
+        _show_preview(api.compare(dry_run=True, console=console, **given), as_json)
+    else:
+        _show(api.compare(console=console, **given), as_json)
 
 
-def _train(given: dict[str, Any], as_json: AsJson = False) -> None:
+def _train(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train one architecture; the result is a run folder that the other verbs read.
 
     Stop it at any time; the same command goes on where it stopped.
     """
     from seqarena import api
 
-    _show(api.train(console=progress_console(as_json), **given), as_json)
+    console = progress_console(as_json)
+    if dry_run:
+        _show_preview(api.train(dry_run=True, console=console, **given), as_json)
+    else:
+        _show(api.train(console=console, **given), as_json)
+
+
+def _show_preview(preview: Any, as_json: bool) -> None:
+    from rich.console import Console
+
+    if as_json:
+        print_json(preview.summary())
+    else:
+        Console(highlight=False).print(preview, soft_wrap=True)
 
 
 def _show(run: Any, as_json: bool) -> None:
@@ -59,6 +83,10 @@ train = verb_of(TrainRequest, _train, name="train", argument="data", hidden=Trai
 
 def recipe(
     file: Annotated[Path, typer.Argument(help="A recipe, for instance recipes/mqar.toml.")],
+    *,
+    trust_code: Annotated[
+        bool, typer.Option("--trust-code", help="Run the mixer or task that the recipe names.")
+    ] = False,
 ) -> None:
     """Run a published setting and say whether the published figure is reached.
 
@@ -66,7 +94,7 @@ def recipe(
     """
     from seqarena import api
 
-    if not api.recipe(file, console=progress_console()):
+    if not api.recipe(file, trust_code=trust_code, console=progress_console()):
         raise typer.Exit(1)
 
 

@@ -32,6 +32,21 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result onl
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show where in the code a mistake was found.")
 ]
+OwnCode = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mixer",
+        help="Your own mixer or task that the run was trained with, my_file.py:MyClass: a run or "
+        "checkpoint runs no code by itself. Repeatable.",
+    ),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code",
+        help="Run the code that the checkpoint names, where its digest is the recorded one.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON, for programs.")]
 
 

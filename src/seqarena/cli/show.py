@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from seqarena.cli.output import AsJson, print_json
+from seqarena.cli.output import AsJson, OwnCode, TrustCode, print_json
+from seqarena.core.errors import UserError
 
 
 def models(as_json: AsJson = False) -> None:
@@ -75,6 +76,8 @@ def report(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To serve at; 0 takes a free one.")
     ] = 8000,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw a folder's page again from its records, and print its table.
@@ -86,8 +89,14 @@ def report(
     from seqarena import api
 
     if serve:
-        _serve(run, port, open_page)
+        with api.page_server(run, port, mixer=mixer or (), trust_code=trust_code) as server:
+            _serve(server, run, open_page)
         return
+    if mixer or trust_code:
+        raise UserError(
+            "a report is drawn from records and runs no code: --mixer and --trust-code "
+            "are for --serve, whose sentences are read by the models"
+        )
     page = api.report(run)
     is_run = (run / "plan.json").exists()
     if as_json:
@@ -102,19 +111,16 @@ def report(
         webbrowser.open(page.resolve().as_uri())
 
 
-def _serve(run: Path, port: int, open_page: bool) -> None:
-    from seqarena import api
+def _serve(server: Any, run: Path, open_page: bool) -> None:
+    print(f"serving {run} at {server.address} (Ctrl-C ends it)", flush=True)
+    if open_page:
+        import webbrowser
 
-    with api.page_server(run, port) as server:
-        print(f"serving {run} at {server.address} (Ctrl-C ends it)", flush=True)
-        if open_page:
-            import webbrowser
-
-            webbrowser.open(server.address)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nstopped serving")
+        webbrowser.open(server.address)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        print("\nstopped serving")
 
 
 def check(

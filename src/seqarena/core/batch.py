@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.config import Config
+from seqarena.core.errors import UserError
 
 IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
 PAD, START, END, UNKNOWN = 0, 1, 2, 3  # the first tokens of every vocabulary of words or pieces
@@ -83,6 +84,24 @@ def num_tokens(batch: Batch) -> int:
     """Positions that a batch holds, padding and source included."""
     source = 0 if batch.source_BS is None else batch.source_BS.numel()
     return batch.inputs_BT.shape[0] * batch.inputs_BT.shape[1] + source
+
+
+def check_tokens(batch: Batch, problem: Problem) -> None:
+    """Raises UserError for a token or an answer that a model of this problem does not know: what
+    the batch was read by is another vocabulary than the model's."""
+    for what, tensor, size in (
+        ("token", batch.inputs_BT, problem.vocab_size),
+        ("source token", batch.source_BS, problem.source_vocab_size),
+        ("character", batch.characters_BTC, problem.num_characters),
+        ("answer", batch.targets_BT, problem.num_outputs),
+    ):
+        if tensor is None or tensor.is_floating_point() or not size or not tensor.numel():
+            continue
+        if (largest := int(tensor.max())) >= size:
+            raise UserError(
+                f"{what} {largest} is beyond the {size} that the model knows: its vocabulary is "
+                "another one than the model's"
+            )
 
 
 def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -> Batch:

@@ -1,13 +1,45 @@
 """What a user is told when something is wrong: one clear line, exit code 2, no traceback."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # of Unicode: control, half of a pair, line, paragraph
+
 
 class UserError(Exception):
-    """A mistake the user can mend. The message says what was wrong and what would be right."""
+    """A mistake the user can mend. The message says what was wrong and what would be right.
+
+    What a user's data put into it stays one line: signs that control a terminal are written out.
+
+    >>> print(UserError("no column 'a\\x1b[2J\\n'"))
+    no column 'a\\x1b[2J\\n'
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if message.isprintable() else "".join(map(_written, message)))
+
+
+def _written(sign: str) -> str:
+    if unicodedata.category(sign) in _NO_LETTERS:
+        return sign.encode("unicode_escape").decode()
+    return sign
+
+
+class ChangedCodeWarning(UserWarning):
+    """A user's own file is not the one that a model was trained with."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error's kind and message without line breaks.
+
+    >>> one_line(ValueError("first\\nsecond"))
+    'ValueError: first second'
+    """
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -1,29 +1,24 @@
 """`compare` and `train`: from a request to a ranked run folder with its page."""
 
 from contextlib import closing
-from pathlib import Path
 
 from rich.console import Console
 
 from seqarena.arena.costs import missing_costs, run_costs
 from seqarena.arena.live import comparison_display
-from seqarena.arena.prepare import Prepared, prepare, write_facts
+from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
-from seqarena.core import runtime
-from seqarena.core.errors import UserError
-from seqarena.core.options import command_line
+from seqarena.core.errors import UserError, one_line
+from seqarena.core.user_code import is_own
+from seqarena.engine.planned import announce, plan_comparison, plan_training
 from seqarena.engine.run import Run
-from seqarena.engine.trained import find_start
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.signals import ending_on_signals
-from seqarena.models.any import algorithms_on
-from seqarena.models.build import with_options
 from seqarena.report.run.page import render_html
-from seqarena.tasks.registry import takes
 
 
 def compare(request: CompareRequest, console: Console) -> Run:
@@ -34,17 +29,9 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 
 def _compare(request: CompareRequest, console: Console) -> Run:
-    rows = request.lineup.rows()
-    with console.status("reading the data and solving the sizes"):
-        prepared = prepare(
-            request,
-            request.task.config(),
-            rows,
-            command=command_line("compare", request, positional=("data",)),
-        )
+    prepared, rows = plan_comparison(request, console)
     with prepared.folder.lock():
-        write_facts(prepared, rows)
-        announce(console, prepared)
+        announce(console, prepared, write_facts(prepared, rows))
         _run(console, prepared, timeout_seconds=request.run.trial_timeout)
         not_measured = _measure(console, prepared) if request.run.measure else {}
         return _finish(prepared, not_measured)
@@ -60,28 +47,16 @@ def train(request: TrainRequest, console: Console) -> Run:
 
 
 def _train(request: TrainRequest, console: Console) -> Run:
-    source, model, more = None, request.model, {}
-    if request.start_from is not None:
-        source, model = _start(request, request.start_from)
-        if takes(request.task.kind, "reads_like"):
-            more["reads_like"] = str(source)
-    request = request.model_copy(update={"model": model})
-    stem = Path(request.task.data or "embedded").stem
-    (row,) = request.lineup.rows()
-    row = with_options(row, request.option)
-    tuned = "tuned-" if source else ""
-    comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
-    prepared = prepare(
-        comparison,
-        request.task.config(**more),
-        [row],
-        command=command_line("train", request, positional=("data",)),
-        start_from=source,
-    )
+    prepared, rows = plan_training(request)
     with prepared.folder.lock():
-        write_facts(prepared, [row])
-        announce(console, prepared)
-        state = _run(console, prepared, inline=True)
+        announce(console, prepared, write_facts(prepared, rows))
+        try:
+            state = _run(console, prepared, inline=True)
+        except Exception as error:
+            own = request.mixer is not None or is_own(request.task.kind)
+            if isinstance(error, UserError) or not own:
+                raise
+            raise UserError(f"{rows[0].name} failed: {one_line(error)}") from error
         for trial, why in state.failures.items():
             trace = prepared.folder.path / "trials" / trial / "error.txt"
             raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)
@@ -108,30 +83,6 @@ def _run(
     return state
 
 
-def announce(console: Console, prepared: Prepared) -> None:
-    """Says every choice that was made, before anything runs."""
-    plan = prepared.plan
-
-    def say(text: str, style: str | None = None) -> None:
-        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-    for choice in prepared.choices:
-        say(choice, "dim")
-    for name, why in plan.excluded.items():
-        say(f"{name} cannot enter: {why}")
-    place = plan.device, runtime.parameter_dtype(plan.dtype)
-    algorithms = ", ".join(
-        f"{entry.architecture} {'/'.join(sorted(set(algorithms_on(entry.model, *place))))}"
-        for entry in plan.entries
-    )
-    say(f"algorithms: {algorithms}", "dim")
-    say(
-        f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
-        f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
-        f"-> {prepared.folder.path}"
-    )
-
-
 def _measure(console: Console, prepared: Prepared) -> dict[str, str]:
     """Measures the costs that are missing; what could not be, and why."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
@@ -154,21 +105,3 @@ def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     write_database(folder.path / "results.sqlite", view.trials, view.costs)
     write_atomically(folder.report_path, render_html(view))
     return finished
-
-
-def _start(request: TrainRequest, place: Path) -> tuple[Path, str]:
-    """The checkpoint to start from and its architecture. Raises UserError for options that the
-    checkpoint decides."""
-    size = request.size
-    decided = {
-        "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--mixer": request.mixer,
-        "--tokenizer": request.task.tokenizer,
-    }  # fmt: skip
-    for option, value in decided.items():
-        if value:
-            raise UserError(
-                f"{option} is that of the run that --start-from names: leave it out, or train "
-                "without --start-from"
-            )
-    return find_start(place, request.model)

@@ -8,12 +8,12 @@ import torch
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
-from seqarena.arena.requests import LineupRequest
+from seqarena.arena.requests import LineupRequest, own_name, own_row
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
-from seqarena.engine.trained import find_checkpoint, trained_models
+from seqarena.engine.trained import OwnCode, find_checkpoint, trained_models
 from seqarena.measure.calls import Call, Findings, Target, perform
 from seqarena.measure.costs.scaling import algorithms
 from seqarena.measure.requests import MeasureRequest, SubjectRequest
@@ -75,26 +75,30 @@ def targets(subjects: SubjectRequest, default: tuple[str, ...]) -> list[Target]:
     """
     mixers = subjects.mixer
     if subjects.run is not None:
-        if subjects.models or mixers:
+        if subjects.models:
             raise UserError("--run measures what it trained: choose one of it with --model NAME")
-        return _trained(subjects.run, subjects.model)
+        return _trained(subjects.run, subjects.model, OwnCode(mixers, subjects.trust_code))
+    if subjects.trust_code:
+        raise UserError("--trust-code is for the code that a --run names")
     if subjects.model:
         raise UserError("--model chooses from a --run: name architectures with --models")
     names = subjects.models or (() if mixers else default)
-    rows = LineupRequest(models=names, mixer=mixers).rows()
-    asked = [row.name for row in rows[: len(rows) - len(mixers)]] + list(mixers)
-    found = [Target(row.name, given) for row, given in zip(rows, asked, strict=True)]
+    found = [Target(row.name, row.name) for row in LineupRequest(models=names).rows()]
+    found += [Target(own_name(mixer), mixer) for mixer in mixers]
     for twice in {t.name for t in found if [o.name for o in found].count(t.name) > 1}:
         raise UserError(f"{twice!r} is named twice: give a mixer another name, LABEL=FILE.py:Class")
     for mixer in mixers:
-        load_mixer(mixer.rpartition("=")[2])  # a missing file or class is an error before all else
+        own_row(mixer)  # a missing file or class is an error before all else
+        load_mixer(mixer.rpartition("=")[2])
     return found
 
 
-def _trained(run: Path, model: str | None) -> list[Target]:
+def _trained(run: Path, model: str | None, code: OwnCode) -> list[Target]:
     everything = model is None and (run / "plan.json").exists()
     places = list(trained_models(run).values()) if everything else []
     places = places or [find_checkpoint(run, model)]
+    for place in places:
+        code.allow(place)
     architectures = [load(place).about["architecture"] for place in places]
     return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
 

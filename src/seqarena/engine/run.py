@@ -14,20 +14,27 @@ from seqarena.core.errors import UserError, missing_extra
 from seqarena.core.results.quantities import CostTable, cost_quantities
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.engine.pages import write_page
-from seqarena.engine.trained import TrainedModel, trained_models
+from seqarena.engine.trained import NO_CODE, OwnCode, TrainedModel, trained_models
 from seqarena.report.tables import ranking_table
 
 
 class Run:
     """One comparison or training, as its folder's records say."""
 
-    def __init__(self, path: str | Path, not_measured: Mapping[str, str] | None = None) -> None:
-        """`path` is the run folder; `not_measured` has the costs that could not be, and why.
+    def __init__(
+        self,
+        path: str | Path,
+        not_measured: Mapping[str, str] | None = None,
+        code: OwnCode = NO_CODE,
+    ) -> None:
+        """`path` is the run folder; `not_measured` has the costs that could not be, and why;
+        `code` is what its models may run of a user's own.
 
         Raises UserError for a folder that is no run.
         """
         self.path = Path(path)
         self.not_measured = dict(not_measured or {})
+        self.code = code
         RunFolder(self.path).load_plan()
 
     def __repr__(self) -> str:
@@ -62,7 +69,7 @@ class Run:
     def models(self) -> dict[str, TrainedModel]:
         """The trained model of each ranked architecture, the best first."""
         places = trained_models(self.path, self.view)
-        return {name: TrainedModel(place) for name, place in places.items()}
+        return {name: TrainedModel(place, self.code) for name, place in places.items()}
 
     @property
     def best(self) -> TrainedModel:

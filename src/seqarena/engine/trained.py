@@ -1,6 +1,6 @@
 """Trained models in run folders: finding them, and using one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,34 +11,62 @@ from seqarena.arena.view import read_run
 from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
-from seqarena.tasks.base import Answer, Scores
+from seqarena.core.user_code import allow, check_digest, own_places
+from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
-from seqarena.use.evaluate import evaluate_checkpoint
-from seqarena.use.generate import generate_text, load_language_model
+from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
+from seqarena.use.generate import (
+    generate_text,
+    load_language_model,
+    shortest_prompt,
+    to_standard_error,
+)
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
 
 
-class Evaluation(NamedTuple):
-    """Scores of one evaluation and the name of their metric."""
+class OwnCode(NamedTuple):
+    """Which code outside of seqarena a checkpoint may run: `named` by the user as file.py:Class or
+    a class, or, with `trust`, all that the checkpoint records, as long as it has not changed."""
 
-    metric: str
-    scores: Scores
+    named: tuple[str | type, ...] = ()
+    trust: bool = False
 
-    @property
-    def value(self) -> float:
-        """The metric over the whole split."""
-        return self.scores.value
+    def allow(self, path: Path) -> None:
+        """Lets it run for the checkpoint at `path`, which need not have any.
+
+        Raises UserError for a file that is missing, or is trusted and has changed; warns where a
+        file that was named has changed since the training.
+        """
+        self.allow_named()
+        if not (self.named or self.trust):
+            return
+        about = checkpoint.load(path).about
+        digests = about.get("own_code", {})
+        for place, recorded in own_places([about["model"], about["task"]]):
+            if self.trust:
+                allow(place, recorded or digests.get(place))
+            if recorded is None:  # a task's; a mixer's is compared when it is loaded
+                check_digest(place.rpartition(":")[0], digests.get(place))
+
+    def allow_named(self) -> None:
+        """Lets the code run that the user named. Raises UserError for a file that is missing."""
+        for code in self.named:
+            allow(code.rpartition("=")[2] if isinstance(code, str) else code)
+
+
+NO_CODE = OwnCode()
 
 
 class TrainedModel:
     """A model as training left it: its architecture's name and its checkpoint folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, code: OwnCode = NO_CODE) -> None:
         """`path` is a checkpoint folder. Raises UserError where there is none."""
         found = checkpoint.find(path)
         if found is None:
             raise UserError(f"no checkpoint at {path}")
+        code.allow(found)
         self.path = found
         self._predictor: Predictor | None = None
 
@@ -54,9 +82,13 @@ class TrainedModel:
         """The torch module with its weights, in evaluation mode."""
         return checkpoint.load(self.path).model()
 
-    def evaluate(self, data: str | Path | None = None) -> Evaluation:
-        """The test split's scores, or those of the text file or folder `data`."""
-        return Evaluation(*evaluate_checkpoint(self.path, None if data is None else str(data)))
+    def evaluate(
+        self, data: str | Path | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Evaluation:
+        """The test split's scores; or those of other data, in a form that training reads: of their
+        test split, or of all of them. `settings` of the task (the fields' names, say) say how
+        `data` is read where it is other than in training."""
+        return evaluate_checkpoint(self.path, None if data is None else str(data), settings)
 
     def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
         """One answer for each of `inputs`: a translation, a class, tags, a transcript, by the task.
@@ -77,28 +109,33 @@ class TrainedModel:
         assert self._predictor is not None
         return self._predictor
 
-    def generate(self, prompt: str = "\n", **options: Any) -> str:
+    def generate(self, prompt: str | None = None, **options: Any) -> str:
         """Text that continues `prompt`, without it; `options` are those of `stream`."""
         return "".join(self.stream(prompt, **options))
 
     def stream(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         *,
         count: int = 300,
         temperature: float = 0.8,
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        note: Callable[[str], None] = to_standard_error,
     ) -> Iterator[str]:
-        """Text that continues `prompt`, without it, piece by piece: `count` tokens.
+        """Text that continues `prompt`, without it, piece by piece: `count` tokens, or as many as
+        fit into the model's positions, where these end; `note` is told so beforehand. Without a
+        prompt it begins as a line does.
 
         Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
-        likeliest that hold the probability `top_p`; `seed` is that of the draws.
+        likeliest that hold the probability `top_p`; `seed` is that of the draws. Raises UserError
+        at once for an option out of range and a prompt that the tokenizer cannot spell.
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         model, tokenizer, _ = load_language_model(self.path)
-        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed)
+        start = shortest_prompt(tokenizer) if prompt is None else prompt
+        return generate_text(model, tokenizer, start, count, sampling, seed=seed, note=note)
 
 
 def find_start(place: Path, model: str | None) -> tuple[Path, str]:

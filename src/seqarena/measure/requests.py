@@ -20,6 +20,9 @@ class SubjectRequest(Config):
     models: Names | None = knob(None, "lstm,gru,... or all. Default: a handful that tells most.")
     mixer: Texts = knob((), "Your own mixer, [LABEL=]my_file.py:MyMixer. Repeatable.")
     run: Path | None = knob(None, "A run or checkpoint folder: its trained models, as they are.")
+    trust_code: bool = knob(
+        False, "Run the code of your own that --run names, where its digest is the recorded one."
+    )
     model: str | None = knob(None, "Which architecture of --run. Default: every ranked one.")
     width: int | None = knob(None, "Width of every model [64; of reach 32].", ge=1)
     params: Count | None = knob(None, "The same number of parameters instead: 100k.")

@@ -85,13 +85,15 @@ def subject(
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"device {device!r}: PyTorch finds no GPU here: use cpu")
     config = config or mixer_class.Config()
+    why = UserError("no width was tried")
     for width in (60, 20, 24, 32, 64):
         try:
             mixer_class(width, config)
-        except UserError:
+        except UserError as error:
+            why = error
             continue
         return CheckedMixer(mixer_class, config, width, device, dtype)
-    raise UserError(f"{mixer_class.__name__} accepts none of the widths 60, 20, 24, 32, 64")
+    raise UserError(f"{mixer_class.__name__} accepts none of the widths 60, 20, 24, 32, 64: {why}")
 
 
 def inputs(s: CheckedMixer, batch: int, length: int, seed: int = 0) -> Tensor:

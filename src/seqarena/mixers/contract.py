@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
 from seqarena.core.shapes import map_state, measured_state_bytes
 from seqarena.mixers.base import Mixer
 from seqarena.mixers.checked import (
@@ -58,8 +58,8 @@ def run_checks(s: CheckedMixer) -> Iterator[CheckResult]:
             check(s)
         except ContractError as error:
             failure = str(error)
-        except Exception as error:  # the mixer's own: it is what is being checked
-            failure = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # the mixer's own: it is what is being checked
+            failure = one_line(error)
         yield CheckResult(name, failure, time.perf_counter() - start)
 
 
@@ -78,7 +78,12 @@ def check_causality(s: CheckedMixer) -> None:
     changed_BTD = x_BTD.clone()
     changed_BTD[:, 13:] = inputs(s, batch=2, length=8, seed=5)
     with torch.no_grad():
-        before, after = (s.call(mixer, x)[0][:, :13] for x in (x_BTD, changed_BTD))
+        y_BTD = s.call(mixer, x_BTD)[0]
+        if y_BTD.shape != x_BTD.shape:
+            raise ContractError(f"outputs of shape {tuple(y_BTD.shape)}, not {tuple(x_BTD.shape)}")
+        if not bool(y_BTD.isfinite().all()):
+            raise ContractError("outputs are not finite")
+        before, after = y_BTD[:, :13], s.call(mixer, changed_BTD)[0][:, :13]
     if mixer.causal:
         same("outputs before the change", after, before, tolerance=0.0)
     elif torch.equal(before, after):
@@ -151,11 +156,23 @@ def _check_padded_rows(s: CheckedMixer, mixer: Mixer, lead: bool) -> None:
 def check_gradients(s: CheckedMixer) -> None:
     """Gradients equal finite differences in float64, for input and every parameter; in another
     dtype outputs, state and gradients stay near those that the slow truth has in float64."""
+    _check_every_parameter_is_used(s)
     for algorithm in s.algorithms():
         if s.dtype == torch.float64:
             _check_finite_differences(s._replace(width=_small_width(s)), algorithm)
         else:
             _check_against_float64(s, algorithm)
+
+
+def _check_every_parameter_is_used(s: CheckedMixer) -> None:
+    mixer, x_BTD = s.build(), inputs(s, batch=2, length=23).requires_grad_()
+    y_BTD, state = s.call(mixer, x_BTD)
+    total = (y_BTD * weights(y_BTD)).sum() + sum(leaf.sum() for leaf in float_tensors(state))
+    named = {name: p for name, p in mixer.named_parameters() if p.requires_grad}
+    found = torch.autograd.grad(total, [x_BTD, *named.values()], allow_unused=True)
+    unused = [name for name, gradient in zip(["the input", *named], found) if gradient is None]
+    if unused:
+        raise ContractError(f"nothing depends on {', '.join(unused)}: it has no gradient")
 
 
 def _check_finite_differences(s: CheckedMixer, algorithm: str) -> None:
@@ -249,10 +266,12 @@ def check_costs(s: CheckedMixer) -> None:
     mixer = s.build()
     for name, cost in (("flops", mixer.flops), ("serial_steps", mixer.serial_steps)):
         small, large = cost(16), cost(64)
-        if not 0 < small <= large:
+        if not 0 < small <= large < math.inf or small % 1 or large % 1:
             raise ContractError(f"{name}(16) = {small} and {name}(64) = {large}")
     if not 1 <= mixer.path_length(1) <= mixer.path_length(100) <= 100:
         raise ContractError("path_length must lie between 1 and the distance, and not shrink")
+    if not mixer.reach() >= 0:  # also catches NaN
+        raise ContractError(f"reach() = {mixer.reach()}")
     length, middle = 40, 5
     x_BTD = inputs(s, batch=1, length=length).requires_grad_()
     gradient = torch.zeros(length)

@@ -6,6 +6,7 @@ import torch
 
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import allow
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import Architecture, architecture, yours
 from seqarena.models.model import Model
@@ -35,6 +36,8 @@ def build(
     leaves torch's generator as it is. Raises UserError for an unknown name or an
     impossible size.
     """
+    if mixer:
+        allow(mixer)
     row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
     if (vocab_size is None) == (problem is None):
         raise UserError("give either vocab_size or a problem, and not both")

@@ -25,6 +25,9 @@ LINEUP = (
 )  # fmt: skip
 
 
+OWN_FAMILY = "yours"  # of a user's own mixer
+
+
 def architecture(name: str) -> Architecture:
     """The row of that name. Raises UserError with the nearest names for an unknown one."""
     if name not in CATALOG:
@@ -78,5 +81,5 @@ _NEEDS = {
 def yours(name: str, mixer: str, options: dict[str, Any] | None = None) -> Architecture:
     """A row for a user's own mixer, `path/to/file.py:Class`; it is not added to the catalog."""
     return Architecture(
-        name, name, "yours", 0, "yours", f"the mixer {mixer}", ((mixer, options or {}),)
+        name, name, OWN_FAMILY, 0, "yours", f"the mixer {mixer}", ((mixer, options or {}),)
     )

@@ -9,6 +9,7 @@ What a model can do is a property of the object. Callers ask for it and never fo
     writes    begin, step    continues a sequence from a state, one position at a time
     carries   resume         that state keeps its size, and continues over a whole batch
     looks                    attention weights on a batch; none where there is no attention
+    most_positions           how long a sequence it can read and write
     mixers, reach            its sequence mixers, and how far back the layers see
 """
 
@@ -19,9 +20,10 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem, Targets
-from seqarena.core.config import Config, load_object, parse_options
+from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
+from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
 from seqarena.models.watching import Look, watched_looks
 
@@ -90,6 +92,11 @@ class Model(nn.Module, ABC):
         """One position further: tokens [B], or features [B, F] -> (logits_BV, state). The state
         passed in is consumed."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    @property
+    def most_positions(self) -> int | None:
+        """How many positions it can read and write in all. None: there is no end."""
+        return None
 
     @property
     def carries(self) -> bool:
@@ -212,8 +219,9 @@ def too_long(known: int, problem: Problem) -> UserError:
 
 
 def load_system(place: str) -> type[System]:
-    """The class named by `package.module:Class`."""
-    return load_object(place)
+    """The class named by `package.module:Class`. Raises UserError when it is missing or is not a
+    System, and for a user's own that nothing allowed in this process (core/user_code.py)."""
+    return load_class(place, System, "system")
 
 
 def build_system(config: SystemConfig) -> System:

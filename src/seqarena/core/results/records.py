@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
+from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_lines
 from seqarena.core.results.measurement import Series
 
@@ -194,6 +195,7 @@ class RunView(Config):
     costs: tuple[Series, ...]  # one point each, at the user's length (core/results/quantities.py)
     # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
     catalog: dict[str, dict[str, Any]]
+    summary: DataSummary | None = None  # what was read; None in folders of earlier versions
     reasons: dict[str, str] = {}  # while nothing is ranked: architecture -> why it has no place
 
     @property

@@ -15,7 +15,9 @@ character is an error.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +26,11 @@ from seqarena.core.errors import UserError, unknown_name
 
 _BYTES = 256
 _PIECE_CHARACTERS = 1 << 16
+_MOST_CHARACTERS = 1 << 20
 _PIECES_AT_ONCE = 64
+_CUT = re.compile(r"\S[ \n]\S")
+_LONGEST_RUN = 1_000  # characters; no word of any language is so long
+_LONG_RUN = re.compile(r"(?:[^\W\d_]{N}|\d{N}|(?:[^\w\s]|_){N}|\s{N})".replace("N", "1001,"))
 
 
 class Tokenizer(Protocol):
@@ -42,6 +48,10 @@ class Tokenizer(Protocol):
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         """The text. Bytes that are no UTF-8 (a cut character) become U+FFFD."""
+        ...
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes of UTF-8 that a token stands for; they may be a part of a character."""
         ...
 
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -64,6 +74,9 @@ class ByteTokenizer:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         return _checked(ids, _BYTES).astype(np.uint8).tobytes().decode("utf-8", errors="replace")
+
+    def bytes_of(self, token: int) -> bytes:
+        return bytes([token])
 
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.ones_like(_checked(ids, _BYTES))
@@ -118,6 +131,9 @@ class CharTokenizer:
         checked = _checked(ids, self.vocab_size)
         return b"".join(self._bytes[i] for i in checked).decode("utf-8", errors="replace")
 
+    def bytes_of(self, token: int) -> bytes:
+        return self._bytes[token]
+
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._num_bytes[_checked(ids, self.vocab_size)]
 
@@ -135,10 +151,8 @@ class BPETokenizer:
         self._inner = inner
         self.vocab_size: int = inner.get_vocab_size()
         self.name = f"bpe:{self.vocab_size}"
-        # the byte level writes each byte as one printable character
-        self._num_bytes = np.array(
-            [len(inner.id_to_token(i)) for i in range(self.vocab_size)], dtype=np.int64
-        )
+        self._bytes = [_spelled_bytes(inner.id_to_token(k)) for k in range(self.vocab_size)]
+        self._num_bytes = np.array([len(value) for value in self._bytes], dtype=np.int64)
 
     @classmethod
     def train(cls, training_text: str, vocab_size: int) -> "BPETokenizer":
@@ -154,7 +168,7 @@ class BPETokenizer:
             special_tokens=[],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         )
-        inner.train_from_iterator(_pieces(training_text), trainer)
+        inner.train_from_iterator(_short_runs(training_text), trainer)
         if inner.get_vocab_size() != vocab_size:
             raise UserError(
                 f"tokenizer bpe:{vocab_size}: the training text gives only "
@@ -171,6 +185,9 @@ class BPETokenizer:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         return self._inner.decode(_checked(ids, self.vocab_size).tolist())
+
+    def bytes_of(self, token: int) -> bytes:
+        return self._bytes[token]
 
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._num_bytes[_checked(ids, self.vocab_size)]
@@ -232,6 +249,21 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
 
 
+def _spelled_bytes(token: str) -> bytes:
+    """The bytes of a token as the byte level spells it; a token of another origin is its text."""
+    return b"".join(_byte_level().get(sign, sign.encode()) for sign in token)
+
+
+@cache
+def _byte_level() -> dict[str, bytes]:
+    """The printable character by which the byte level writes each byte: the byte's own in Latin-1
+    where that is visible, else those from U+0100 on in turn."""
+    visible = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, _BYTES))
+    others = (value for value in range(_BYTES) if value not in visible)
+    spelled = {chr(value): bytes([value]) for value in visible}
+    return spelled | {chr(_BYTES + k): bytes([value]) for k, value in enumerate(others)}
+
+
 def _checked(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:
     ids = np.asarray(ids, dtype=np.int64)
     if ids.size and (ids.min() < 0 or ids.max() >= vocab_size):
@@ -244,17 +276,31 @@ def _pieces(text: str, size: int = _PIECE_CHARACTERS) -> Iterator[str]:
 
     The byte level's pattern never joins a line feed with the character behind it; it does treat
     a run of blanks as one. So a cut falls behind a line feed that stands between two characters
-    that are no blanks.
+    that are no blanks, or before such a blank. A text of a million characters without either is
+    cut anywhere, to bound memory.
     """
     start = 0
     while len(text) - start > size:
-        cut = start + size
-        while (cut := text.find("\n", cut) + 1) and cut < len(text):
-            if not text[cut].isspace() and not text[cut - 2].isspace():
-                break
-        if not cut or cut >= len(text):
+        first, last = start + size, start + size + _MOST_CHARACTERS
+        if found := _CUT.search(text, first - 1, last):
+            cut = found.start() + (2 if found[0][1] == "\n" else 1)
+        elif last < len(text):
+            cut = last
+        else:
             break
         yield text[start:cut]
         start = cut
     if start < len(text):
         yield text[start:]
+
+
+def _short_runs(text: str) -> Iterator[str]:
+    """The text in pieces for training, whose time grows with the square of a run of characters
+    that the byte level takes as one word: longer ones are cut."""
+    for piece in _pieces(text):
+        start = 0
+        for run in _LONG_RUN.finditer(piece):
+            for cut in range(run.start() + _LONGEST_RUN, run.end(), _LONGEST_RUN):
+                yield piece[start:cut]
+                start = cut
+        yield piece[start:]

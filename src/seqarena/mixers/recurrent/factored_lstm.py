@@ -6,8 +6,7 @@
 
 The cell is that of `mixers/recurrent/lstm.py`, and so is the operation: T is put together once a
 call and handed to the same kernels, which is faster here than two thin products at every step, and
-the same function. `flops` counts the arithmetic that the definition needs, not what the kernel
-does.
+the same function. The costs are those of what is executed: fewer parameters, not fewer operations.
 
 Letters: D the width, in and out; R the rank; K groups; F = 4 D the rows of i, f, g and o.
 """
@@ -42,8 +41,7 @@ class FactoredLSTM(LSTMCell):
 LSTM       [i, f, g, o] = act( T [x_t, h_{t-1}] + b )               T is 4 D x 2 D
 factored   T = T_2 T_1,  T_1 is r x 2 D,  T_2 is 4 D x r            a product of low rank r
 grouped    T is made of k blocks: group j of the gates sees group j of x and of h alone"""
-    complexity: ClassVar[Complexity] = Complexity("T D R, T D^2 / K", "T", "T", "D")
-    serial_per_step: ClassVar[int] = 8  # an LSTM's seven, and the second product
+    complexity: ClassVar[Complexity] = Complexity("T D^2 + D^2 R", "T", "T", "D")
 
     def __init__(self, width: int, config: FactoredLSTMConfig) -> None:
         super().__init__(width, config)
@@ -75,9 +73,10 @@ grouped    T is made of k blocks: group j of the gates sees group j of x and of 
         return tuple(_grouped(part) for part in blocks.chunk(2, dim=2))  # pyright: ignore
 
     def flops(self, length: int) -> int:
-        """The products with T's factors, two a weight and position, and the recurrence itself."""
-        weights = sum(factor.numel() for factor in self.factors)
-        return length * (2 * weights + ELEMENTWISE_FLOPS * self.width)
+        """T from its factors, once; then an LSTM's products with T, whose zeros between groups are
+        multiplied like other numbers, and the recurrence itself."""
+        once = 16 * self.rank * self.width**2 if len(self.factors) == 2 else 0
+        return once + length * (16 * self.width**2 + ELEMENTWISE_FLOPS * self.width)
 
 
 def _grouped(blocks: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ A stack is data: a tuple of layer configurations, so that a hybrid is nothing sp
 `norm="none"`, `residual=False` and `channel_mixer="none"` it is the bare stack of the 1990s.
 """
 
-import hashlib
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
@@ -16,8 +14,8 @@ from torch import Tensor, nn
 
 from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
-from seqarena.core.user_code import load_class
-from seqarena.mixers.base import Mixer
+from seqarena.core.user_code import file_digest, load_class
+from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
 from seqarena.ops.registry import Operation
@@ -142,17 +140,22 @@ class Stack(nn.Module):
         return sum(mixer.serial_steps(length) for mixer in self.mixers)
 
 
-def load_mixer(specification: str) -> type[Mixer]:
+def load_mixer(specification: str, recorded_digest: str | None = None) -> type[Mixer]:
     """The class named by `package.module:Class` or `path/to/file.py:Class`.
 
-    Raises UserError when the file, the module or the class is missing, or is not a Mixer.
+    Raises UserError when the file, the module or the class is missing, or is not a Mixer, and for
+    a user's own that nothing allowed in this process (core/user_code.py).
     """
-    return load_class(specification, Mixer, "mixer")
+    found = load_class(specification, Mixer, "mixer", recorded_digest)
+    options = getattr(found, "Config", None)
+    if not (isinstance(options, type) and issubclass(options, MixerConfig)):
+        raise UserError(f"mixer {specification!r} has no options: write Config = MixerConfig")
+    return found
 
 
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:
     """The mixer of one layer. Raises UserError for options that it does not have."""
-    mixer_class = load_mixer(layer.mixer)
+    mixer_class = load_mixer(layer.mixer, layer.source_digest)
     return mixer_class(
         width, parse_options(mixer_class.__name__, mixer_class.Config, layer.options)
     )
@@ -170,8 +173,8 @@ def layer_operation(mixer: str, options: dict[str, Any]) -> Operation[..., Any]:
 def user_layer(specification: str, options: dict[str, Any] | None = None) -> LayerConfig:
     """The layer of a user's own mixer, its file's content digested into the configuration."""
     load_mixer(specification)
-    path = Path(specification.rpartition(":")[0])
-    source = hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.suffix == ".py" else None
+    path = specification.rpartition(":")[0]
+    source = file_digest(path) if path.endswith(".py") else None
     return LayerConfig(mixer=specification, options=options or {}, source_digest=source)
 
 
