@@ -110,6 +110,7 @@ def _make_quick() -> None:
     seqarena.arena.trial.CHECKPOINT_SECONDS = 0.05
     fork = multiprocessing.get_context("fork")
     processes.multiprocessing = SimpleNamespace(get_context=lambda kind: fork)
+    processes._LEAVE_SECONDS = 0.05  # a forked worker holds the pipes of those before it open
 
 
 def wait_for(found: Callable[[], object], running: Call, seconds: float = 60.0) -> bool:
