@@ -110,9 +110,21 @@ MUTANTS = (
         "resume(",
     ),
     Mutant(
-        "the gap to the leader is not paired by seed",
-        "if len(sample.seeds) > 1 and sample.seeds == leader.seeds:",
-        "if len(sample.seeds) > 1 and sample is leader:",
+        "the gap to the leader is not paired by chunk",
+        "    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)",
+        "    profile_C = sample.chunks_SC.mean(axis=0) + leader.chunks_SC.mean(axis=0)",
+        "gap_estimate",
+    ),
+    Mutant(
+        "neighbouring test chunks count as independent",
+        "    correlation = min(max(correlation, 0.0), _HIGHEST_CORRELATION)",
+        "    correlation = min(max(correlation, 0.0), 0.0)",
+        "gap_estimate",
+    ),
+    Mutant(
+        "a p value counts one pair only",
+        "    if among == 2:",
+        "    if among >= 2:",
         "gap_estimate",
     ),
     Mutant(

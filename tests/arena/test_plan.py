@@ -190,4 +190,6 @@ def test_more_seeds_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     run_all(state)
     assert seeds_of(state, "elman") == {0, 1, 2}
     assert SearchRequest(num_seeds=1).further_seeds == ()
-    assert SearchRequest(num_seeds=2, first_seed=7).further_seeds == (9, 10, 11)
+    assert SearchRequest(num_seeds=2).further_seeds == ()
+    asked = SearchRequest(num_seeds=2, first_seed=7, leader_seeds=4)
+    assert asked.further_seeds == (9, 10)

@@ -30,7 +30,8 @@ def test_compare_says_data_plan_time_and_disk() -> None:
         "data: reviews.csv (csv, 60 examples)",
         "splits: 49 train, 6 validation, 5 test examples",
         "2 classes: good",
-        "learning rates 0.002, 0.006, 0.02, 3 seeds, 5 steps each: 11 trials",
+        "learning rates 0.002, 0.006, 0.02, 3 seeds (5 of those that tie for the lead), 5 steps",
+        "each: 11 trials",
         "time: about",
         "nothing is written now",
     ):

@@ -11,6 +11,7 @@ from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable, quantity
+from seqarena.core.user_code import allow
 from seqarena.measure.costs.costs import measure_costs
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
@@ -67,6 +68,7 @@ class Planted(Mixer):
 def planted(tmp_path: Path) -> str:
     path = tmp_path / "planted.py"
     path.write_text(textwrap.dedent(PLANTED))
+    allow(f"{path}:Planted")
     return f"{path}:Planted"
 
 

@@ -9,6 +9,7 @@ import pytest
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import reach
 from seqarena.core.results.measurement import Series, append_measurements, read_measurements
+from seqarena.core.user_code import allow
 from seqarena.measure.subject import subject
 from seqarena.measure.trained.best_fit import Recipe, best_fit
 from seqarena.measure.trained.fit import fit
@@ -17,6 +18,7 @@ from seqarena.tasks import build_task, parse_task
 from seqarena.train.checkpoint import save
 
 PLANTED = Path(__file__).with_name("planted_mixers.py")
+allow(f"{PLANTED}:First")
 ONE_OF_FOUR = {"num_symbols": 1, "alphabet": 4}
 
 

@@ -11,6 +11,7 @@ from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import exponent
 from seqarena.core.results.measurement import Series
+from seqarena.core.user_code import allow
 from seqarena.measure.costs import scaling
 from seqarena.measure.costs.costs import RandomTask
 from seqarena.measure.costs.scaling import algorithms, memory, speed, utilisation
@@ -79,6 +80,7 @@ SIZES: dict[str, Any] = {"width": 16, "depth": 1}
 def planted(tmp_path: Path) -> str:
     path = tmp_path / "planted.py"
     path.write_text(PLANTED)
+    allow(f"{path}:Planted")
     return str(path)
 
 

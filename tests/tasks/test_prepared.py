@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import allow
 from seqarena.tasks import TaskConfig, build_task, parse_task
 from seqarena.tasks.base import Task
 from seqarena.tasks.prepared import load_prepared, save_prepared
@@ -122,6 +123,7 @@ class Mine(CopyingTask):
 
 def test_a_users_own_task_can_prepare_its_data(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN)
+    allow(f"{tmp_path / 'mine.py'}:Mine")
     config = parse_task({"kind": f"{tmp_path / 'mine.py'}:Mine"})
     task = build_task(config)
     save_prepared(task, tmp_path / "prepared")

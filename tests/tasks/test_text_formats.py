@@ -227,7 +227,7 @@ def test_how_a_text_was_split_is_said(tmp_path: Path, kind: str) -> None:
     assert folder.reading is not None
     assert folder.reading.how == folder.describe()["how_split"] == how
     assert folder.reading.notes == ["valid.csv holds the same examples as train.csv"]
-    assert folder.describe()["lines_also_in_training"]["validation"] > 0
+    assert folder.describe()["lines_also_in_training"]["validation"]["repeated"] > 0
     whole = build(kind, tmp_path / "whole").reading
     assert whole is not None
     assert whole.how == "one file; cut by position in the text"

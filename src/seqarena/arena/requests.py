@@ -36,6 +36,8 @@ from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainingRequest
 
 DEFAULT_PARAMS = 100_000
+_LEADER_SEEDS = 5
+_ENOUGH_SEEDS = 3  # fewer are a quick look
 
 
 class TaskRequest(Config):
@@ -114,9 +116,10 @@ class SearchRequest(Config):
         (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
     )
     num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1, le=10**4)
-    leader_seeds: int = knob(
-        5, "Seeds of the architectures that tie for the lead; with --seeds 1 none.", ge=1, le=10**4
-    )
+    leader_seeds: int | None = knob(
+        None, "Seeds of those that tie for the lead. Default: 5, with --seeds 3 or more.",
+        ge=1, le=10**4,
+    )  # fmt: skip
     first_seed: int = knob(0, "The first of them.", ge=0, le=2**62)
     repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10**4)
 
@@ -127,10 +130,10 @@ class SearchRequest(Config):
     @property
     def further_seeds(self) -> tuple[int, ...]:
         """Those that only the architectures that tie for the lead run; none without seed noise."""
+        most = self.leader_seeds or (_LEADER_SEEDS if self.num_seeds >= _ENOUGH_SEEDS else 0)
         if self.num_seeds == 1:
             return ()
-        first = self.first_seed
-        return tuple(range(first + self.num_seeds, first + self.leader_seeds))
+        return tuple(range(self.first_seed + self.num_seeds, self.first_seed + most))
 
     @property
     def rates(self) -> tuple[float, ...]:

@@ -41,7 +41,8 @@ def head_divergence(
     chosen = subject(architecture, width=width, depth=depth)
     found: dict[str, list[list[float]]] = {"initial": [], "trained": []}
     for seed in seeds:
-        start = fit(chosen, task, steps=1, batch_size=batch_size, learning_rate=0.0, seed=seed)
+        # a rate that moves no weight by a bit of it
+        start = fit(chosen, task, steps=1, batch_size=batch_size, learning_rate=1e-30, seed=seed)
         found["initial"].append(_divergences(start.model, batch))
         end = fit(
             chosen, task, steps=steps, batch_size=batch_size, learning_rate=learning_rate,

@@ -117,7 +117,7 @@ def language_maps(
         chosen = subject(name, width=width, depth=depth)
         if (reason := why_not(chosen.row, task.problem)) is not None:
             raise UserError(f"{name} cannot be trained on a text: {reason}")
-        for variant, taken, rate in (("initial", 1, 0.0), ("trained", steps, learning_rate)):
+        for variant, taken, rate in (("initial", 1, 1e-30), ("trained", steps, learning_rate)):
             fitted = fit(
                 chosen, task, steps=taken, batch_size=batch_size, learning_rate=rate, seed=seed
             )

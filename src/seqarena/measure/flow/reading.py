@@ -85,9 +85,13 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
-    read = _whole([codec.sides.source.decode([token]) or "·" for token in batch.source_BS[0]])
-    words = [codec.sides.target.decode([token]) or "·" for token in written[:-1]]
-    words += ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]) or "·"]
+    read = _whole(
+        [codec.sides.source.decode([token]).strip() or "·" for token in batch.source_BS[0]]
+    )
+    words = [codec.sides.target.decode([token]).strip() or "·" for token in written[:-1]]
+    words += (
+        ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]).strip() or "·"]
+    )
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
     return ReadSentence(pair, read, _whole(words))
