@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "claims", "measuring")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "claims", "exchange", "measuring")),
 ]
 EXAMPLE = ROOT / "examples" / "own_mixer.py"
 SHARED = {"verbose", "console"}  # the front door's docstring describes them once

@@ -13,8 +13,9 @@ from seqarena.core.version import __version__
 
 __all__ = [
     "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "TrainedModel", "UserError", "__version__",
-    "build", "check", "claims", "compare", "evaluate", "generate", "load", "measure", "models",
-    "open_run", "predict", "recipe", "report", "tasks", "train",
+    "build", "check", "claims", "compare", "evaluate", "generate", "load", "load_published",
+    "measure", "models", "open_run", "predict", "recipe", "report", "save_published", "tasks",
+    "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
         evaluate,
         generate,
         load,
+        load_published,
         measure,
         models,
         open_run,
         predict,
         recipe,
         report,
+        save_published,
         tasks,
         train,
     )

@@ -24,7 +24,7 @@ interrupted goes on when it is made again.
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from rich.console import Console
 
@@ -43,12 +43,15 @@ if TYPE_CHECKING:
     from seqarena.engine.check import MixerCheck
     from seqarena.engine.claims import Judged
     from seqarena.engine.measure import Measured
+    from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
-    from seqarena.engine.trained import Evaluation, OwnCode, TrainedModel
+    from seqarena.engine.trained import OwnCode, TrainedModel
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
+    from seqarena.models.exchange.family import Published
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
+    from seqarena.use.evaluate import Evaluation
 
 __all__ = [
     "CATALOG",
@@ -60,6 +63,7 @@ __all__ = [
     "Mixer",
     "MixerCheck",
     "MixerConfig",
+    "Preview",
     "Problem",
     "RankRow",
     "Ranking",
@@ -76,6 +80,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_published",
     "measure",
     "models",
     "open_run",
@@ -84,6 +89,7 @@ __all__ = [
     "predict",
     "recipe",
     "report",
+    "save_published",
     "tasks",
     "train",
 ]
@@ -92,12 +98,13 @@ __all__ = [
 _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
-    "Evaluation": "seqarena.engine.trained",
+    "Evaluation": "seqarena.use.evaluate",
     "Judged": "seqarena.engine.claims",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
     "PageServer": "seqarena.serve.page",
+    "Preview": "seqarena.engine.preview",
     "Problem": "seqarena.core.batch",
     "RankRow": "seqarena.core.results.records",
     "Ranking": "seqarena.core.results.records",
@@ -118,46 +125,101 @@ Place = str | Path  # of a run folder, a trial or a checkpoint
 Code = str | type | Sequence[str | type]  # of the user's own: file.py:Class, or a loaded class
 
 
+@overload
 def compare(
     data: Place | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
+    dry_run: Literal[False] = False,
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> "Run":
+) -> "Run": ...
+@overload
+def compare(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: CompareRequest | None = None,
+    dry_run: Literal[True],
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Preview": ...
+def compare(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: CompareRequest | None = None,
+    dry_run: bool = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run | Preview":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
-    `data` is a text file, a folder, JSON lines or Parquet; None is the embedded text. `models` are
-    names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
-    those of `seqarena compare`; a `request` replaces them all.
+    `data` is a file, a folder or a pattern (docs/formats.md); None is the task's own data. `models`
+    are names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
+    those of `seqarena compare`; a `request` replaces them all. With `dry_run` the data are read
+    and nothing is trained or written: what is returned says what would be done.
     """
     from seqarena.engine import compare as comparing
 
     if request is None:
         request = build_request(CompareRequest, _given(data=data, models=models, **options))
+    if dry_run:
+        from seqarena.engine.preview import preview_comparison
+
+        return preview_comparison(request, _console(verbose, console))
     return comparing.compare(request, _console(verbose, console))
 
 
+@overload
 def train(
     data: Place | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
+    dry_run: Literal[False] = False,
     verbose: bool = True,
     console: Console | None = None,
     **options: Any,
-) -> "Run":
+) -> "Run": ...
+@overload
+def train(
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    request: TrainRequest | None = None,
+    dry_run: Literal[True],
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Preview": ...
+def train(
+    data: Place | None = None,
+    *,
+    model: str | None = None,
+    request: TrainRequest | None = None,
+    dry_run: bool = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "Run | Preview":
     """Trains one architecture; the run's `best` is the trained model.
 
     `data` is as in `compare`. `model` is a name of the catalog, by default attention. `options` are
-    those of `seqarena train`; a `request` replaces them all.
+    those of `seqarena train`; a `request` replaces them all. `dry_run` is as in `compare`.
     """
     from seqarena.engine import compare as comparing
 
     if request is None:
         request = build_request(TrainRequest, _given(data=data, model=model, **options))
+    if dry_run:
+        from seqarena.engine.preview import preview_training
+
+        return preview_training(request, _console(verbose, console))
     return comparing.train(request, _console(verbose, console))
 
 
@@ -188,12 +250,15 @@ def evaluate(
     data: Place | None = None,
     *,
     model: str | None = None,
+    settings: dict[str, Any] | None = None,
     mixer: Code = (),
     trust_code: bool = False,
 ) -> "Evaluation":
-    """The scores of a trained model on its test split, or on the text file or folder `data`.
-    `path`, `model`, `mixer` and `trust_code` are as in `load`."""
-    return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data)
+    """The scores of a trained model on its test split; or on `data`, in a form that training
+    reads: on their test split, or on all of them. `settings` of the task (names of fields, say) say
+    how they are read where it is other than in training. `path`, `model`, `mixer` and `trust_code`
+    are as in `load`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data, settings)
 
 
 def predict(
@@ -211,15 +276,15 @@ def predict(
 
 def generate(
     path: Place,
-    prompt: str = "\n",
+    prompt: str | None = None,
     *,
     model: str | None = None,
     mixer: Code = (),
     trust_code: bool = False,
     **options: Any,
 ) -> str:
-    """Text that continues `prompt`. `path`, `model`, `mixer` and `trust_code` are as in `load`,
-    `options` are those of `TrainedModel.stream`."""
+    """Text that continues `prompt`, by default the start of a line. `path`, `model`, `mixer` and
+    `trust_code` are as in `load`, `options` those of `TrainedModel.stream`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).generate(prompt, **options)
 
 
@@ -298,7 +363,9 @@ def recipe(
     task of its own runs only with `trust_code`."""
     from seqarena.engine import recipe as recipes
 
-    return recipes.recipe(Path(file), _console(verbose, console), trust_code=trust_code)
+    results = Console(quiet=not verbose)
+    progress = _console(verbose, console)
+    return recipes.recipe(Path(file), progress, results, trust_code=trust_code)
 
 
 def report(path: Place) -> Path:
@@ -353,6 +420,35 @@ def _own_code(mixer: Code, trust_code: bool) -> "OwnCode":
 
 def _console(verbose: bool, console: Console | None) -> Console:
     return console or Console(quiet=not verbose)
+
+
+def load_published(
+    folder: Place,
+    *,
+    ignore: Sequence[str] = (),
+    verbose: bool = True,
+    console: Console | None = None,
+) -> "Published":
+    """A GPT-2, BERT, Llama or Mamba in `folder`, as `transformers` lays it out, in float32.
+
+    `ignore` are settings of config.json to pass over. Each choice that is made is printed. Raises
+    UserError for what the model has no place for, by its name (docs/exchange.md)."""
+    from seqarena.models.exchange import huggingface
+
+    printer = _console(verbose, console)
+
+    def say(note: str) -> None:
+        printer.print(note, highlight=False, markup=False, soft_wrap=True)
+
+    return huggingface.load(folder, ignore=ignore, say=say)
+
+
+def save_published(model: "Published", folder: Place) -> None:
+    """Writes `model`, one that `load_published` can read, so that `from_pretrained(folder)` of
+    `transformers` reads `folder`. Raises UserError for a model that has no place there."""
+    from seqarena.models.exchange import huggingface
+
+    huggingface.save(model, folder)
 
 
 def options_of(verb: Literal["compare", "train"]) -> dict[str, str]:

@@ -7,12 +7,14 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from claim_parts import counting, planted
 
 from seqarena.claims.claim import Claim, Part
 from seqarena.claims.parts import jobs_of, missing_jobs, store_of
 from seqarena.claims.read import read_ledger
 from seqarena.claims.run import run_parts
+from seqarena.core.errors import UserError
 from seqarena.core.results.verdicts import Judgement
 
 
@@ -39,6 +41,9 @@ def test_a_second_run_runs_nothing_and_changed_records_change_the_verdict(tmp_pa
     record = json.loads(path.read_text())
     record["points"][0]["repeats"] = [0.125]
     path.write_text(json.dumps(record) + "\n")
+    with pytest.raises(UserError, match="is damaged, its SHA-256 has changed"):
+        judged(tmp_path, claims[0])
+    store_of(tmp_path).keep(shared.job(), 1.0, [json.dumps(record)])
     changed = judged(tmp_path, claims[0])
     assert changed.verdict == "does not hold"
     assert "0.125" in changed.figure
@@ -71,7 +76,7 @@ def test_a_process_that_dies_takes_no_other_part_along(tmp_path: Path) -> None:
             found[event.job.key] = event
     died = found.pop(deadly.job().key)
     assert died.kind == "failed"
-    assert died.payload.message == "its process died (out of memory?)"
+    assert died.payload.message == "its process died (SIGKILL: out of memory?)"
     assert [event.kind for event in found.values()] == ["finished"] * 2
 
 

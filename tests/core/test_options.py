@@ -8,7 +8,8 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.cli import app
 from seqarena.cli.derive import verb_of
 from seqarena.core.errors import UserError
-from seqarena.core.options import build, command_line, flags, given_options, knob
+from seqarena.core.options import build, command_line, flags, given_options, knob, typed
+from seqarena.tasks.configs import ClassificationConfig, LanguageConfig, MQARConfig, SpeechConfig
 from seqarena.train.budget import Budget
 from seqarena.train.config import TrainConfig, TrainingRequest
 
@@ -107,3 +108,57 @@ def test_plan_and_trial_hold_the_objects_of_the_request() -> None:
         assert Plan.model_fields[name].annotation is own[name].annotation
     assert Trial.model_fields["training"].annotation is TrainConfig
     assert issubclass(TrainConfig, TrainingRequest)
+
+
+def test_a_setting_is_read_as_its_field_declares() -> None:
+    """A text field takes 0, true and 1e3 as texts; other fields what they mean; null is none."""
+    given = typed(
+        ClassificationConfig,
+        {
+            "text": "0",
+            "label": "true",
+            "text_pair": "null",
+            "max_length": "99",
+            "lowercase": "false",
+        },
+    )
+    assert given == {
+        "text": "0", "label": "true", "text_pair": None, "max_length": 99, "lowercase": False
+    }  # fmt: skip
+    assert typed(ClassificationConfig, {"text": '"0"', "encoding": "none"}) == {
+        "text": '"0"', "encoding": "none"
+    }  # fmt: skip
+    assert typed(SpeechConfig, {"test_index": "3", "validation_index": "0-4"}) == {
+        "test_index": 3, "validation_index": "0-4"
+    }  # fmt: skip
+    assert typed(MQARConfig, {"grid": "[[64, 4]]"}) == {"grid": [[64, 4]]}
+    assert typed(LanguageConfig, {"test_fraction": "validation"}) == {"test_fraction": "validation"}
+    assert typed(LanguageConfig, {"sequence_length": 8, "unknown": "1"}) == {
+        "sequence_length": 8, "unknown": "1"
+    }  # fmt: skip
+    request = build(CompareRequest, {"task": "classification", "settings": ["text=0", "label=1"]})
+    assert request.task.config().model_dump(include={"text", "label"}) == {
+        "text": "0",
+        "label": "1",
+    }
+    again = build(CompareRequest, given_options(request))
+    assert again.task.config() == request.task.config()
+    assert "--set text=0 --set label=1" in command_line("compare", request)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"clip": "1e400"}, "--clip '1e400': input should be a finite number"),
+        ({"dropout": "nan"}, "--dropout 'nan': input should be a finite number"),
+        ({"settings": ["validation_fraction=1e400"]}, "should be a finite number"),
+        ({"settings": ["test_fraction=NaN"]}, "test_fraction is nan: it must be between 0 and 1"),
+        ({"settings": ["tokenizer=byte"], "tokenizer": "char"}, "tokenizer is given twice"),
+    ],
+)
+def test_numbers_that_are_none_and_doubles_are_refused(
+    options: dict[str, object], words: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        build(CompareRequest, options).task.config()
+    assert words in str(caught.value)

@@ -1,6 +1,7 @@
 """Files of every kind: splits by name and folder, packing, encodings, tables in every format."""
 
 import bz2
+import contextlib
 import gzip
 import json
 import lzma
@@ -27,6 +28,7 @@ NAMES = {
     "qa1_single-supporting-fact_test.txt": "test", "retrieval.txt": None, "LICENSE": None,
     "tasks_train_simple.txt.gz": "train", "validation.jsonl": "validation",
     "untrained_test.csv": "test", "constraint_dev.tsv": "validation", "latest.csv": None,
+    "newstest2014.de": "test", "newsdev2016.ro": "validation", "newsletter.txt": None,
     "pretrained-eval.jsonl": "test", "restrained.dev.txt": "validation", "contest.csv": None,
     "train-00000-of-00002.parquet": "train", "testA.csv": "test", "trainset.csv": "train",
     "prétrain.txt": None, "MyTrainData.csv": "train", "eval.csv": "test", "deviant.txt": None,
@@ -67,7 +69,7 @@ def test_a_folder_a_pattern_and_a_file(tmp_path: Path) -> None:
     assert reading.how == "by the files' names"
     passed = {Path(each.file).name: each.why for each in reading.passed_over}
     assert passed == {
-        "train.de": "hidden", "._val.de": "hidden", "README.md": "it describes the data",
+        ".git": "hidden", "._val.de": "hidden", "README.md": "it describes the data",
         "photo.png": "a picture: not what this task reads",
     }  # fmt: skip
     assert names_of(find_files(tmp_path / "*.de").validation) == ["val.de"]
@@ -90,11 +92,23 @@ def test_files_that_name_no_split_are_for_training(tmp_path: Path) -> None:
     write(tmp_path, "b.csv", "a.csv")
     reading = Reading()
     assert names_of(find_files(tmp_path, reading=reading).train) == ["a.csv", "b.csv"]
-    assert reading.how == "no file names a split: all are for training"
+    assert reading.how == "no name says a split: all are for training"
     write(tmp_path, "dev.csv")
     found = find_files(tmp_path, reading=reading)
     assert names_of(found.train) == ["a.csv", "b.csv"]
     assert names_of(found.validation) == ["dev.csv"]
+
+
+def test_files_of_unknown_kind_beside_known_ones_and_caches_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "train.csv", "train.csv.bak", "Makefile", "cache-1.arrow", "test.tokens")
+    reading = Reading()
+    found = find_files(tmp_path, reading=reading)
+    assert (names_of(found.train), names_of(found.test)) == (["train.csv"], ["test.tokens"])
+    assert {Path(each.file).name: each.why for each in reading.passed_over} == {
+        "cache-1.arrow": "a cache of `datasets`",
+        "train.csv.bak": "of unknown kind, beside files of known kinds",
+        "Makefile": "its name says no split, and others' names do",
+    }
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
@@ -102,6 +116,12 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         find_files(tmp_path / "none")
     with pytest.raises(UserError, match="no file there"):
         find_files(tmp_path)
+    for path, message in (
+        ("", "an empty path"), ("x" * 5000, "cannot be read: File name too long"),
+        ("~nobody-of-that-name/a", "cannot be read"), (str(tmp_path / "a**"), "no pattern"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            find_files(path)
     write(tmp_path, "test.csv")
     with pytest.raises(UserError, match=r"no file is for training \(found: test.csv\)"):
         find_files(tmp_path)
@@ -207,6 +227,13 @@ def test_quotes_are_letters_in_a_table_of_tabs_that_is_not_quoted(tmp_path: Path
     ]
 
 
+def test_line_ends_of_old_macs_and_columns_without_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"text,label,,\rone,a,,\rtwo,b,,\r")
+    rows = [(row.fields["text"], row.fields["label"]) for row in read_rows(file)]
+    assert rows == [("one", "a"), ("two", "b")]
+
+
 def test_a_document_may_be_long(tmp_path: Path) -> None:
     for name, mark in (("a.csv", ","), ("a.tsv", "\t")):
         (tmp_path / name).write_text(f"text{mark}label\n{'word ' * 60_000}{mark}b\n")
@@ -226,6 +253,7 @@ BROKEN = {
     "no.json": ('{"a": {"0": "x"}}', "a list of objects is needed"),
     "list.json": ("[1, 2]", "entry 1: a JSON object is needed, not int"),
     "bad.json": ("{", "not JSON"),
+    "joined.csv": ("a,b\n1,2\na,b\n", "line 3: the header again"),
     "bad.parquet": ("PAR1", "not a readable Parquet file"),
     "bad.arrow": ("x", "not a readable Arrow file"),
     "a.txt": ("x", "not a table"),
@@ -251,7 +279,7 @@ def test_class_numbers_become_names(tmp_path: Path) -> None:
         "tags": {"feature": {"names": ["O", "B-PER"], "_type": "ClassLabel"}, "_type": "Sequence"},
     }
     rows = pyarrow.table({"label": [1, 0, -1], "tags": [[0, 1], [1], []]})
-    wanted = [("pos", ["O", "B-PER"]), ("neg", ["B-PER"]), (-1, [])]
+    wanted = [("pos", ["O", "B-PER"]), ("neg", ["B-PER"]), (None, [])]
     stored = json.dumps({"info": {"features": features}})
     parquet.write_table(
         rows.replace_schema_metadata({"huggingface": stored}), tmp_path / "a.parquet"
@@ -301,3 +329,38 @@ def test_every_class_keeps_an_example_to_train_on() -> None:
     assert [len(part) for part in splits] == [172, 21, 19]
     with pytest.raises(UserError, match="too few"):
         complete([(0, "a"), (1, "b")], [], [], class_of=lambda example: example[1])
+
+
+def test_any_flipped_byte_of_an_arrow_file_is_said_or_harmless(tmp_path: Path) -> None:
+    """Damaged offsets would read memory that is not theirs."""
+    pyarrow = pytest.importorskip("pyarrow")
+    rows = pyarrow.table({"text": TEXTS})
+    for name, opened in (("a.arrow", pyarrow.ipc.new_stream), ("b.arrow", pyarrow.ipc.new_file)):
+        with opened(tmp_path / name, rows.schema) as stream:
+            stream.write_table(rows)
+        content = (tmp_path / name).read_bytes()
+        for place in range(0, len(content), 2):
+            broken = bytearray(content)
+            broken[place] ^= 0xFF
+            (tmp_path / name).write_bytes(bytes(broken))
+            with contextlib.suppress(UserError):
+                list(read_rows(tmp_path / name))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+OTHER_THINGS = {
+    "a.csv": (gzip.compress(b"text,label\na,b\n"), "packed by gzip, .*end its name in .gz"),
+    "a.jsonl": (b"PK\3\4 of a workbook", "an archive, whatever its name says"),
+    "a.txt": (POINTER.encode(), "a pointer of Git LFS and not the data"),
+    "a.parquet": (POINTER.encode(), "a pointer of Git LFS and not the data"),
+    "b.csv": (b"PAR1 and more", "Parquet, whatever its name says: end its name in .parquet"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_THINGS)
+def test_files_that_are_not_what_their_name_says(tmp_path: Path, name: str) -> None:
+    content, message = OTHER_THINGS[name]
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        list(read_rows(file)) if name != "a.txt" else read_text(file)

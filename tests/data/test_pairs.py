@@ -69,6 +69,61 @@ def test_tables_json_and_commands(tmp_path):
     assert all(each == found[0] for each in found)
 
 
+def test_tables_with_a_header(tmp_path):
+    quoted = [f'"{p.target}",{k},"{p.source}"' for k, p in enumerate(PAIRS * 4)]
+    nested = [{"translation": p._asdict(), "id": 1} for p in PAIRS * 4]
+    files = [
+        write(tmp_path / "a.csv", ["target,id,source", *quoted]),
+        write(tmp_path / "a.tsv", ['"target"\t"source"',
+                                   *(f'"{p.target}"\t"{p.source}"' for p in PAIRS * 4)]),
+        write(tmp_path / "a.json", [json.dumps([p._asdict() for p in PAIRS * 4])]),
+        write(tmp_path / "b.jsonl", [json.dumps(each) for each in nested]),
+    ]  # fmt: skip
+    found = [load(file, "source", "target") for file in files]
+    assert set(found[0]) == set(PAIRS)
+    assert all(each == found[0] for each in found)
+
+
+def test_usual_names_stand_for_the_default_and_are_said(tmp_path):
+    rows = [f"{p.source},{p.target}" for p in PAIRS * 4]
+    file = write(tmp_path / "a.csv", ["article,highlights", *rows])
+    with pytest.raises(UserError, match="no field 'text': it has article, highlights"):
+        load(file, "text", "summary")
+    corpus = load_pairs(file, source="text", target="summary", by_default=(True, True))
+    assert set(corpus.splits.train) == set(PAIRS)
+    assert corpus.reading is not None
+    assert corpus.reading.notes == ["source: column 'article'", "target: column 'highlights'"]
+
+
+def test_a_table_of_tabs_without_a_header_is_said(tmp_path):
+    lines = ['"Hallo."\thello\tCC-BY', '"Ja" sagt er\the says "yes"\tCC-BY'] * 4
+    corpus = load_pairs(write(tmp_path / "a.tsv", lines), source="de", target="en")
+    assert set(corpus.splits.train) == {
+        Pair('"Hallo."', "hello"), Pair('"Ja" sagt er', 'he says "yes"'),
+    }  # fmt: skip
+    assert corpus.reading is not None
+    assert corpus.reading.notes == [
+        "a.tsv has no header: source is its first column, target its second"
+    ]
+    write(tmp_path / "b.tsv", ["de\tenglish", *lines])
+    with pytest.raises(UserError, match=r"b\.tsv, line 1: no field 'en': it has de, english"):
+        load(tmp_path / "b.tsv")
+
+
+def test_what_belongs_to_no_pair_is_passed_over(tmp_path):
+    for split in ("train", "newstest2014"):
+        write_split(tmp_path, split, ("de", "en"))
+        write(tmp_path / f"{split}.fr", ["x"])
+    corpus = load_pairs(tmp_path, source="de", target="en")
+    assert corpus.splits.test == PAIRS
+    assert corpus.reading is not None
+    assert [(Path(each.file).name, each.why) for each in corpus.reading.passed_over] == [
+        ("newstest2014.fr", "neither .de nor .en"), ("train.fr", "neither .de nor .en"),
+    ]  # fmt: skip
+    assert corpus.reading.files[0].format == "lines, with train.en"
+    assert corpus.reading.notes == ["newstest2014.de holds the same examples as train.de"]
+
+
 def test_the_digest_is_of_the_pairs(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -95,15 +150,17 @@ def wrong(folder: Path, name: str, lines: list[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "lines", "message"),
     [
-        ("a.tsv", ["a\tb", "", "no tab"], r"a.tsv, line 3: 1 column\(s\)"),
+        ("a.tsv", ["a\tb", "", "no tab"], "a.tsv, line 3: 1 column where"),
         ("a.tsv", ["a\tb", "a\t  "], "a.tsv, line 2: the target is empty"),
-        ("a.tsv", ["", ""], "no pair in the training data"),
+        ("a.tsv", ["de\ten\ten", "a\tb\tc"], "a.tsv, line 1: the header names 'en' twice"),
+        ("a.csv", ["de,en", "a"], "a.csv, line 2: 1 fields, but the header names 2"),
+        ("a.tsv", ["", ""], "a.tsv: no example in it"),
         ("a.jsonl", ['{"de": "a", "en": "b"}', "{"], "a.jsonl, line 2: not JSON: .* at column 2"),
         ("a.jsonl", ["[1]"], "a.jsonl, line 1: a JSON object is needed, not list"),
-        ("a.jsonl", ['{"de": "a", "fr": "b"}'], r"line 1: no text in field 'en' \(it has de, fr\)"),
-        ("a.jsonl", ['{"de": "a", "en": 3}'], "line 1: no text in field 'en'"),
+        ("a.jsonl", ['{"de": "a", "fr": "b"}'], "line 1: no field 'en': it has de, fr"),
+        ("a.jsonl", ['{"de": "a", "en": 3}'], "line 1: the target holds int: a text"),
         ("a.jsonl", ['{"de": "", "en": "b"}'], "line 1: the source is empty"),
-        ("a.jsonl", ['{"de": "\\ud800", "en": "b"}'], "line 1: the source holds half a surrogate"),
+        ("a.jsonl", ['{"de": "\\ud800", "en": "b"}'], "line 1: 'de' holds half a surrogate"),
         ("a.txt", ["IN: a OUT: b", "IN: a"], "a.txt, line 2: IN: source OUT: target"),
         ("a.txt", ["IN: a OUT:"], "a.txt, line 1: the target is empty"),
         ("a.txt", ["just a text"], "source TAB target is needed.*files .de and .en"),

@@ -121,3 +121,16 @@ def test_generated_stories_need_more_than_the_last_place_named() -> None:
     last = [next(s[-1] for s in q.statements[::-1] if s[-1] in PLACES) for q in questions]
     guessed = sum(place == q.answer for place, q in zip(last, questions))
     assert guessed < 0.5 * len(questions)
+
+
+def test_sentences_of_other_scripts() -> None:
+    assert split_sentences("राम घर गया। राम कहाँ है?") == [
+        ("राम", "घर", "गया"),
+        ("राम", "कहाँ", "है"),
+    ]
+    assert split_sentences("小明去学校。小明在哪？") == [tuple("小明去学校"), tuple("小明在哪")]
+    assert split_sentences("Ali eve gitti. Ali nerede؟") == [
+        ("ali", "eve", "gitti"),
+        ("ali", "nerede"),
+    ]
+    assert split_sentences("It has 3.5 m.") == [("it", "has", "3.5", "m")]

@@ -14,6 +14,7 @@ import seqarena as sa
 from seqarena.cli import app
 from seqarena.core import user_code
 from seqarena.core.errors import ChangedCodeWarning
+from seqarena.core.results.lines import signed, verified
 from seqarena.data.text.tokenizers import CharTokenizer
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.serve.sentences import typed_maps
@@ -115,15 +116,6 @@ def name_task(place: str) -> Callable[[dict[str, Any]], None]:
     return lambda about: about["task"].update(kind=place)
 
 
-def name_in_plan(place: str) -> None:
-    """A stranger's plan names another mixer; it has no checksum, as plans of earlier versions."""
-    plan = Path("runs/r/plan.json")
-    text = plan.read_text(encoding="utf-8")
-    fields = json.loads(text.replace("seqarena.mixers.minimal.mingru:MinGRU", place))
-    fields.pop("crc32", None)
-    plan.write_text(json.dumps(fields), encoding="utf-8")
-
-
 PLACES = [
     "runs/r/evil.py:M", "strange_module:M", "this:s", "antigravity:fly",
     "seqarena.core.user_code:importlib", "seqarena.core.user_code:Path", "seqarena.__main__:main",
@@ -173,7 +165,11 @@ def test_a_task_of_answers_runs_nothing(here: Path) -> None:
 
 def test_a_report_and_its_server_run_nothing(here: Path) -> None:
     tamper("r", name_mixer("runs/r/evil.py:M"))
-    name_in_plan("runs/r/evil.py:M")
+    plan = Path("runs/r/plan.json")
+    text = verified(plan.read_text())
+    plan.write_text(
+        signed(text.replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M"))
+    )
     assert call("report", "runs/r").exit_code == 0
     said = typed_maps(Path("runs/r"), "the past")
     assert not Path("ran").exists()
@@ -185,7 +181,11 @@ def test_a_report_and_its_server_run_nothing(here: Path) -> None:
 
 
 def test_a_comparison_in_a_strangers_folder_runs_nothing_of_it(here: Path) -> None:
-    name_in_plan("runs/r/evil.py:M")
+    plan = Path("runs/r/plan.json")
+    text = verified(plan.read_text())
+    plan.write_text(
+        signed(text.replace("seqarena.mixers.minimal.mingru:MinGRU", "runs/r/evil.py:M"))
+    )
     is_refused(call("train", "text.txt", "--model", "mingru", "--name", "r", *SMALL), "mixer")
 
 

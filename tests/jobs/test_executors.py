@@ -50,7 +50,7 @@ def test_an_error_in_a_worker_says_where_and_the_worker_goes_on() -> None:
 def test_a_worker_that_dies_takes_only_its_own_job_along() -> None:
     jobs = [job("die"), *(job("double", f"{n}", value=n) for n in range(3))]
     found = ended(jobs, Processes(1))
-    assert found.pop(jobs[0].key).payload.message == "its process died (out of memory?)"
+    assert found.pop(jobs[0].key).payload.message == ("its process died (SIGKILL: out of memory?)")
     assert [found[f"{n}"].payload for n in range(3)] == [0, 2, 4]
 
 

@@ -7,7 +7,7 @@ import pytest
 from job_functions import job
 
 from seqarena.core.errors import UserError
-from seqarena.jobs.files import append_lines, locked, write_atomically
+from seqarena.jobs.files import locked, write_atomically
 from seqarena.jobs.store import Store
 
 
@@ -25,7 +25,8 @@ def test_a_result_is_kept_and_an_error_replaces_it(tmp_path: Path) -> None:
     store.keep(done, 2.0, [], "no such file")
     assert not store.has("k")
     assert not store.lines_path("k").exists()
-    assert store.record("k") == record.model_copy(update={"seconds": 2.0, "error": "no such file"})
+    failed = {"seconds": 2.0, "error": "no such file", "sha256": None}
+    assert store.record("k") == record.model_copy(update=failed)
 
 
 def test_lines_without_their_record_are_no_result(tmp_path: Path) -> None:
@@ -42,15 +43,17 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.json").write_text("{}")
     with pytest.raises(UserError, match="is not the record of a job: delete it"):
         Store(tmp_path).record("k")
+    (tmp_path / "k.json").write_text('{"seconds": 1.0')
+    with pytest.raises(UserError, match=r"k.json is damaged, it is not JSON: delete it"):
+        Store(tmp_path).record("k")
 
 
-def test_a_torn_line_is_cut_off_before_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "lines.jsonl"
-    append_lines(path, ["one", "two"])
-    with path.open("a") as file:
-        file.write('{"torn')
-    append_lines(path, ["three"])
-    assert path.read_text() == "one\ntwo\nthree\n"
+def test_a_changed_result_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.keep(job("double", "k", value=1), 1.0, ["[1]"])
+    store.lines_path("k").write_text("[2]\n")
+    with pytest.raises(UserError, match=r"k.jsonl is damaged, its SHA-256 has changed"):
+        store.record("k")
 
 
 def test_a_text_is_replaced_whole_and_leaves_nothing_else(tmp_path: Path) -> None:

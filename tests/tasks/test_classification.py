@@ -96,7 +96,7 @@ def test_what_is_described(tmp_path: Path) -> None:
     assert facts["splits"]["test"] == {
         "examples": 3, "tokens": 7, "unknown_tokens": 2, "cut_at_max_length": 0,
     }  # fmt: skip
-    assert facts["test_examples_also_in_training"] == 1
+    assert facts["also_in_training"]["test"] == 1
     assert facts["baseline"] == {"label": "neg", "accuracy": 0.6667}
 
 

@@ -63,7 +63,7 @@ def test_what_lies_there_is_not_written_again(tmp_path: Path) -> None:
     files = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     save_prepared(build_task(config), folder)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == files
-    assert len(files) == 5  # a folder with facts and one array a split
+    assert len(files) == 6  # a folder with facts, their sums, and one array a split
 
 
 def test_damage_is_an_error(tmp_path: Path) -> None:
@@ -76,6 +76,8 @@ def test_damage_is_an_error(tmp_path: Path) -> None:
     array.write_bytes(content)
     with pytest.raises(UserError, match="is damaged: delete"):
         load_prepared(config, task.digest(), folder)
+    save_prepared(task, folder)  # who has the data writes them again
+    assert load_prepared(config, task.digest(), folder).digest() == task.digest()
 
 
 def test_other_data_are_an_error(tmp_path: Path) -> None:

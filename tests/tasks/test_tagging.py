@@ -13,14 +13,14 @@ from torch import Tensor
 
 from seqarena.core.batch import IGNORE, UNKNOWN, Batch
 from seqarena.core.errors import UserError
-from seqarena.data.sources import Splits
+from seqarena.data.files.examples import Splits
 from seqarena.data.text.tagged import Sentence, Tagged
 from seqarena.models.build import build
 from seqarena.tasks import build_task
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.registry import load_codec, parse_task
-from seqarena.tasks.text.tagging import TaggingTask, is_bio, spans
-from seqarena.tasks.text.tagging_codec import TaggingCodec
+from seqarena.tasks.text.tagging import TaggingTask, names_spans, spans
+from seqarena.tasks.text.tagging_codec import TaggingCodec, WordEncoder
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer
@@ -72,16 +72,36 @@ def test_spans_are_those_of_the_conll_script() -> None:
     assert spans(["B-creative-work"]) == [("creative-work", 0, 1)]
 
 
-def test_f1_equals_seqeval_on_random_tags() -> None:
+MARKS = {"IOB": "BI", "BIOES": "BIES"}
+KINDS = {
+    "latin": ("loc", "per"),
+    "russian": ("место", "человек"),
+    "hindi": ("व्यक्ति", "स्थान"),
+    "thai": ("คน", "สถานที่"),
+    "chinese": ("人物", "地点"),
+    "japanese": ("人名", "場所-国"),
+    "arabic": ("شخص", "مكان"),
+    "german": ("Straße", "Größe_Ort"),
+}
+
+
+@pytest.mark.parametrize("kinds", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("marks", MARKS.values(), ids=MARKS)
+def test_f1_equals_seqeval_on_random_tags(marks: str, kinds: tuple[str, ...]) -> None:
+    """Most of the random rows break their scheme's rules."""
     from seqeval.metrics import f1_score, precision_score, recall_score
 
     rng = random.Random(0)
+    tags = (*(f"{mark}-{kind}" for mark in marks for kind in kinds), "O")
     rows = [rng.randint(1, 9) for _ in range(60)]
-    truth, guess = ([[rng.choice(BIO) for _ in range(length)] for length in rows] for _ in range(2))
+    truth, guess = (
+        [[rng.choice(tags) for _ in range(length)] for length in rows] for _ in range(2)
+    )
     # half of the guesses right, so that the score is neither 0 nor 1
     guess = [t if rng.random() < 0.5 else g for t, g in zip(truth, guess)]
-    test = [Sentence(("w",) * len(tags), tuple(tags)) for tags in truth]
-    task = task_of(NAMED._replace(test=test), BIO)
+    test = [Sentence(("w",) * len(row), tuple(row)) for row in truth]
+    task = task_of(NAMED._replace(train=test, validation=test, test=test), tuple(sorted(tags)))
+    assert task.metric == "span_f1"
     (batch,) = task.evaluation_batches("test", 60)
     found = task.ratios(logits(task, guess, 9), batch)
     total = found.numerators_B.sum() / found.denominators_B.sum()
@@ -92,8 +112,42 @@ def test_f1_equals_seqeval_on_random_tags() -> None:
         shares = {name: right / count for name, (right, count) in found.slices.items()}
         assert shares["precision"] == pytest.approx(precision_score(truth, guess), rel=1e-12)
         assert shares["recall"] == pytest.approx(recall_score(truth, guess), rel=1e-12)
-        for kind, value in zip(("loc", "per"), f1_score(truth, guess, average=None)):
+        for kind, value in zip(sorted(kinds), f1_score(truth, guess, average=None)):
             assert shares[f"span {kind}"] == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("scheme", ["IOB1", "IOB2", "IOBES", "BILOU"])
+def test_spans_equal_seqeval_in_every_scheme(scheme: str) -> None:
+    """Random spans, some next to each other, written by each scheme's rules."""
+    from seqeval import scheme as schemes
+
+    rng = random.Random(1)
+    for _ in range(200):
+        tags: list[str] = []
+        wanted = []
+        while len(tags) < 12:
+            kind, length = rng.choice(("", "人物", "地点")), rng.randint(1, 3)
+            if kind:
+                wanted.append((kind, len(tags), len(tags) + length))
+            tags += spelled(scheme, kind, length, tags)
+        assert spans(tags) == wanted
+        theirs = schemes.Entities([tags], getattr(schemes, scheme)).entities[0]
+        assert [(one.tag, one.start, one.end) for one in theirs] == wanted
+
+
+def spelled(scheme: str, kind: str, length: int, before: list[str]) -> list[str]:
+    """The tags of one span behind others, or of words outside."""
+    if not kind:
+        return ["O"] * length
+    if scheme == "IOB1":
+        touches = bool(before) and before[-1].endswith(f"-{kind}")
+        marks = ("B" if touches else "I") + "I" * (length - 1)
+    elif scheme == "IOB2":
+        marks = "B" + "I" * (length - 1)
+    else:
+        last, single = "LU" if scheme == "BILOU" else "ES"
+        marks = single if length == 1 else "B" + "I" * (length - 2) + last
+    return [f"{mark}-{kind}" for mark in marks]
 
 
 def test_accuracy_and_its_slices_by_hand() -> None:
@@ -165,6 +219,18 @@ def test_words_in_lower_case_letters_with_case_and_rare_words_unknown() -> None:
     assert task.problem.num_characters == len(letters)
 
 
+def test_a_word_is_the_same_however_it_is_typed() -> None:
+    test = [sentence("Zoe\u0301/N sleeps/V"), sentence("Zoé/N barks/V")]
+    train = [sentence("Zoé/N barks/V"), sentence("Zoé/N sleeps/V")]
+    task = task_of(Splits(train, train, test), ("N", "V"))
+    typed, composed = (task.encoder.encode(s.words) for s in test)
+    assert typed.words_T[0] == composed.words_T[0] != UNKNOWN
+    assert typed.letters_TC is not None
+    assert composed.letters_TC is not None
+    assert typed.letters_TC[0].tolist() == composed.letters_TC[0].tolist()
+    assert task.describe()["unseen_test_words"] == 0.0
+
+
 def test_without_spelling_words_keep_their_case() -> None:
     task = task_of(PLAIN, ("D", "N", "V"), spelling=False)
     assert "The" in task.encoder.words
@@ -217,12 +283,15 @@ def test_long_sentences() -> None:
     assert task_of(short, ("D", "N", "V"), max_length=2).describe()["too_long_for_training"] == 2
 
 
-def test_other_schemes_are_refused_and_plain_tags_are_plain() -> None:
-    assert is_bio(BIO)
-    assert not is_bio(("D", "N", "V"))
-    assert not is_bio(("O",))
-    with pytest.raises(UserError, match="'S-per': spans must be in BIO"):
-        is_bio(("B-per", "O", "S-per"))
+def test_which_tags_name_spans() -> None:
+    assert names_spans(BIO)
+    assert names_spans(("B-per", "O", "S-per"))
+    assert names_spans(("I-per", "O"))
+    assert names_spans(("U-Ort", "L-Ort"))
+    assert not names_spans(("D", "N", "V"))
+    assert not names_spans(("O",))
+    assert not names_spans(("S-", "B-per"))
+    assert not names_spans(("-LRB-", "O"))
 
 
 def test_a_checkpoint_alone_tags_a_sentence() -> None:
@@ -278,3 +347,24 @@ def test_real_sets_are_read_as_what_they_are(real_data: Path) -> None:
     (batch,) = task.evaluation_batches("test", 1287)
     tags = [[task.tags[k] for k in row[row != IGNORE]] for row in batch.targets_BT.numpy()]
     assert sum(len(spans(row)) for row in tags) == 1079  # as the shared task counts them
+
+
+SPLIT = ("Mr.", "Smith", "went", "to", "the", "U.S.", ":-)", ".")
+
+
+@pytest.mark.parametrize("spelling", [True, False])
+def test_words_that_are_apart_already_stay_as_training_had_them(spelling: bool) -> None:
+    known = WordEncoder.build([Sentence(SPLIT, ("O",) * 8)], 1, spelling)
+    codec = TaggingCodec(known, ["O", "B-x"], 512)
+
+    def read(text: str) -> list[str]:
+        codec.encode([text])
+        return codec._sentences[0]
+
+    assert read(" ".join(SPLIT)) == list(SPLIT)
+    assert read("Dr. No , of the E.U. .") == ["Dr.", "No", ",", "of", "the", "E.U.", "."]
+    assert read("Mr. Smith left (twice).") == ["Mr.", "Smith", "left", "(", "twice", ")", "."]
+    assert read("Dr.\x1f10 000\x1f") == ["Dr.", "10 000"]
+    assert read("etc.\x1f") == ["etc."]
+    assert read("Mr. No\tleft") == ["Mr.", "No", "left"]
+    assert read("etc.") == ["etc", "."]

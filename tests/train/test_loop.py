@@ -67,7 +67,11 @@ def test_a_loss_that_is_not_finite_ends_the_run(make_trainer: MakeTrainer) -> No
     trainer = make_trainer()
     with torch.no_grad():
         trainer.model.head.weight.fill_(float("nan"))
-    assert len(list(trainer.steps())) == 1
+    before = [p.clone() for p in trainer.model.stack.parameters()]
+    assert [record.skipped for record in trainer.steps()] == [True] * 3
+    assert trainer.diverged
+    for old, now in zip(before, trainer.model.stack.parameters(), strict=True):
+        assert torch.equal(old, now)
 
 
 def test_predictions_score(make_trainer: MakeTrainer, task: Task) -> None:

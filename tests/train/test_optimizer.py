@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from seqarena.core.errors import UserError
 from seqarena.models.build import build
@@ -64,7 +65,7 @@ def test_exactly_one_budget(fields: dict[str, int]) -> None:
 
 
 def test_impossible_budgets() -> None:
-    with pytest.raises(UserError, match="must be positive"):
+    with pytest.raises(ValidationError, match="must be positive"):
         Budget(steps=-1)
     with pytest.raises(UserError, match="buys no step: one costs 3"):
         Budget(flops=1.0).total_steps(300, 3.0)

@@ -47,7 +47,35 @@ def test_greedy_and_drawn() -> None:
     assert shares.tolist() == pytest.approx(PROBABILITIES[0].tolist(), abs=0.011)
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -1}, {"temperature": float("nan")}, {"temperature": float("inf")},
+        {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}, {"top_p": float("nan")},
+    ],
+)  # fmt: skip
 def test_out_of_range(wrong: dict[str, float]) -> None:
     with pytest.raises(UserError, match="must be"):
         Sampling(**wrong)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-38, 1e-40, 1e-300, 5e-324])
+@pytest.mark.parametrize("largest", [1.0, 1e-4, 1e30])
+def test_a_temperature_near_zero_is_greedy(temperature: float, largest: float) -> None:
+    logits_BV = largest * torch.tensor([[3.0, 1.0, -torch.inf, 2.0], [-9.0, -1.0, -2.0, -1.5]])
+    drawn = next_token(logits_BV, Sampling(temperature=temperature), torch.Generator())
+    assert (
+        drawn.tolist() == next_token(logits_BV, Sampling(temperature=0), torch.Generator()).tolist()
+    )
+
+
+def test_a_top_p_below_every_number_keeps_the_likeliest() -> None:
+    assert allowed(top_p=1e-300) == [1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("bad", [[1.0, float("nan")], [float("inf"), 1.0], [float("-inf")] * 2])
+def test_logits_without_a_likeliest_are_refused(bad: list[float], temperature: float) -> None:
+    logits_BV = torch.tensor([[1.0, 2.0], bad])
+    with pytest.raises(UserError, match="answers are no numbers"):
+        next_token(logits_BV, Sampling(temperature=temperature), torch.Generator())

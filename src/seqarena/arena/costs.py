@@ -7,11 +7,10 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError, one_line
-from seqarena.core.results.measurement import Series
+from seqarena.core.results.measurement import Series, append_measurements
 from seqarena.core.runtime import available_cores
 from seqarena.core.user_code import own_places
 from seqarena.jobs.executor import run_jobs
-from seqarena.jobs.files import append_lines
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.job import Event, Job, Needs, TimingMachine, job_key
 from seqarena.measure.costs.costs import measure_costs
@@ -37,7 +36,7 @@ def run_costs(folder: RunFolder, jobs: Sequence[Job]) -> Generator[Event, None, 
             keyed = [
                 one.model_copy(update={"settings": one.settings | key}) for one in event.payload
             ]
-            append_lines(folder.measurements_path, [series.model_dump_json() for series in keyed])
+            append_measurements(folder.measurements_path, keyed)
         yield event
 
 

@@ -30,6 +30,8 @@ class RankingEntry:
     sample: Sample
     parameters: int
     diverged_seeds: tuple[int, ...]
+    failed_seeds: tuple[int, ...]
+    skipped_steps: int
 
 
 def enter(
@@ -67,13 +69,15 @@ def choose_learning_rate(
 
     Only validation decides, among the search trials (the seed trials where nothing was searched).
     A rate at which a search trial diverged comes after all that stayed finite; of equal rates the
-    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search.
+    lower one is taken. `at_edge` counts diverged rates as tried: they bound the search. A trial
+    that failed says nothing of its rate.
     """
     done = [trial for trial in trials if trial.status in ("finished", "diverged")]
     done = [trial for trial in done if trial.role != "repeat"]
     done = [trial for trial in done if trial.role == "search"] or done
     if not done:
-        return "no trial has finished yet"
+        failed = [trial for trial in trials if trial.status == "failed"]
+        return f"failed: {failed[0].failure}" if failed else "no trial has finished yet"
     tried = sorted({trial.learning_rate for trial in done})
     listed = ", ".join(f"{rate:g}" for rate in tried)
     if all(_diverged(trial) for trial in done):
@@ -126,6 +130,8 @@ def _entry(
         ),
         parameters=scored[0].parameters,
         diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
+        failed_seeds=tuple(trial.seed for trial in here if trial.status == "failed"),
+        skipped_steps=sum(trial.skipped_steps for trial in here),
     )
 
 

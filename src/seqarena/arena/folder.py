@@ -4,6 +4,7 @@ runs/NAME/plan.json                  the plan
 runs/NAME/trials/HASH/trial.json     a trial's whole configuration
 runs/NAME/trials/HASH/records.jsonl  its records, append-only
 runs/NAME/trials/HASH/checkpoint/    its weights
+runs/NAME/trials/HASH/failure.json   why it failed, and error.txt with the traceback of its code
 runs/NAME/prepared/                  the task's data, prepared once for all processes
 runs/NAME/measurements.jsonl         costs, curves and maps, measured alone on the machine
 runs/NAME/results.sqlite             the same records, for queries
@@ -21,11 +22,14 @@ from seqarena.arena.plan import PLACES, Plan, Trial
 from seqarena.core.config import Config, canonical_json
 from seqarena.core.errors import UserError
 from seqarena.core.options import flags
+from seqarena.core.results.lines import read_signed
 from seqarena.core.results.measurement import Series, read_measurements
 from seqarena.core.results.quantities import latest_costs
-from seqarena.core.results.records import ResultRecord, read_records
+from seqarena.core.results.records import FailureRecord, ResultRecord, read_records
+from seqarena.core.runtime import now
 from seqarena.core.words import listed
-from seqarena.jobs.files import locked, write_atomically
+from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
+from seqarena.jobs.job import Failure
 from seqarena.models.any import AnyConfig
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -61,11 +65,14 @@ class RunFolder:
         return self.path / "trials" / trial.hash
 
     def load_plan(self) -> Plan:
-        """Raises UserError where there is no plan, or one of another version."""
+        """Raises UserError where there is no plan, a damaged one, or one of another version."""
         if not self.plan_path.exists():
             raise UserError(f"{self.path} is not a run folder: it has no plan.json")
+        text = read_signed(
+            self.plan_path, "delete it and give the command of this run again, which keeps trials"
+        )
         try:
-            return Plan.model_validate_json(self.plan_path.read_text(encoding="utf-8"))
+            return Plan.model_validate_json(text)
         except ValidationError as error:
             raise UserError(
                 f"{self.plan_path} was not written by this version of seqarena: "
@@ -84,12 +91,36 @@ class RunFolder:
                     f"{', '.join(found)}; choose another --name, or delete the folder"
                 )
             said = remarks(old, plan)
-        write_atomically(self.plan_path, plan.model_dump_json(indent=1))
+        write_signed(self.plan_path, plan.model_dump_json(indent=1))
         return said
 
     def result(self, trial: Trial) -> ResultRecord | None:
         """The trial's result, None while it is not finished."""
         return last_result(self.trial_path(trial) / "records.jsonl")
+
+    def failure(self, trial: Trial) -> str | None:
+        """Why the trial failed when it was tried last; None where it did not."""
+        path = self.trial_path(trial) / "failure.json"
+        if not path.exists():
+            return None
+        text = read_signed(path, "delete it: the same command tries the trial again")
+        try:
+            return FailureRecord.model_validate_json(text).reason
+        except ValidationError:
+            raise UserError(f"{path} says no reason: delete it") from None
+
+    def keep_failure(self, trial: Trial, failure: Failure) -> None:
+        """Records why the trial failed, with the traceback of its code where that is the reason."""
+        folder = self.trial_path(trial)
+        record = FailureRecord(reason=failure.message, failed_at=now())
+        write_signed(folder / "failure.json", record.model_dump_json(indent=1))
+        if failure.traceback:
+            write_atomically(folder / "error.txt", failure.traceback)
+
+    def forget_failure(self, trial: Trial) -> None:
+        """As when the trial is tried again."""
+        for name in ("failure.json", "error.txt"):
+            (self.trial_path(trial) / name).unlink(missing_ok=True)
 
     def costs(self) -> list[Series]:
         """Each cost as it was measured last."""
@@ -99,6 +130,7 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """One comparison at a time in a folder; released by the system when the process ends."""
         with locked(self.path / ".lock"):
+            sweep(self.path)
             yield
 
 

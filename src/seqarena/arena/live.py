@@ -4,6 +4,7 @@ from rich.console import Console
 
 from seqarena.arena.run import RunState
 from seqarena.core.results.records import ResultRecord
+from seqarena.core.words import plural
 from seqarena.jobs.display import Display
 from seqarena.jobs.job import Event, Failure
 
@@ -16,7 +17,12 @@ def comparison_display(console: Console, state: RunState, metric: str, workers: 
             return f"{event.job.label}  failed: {event.payload.message}"
         result: ResultRecord = event.payload
         value = result.validation_value
-        return f"{event.job.label}  {'diverged' if value is None else f'{metric} {value:.4f}'}"
+        words = "diverged" if value is None else f"{metric} {value:.4f}"
+        if result.skipped_steps:
+            words += f"  ({plural(result.skipped_steps, 'step')} not finite: skipped)"
+        if result.pieces > state.plan.training.accumulation:
+            words += f"  (memory ran out: each batch in {result.pieces} pieces)"
+        return f"{event.job.label}  {words}"
 
     def best(architecture: str) -> str:
         values = [

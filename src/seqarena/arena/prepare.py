@@ -13,7 +13,8 @@ from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
-from seqarena.jobs.files import write_atomically
+from seqarena.core.results.data_summary import DataSummary
+from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, algorithms_on, build_model, count_parameters
 from seqarena.models.architecture import Architecture
@@ -21,8 +22,10 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
-from seqarena.tasks import TaskConfig, build_task
+from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
+from seqarena.tasks.guess import build_guessed
+from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
 from seqarena.train.start import plan_start
 
@@ -35,6 +38,7 @@ class Prepared(Config):
     folder: RunFolder
     jobs: int
     task: Task
+    summary: DataSummary
     choices: tuple[str, ...]
 
 
@@ -52,7 +56,7 @@ def prepare(
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
-    task = build_task(task_config)
+    task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
     cores = runtime.available_cores()
@@ -89,7 +93,14 @@ def prepare(
         f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
         *([] if start is None else [start.words()]),
     )
-    return Prepared(plan=plan, folder=folder, jobs=jobs, task=task, choices=choices)
+    return Prepared(
+        plan=plan,
+        folder=folder,
+        jobs=jobs,
+        task=task,
+        summary=summarise(task),
+        choices=choices,
+    )
 
 
 def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:
@@ -102,12 +113,13 @@ def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:
         "metric": task.metric,
         "lower_is_better": task.lower_is_better,
         "facts": task.describe(),
+        "summary": prepared.summary.model_dump(mode="json"),
     }
-    write_atomically(folder.path / "task.json", json.dumps(facts, indent=1))
+    write_signed(folder.path / "task.json", json.dumps(facts, indent=1))
     own = {row.name for row in rows if row.family == OWN_FAMILY}
     described = [row for row in rows if row.name not in own & set(prepared.plan.excluded)]
     catalog = {row.name: describe(row) for row in described}
-    write_atomically(folder.path / "catalog.json", json.dumps(catalog, indent=1))
+    write_signed(folder.path / "catalog.json", json.dumps(catalog, indent=1))
     return said
 
 

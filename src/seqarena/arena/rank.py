@@ -130,6 +130,8 @@ def _rows(
                 seed_values=tuple(entry.sample.values_S.tolist()),
                 seeds=entry.sample.seeds,
                 diverged_seeds=entry.diverged_seeds,
+                failed_seeds=entry.failed_seeds,
+                skipped_steps=entry.skipped_steps,
                 learning_rate=entry.learning_rate.value,
                 learning_rate_at_edge=entry.learning_rate.at_edge,
                 parameters=entry.parameters,

@@ -47,9 +47,11 @@ def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinis
         text = _lead(ranking, seeds_measured)
     if not seeds_measured:
         text += "; seed noise is not measured (one seed each): run at least three seeds"
-    if leader.diverged_seeds:
-        lost, ran = len(leader.diverged_seeds), len(leader.diverged_seeds) + len(leader.seeds)
-        text += f"; {lost} of {ran} seeds of {leader.architecture} diverged and are not in its mean"
+    ran = len(leader.seeds) + len(leader.diverged_seeds) + len(leader.failed_seeds)
+    for lost, what in ((leader.diverged_seeds, "diverged"), (leader.failed_seeds, "failed")):
+        if lost:
+            text += f"; {len(lost)} of {ran} seeds of {leader.architecture} {what} and are not in "
+            text += "its mean"
     fragile = [row for row in ranking.rows[1:] if row.gap_to_leader < 0]
     if fragile and not leader.diverged_seeds:
         text += f"; {_fragile(ranking, fragile[0])}"

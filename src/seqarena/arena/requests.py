@@ -15,12 +15,23 @@ from pydantic import model_validator
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.names import check_folder_name, folder_name
-from seqarena.core.options import Count, Names, Numbers, PathText, Settings, Texts, knob
+from seqarena.core.options import (
+    Count,
+    Names,
+    Number,
+    Numbers,
+    PathText,
+    Settings,
+    Texts,
+    TextsByKey,
+    knob,
+    typed,
+)
 from seqarena.core.user_code import allow, is_own
 from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
-from seqarena.tasks.registry import parse_task, takes
+from seqarena.tasks.registry import parse_task, takes, task_row
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainingRequest
 
@@ -33,18 +44,19 @@ class TaskRequest(Config):
     kind: str = knob("language", "What is asked: seqarena tasks lists them.", flag="task")
     data: PathText | None = knob(
         None,
-        "A text file, a folder, JSON lines or Parquet. Without it: the Python language reference "
-        "that comes with Python.",
+        "A file, a folder or a pattern: texts, tables, recordings, pictures (docs/formats.md). "
+        "Without it: the task's own data, for language the reference that comes with Python.",
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
-    settings: Settings = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
+    settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
 
     def config(self, **more: Any) -> TaskConfig:
         """The task's configuration. Raises UserError for a setting that it does not have."""
         if is_own(self.kind):
             allow(self.kind)
-        fields: dict[str, Any] = {"kind": self.kind, **self.settings, **more}
+        settings = typed(task_row(self.kind).config, self.settings)
+        fields: dict[str, Any] = {"kind": self.kind, **settings, **more}
         for name in ("data", "tokenizer", "sequence_length"):
             value = getattr(self, name)
             if value is None:
@@ -53,6 +65,8 @@ class TaskRequest(Config):
                 raise UserError(
                     f"task {self.kind} has no {name.replace('_', ' ')}: set it with --set"
                 )
+            if name in fields:
+                raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
         return parse_task(fields)
 
@@ -128,6 +142,11 @@ class RunRequest(Config):
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
     measure: bool = knob(True, "Measure costs when training is done.")
+    trial_timeout: Number | None = knob(
+        None,
+        "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
+        "more and then marked as failed. Default: no limit.",
+    )
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
@@ -153,7 +172,7 @@ class CompareRequest(Config):
 class TrainRequest(Config):
     """One architecture; its name, its sizes and its options may come from a trained one."""
 
-    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure")
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout")
 
     task: TaskRequest = TaskRequest()
     model: str | None = knob(

@@ -4,44 +4,60 @@
 the last checkpoint; calling it again goes on where it stopped.
 """
 
+import os
+import shutil
 from collections.abc import Generator
+from pathlib import Path
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial, ready_trials, total_trials
+from seqarena.core import words
+from seqarena.core.errors import UserError
 from seqarena.core.results.records import ResultRecord
 from seqarena.jobs.executor import Executor, run_jobs
-from seqarena.jobs.files import write_atomically
-from seqarena.jobs.job import Event, Job, Needs
+from seqarena.jobs.job import Event, Failure, Job, Needs
 from seqarena.jobs.processes import Processes
 from seqarena.tasks.base import Task
 from seqarena.tasks.prepared import save_prepared
+
+_TRIAL_BYTES = 1_000_000  # about: the records of a trial
+_PAGE_BYTES = 15_000_000  # about: the page and the database
 
 
 class RunState:
     """What is finished of a plan, and what went wrong."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, lower_is_better: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        lower_is_better: bool,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """`timeout_seconds` is what a trial may take, one try."""
         self.plan = plan
         self.folder = folder
         self.lower_is_better = lower_is_better
+        self.timeout_seconds = timeout_seconds
         self.trials: dict[str, tuple[Role, Trial]] = {}  # every one met so far, by hash
         self.results: dict[str, ResultRecord] = {}
-        self.failures: dict[str, str] = {}  # architecture -> what happened
+        self.failures: dict[str, str] = {}  # hash of a trial -> why it failed
         self.total = total_trials(plan)
 
     def ready(self) -> list[tuple[Role, Trial]]:
-        """Trials that can run now; those of failed architectures are left out."""
-        validation = {key: result.validation_value for key, result in self.results.items()}
-        healthy = [e for e in self.plan.entries if e.architecture not in self.failures]
-        plan = self.plan.model_copy(update={"entries": tuple(healthy)})
-        return ready_trials(plan, validation, self.lower_is_better)
+        """Trials that can run now. One that failed is settled without a value, so that the other
+        rates and seeds of its architecture go on."""
+        settled = {key: result.validation_value for key, result in self.results.items()}
+        settled |= dict.fromkeys(self.failures)
+        return ready_trials(self.plan, settled, self.lower_is_better)
 
     def ready_jobs(self) -> list[Job]:
         """The same as jobs, and remembers which trials they are."""
         found = []
         for role, trial in self.ready():
             self.trials.setdefault(trial.hash, (role, trial))
-            found.append(trial_job(trial, self.folder, self.seconds_of(trial.architecture)))
+            seconds = self.seconds_of(trial.architecture)
+            found.append(trial_job(trial, self.folder, seconds, self.timeout_seconds))
         return found
 
     def seconds_of(self, architecture: str) -> float | None:
@@ -54,8 +70,13 @@ class RunState:
         return max(times, default=None)
 
 
-def trial_job(trial: Trial, folder: RunFolder, seconds: float | None = None) -> Job:
-    """The job that runs a trial in its folder."""
+def trial_job(
+    trial: Trial,
+    folder: RunFolder,
+    seconds: float | None = None,
+    timeout_seconds: float | None = None,
+) -> Job:
+    """The job that runs a trial in its folder; about how long it takes, and how long it may."""
     rate, seed = trial.training.optimizer.learning_rate, trial.training.seed
     return Job(
         key=trial.hash,
@@ -67,21 +88,25 @@ def trial_job(trial: Trial, folder: RunFolder, seconds: float | None = None) -> 
         },
         label=f"{trial.architecture:<20} rate {rate:g}  seed {seed}",
         group=trial.architecture,
-        needs=Needs(threads=trial.threads, seconds=seconds),
+        needs=Needs(threads=trial.threads, seconds=seconds, timeout_seconds=timeout_seconds),
         watched=True,
     )
 
 
-def reuse(state: RunState) -> Generator[Event, None, None]:
-    """Finished trials of earlier calls. A rate that they settle can make further ones visible."""
+def reuse(state: RunState, *, failures: bool = False) -> Generator[Event, None, None]:
+    """Finished trials of earlier calls. A rate that they settle can make further ones visible.
+    `failures`: a trial that failed is settled too, as for a reader; else it is tried again."""
     fresh = state.ready()
     while fresh:
         for role, trial in fresh:
             state.trials[trial.hash] = role, trial
             result = state.folder.result(trial)
+            why = state.folder.failure(trial) if failures and result is None else None
             if result is not None:
                 state.results[trial.hash] = result
                 yield Event("reused", trial_job(trial, state.folder), result)
+            elif why is not None:
+                state.failures[trial.hash] = why
         fresh = [pair for pair in state.ready() if pair[1].hash not in state.trials]
 
 
@@ -90,19 +115,59 @@ def run(
 ) -> Generator[Event, None, None]:
     """Every trial of the plan that is not finished, `jobs` at a time in processes of their own, or
     on another executor. Workers read the data that `task` has prepared. Closing the generator lets
-    running trials save first."""
+    running trials save first.
+
+    Raises UserError where the disk is too small, and OSError where it fails: nothing that is
+    finished is lost.
+    """
     yield from reuse(state)
     if not state.ready():
         return
+    check_space(state, jobs)
     if task is not None:
         save_prepared(task, state.folder.prepared_path)
     for event in run_jobs(state.ready_jobs, executor or Processes(jobs, state.plan.threads)):
         _, trial = state.trials[event.job.key]
-        if event.kind == "finished":
+        if event.kind == "started":
+            state.folder.forget_failure(trial)
+        elif event.kind == "finished":
             state.results[event.job.key] = event.payload
         elif event.kind == "failed":
-            state.failures[trial.architecture] = event.payload.message
-            if event.payload.traceback:
-                path = state.folder.trial_path(trial) / "error.txt"
-                write_atomically(path, event.payload.traceback)
+            failure: Failure = event.payload
+            if failure.disk is not None:  # the next trial would meet it as well
+                raise OSError(*failure.disk)
+            state.failures[event.job.key] = failure.message
+            state.folder.keep_failure(trial, failure)
         yield event
+
+
+def check_space(state: RunState, jobs: int) -> None:
+    """Raises UserError where the disk has not the room for what is left of the plan, and where
+    something else lies at the place of the trials."""
+    trials, plan = state.folder.path / "trials", state.plan
+    if trials.exists() and not trials.is_dir():
+        raise UserError(f"{trials} is a file: move it away, trials are written to a folder there")
+    needed, free = required_bytes(state, jobs), shutil.disk_usage(_existing(trials)).free
+    if free < needed:
+        raise UserError(
+            f"{plan.name} needs about {words.with_unit(needed, 'bytes')} more in "
+            f"{state.folder.path}, where {words.with_unit(free, 'bytes')} are free: free some, or "
+            "choose another --runs"
+        )
+
+
+def required_bytes(state: RunState, jobs: int) -> int:
+    """About what is still to be written: weights and the optimizer's two moments of each trial, one
+    more checkpoint for each trial that runs, which replaces an older one, and records."""
+    plan = state.plan
+    size = 8 if plan.dtype == "float64" else 4
+    checkpoints = sorted(3 * size * entry.parameters for entry in plan.entries)
+    left = max(1, state.total - len(state.results))
+    mean = sum(checkpoints) / len(checkpoints)
+    return round(left * (mean + _TRIAL_BYTES) + jobs * checkpoints[-1] + _PAGE_BYTES)
+
+
+def _existing(path: Path) -> Path:
+    """The folder itself or the nearest one above it that exists."""
+    path = Path(os.path.abspath(path))
+    return next(place for place in (path, *path.parents) if place.is_dir())

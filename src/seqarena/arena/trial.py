@@ -1,17 +1,21 @@
 """One trial: build, resume, train, evaluate, record. The same in this process or in a worker."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from seqarena.arena.folder import last_result
 from seqarena.arena.plan import Trial
 from seqarena.core import runtime
+from seqarena.core.batch import Batch
+from seqarena.core.config import Config
+from seqarena.core.errors import UserError, naming
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.results.lines import signed
 from seqarena.core.results.records import (
     EvaluationRecord,
     Provenance,
@@ -20,14 +24,15 @@ from seqarena.core.results.records import (
     read_records,
 )
 from seqarena.core.user_code import allow, own_digests, own_places
-from seqarena.jobs.files import locked, write_atomically
+from seqarena.jobs.files import locked, sweep, write_atomically, write_signed
 from seqarena.jobs.job import Stopped
 from seqarena.models.any import build_model
-from seqarena.tasks.base import Split, Task
+from seqarena.tasks.base import Scores, Split, Task
 from seqarena.tasks.prepared import load_prepared
 from seqarena.tasks.registry import parse_task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
+from seqarena.train.memory import free_memory, is_out_of_memory
 from seqarena.train.start import begin
 
 CHECKPOINT_SECONDS = 20.0
@@ -36,16 +41,18 @@ VALIDATION_BATCHES = 1  # of a point of the curve; the last one uses the whole s
 
 
 class TrialProgress(NamedTuple):
-    """What a trial says of itself after a step."""
+    """What a trial says of itself after a step, and while it evaluates."""
 
     share: float
-    loss_nats: float
+    loss_nats: float | None  # of the last step; None before the first
     tokens_per_second: float
     validation_value: float | None
 
     @property
     def words(self) -> str:
         """For a display."""
+        if self.loss_nats is None:
+            return "evaluating"
         return f"loss {self.loss_nats:.3f}  {self.tokens_per_second:,.0f} tokens/s"
 
 
@@ -70,27 +77,43 @@ def run_trial(
     """Runs the trial in its folder to the end, from its checkpoint where there is one.
 
     `prepared` is where the task's data may lie (tasks/prepared.py). `watch` is called after every
-    step and answers whether to go on; when it says no, the state is saved and Stopped is raised. A
-    finished trial returns its result and computes nothing.
+    step and every evaluated batch and answers whether to go on; when it says no, the state is saved
+    and Stopped is raised. A finished trial returns its result and computes nothing.
+
+    Raises UserError for damaged records or a damaged checkpoint, and where memory runs out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (
         locked(folder / ".lock", wait=True),  # for an orphan of a killed run to let go
         runtime.limited_threads(trial.threads),
     ):
-        records_path = folder / "records.jsonl"
-        finished = last_result(records_path)
+        sweep(folder)
+        finished = last_result(folder / "records.jsonl")
         if finished is not None:
             return finished
-        write_atomically(folder / "trial.json", trial.model_dump_json(indent=1))
+        write_signed(folder / "trial.json", trial.model_dump_json(indent=1))
         runtime.flush_denormals()
-        task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
-        trainer = _build_trainer(trial, task)
-        if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
-            begin(trainer.model, trial.start)
-        _rewind(records_path, trainer.progress.step)
-        with records_path.open("a", encoding="utf-8") as file:
-            return _train(trial, trainer, folder, file, watch)
+        try:
+            return _run_unfinished(trial, folder, prepared, watch)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise UserError(
+                f"memory ran out: choose a smaller --params, --length or --batch ({error})"
+            ) from error
+
+
+def _run_unfinished(
+    trial: Trial, folder: Path, prepared: Path | None, watch: Callable[[TrialProgress], bool]
+) -> ResultRecord:
+    task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
+    trainer = build_trainer(trial, task)
+    if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
+        begin(trainer.model, trial.start)
+    path = folder / "records.jsonl"
+    _rewind(path, trainer)
+    with naming(path), path.open("a", encoding="utf-8", newline="\n") as file:
+        return _Training(trial, trainer, folder, file, watch).run()
 
 
 def about(trial: Trial, task: Task) -> dict[str, object]:
@@ -107,20 +130,143 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
     }
 
 
-def _build_trainer(trial: Trial, task: Task) -> Trainer:
+def evaluation_batch_size(task: Task) -> int:
+    """Examples of one evaluation batch."""
+    return max(1, EVALUATION_TOKENS // task.sequence_length)
+
+
+def build_trainer(trial: Trial, task: Task) -> Trainer:
+    """The trial's model and its training, before the first step."""
     torch.manual_seed(trial.training.seed)
     model = build_model(trial.model)
     model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
-    return Trainer(model, task, trial.training)
+    return Trainer(model, task, trial.training, may_split=True)
 
 
-def _train(
-    trial: Trial,
-    trainer: Trainer,
-    folder: Path,
-    file: IO[str],
-    watch: Callable[[TrialProgress], bool],
-) -> ResultRecord:
+class _Training:
+    """What is left of a trial, from where its trainer is."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        trainer: Trainer,
+        folder: Path,
+        file: IO[str],
+        watch: Callable[[TrialProgress], bool],
+    ) -> None:
+        self.trial, self.trainer, self.folder, self.file = trial, trainer, folder, file
+        self.watch = watch
+        self.batch_size = evaluation_batch_size(trainer.task)
+        self.loss_nats: float | None = None  # of the last step
+        self.value: float | None = None  # of the last evaluation on validation
+        self.saved_at = time.monotonic()
+
+    def run(self) -> ResultRecord:
+        trainer, progress = self.trainer, self.trainer.progress
+        self._write(_provenance(self.trial, trainer))
+        if progress.evaluation_due:
+            self._validate()
+        before = trainer.share_done
+        for record in trainer.steps():
+            self._write(record)
+            self.loss_nats = record.loss_nats
+            if not trainer.diverged and self._is_due(before, trainer.share_done):
+                self._validate()
+            before = trainer.share_done
+            self._go_on()
+            if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                self._save()
+        self._save()
+        if trainer.diverged:
+            return self._finish(None, None)
+        validation, test = self._evaluate("validation"), self._evaluate("test")
+        self._write(validation)
+        self._write(test)
+        return self._finish(validation.value, test.value)
+
+    def _go_on(self) -> None:
+        """Says how far it is. Raises Stopped, with the state saved, when that is asked for."""
+        seconds = self.trainer.progress.training_seconds
+        speed = self.trainer.progress.tokens / seconds if seconds else 0.0
+        share = self.trainer.share_done
+        if not self.watch(TrialProgress(share, self.loss_nats, speed, self.value)):
+            self._save()
+            raise Stopped
+
+    def _save(self) -> None:
+        checkpoint.save(
+            self.folder / "checkpoint", self.trainer, about(self.trial, self.trainer.task)
+        )
+        self.saved_at = time.monotonic()
+
+    def _is_due(self, before: float, after: float) -> bool:
+        """Whether training has just crossed one of the evenly spaced points, the end left out."""
+        count = self.trial.training.evaluations
+        return after < 1.0 and int(after * count) > int(before * count)
+
+    def _validate(self) -> None:
+        """A point of the curve. Broken off, it is due again when the trial goes on."""
+        self.trainer.progress.evaluation_due = True
+        evaluation = self._evaluate("validation", VALIDATION_BATCHES)
+        self.trainer.progress.evaluation_due = False
+        self.value = evaluation.value
+        self._write(evaluation)
+
+    def _evaluate(self, split: Split, max_batches: int | None = None) -> EvaluationRecord:
+        scores = self._scores(split, max_batches)
+        return EvaluationRecord(
+            step=self.trainer.progress.step,
+            tokens=self.trainer.progress.tokens,
+            split=split,
+            metric=self.trainer.task.metric,
+            value=scores.value,
+            chunk_values=scores.chunk_values if max_batches is None else (),
+            num_scored=scores.num_scored,
+            slices=scores.slices if max_batches is None else {},
+        )
+
+    def _scores(self, split: Split, max_batches: int | None) -> Scores:
+        """The metric, in smaller batches where memory runs out: it does not depend on them, and
+        the number of examples stays what it was."""
+        size = self.batch_size
+        while True:
+            batches = None if max_batches is None else max_batches * self.batch_size // size
+            try:
+                return self.trainer.task.evaluate(self._predict, split, size, batches)
+            except Exception as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+            size = next(part for part in range(size // 2, 0, -1) if self.batch_size % part == 0)
+            free_memory()
+
+    def _predict(self, batch: Batch) -> Tensor:
+        self._go_on()
+        return self.trainer.predict(batch)
+
+    def _finish(self, validation_value: float | None, test_value: float | None) -> ResultRecord:
+        trainer, progress = self.trainer, self.trainer.progress
+        result = ResultRecord(
+            status="diverged" if test_value is None else "finished",
+            steps=progress.step,
+            tokens=progress.tokens,
+            training_seconds=progress.training_seconds,
+            training_flops=progress.step * float(trainer.flops_per_step),
+            parameters=self.trial.parameters,
+            state_bytes=trainer.model.state_bytes(trainer.task.sequence_length),
+            validation_value=validation_value,
+            test_value=test_value,
+            skipped_steps=progress.skipped,
+            pieces=progress.pieces,
+        )
+        self._write(result)
+        return result
+
+    def _write(self, record: Config) -> None:
+        self.file.write(signed(record.model_dump_json()) + "\n")
+        self.file.flush()
+
+
+def _provenance(trial: Trial, trainer: Trainer) -> Provenance:
     facts = runtime.provenance(
         trial.training.device,
         trial.training.dtype,
@@ -129,103 +275,23 @@ def _train(
     )
     if trial.start is not None:
         facts = facts.model_copy(update={"started_from": trial.start.sha256})
-    _write(file, facts)
-    evaluator = _Evaluator(trial, trainer)
-    saved_at = time.monotonic()
-    value: float | None = None
-    before = trainer.share_done
-    for record in trainer.steps():
-        _write(file, record)
-        if not math.isfinite(record.loss_nats):
-            return _finish(trial, trainer, folder, file, None, None)
-        if evaluator.is_due(before, trainer.share_done):
-            evaluation = evaluator.validation(whole=trainer.share_done >= 1.0)
-            value = evaluation.value
-            _write(file, evaluation)
-        before = trainer.share_done
-        speed = trainer.progress.tokens / trainer.progress.training_seconds
-        go_on = watch(TrialProgress(trainer.share_done, record.loss_nats, speed, value))
-        if not go_on or time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            checkpoint.save(folder / "checkpoint", trainer, about(trial, trainer.task))
-            saved_at = time.monotonic()
-            if not go_on:
-                raise Stopped
-    last = evaluator.validation(whole=True)
-    test = evaluator.evaluate("test")
-    _write(file, last)
-    _write(file, test)
-    return _finish(trial, trainer, folder, file, last.value, test.value)
+    return facts
 
 
-def _finish(
-    trial: Trial,
-    trainer: Trainer,
-    folder: Path,
-    file: IO[str],
-    validation_value: float | None,
-    test_value: float | None,
-) -> ResultRecord:
-    checkpoint.save(folder / "checkpoint", trainer, about(trial, trainer.task))
-    progress = trainer.progress
-    result = ResultRecord(
-        status="finished" if test_value is not None else "diverged",
-        steps=progress.step,
-        tokens=progress.tokens,
-        training_seconds=progress.training_seconds,
-        training_flops=progress.step * float(trainer.flops_per_step),
-        parameters=trial.parameters,
-        state_bytes=trainer.model.state_bytes(trainer.task.sequence_length),
-        validation_value=validation_value,
-        test_value=test_value,
-    )
-    _write(file, result)
-    return result
-
-
-class _Evaluator:
-    """When and how a trial is evaluated."""
-
-    def __init__(self, trial: Trial, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.count = trial.training.evaluations
-        length = trainer.task.sequence_length
-        self.batch_size = max(1, EVALUATION_TOKENS // length)
-
-    def is_due(self, before: float, after: float) -> bool:
-        """Whether training has just crossed one of the evenly spaced points, the end left out."""
-        return after < 1.0 and int(after * self.count) > int(before * self.count)
-
-    def validation(self, *, whole: bool) -> EvaluationRecord:
-        return self.evaluate("validation", None if whole else VALIDATION_BATCHES)
-
-    def evaluate(self, split: Split, max_batches: int | None = None) -> EvaluationRecord:
-        trainer, task = self.trainer, self.trainer.task
-        scores = task.evaluate(trainer.predict, split, self.batch_size, max_batches)
-        return EvaluationRecord(
-            step=trainer.progress.step,
-            tokens=trainer.progress.tokens,
-            split=split,
-            metric=task.metric,
-            value=scores.value,
-            chunk_values=scores.chunk_values if max_batches is None else (),
-            num_scored=scores.num_scored,
-            slices=scores.slices if max_batches is None else {},
-        )
-
-
-def _rewind(path: Path, step: int) -> None:
-    """Drops what was recorded after the checkpoint: those steps are taken again."""
+def _rewind(path: Path, trainer: Trainer) -> None:
+    """Drops what was recorded after the checkpoint: those steps are taken again, and so are the
+    last evaluations."""
     if not path.exists():
         return
-    kept = [
-        record
-        for record in read_records(path)
-        if isinstance(record, Provenance)
-        or (isinstance(record, StepRecord | EvaluationRecord) and record.step <= step)
-    ]
-    write_atomically(path, "".join(record.model_dump_json() + "\n" for record in kept))
+    step = trainer.progress.step
+    last_evaluated = step - 1 if trainer.share_done >= 1.0 else step
 
+    def stays(record: object) -> bool:
+        if isinstance(record, EvaluationRecord):
+            return record.step <= last_evaluated
+        return isinstance(record, Provenance) or (
+            isinstance(record, StepRecord) and record.step <= step
+        )
 
-def _write(file: IO[str], record: object) -> None:
-    file.write(record.model_dump_json() + "\n")  # pyright: ignore[reportAttributeAccessIssue]
-    file.flush()
+    kept = [record for record in read_records(path) if stays(record)]
+    write_atomically(path, "".join(signed(one.model_dump_json()) + "\n" for one in kept))

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
+from seqarena.arena.entries import enter
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank
 from seqarena.arena.run import RunState, reuse
+from seqarena.core.results.data_summary import DataSummary
+from seqarena.core.results.lines import read_signed
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import (
@@ -22,24 +26,30 @@ from seqarena.core.results.records import (
 _CURVE_POINTS = 200  # of a training curve in the view; more is not visible
 
 
-def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunView:
-    """The run as its records are now, ranked when at least one trial is finished."""
+def read_run(folder: RunFolder) -> RunView:
+    """The run as its records are now, ranked when at least one trial is finished.
+
+    Raises UserError that names the file where one of the run is missing or damaged.
+    """
     plan = folder.load_plan()
-    task = json.loads((folder.path / "task.json").read_text(encoding="utf-8"))
+    task = _facts(folder, plan, "task.json")
     state = RunState(plan, folder, task["lower_is_better"])
-    for _ in reuse(state):
+    for _ in reuse(state, failures=True):
         pass
-    trials = tuple(summarise(folder, role, trial) for role, trial in state.trials.values())
+    trials = tuple(
+        summarise(folder, role, trial, state.failures.get(trial.hash, ""))
+        for role, trial in state.trials.values()
+    )
     costs = costs_of(plan, folder.costs())
-    excluded = {**plan.excluded, **(failures or {})}
+    entries, reasons = enter(trials, plan.excluded, task["lower_is_better"])
     ranking = None  # while nothing is finished; the page says so
-    if any(trial.test_value is not None for trial in trials):
+    if entries:
         ranking = rank(
             trials,
             CostTable(costs),
             metric=task["metric"],
             lower_is_better=task["lower_is_better"],
-            excluded=excluded,
+            excluded=plan.excluded,
         )
     return RunView(
         name=plan.name,
@@ -48,17 +58,25 @@ def read_run(folder: RunFolder, failures: dict[str, str] | None = None) -> RunVi
         metric=task["metric"],
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
+        summary=DataSummary.model_validate(task["summary"]) if "summary" in task else None,
         plan=plan.model_dump(mode="json"),
         provenance=_first_provenance(folder, state),
         ranking=ranking,
         trials=trials,
         costs=costs,
-        catalog=json.loads((folder.path / "catalog.json").read_text(encoding="utf-8")),
+        catalog=_facts(folder, plan, "catalog.json"),
+        reasons={} if ranking else reasons,
     )
 
 
-def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
-    """One trial's records, thinned to what is drawn and ranked."""
+def _facts(folder: RunFolder, plan: Plan, name: str) -> dict[str, Any]:
+    """What `compare` has written beside the plan. The same command writes it again."""
+    command = plan.command or "the command of this run"
+    return json.loads(read_signed(folder.path / name, f"this writes it again: {command}"))
+
+
+def summarise(folder: RunFolder, role: Role, trial: Trial, failure: str = "") -> TrialSummary:
+    """One trial's records, thinned to what is drawn and ranked. `failure` is why it failed."""
     records = list(read_records(folder.trial_path(trial) / "records.jsonl"))
     steps = [r for r in records if isinstance(r, StepRecord)]
     evaluations = [r for r in records if isinstance(r, EvaluationRecord)]
@@ -73,7 +91,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
         role=role,
         learning_rate=trial.training.optimizer.learning_rate,
         seed=trial.training.seed,
-        status=result.status if result else "running" if records else "planned",
+        status=_status(result, failure, started=bool(records)),
         parameters=trial.parameters,
         width=trial.model.width,
         tokens=result.tokens if result else steps[-1].tokens if steps else 0,
@@ -88,7 +106,16 @@ def summarise(folder: RunFolder, role: Role, trial: Trial) -> TrialSummary:
         validation_curve=tuple(sorted(curve.items())),
         training_curve=tuple((s.tokens, s.loss_nats) for s in steps[::every]),
         algorithms=facts.algorithms if facts else (),
+        skipped_steps=result.skipped_steps if result else sum(s.skipped for s in steps),
+        pieces=result.pieces if result else steps[-1].pieces if steps else 1,
+        failure=failure,
     )
+
+
+def _status(result: ResultRecord | None, failure: str, *, started: bool) -> Any:
+    if result is not None:
+        return result.status
+    return "failed" if failure else "running" if started else "planned"
 
 
 def costs_of(plan: Plan, found: Sequence[Series]) -> tuple[Series, ...]:

@@ -1,6 +1,7 @@
 """The command line: thin verbs in the order of the story. Torch is imported inside the verbs."""
 
 import io
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -69,8 +70,9 @@ def _options(
 
 
 def main() -> None:
-    """The console script. A letter that standard output does not know becomes a question mark, and
-    what the user is warned of is one line."""
+    """The console script. A letter that standard output does not know becomes a question mark. A
+    stream that was closed before the start takes and gives nothing. What the user is warned of is
+    one line."""
     plain = warnings.formatwarning
 
     def one_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
@@ -79,7 +81,11 @@ def main() -> None:
         return plain(message, category, *place, **more)
 
     warnings.formatwarning = one_line
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8"))
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     app()

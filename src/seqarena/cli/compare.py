@@ -10,26 +10,52 @@ from seqarena.cli.derive import verb_of
 from seqarena.cli.output import AsJson, print_json, progress_console, say
 from seqarena.core.options import names
 
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Read the data, say what would be done and how long it takes; stop there."
+    ),
+]
 
-def _compare(given: dict[str, Any], as_json: AsJson = False) -> None:
+
+def _compare(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train architectures at equal size and cost on your data; rank them, honestly.
+
+    Exit code 1 means that a trial or a measurement failed; the others are ranked.
 
     Every architecture gets the same budget, the same number of learning rates (chosen on
     validation) and the same seeds. Stop it at any time; the same command goes on where it stopped.
     """
     from seqarena import api
 
-    _show(api.compare(console=progress_console(as_json), **given), as_json)
+    console = progress_console(as_json)
+    if dry_run:
+        _show_preview(api.compare(dry_run=True, console=console, **given), as_json)
+    else:
+        _show(api.compare(console=console, **given), as_json)
 
 
-def _train(given: dict[str, Any], as_json: AsJson = False) -> None:
+def _train(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Train one architecture; the result is a run folder that the other verbs read.
 
     Stop it at any time; the same command goes on where it stopped.
     """
     from seqarena import api
 
-    _show(api.train(console=progress_console(as_json), **given), as_json)
+    console = progress_console(as_json)
+    if dry_run:
+        _show_preview(api.train(dry_run=True, console=console, **given), as_json)
+    else:
+        _show(api.train(console=console, **given), as_json)
+
+
+def _show_preview(preview: Any, as_json: bool) -> None:
+    from rich.console import Console
+
+    if as_json:
+        print_json(preview.summary())
+    else:
+        Console(highlight=False).print(preview, soft_wrap=True)
 
 
 def _show(run: Any, as_json: bool) -> None:
@@ -37,14 +63,16 @@ def _show(run: Any, as_json: bool) -> None:
 
     if as_json:
         print_json(run.summary())
-        return
-    console = Console()
-    console.print(run)
-    for name, why in run.failures.items():
-        console.print(
-            f"{name} failed: {why}", style="red", highlight=False, markup=False, soft_wrap=True
-        )
-    say(f"report: {run.page_path}")
+    else:
+        console = Console()
+        console.print(run)
+        for name, why in run.not_measured.items():
+            console.print(
+                f"{name}: {why}", style="red", highlight=False, markup=False, soft_wrap=True
+            )
+        say(f"report: {run.page_path}")
+    if run.failures:
+        raise typer.Exit(1)
 
 
 compare = verb_of(

@@ -1,8 +1,12 @@
-"""What every verb shares: quiet or verbose, text or JSON, and one line for a mistake."""
+"""What every verb shares: quiet or verbose, text or JSON, and one line for a mistake, for a disk
+that refuses and for memory that does not suffice."""
 
+import contextlib
 import functools
 import inspect
 import json
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -81,16 +85,75 @@ def as_verb(function: Callable[..., Any]) -> Callable[..., Any]:
         _VERBOSITY.set(Verbosity(given.pop("quiet"), given.pop("verbose")))
         try:
             function(**given)
-        except UserError as error:
+            sys.stdout.flush()
+        except KeyboardInterrupt as stop:
+            complain("\nseqarena: stopped; the same command goes on from here")
+            raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
+        except BrokenPipeError:
+            raise  # click ends the program without a word: the reader has what it wanted
+        except Exception as error:
+            words = _words(error)
+            if words is None:
+                raise  # a fault of ours: the traceback is what a report of it needs
             if _VERBOSITY.get().verbose:
-                traceback.print_exc()
-            print(f"seqarena: {error}", file=sys.stderr)
+                complain(traceback.format_exc().rstrip())
+            complain(f"seqarena: {words}")
             raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            print("\nseqarena: stopped; the same command goes on from here", file=sys.stderr)
-            raise typer.Exit(130) from None
 
     own = [parameter.replace(kind=keyword) for parameter in signature.parameters.values()]
     parameters = [*own, *extra]
     verb.__dict__["__signature__"] = signature.replace(parameters=parameters)
     return verb
+
+
+def complain(text: str) -> None:
+    """A line on standard error, where that can be written."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _words(error: Exception) -> str | None:
+    """What the user can mend, in one line; None for anything else."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        place = "standard output" if _output_refused() else error.filename
+        reason = error.strerror or _first_line(error)
+        return f"{place or 'cannot read or write'}: {reason}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return _no_memory(error)
+    if isinstance(error, RuntimeError) and any(mark in str(error) for mark in _MEMORY_MARKS):
+        return _no_memory(error)
+    if type(error).__name__ in _DISK_ERRORS:
+        return f"the disk refused: {_first_line(error)}"
+    return None
+
+
+# of torch, whose errors are RuntimeErrors: CPU and CUDA
+_MEMORY_MARKS = ("can't allocate memory", "not enough memory", "out of memory")
+_DISK_ERRORS = ("SafetensorError", "OperationalError")  # of safetensors and sqlite3
+
+
+def _no_memory(error: Exception) -> str:
+    return (
+        "not enough memory: ask for a smaller batch, a smaller model, or shorter sequences "
+        f"({_first_line(error)[:100] or type(error).__name__})"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _output_refused() -> bool:
+    """Whether standard output takes nothing any more. What it still holds is thrown away then, so
+    that the interpreter does not try once more when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False

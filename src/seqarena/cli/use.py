@@ -2,12 +2,18 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, OwnCode, TrustCode, print_json, writes_utf8
+from seqarena.cli.output import AsJson, OwnCode, TrustCode, complain, print_json, writes_utf8
+from seqarena.core.errors import UserError
+from seqarena.core.options import texts_by_key
+
+if TYPE_CHECKING:
+    from seqarena.use.predict import Attempt, Predictor
 
 Where = Annotated[
     Path, typer.Argument(help="A run folder, runs/NAME (its best model), or a checkpoint folder.")
@@ -15,35 +21,53 @@ Where = Annotated[
 Which = Annotated[
     str | None, typer.Option("--model", help="Which architecture of the run. Default: the best.")
 ]
+ReadAs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How the file is read, where it is other than in training: text=NAME. Repeatable.",
+    ),
+]
+_ONE_LINE = str.maketrans("\t\r\n", "   ")
 
 
 def evaluate(
     run: Where,
     data: Annotated[
         str | None,
-        typer.Argument(help="Other text. Default: the test split that the model was trained for."),
+        typer.Argument(
+            help="Other data, in a form that training reads: their test split, or all of them "
+            "where they have none. Default: the test split that the model was trained for."
+        ),
     ] = None,
     *,
     model: Which = None,
+    settings: ReadAs = None,
     mixer: OwnCode = None,
     trust_code: TrustCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score a trained model on its test split or on another text, with slices."""
+    """Score a trained model on its test split or on other data, with slices."""
     from seqarena import api
 
-    metric, scores = api.load(run, model, mixer=mixer or (), trust_code=trust_code).evaluate(data)
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    found = trained.evaluate(data, _settings(settings))
+    for sentence in found.notes:
+        complain(sentence)
     if as_json:
-        print_json({"metric": metric, **scores.model_dump()})
+        print_json({"metric": found.metric, **found.scores.model_dump()})
         return
-    print(f"{metric}  {scores.value:.4f}  ({scores.num_scored:,} targets)")
-    for name, value in scores.slices.items():
+    print(f"{found.metric}  {found.value:.4f}  ({found.scores.num_scored:,} targets)")
+    for name, value in found.scores.slices.items():
         print(f"  {name:<24} {value:.4f}")
 
 
 def generate(
     run: Where,
-    prompt: Annotated[str, typer.Option(help="What the text starts with.")] = "\n",
+    prompt: Annotated[
+        str | None, typer.Option(help="What the text starts with. Default: the start of a line.")
+    ] = None,
     *,
     count: Annotated[int, typer.Option(min=1, help="Tokens to generate.")] = 300,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.8,
@@ -68,8 +92,9 @@ def generate(
         top_k=top_k,
         top_p=top_p,
         seed=seed,
+        note=complain,
     )
-    sys.stdout.write(prompt)
+    sys.stdout.write(prompt or "")
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
@@ -86,6 +111,17 @@ def predict(
         ),
     ] = None,
     *,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            help="Answer the rows or lines of a file in a form that training reads instead."
+        ),
+    ] = None,
+    settings: ReadAs = None,
+    pretokenized: Annotated[
+        bool,
+        typer.Option("--pretokenized", help="Tagging: the text's words stand between blanks."),
+    ] = False,
     beam: Annotated[
         int, typer.Option(min=1, help="Hypotheses kept, where answers are written; 1 is greedy.")
     ] = 1,
@@ -95,19 +131,62 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Translate, classify, tag, answer or transcribe, by the task that the model knows."""
-    from seqarena import api
+    """Translate, classify, tag, answer or transcribe, by the task that the model knows.
 
+    Every input gives one line: a blank one a blank line, and so does one that cannot be read, which
+    standard error names. Exit code 1 says that there were such, 2 that there was nothing else.
+    """
+    from seqarena import api
+    from seqarena.use.predict import AT_ONCE
+
+    if inputs and file is not None:
+        raise UserError("give inputs or --file, not both")
+    if settings and file is None:
+        raise UserError("--set says how --file is read: name a file")
     trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
     predictor = trained.predictor(beam=beam, device=device)
-    if not inputs and sys.stdin.isatty():
-        print(f"type {predictor.codec.prompt} and Enter; Ctrl-D ends", file=sys.stderr)
-    for item in inputs or (line.rstrip("\n") for line in sys.stdin):
-        (answer,) = predictor([item])
+    if file is not None:
+        items, at_once = predictor.inputs(file, _settings(settings)), AT_ONCE
+    else:
+        items, at_once = iter(inputs) if inputs else _standard_input(predictor), 1
+    if pretokenized:
+        items = map(predictor.words, items)
+    _answer(predictor.attempts(items, at_once), as_json, "row" if file else "input")
+
+
+def _answer(attempts: "Iterator[Attempt]", as_json: bool, what: str) -> None:
+    failed = number = 0
+    for number, (item, outcome) in enumerate(attempts, start=1):
+        answer = None if isinstance(outcome, UserError) else outcome
+        text, confidence = (None, None) if answer is None else answer
+        if isinstance(outcome, UserError):
+            failed += 1
+            complain(f"seqarena: {what} {number}: {outcome}")
         if as_json:
-            line = {"input": item, "answer": answer.text, "confidence": answer.confidence}
+            line = {"input": item, "answer": text, "confidence": confidence}
             print(json.dumps(line, ensure_ascii=not writes_utf8()), flush=True)
-        elif answer.confidence is None:
-            print(answer.text, flush=True)
         else:
-            print(f"{answer.text}\t{answer.confidence:.3f}", flush=True)
+            words = (text or "").translate(_ONE_LINE)
+            print(words if confidence is None else f"{words}\t{confidence:.3f}", flush=True)
+    if failed:
+        raise typer.Exit(2 if failed == number else 1)
+
+
+def _standard_input(predictor: "Predictor") -> Iterator[str]:
+    """Its lines, without their ends and without a byte order mark."""
+    if sys.stdin.isatty():
+        complain(f"type {predictor.codec.prompt} and Enter; Ctrl-D ends")
+    # bytes, because the text layer of Python would end a line at a carriage return as well, and
+    # end the program at the first byte that is not UTF-8
+    encoding = sys.stdin.encoding if sys.stdin.isatty() else "utf-8"
+    for number, line in enumerate(sys.stdin.buffer):
+        text = line.decode(encoding or "utf-8", errors="surrogateescape")
+        text = text.removeprefix("\ufeff") if number == 0 else text
+        yield text.removesuffix("\n").removesuffix("\r")
+
+
+def _settings(given: list[str] | None) -> dict[str, str]:
+    try:
+        return texts_by_key(given)
+    except ValueError as error:
+        raise UserError(f"--set {given}: {error}") from error

@@ -1,11 +1,31 @@
 """What a user is told when something is wrong: one clear line, exit code 2, no traceback."""
 
 import difflib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # of Unicode: control, half of a pair, line, paragraph
 
 
 class UserError(Exception):
-    """A mistake the user can mend. The message says what was wrong and what would be right."""
+    """A mistake the user can mend. The message says what was wrong and what would be right.
+
+    What a user's data put into it stays one line: signs that control a terminal are written out.
+
+    >>> print(UserError("no column 'a\\x1b[2J\\n'"))
+    no column 'a\\x1b[2J\\n'
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if message.isprintable() else "".join(map(_written, message)))
+
+
+def _written(sign: str) -> str:
+    if unicodedata.category(sign) in _NO_LETTERS:
+        return sign.encode("unicode_escape").decode()
+    return sign
 
 
 class ChangedCodeWarning(UserWarning):
@@ -37,3 +57,15 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional package that is missing, with the command that installs it."""
     return UserError(f"{purpose} needs the package {package!r}: pip install 'seqarena[{extra}]'")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError inside that names no file, as writing to a full disk raises it, names `path`; so
+    does one of a file `path.*`, which is written to become `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and not str(error.filename).startswith(f"{path}."):
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error

@@ -17,7 +17,8 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -35,10 +36,14 @@ def knob(
     *,
     flag: str | None = None,
     option: str | None = None,
+    finite: bool = True,
     **constraints: Any,
 ) -> Any:
     """A field with its help. `flag` is its name as a keyword and recipe key, where that is not the
-    field's own; `option` its name on the command line, where that is not the flag's."""
+    field's own; `option` its name on the command line, where that is not the flag's. `finite`: a
+    field whose default is a float takes finite numbers only (not of fields that take texts too)."""
+    if isinstance(default, float) and finite:
+        constraints["allow_inf_nan"] = False
     extra: Any = {"flag": flag, "option": option}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
 
@@ -80,18 +85,51 @@ def names(value: Any) -> Any:
 
 def settings(value: Any) -> Any:
     """`key=value` texts as a dictionary; values are JSON where they can be, else text."""
+    found = texts_by_key(value)
+    return found if isinstance(value, Mapping) else {k: _json(text) for k, text in found.items()}
+
+
+def texts_by_key(value: Any) -> Any:
+    """The same with every value as it was written, for `typed` to read."""
     if value is None or isinstance(value, Mapping):
         return value or {}
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for pair in value if isinstance(value, list | tuple) else [value]:
         key, equals, text = pair.partition("=") if isinstance(pair, str) else ("", "", "")
         if not equals:
             raise ValueError("write it as key=value")
-        try:
-            found[key.strip()] = json.loads(text)
-        except json.JSONDecodeError:
-            found[key.strip()] = text
+        found[key.strip()] = text
     return found
+
+
+def typed(kind: type[Config], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields with texts read as `kind` declares them: of a text field they stay as they are
+    (a column may be named 0), of any other they are JSON where they can be. `null` and `none`
+    are nothing, where a field may be nothing."""
+    return {
+        name: _read(kind.model_fields[name].annotation, value)
+        if isinstance(value, str) and name in kind.model_fields
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _read(annotation: Any, text: str) -> Any:
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    if type(None) in kinds and text.lower() in ("null", "none"):
+        return None
+    choices = [x for kind in kinds if get_origin(kind) is Literal for x in get_args(kind)]
+    only_text = all(kind in (str, type(None)) or get_origin(kind) is Literal for kind in kinds)
+    if only_text and all(isinstance(choice, str) for choice in choices):
+        return text
+    return _json(text)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return text
 
 
 def _each(parse: Any) -> Any:
@@ -116,6 +154,7 @@ Counts = Annotated[tuple[int, ...], BeforeValidator(_each(whole))]  # 64,128
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_each(number))]  # 1e-3,3e-3
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]  # an option that can be repeated
 Settings = Annotated[dict[str, Any], BeforeValidator(settings)]  # the same, of key=value
+TextsByKey = Annotated[dict[str, Any], BeforeValidator(texts_by_key)]  # to be read by `typed`
 PathText = Annotated[str, BeforeValidator(lambda x: str(x) if isinstance(x, Path) else x)]
 
 
@@ -139,7 +178,7 @@ class Flag(NamedTuple):
     @property
     def repeatable(self) -> bool:
         """Whether it collects several values, one an option."""
-        return any(kind in _validators(self.field) for kind in (_listed, settings))
+        return any(kind in _validators(self.field) for kind in (_listed, settings, texts_by_key))
 
     @property
     def is_switch(self) -> bool:

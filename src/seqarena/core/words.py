@@ -7,11 +7,12 @@ as its noise floor makes honest.
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from seqarena.core.results.records import Ranking
+if TYPE_CHECKING:
+    from seqarena.core.results.records import Ranking, RankRow, RunView
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ABSENT = "–"  # not measured
@@ -131,7 +132,7 @@ def decimals(fineness: float) -> int:
     return min(6, max(0, 1 - math.floor(math.log10(fineness))))
 
 
-def metric_decimals(ranking: Ranking | None) -> int:
+def metric_decimals(ranking: "Ranking | None") -> int:
     """Decimals that show two digits of the noise floor (of the smallest gap where it is 0)."""
     fineness = 0.0 if ranking is None else ranking.fineness
     return decimals(fineness) if fineness > 0 and math.isfinite(fineness) else 3
@@ -147,6 +148,11 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def share(part: float) -> str:
+    """To a tenth of a percent: 0.12345 becomes "12.3 %"."""
+    return percent(round(part, 3))
+
+
 def of_name(name: str) -> str:
     """An identifier as words: bits_per_byte becomes bits per byte."""
     return name.replace("_", " ")
@@ -154,7 +160,12 @@ def of_name(name: str) -> str:
 
 def plural(number: int, noun: str) -> str:
     """ "1 seed", "3 seeds"."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number:,} {several(noun)}"
+
+
+def several(noun: str) -> str:
+    """The plural of a noun: seeds, stories."""
+    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
 
 
 def listed(
@@ -185,3 +196,33 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def seed_notes(row: "RankRow") -> list[str]:
+    """What became of seeds of an architecture that are not in its mean, and of its steps."""
+    notes = [
+        f"{row.architecture}: {plural(len(seeds), 'seed')} {what}, not in its mean"
+        for seeds, what in ((row.diverged_seeds, "diverged"), (row.failed_seeds, "failed"))
+        if seeds
+    ]
+    if row.skipped_steps:
+        steps = plural(row.skipped_steps, "step")
+        notes.append(f"{row.architecture}: {steps} skipped, where a number was not finite")
+    return notes
+
+
+def unranked(view: "RunView") -> tuple[str, str]:
+    """Why a run has no ranking, in a few words and in a sentence."""
+    total = len(view.trials)
+    finished, diverged, failed = (
+        sum(trial.status == state for trial in view.trials)
+        for state in ("finished", "diverged", "failed")
+    )
+    lost = [f"{n} {what}" for n, what in ((diverged, "diverged"), (failed, "failed")) if n]
+    if finished + diverged + failed < total or not total:
+        ended = ", ".join([f"{finished} of {plural(total, 'trial')} have finished", *lost])
+        return "Nothing is ranked yet", f"{ended}."
+    if diverged == total:
+        every = "The trial" if total == 1 else f"All {total} trials"
+        return f"{every} diverged", "Try lower learning rates."
+    return "Nothing can be ranked", f"Of {plural(total, 'trial')} {listed(lost)}."

@@ -1,4 +1,5 @@
-"""Train, validation and test by position in the text, cut before any tokenizer sees it.
+"""Train, validation and test by position in the text, cut before any tokenizer sees it, where the
+files do not say them.
 
 The cut is made between characters, so that it is the same for every tokenizer and every part is
 valid UTF-8. Position, not chance, decides: neighbouring sentences repeat each other, and a random
@@ -42,6 +43,39 @@ def split_text(
         if not part:
             raise UserError(f"the {name} split is empty: {len(text)} characters are too few")
     return TextSplits(train, validation, test)
+
+
+def complete_text(
+    parts: TextSplits,
+    validation_fraction: float,
+    test_fraction: float | Literal["validation"],
+) -> tuple[TextSplits, str]:
+    """Parts that the data name, and what they lack cut off the end of the training text; and how
+    that was done. `test_fraction="validation"` tests on the validation text whatever there is.
+
+    Raises UserError when a part would be empty.
+    """
+    check_fractions(validation_fraction, test_fraction)
+    train, validation, test = parts
+    cut = []
+    if not test and test_fraction != "validation":
+        start = int(len(train) * round(1 - test_fraction, 12))
+        train, test = train[:start], train[start:]
+        cut.append("test")
+    if not validation:
+        start = int(len(train) * round(1 - validation_fraction, 12))
+        train, validation = train[:start], train[start:]
+        cut.append("validation")
+    unused = bool(test) and test_fraction == "validation"
+    if test_fraction == "validation":
+        test = validation
+    for name, part in zip(TextSplits._fields, (train, validation, test)):
+        if not part:
+            raise UserError(f"the {name} split is empty: add text to it")
+    how = " and ".join(cut)
+    how = f"{how} cut off the end of the training text" if cut else "the fractions do not apply"
+    how += "; the test files are not used: test_fraction is 'validation'" if unused else ""
+    return TextSplits(train, validation, test), how
 
 
 def check_fractions(

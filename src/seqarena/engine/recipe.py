@@ -38,8 +38,8 @@ class RecipeFile(NamedTuple):
     expect: dict[str, dict[str, dict[str, Any]]]  # architecture -> metric or slice -> bounds
 
 
-def recipe(file: Path, console: Console, *, trust_code: bool = False) -> bool:
-    """Runs the setting and prints each expectation; whether all of them hold.
+def recipe(file: Path, console: Console, results: Console, *, trust_code: bool = False) -> bool:
+    """Runs the setting and prints each expectation to `results`; whether all of them hold.
 
     Raises UserError for a file that is no recipe, and for one that names code outside of seqarena
     unless `trust_code`. Data are found through SEQARENA_DATA.
@@ -57,7 +57,7 @@ def recipe(file: Path, console: Console, *, trust_code: bool = False) -> bool:
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
     console.print(run)
-    outcomes = [_holds(run.view, name, wanted) for name, wanted in found.expect.items()]
+    outcomes = [_holds(run.view, name, wanted, results) for name, wanted in found.expect.items()]
     return all(outcomes)
 
 
@@ -129,7 +129,7 @@ def _table(found: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
+def _holds(view: RunView, architecture: str, wanted: dict[str, Any], results: Console) -> bool:
     """Prints each expectation beside what was measured: the mean over seeds at the chosen rate, and
     how many of the seeds reach it by themselves."""
     holds = True
@@ -137,7 +137,7 @@ def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
         values = _values(view, architecture, name)
         rival = _values(view, bounds["above"], name) if "above" in bounds else []
         if not values or ("above" in bounds and not rival):
-            print(f"{architecture if not values else bounds['above']}: not measured")
+            _say(results, f"{architecture if not values else bounds['above']}: not measured")
             return False
         reached = [_within(value, bounds, rival) for value in (fmean(values), *values)]
         good = reached[0]
@@ -145,8 +145,13 @@ def _holds(view: RunView, architecture: str, wanted: dict[str, Any]) -> bool:
         limits = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in bounds.items())
         seeds = f"{sum(reached[1:])} of {len(values)} seeds; " if len(values) > 1 else ""
         verdict = "holds" if good else "MISSED"
-        print(f"{architecture} {name}: {fmean(values):.4f} ({seeds}{limits}): {verdict}")
+        found = f"{architecture} {name}: {fmean(values):.4f}"
+        _say(results, f"{found} ({seeds}{limits}): {verdict}")
     return holds
+
+
+def _say(results: Console, line: str) -> None:
+    results.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _within(value: float, bounds: dict[str, Any], rival: list[float]) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
+from seqarena.core import words
 from seqarena.core.errors import UserError, missing_extra
 from seqarena.core.results.quantities import CostTable, cost_quantities
 from seqarena.core.results.records import Ranking, RankRow, RunView
@@ -23,16 +24,16 @@ class Run:
     def __init__(
         self,
         path: str | Path,
-        failures: Mapping[str, str] | None = None,
+        not_measured: Mapping[str, str] | None = None,
         code: OwnCode = NO_CODE,
     ) -> None:
-        """`path` is the run folder; `failures` has the error of each architecture that failed;
+        """`path` is the run folder; `not_measured` has the costs that could not be, and why;
         `code` is what its models may run of a user's own.
 
         Raises UserError for a folder that is no run.
         """
         self.path = Path(path)
-        self.failures = dict(failures or {})
+        self.not_measured = dict(not_measured or {})
         self.code = code
         RunFolder(self.path).load_plan()
 
@@ -42,7 +43,12 @@ class Run:
     @cached_property
     def view(self) -> RunView:
         """Everything that the page draws."""
-        return read_run(RunFolder(self.path), self.failures)
+        return read_run(RunFolder(self.path))
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What failed, by name, and why: trials, and costs that this call could not measure."""
+        return self.view.failures | self.not_measured
 
     @property
     def ranking(self) -> Ranking:
@@ -51,7 +57,7 @@ class Run:
         Raises UserError while no trial is finished.
         """
         if self.view.ranking is None:
-            raise UserError(f"{self.path} has no finished trial yet: finish the comparison first")
+            raise UserError(f"{self.path}: {'. '.join(words.unranked(self.view))}")
         return self.view.ranking
 
     @property
@@ -115,12 +121,12 @@ class Run:
             "report": str(self.page_path),
             "metric": self.view.metric,
             "lower_is_better": self.view.lower_is_better,
-            "verdict": ranking.verdict if ranking else None,
+            "verdict": ranking.verdict if ranking else ". ".join(words.unranked(self.view)),
             "winner": ranking.winner if ranking else None,
             "noise_floor": ranking.noise_floor if ranking else None,
             "recommendation": list(ranking.recommendation) if ranking else [],
             "table": self.table(),
-            "excluded": dict(ranking.excluded) if ranking else dict(self.view.plan["excluded"]),
+            "excluded": dict(ranking.excluded if ranking else self.view.reasons),
             "failures": self.failures,
         }
 

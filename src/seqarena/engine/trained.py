@@ -1,6 +1,6 @@
 """Trained models in run folders: finding them, and using one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,27 +8,21 @@ from torch import nn
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.view import read_run
+from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
 from seqarena.core.user_code import allow, check_digest, own_places
-from seqarena.tasks.base import Answer, Scores
+from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
-from seqarena.use.evaluate import evaluate_checkpoint
-from seqarena.use.generate import generate_text, load_language_model
+from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
+from seqarena.use.generate import (
+    generate_text,
+    load_language_model,
+    shortest_prompt,
+    to_standard_error,
+)
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
-
-
-class Evaluation(NamedTuple):
-    """Scores of one evaluation and the name of their metric."""
-
-    metric: str
-    scores: Scores
-
-    @property
-    def value(self) -> float:
-        """The metric over the whole split."""
-        return self.scores.value
 
 
 class OwnCode(NamedTuple):
@@ -88,9 +82,13 @@ class TrainedModel:
         """The torch module with its weights, in evaluation mode."""
         return checkpoint.load(self.path).model()
 
-    def evaluate(self, data: str | Path | None = None) -> Evaluation:
-        """The test split's scores, or those of the text file or folder `data`."""
-        return Evaluation(*evaluate_checkpoint(self.path, None if data is None else str(data)))
+    def evaluate(
+        self, data: str | Path | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Evaluation:
+        """The test split's scores; or those of other data, in a form that training reads: of their
+        test split, or of all of them. `settings` of the task (the fields' names, say) say how
+        `data` is read where it is other than in training."""
+        return evaluate_checkpoint(self.path, None if data is None else str(data), settings)
 
     def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
         """One answer for each of `inputs`: a translation, a class, tags, a transcript, by the task.
@@ -111,28 +109,33 @@ class TrainedModel:
         assert self._predictor is not None
         return self._predictor
 
-    def generate(self, prompt: str = "\n", **options: Any) -> str:
+    def generate(self, prompt: str | None = None, **options: Any) -> str:
         """Text that continues `prompt`, without it; `options` are those of `stream`."""
         return "".join(self.stream(prompt, **options))
 
     def stream(
         self,
-        prompt: str = "\n",
+        prompt: str | None = None,
         *,
         count: int = 300,
         temperature: float = 0.8,
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        note: Callable[[str], None] = to_standard_error,
     ) -> Iterator[str]:
-        """Text that continues `prompt`, without it, piece by piece: `count` tokens.
+        """Text that continues `prompt`, without it, piece by piece: `count` tokens, or as many as
+        fit into the model's positions, where these end; `note` is told so beforehand. Without a
+        prompt it begins as a line does.
 
         Each is drawn at `temperature` (0 is greedy) from the `top_k` likeliest, or from the
-        likeliest that hold the probability `top_p`; `seed` is that of the draws.
+        likeliest that hold the probability `top_p`; `seed` is that of the draws. Raises UserError
+        at once for an option out of range and a prompt that the tokenizer cannot spell.
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         model, tokenizer, _ = load_language_model(self.path)
-        return generate_text(model, tokenizer, prompt, count, sampling, seed=seed)
+        start = shortest_prompt(tokenizer) if prompt is None else prompt
+        return generate_text(model, tokenizer, start, count, sampling, seed=seed, note=note)
 
 
 def find_start(place: Path, model: str | None) -> tuple[Path, str]:
@@ -148,9 +151,10 @@ def find_checkpoint(place: Path, model: str | None) -> Path:
     for candidate in (place, place / "checkpoint"):
         if (candidate / "manifest.json").exists() or checkpoint.find(candidate):
             return candidate
-    found = trained_models(place)
+    view = read_run(RunFolder(place))
+    found = trained_models(place, view)
     if not found:
-        raise UserError(f"{place} has no finished trial yet: finish the comparison first")
+        raise UserError(f"{place} has no trained model. {'. '.join(words.unranked(view))}")
     wanted = model or next(iter(found))
     if wanted not in found:
         raise UserError(f"{place} has no {wanted!r}: it has {', '.join(found)}")

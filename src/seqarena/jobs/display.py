@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from seqarena.core.words import duration
 from seqarena.jobs.job import Event, Failure, Job
@@ -67,6 +68,8 @@ class Display:
         self.groups.setdefault(job.group, 0)
         if event.kind in ("started", "progress"):
             self.running[key] = job, event.payload
+        elif event.kind == "retried":
+            self.running.pop(key, None)
         else:
             self.running.pop(key, None)
             self.reused += event.kind == "reused"
@@ -76,7 +79,7 @@ class Display:
             self.done_seconds += self._weight(job)
         if self.console.is_terminal:
             self._draw()
-        if event.kind == "failed" or (
+        if event.kind in ("failed", "retried") or (
             event.kind == "finished"
             and not self.console.is_terminal
             and event.seconds >= self.quiet_seconds
@@ -110,10 +113,12 @@ class Display:
         return f"{self.reused + self.done}/{self.total}"
 
     def _say(self, event: Event) -> None:
-        left = duration(self.seconds_left())
+        left, line = duration(self.seconds_left()), self.line(event)
+        if event.kind == "retried":
+            line += ": it is tried once more"
         self.console.print(
-            f"{self._count:>7}  {self.line(event)}  (about {left} left)",
-            style="red" if event.kind == "failed" else None,
+            f"{self._count:>7}  {line}  (about {left} left)",
+            style="red" if event.kind in ("failed", "retried") else None,
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -121,8 +126,9 @@ class Display:
         if int(_share(progress) * _LINES) > self._said:
             self._said = int(_share(progress) * _LINES)
             self.console.print(
-                f"{_share(progress):4.0%}  {progress.words}", highlight=False, soft_wrap=True
-            )
+                f"{_share(progress):4.0%}  {progress.words}",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
 
     def _draw(self) -> None:
         part = sum(_share(progress) for _, progress in self.running.values())
@@ -147,7 +153,8 @@ class Display:
         shown = self.groups if len(self.groups) <= _ROWS else by_group
         for group in shown:
             now = "\n".join(by_group.get(group, []))
-            table.add_row(group, str(self.groups[group] or ""), self.summary(group), now)
+            cells = group, str(self.groups[group] or ""), self.summary(group), now
+            table.add_row(*map(Text, cells))  # a name may hold what rich takes for markup
         return table
 
 

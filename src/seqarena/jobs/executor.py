@@ -45,7 +45,7 @@ class Executor(Protocol):
         ...
 
     def stop(self) -> None:
-        """Asks watched jobs to save and waits until they have; ends the others at once."""
+        """Asks watched jobs to save and waits a few seconds for it; ends the others at once."""
         ...
 
 
@@ -55,9 +55,11 @@ def run_jobs(
     """Runs jobs until `ready` names none that is new, and yields what happens.
 
     `ready` is asked at the start and whenever a job has ended, after the caller has seen the event;
-    jobs that run or have ended are left out of its answer. Closing the generator stops what runs.
+    jobs that run or have ended are left out of its answer. A job that is lost (its process died or
+    hung) runs once more. Closing the generator stops what runs.
     """
     ended: set[str] = set()
+    retried: set[str] = set()
     with executor:
         try:
             waiting = list(ready())
@@ -68,6 +70,11 @@ def run_jobs(
                     yield Event("started", job)
                 asked_again = False
                 for event in executor.events(POLL_SECONDS):
+                    if _is_lost(event) and event.job.key not in retried:
+                        retried.add(event.job.key)
+                        waiting.append(event.job)
+                        yield event._replace(kind="retried")
+                        continue
                     yield event
                     if event.kind != "progress":
                         ended.add(event.job.key)
@@ -78,6 +85,10 @@ def run_jobs(
         except BaseException:
             executor.stop()
             raise
+
+
+def _is_lost(event: Event) -> bool:
+    return event.kind == "failed" and event.payload.lost
 
 
 def _next_job(waiting: Sequence[Job], executor: Executor) -> Job | None:

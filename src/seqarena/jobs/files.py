@@ -1,42 +1,53 @@
-"""Files that survive a kill at any moment: texts that are replaced whole, and append-only lines."""
+"""Files that survive a kill at any moment: texts that are replaced whole, and locks."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, naming
+from seqarena.core.results.lines import signed
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a new file, syncs and renames it: a reader sees the old or the new text, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with fresh.open("w", encoding="utf-8", newline="\n") as file:
+    """Writes a new file, syncs and renames it: a reader sees the old or the new text, whole.
+
+    Raises OSError that names `path` where that cannot be done; the old text is then untouched.
+    """
+    with replacing(path) as fresh, fresh.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(path)
 
 
-def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Adds lines after the last whole one. What a kill left of a line is cut off first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drop_torn_line(path)
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
+def write_signed(path: Path, text: str) -> None:
+    """The same for the text of a JSON object, which gets a checksum (core/results/lines.py)."""
+    write_atomically(path, signed(text))
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cuts off what a kill left of a last line that was being written."""
-    if not path.exists():
-        return
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        os.truncate(path, end)
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write to. It becomes `path` when the block ends well and is removed
+    when it does not. Raises OSError that names `path`."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield fresh
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left of files that they were replacing. The caller holds the
+    folder's lock; a page is drawn without it."""
+    for path in folder.glob("*.new"):
+        if path.is_file() and not path.name.startswith("report.html"):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

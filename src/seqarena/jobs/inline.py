@@ -1,21 +1,19 @@
 """Jobs in this process, one after the other."""
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from seqarena.core.errors import UserError
-from seqarena.jobs.job import Event, Failure, Job, Stopped
+from seqarena.jobs.job import Event, Job, Stopped, failure_of
+from seqarena.jobs.signals import Interrupted, collected_signals
 
 
 class Inline:
     """Runs a job when its events are asked for. `show` is given what a watched job says.
 
-    Ctrl-C asks a watched job to save and stop; then KeyboardInterrupt is raised. A programming
-    error in a job is raised as it is.
+    Ctrl-C, SIGTERM or SIGHUP asks a watched job to save and stop; then Interrupted is raised, which
+    is a KeyboardInterrupt. A second one ends the job at once.
     """
 
     def __init__(self, show: Callable[[Event], None] = lambda event: None) -> None:
@@ -44,33 +42,22 @@ class Inline:
         if job is None:
             return
         start = time.perf_counter()
-        with _interrupts(job.watched) as interrupted:
+        none: AbstractContextManager[list[int]] = nullcontext([])
+        with collected_signals() if job.watched else none as signals:
 
             def watch(progress: Any) -> bool:
                 self.show(Event("progress", job, progress))
-                return not interrupted
+                return not signals
 
             try:
                 event = Event("finished", job, job.run(watch))
             except Stopped:
-                raise KeyboardInterrupt from None
-            except UserError as error:
-                event = Event("failed", job, Failure(str(error)))
+                raise Interrupted(signals[0]) from None
+            except Exception as error:
+                event = Event("failed", job, failure_of(error))
         yield event._replace(seconds=time.perf_counter() - start)
+        if signals:  # it came when nothing was left to stop
+            raise Interrupted(signals[0])
 
     def stop(self) -> None:
         self._job = None
-
-
-@contextmanager
-def _interrupts(heeded: bool) -> Iterator[list[int]]:
-    """Ctrl-C fills the list instead of raising, where it is heeded. Only a main thread can."""
-    found: list[int] = []
-    if not heeded or threading.current_thread() is not threading.main_thread():
-        yield found
-        return
-    before = signal.signal(signal.SIGINT, lambda number, _: found.append(number))
-    try:
-        yield found
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -6,13 +6,23 @@ for it. Threads, processor and library versions are recorded with a result; they
 of a timing only.
 """
 
+import errno
 import importlib.metadata
 import json
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from seqarena.core.config import Config, digest, load_object
+from seqarena.core.errors import UserError
 from seqarena.jobs.sources import source_digest
+
+_DISK = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "EACCES", "EPERM", "ENAMETOOLONG")
+    if hasattr(errno, name)
+}
 
 
 class Needs(Config):
@@ -21,6 +31,7 @@ class Needs(Config):
     alone: bool = False  # a timing: no other job runs at the same time
     threads: int = 1  # inside operations
     seconds: float | None = None  # about how long it takes, where that is known
+    timeout_seconds: float | None = None  # that it may take; workers alone heed it
 
 
 class Job(Config):
@@ -67,16 +78,36 @@ class Stopped(Exception):  # noqa: N818 (not an error: asked for)
 
 
 class Failure(NamedTuple):
-    """Why a job failed: one line, and the traceback where a programming error is the reason."""
+    """Why a job failed: one line, and the traceback where a programming error is the reason.
+
+    `lost`: its process died or hung, so that another try may end well. `disk`: number, words and
+    path of an error of the disk, which the next job would meet as well.
+    """
 
     message: str
     traceback: str = ""
+    lost: bool = False
+    disk: tuple[int, str, str] | None = None
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception of a job's function comes to."""
+    if isinstance(error, UserError):
+        return Failure(str(error))
+    if isinstance(error, OSError) and error.errno is not None and error.errno in _DISK:
+        disk = error.errno, error.strerror or str(error), str(error.filename or "")
+        return Failure(f"{disk[2]}: {disk[1]}", disk=disk)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}, line {where.lineno}"
+    text = "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {error} ({place})", text)
 
 
 class Event(NamedTuple):
-    """What happened to a job. The payload is a JobProgress, a result, or a Failure."""
+    """What happened to a job. The payload is a JobProgress, a result, or a Failure; "retried": it
+    failed and runs once more."""
 
-    kind: Literal["reused", "started", "progress", "finished", "stopped", "failed"]
+    kind: Literal["reused", "started", "progress", "finished", "stopped", "retried", "failed"]
     job: Job
     payload: Any = None
     seconds: float = 0.0  # that a finished or failed job took

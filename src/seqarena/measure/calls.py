@@ -24,7 +24,6 @@ from seqarena.core.results.measurement import (
 )
 from seqarena.jobs.display import Display
 from seqarena.jobs.executor import run_jobs
-from seqarena.jobs.files import drop_torn_line
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.job import Event, Failure, Job, Needs, TimingMachine, job_key
 from seqarena.jobs.sources import closure, locate, places_in, read_source
@@ -121,7 +120,6 @@ def perform(calls: Sequence[Call], path: Path, console: Console) -> Findings:
     A call that raises UserError is reported and the others go on. Progress, with the time left,
     goes to `console`.
     """
-    drop_torn_line(path)
     old = list(read_measurements(path))
     shown = latest(old)
     jobs = {job.key: job for job in (call.job() for call in calls)}

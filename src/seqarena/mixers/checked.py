@@ -85,7 +85,7 @@ def subject(
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"device {device!r}: PyTorch finds no GPU here: use cpu")
     config = config or mixer_class.Config()
-    why = UserError("")
+    why = UserError("no width was tried")
     for width in (60, 20, 24, 32, 64):
         try:
             mixer_class(width, config)

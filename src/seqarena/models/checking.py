@@ -77,9 +77,9 @@ def check_claims(model: Model, length: int) -> None:
 
 
 def _check_number(what: str, value: Any, least: int, *, infinite: bool = False) -> None:
-    number: Any = value
-    fits = isinstance(number, Real) and not isinstance(number, bool)
-    fits = fits and number >= least and (infinite or (math.isfinite(number) and number % 1 == 0))
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    number = float(value) if is_number else math.nan
+    fits = number >= least and (infinite or (math.isfinite(number) and number % 1 == 0))
     if not fits:
         more = ", or math.inf" if infinite else ""
         raise UserError(f"{what} is {value!r}: it has to be a whole number from {least}{more}")

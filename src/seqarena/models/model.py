@@ -9,6 +9,7 @@ What a model can do is a property of the object. Callers ask for it and never fo
     writes    begin, step    continues a sequence from a state, one position at a time
     carries   resume         that state keeps its size, and continues over a whole batch
     looks                    attention weights on a batch; none where there is no attention
+    most_positions           how long a sequence it can read and write
     mixers, reach            its sequence mixers, and how far back the layers see
 """
 
@@ -91,6 +92,11 @@ class Model(nn.Module, ABC):
         """One position further: tokens [B], or features [B, F] -> (logits_BV, state). The state
         passed in is consumed."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    @property
+    def most_positions(self) -> int | None:
+        """How many positions it can read and write in all. None: there is no end."""
+        return None
 
     @property
     def carries(self) -> bool:

@@ -54,8 +54,9 @@ def ranking_table(view: RunView) -> RenderableType:
     """The ranking with verdict and recommendation below, or one line while nothing is ranked."""
     ranking = view.ranking
     if ranking is None:
-        done = sum(trial.status == "finished" for trial in view.trials)
-        return Text(f"Nothing is ranked yet: {done} of {len(view.trials)} trials have finished.")
+        few, sentence = words.unranked(view)
+        reasons = [f"{name}: {why}" for name, why in view.reasons.items()]
+        return Text("\n".join([f"{few}. {sentence}", *reasons, *_failed(view)]))
     quality, costs = _quality_columns(view, ranking), _cost_columns(view)
 
     def whole(plain: bool) -> list[RenderableType]:
@@ -67,7 +68,7 @@ def ranking_table(view: RunView) -> RenderableType:
     def stacked(plain: bool) -> list[RenderableType]:
         return [_stacked(ranking, quality + costs, plain)]
 
-    return Group(FittingTable(whole, halves, stacked), _Notes(ranking))
+    return Group(FittingTable(whole, halves, stacked), _Notes(view, ranking))
 
 
 def _ranked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
@@ -115,8 +116,8 @@ def _place(ranking: Ranking, row: RankRow) -> str:
 class _Notes:
     """The verdict, the recommendation and what the table's marks mean."""
 
-    def __init__(self, ranking: Ranking) -> None:
-        self.ranking = ranking
+    def __init__(self, view: RunView, ranking: Ranking) -> None:
+        self.view, self.ranking = view, ranking
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -130,6 +131,7 @@ class _Notes:
             Text(_printable(f"not ranked: {name}: {why}", plain), style="dim")
             for name, why in ranking.excluded.items()
         ]
+        lines += [Text(_printable(line, plain), style="red") for line in _failed(self.view)]
         yield Padding(Group(*lines), (0, 0, 1, 0))
 
 
@@ -140,13 +142,11 @@ def _marks(ranking: Ranking) -> list[str]:
         notes.append("= ties with the leader")
     if any(row.learning_rate_at_edge for row in ranking.rows):
         notes.append("* best rate at the edge of those tried")
-    notes += [
-        f"{row.architecture}: {words.plural(len(row.diverged_seeds), 'seed')} diverged, "
-        "not in its mean"
-        for row in ranking.rows
-        if row.diverged_seeds
-    ]
-    return notes
+    return notes + [note for row in ranking.rows for note in words.seed_notes(row)]
+
+
+def _failed(view: RunView) -> list[str]:
+    return [f"failed: {label}: {why}" for label, why in view.failures.items()]
 
 
 def _printable(text: str, plain: bool) -> str:

@@ -20,7 +20,9 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch, Problem, asked
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.data.files.opening import read_lines
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.survey import Survey
 
 if TYPE_CHECKING:
     from seqarena.data.files.reading import Reading
@@ -72,13 +74,20 @@ def mean_loss(outputs_BTV: Tensor, batch: Batch, label_smoothing: float = 0.0) -
     )
 
 
+WORD_END = "\x1f"  # the unit separator of ASCII, which no text has
+
+
 class Codec(ABC):
     """From what a user gives to a batch and from a model's outputs to words, without the data.
 
     A task carries what its codec needs in `artifacts()`, so that a checkpoint alone can predict.
+    An input is one text. Two sentences have a tab between them; words that are apart already have
+    WORD_END behind each.
     """
 
     generates: bool = False  # as the task's
+    takes_words: bool = False  # a text is split into words, unless they are apart already
+    takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
     prompt: str = "a line of text"  # what an input is, for --help and for errors
 
@@ -90,6 +99,11 @@ class Codec(ABC):
     @abstractmethod
     def encode(self, items: Sequence[str]) -> Batch:
         """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        """What a file asks, in its order, in a form that training reads by `config`; answers in it
+        are left aside. Here: a line of text each. Raises UserError with file and line."""
+        return (line for _, line in read_lines(file))
 
     @abstractmethod
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -111,6 +125,7 @@ class Task(ABC):
     vocab_size: int
     sequence_length: int  # of the longest example
     generates: bool = False  # True: what is scored is what the model writes, not its logits
+    reading_settings: ClassVar[tuple[str, ...]] = ()  # of its configuration: how files are read
     reading: "Reading | None" = None  # the files that were read; None: no files
 
     def __init__(self, config: Any) -> None:
@@ -157,6 +172,19 @@ class Task(ABC):
         that is damaged."""
         raise NotImplementedError(f"{cls.__name__} writes no prepared data")
 
+    @classmethod
+    def evaluation_of(cls, config: Any, artifacts: Mapping[str, str], data: str) -> "Task":
+        """A task whose test split is `data`: its test split, or all of it where it has none. It
+        reads as the checkpoint with these artifacts does and learns nothing from the data; what
+        it chose is in the notes of its `reading`.
+
+        Raises UserError for data that cannot be read, and for answers that the model cannot give.
+        """
+        raise UserError(
+            f"task {config.kind} takes no other data: leave the file out, and the model is scored "
+            "on its own test split"
+        )
+
     @property
     def problem(self) -> Problem:
         """What a model is told of this task."""
@@ -185,6 +213,10 @@ class Task(ABC):
         """Whether training batch `index` goes on where the one before it stopped, row by row, so
         that a state may be carried over (truncated back-propagation through time)."""
         return False
+
+    def survey(self) -> Survey | None:
+        """What was read, for people (tasks/summary.py); None where examples are drawn."""
+        return None
 
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""

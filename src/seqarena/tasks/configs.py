@@ -1,6 +1,5 @@
 """The configuration of every task. No torch in here: a plan is read and checked without it."""
 
-import codecs
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -18,17 +17,28 @@ class TaskConfig(Config):
     kind: str
 
 
+def _check_encoding(kind: str, encoding: str) -> None:
+    """Raises UserError for a name that is no encoding of text."""
+    try:
+        "text".encode(encoding).decode(encoding)
+    except (LookupError, UnicodeError, ValueError) as error:
+        raise UserError(
+            f"{kind}: unknown encoding {encoding!r}: utf-8 or iso-8859-1, say"
+        ) from error
+
+
 class LanguageConfig(TaskConfig):
     """Predict the next token of a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["language"] = "language"
     data: str | None = knob(None, "A path; none: the embedded text.")
-    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    text_field: str = knob("text", "Field of tables and JSON lines that holds the text.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     tokenizer: str = knob("byte", "byte, char or bpe:N.")
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float | Literal["validation"] = knob(
-        0.05, '"validation": test on the same text.'
+        0.05, '"validation": test on the same text.', finite=False
     )
     carry_state: bool = knob(False, "Training windows follow one another and so do states.")
 
@@ -36,6 +46,7 @@ class LanguageConfig(TaskConfig):
     def _check(self) -> "LanguageConfig":
         parse_tokenizer_name(self.tokenizer)
         check_fractions(self.validation_fraction, self.test_fraction)
+        _check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -44,12 +55,20 @@ class MaskedLanguageConfig(TaskConfig):
 
     kind: Literal["masked_language"] = "masked_language"
     data: str | None = knob(None, "A path; none: the embedded text.")
-    text_field: str = knob("text", "The field of JSON lines and Parquet that holds the text.")
+    text_field: str = knob("text", "Field of tables and JSON lines that holds the text.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     tokenizer: str = knob("bpe:1000", "byte, char or bpe:N.")
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=2)
     masked: float = knob(0.15, "Share of the tokens that are asked for.", gt=0, lt=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float = knob(0.05, "Share of the text that tests.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "MaskedLanguageConfig":
+        parse_tokenizer_name(self.tokenizer)
+        check_fractions(self.validation_fraction, self.test_fraction)
+        _check_encoding(self.kind, self.encoding)
+        return self
 
 
 class CopyingConfig(TaskConfig):
@@ -116,9 +135,9 @@ class ClassificationConfig(TaskConfig):
 
     kind: Literal["classification"] = "classification"
     data: str | None = knob(None, "A path; none: the embedded sentences.")
-    format: Literal["auto", "label_first", "tsv", "csv", "jsonl"] = knob(
-        "auto", "How the files are written; auto: by their names."
-    )
+    format: Literal[
+        "auto", "label_first", "tsv", "csv", "jsonl", "json", "parquet", "arrow", "class_folders"
+    ] = knob("auto", "How the files are written; auto: by their names.")
     text: str = knob("text", "Field of tables and JSON lines that holds the text.")
     text_pair: str | None = knob(None, "Field that holds the second sentence, where there are two.")
     label: str = knob("label", "Field of tables and JSON lines that holds the label.")
@@ -134,12 +153,7 @@ class ClassificationConfig(TaskConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "ClassificationConfig":
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError as error:
-            raise UserError(
-                f"classification: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
-            ) from error
+        _check_encoding(self.kind, self.encoding)
         if len({self.text, self.text_pair, self.label}) < 3:
             raise UserError("classification: text, text_pair and label name different fields")
         return self
@@ -147,11 +161,23 @@ class ClassificationConfig(TaskConfig):
 
 class QuestionAnsweringConfig(TaskConfig):
     """One answer to a question about a story. `data`: files in the form of bAbI
-    (data/text/stories.py), several are learnt jointly; None: generated stories."""
+    (data/text/stories.py), several are learnt jointly, or tables (data/text/story_tables.py);
+    None: generated stories."""
 
     kind: Literal["question_answering"] = "question_answering"
     data: str | None = knob(None, "A path; none: generated stories.")
+    story: str = knob("story", "Field of tables that holds the story, a text or a list.")
+    question: str = knob("question", "Field of tables that holds the question.")
+    answer: str = knob("answer", "Field of tables that holds the answer.")
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     memory_size: int = knob(50, "The newest statements of a story; older ones are left out.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "QuestionAnsweringConfig":
+        _check_encoding(self.kind, self.encoding)
+        if len({self.story, self.question, self.answer}) < 3:
+            raise UserError("question_answering: story, question and answer name different fields")
+        return self
 
 
 class AlgorithmsConfig(TaskConfig):
@@ -199,13 +225,15 @@ class RunningAdditionConfig(TaskConfig):
 
 
 class SpeechConfig(TaskConfig):
-    """The class of a recording. `data`: a folder or archive of wav files, or a list of them
+    """The class of a recording. `data`: a folder or archive of sound files, or a table of them
     (data/signals/audio.py); None: touch tones in noise."""
 
     kind: Literal["speech"] = "speech"
     data: str | None = knob(
-        None, "A folder or archive of wav files, or a list of them; none: touch tones in noise."
+        None, "A folder or archive of wav files, or a table of them; none: touch tones in noise."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     test_index: str | int | None = knob(
         None, "0-4: recordings whose names end in 0 to 4 are the test."
     )
@@ -228,20 +256,28 @@ class SpeechConfig(TaskConfig):
         for text in (self.test_index, self.validation_index):
             if text is not None:
                 parse_range(str(text))
+        _check_encoding(self.kind, self.encoding)
         return self
 
 
 class PixelsConfig(TaskConfig):
-    """The class of a picture that is read pixel by pixel. `data`: a folder of idx files, as MNIST
-    is published (data/signals/images.py); None: digits drawn from a font."""
+    """The class of a picture that is read pixel by pixel. `data`: idx files as MNIST is published,
+    class folders, a table or arrays (data/signals/images.py); None: digits drawn from a font."""
 
     kind: Literal["pixels"] = "pixels"
     data: str | None = knob(
-        None, "A folder of idx files, as MNIST is published; none: digits drawn from a font."
+        None, "Idx files, class folders of pictures or a table; none: digits drawn from a font."
     )
+    label: str = knob("label", "Field of tables that holds the class.")
+    encoding: str = knob("utf-8", "Of tables: utf-8 or iso-8859-1, say.")
     pool: int = knob(2, "Squares of so many pixels a side become their mean; 1: as it is.", ge=1)
     permuted: bool = knob(False, "One fixed order of the pixels instead of row by row.")
     train_examples: int | None = knob(None, "The first so many; None: all.", ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "PixelsConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self
 
 
 class PairsConfig(TaskConfig):
@@ -264,12 +300,7 @@ class PairsConfig(TaskConfig):
             if not self.tokenizer.startswith("bpe"):
                 raise unknown_name("tokenizer", self.tokenizer, ["word", "char", "bpe:1024"])
             parse_tokenizer_name(self.tokenizer)
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError as error:
-            raise UserError(
-                f"{self.kind}: unknown encoding {self.encoding!r}: utf-8 or iso-8859-1, say"
-            ) from error
+        _check_encoding(self.kind, self.encoding)
         if self.source == self.target:
             raise UserError(f"{self.kind}: source and target are both {self.source!r}")
         return self
@@ -282,7 +313,12 @@ class TranslationConfig(PairsConfig):
     kind: Literal["translation"] = "translation"
     source: str = knob("de", "Suffix of the files, or column or field, that holds the sources.")
     target: str = knob("en", "Suffix, column or field that holds the targets.")
-    metric: Literal["bleu", "exact"] = knob("bleu", "exact: share of targets written exactly.")
+    metric: Literal["bleu", "chrf", "exact"] = knob(
+        "bleu", "exact: share of targets written exactly."
+    )
+    bleu_tokenizer: Literal["auto", "13a", "zh", "char", "intl", "none", "ja-mecab", "ko-mecab"] = (
+        knob("auto", "sacrebleu's; auto: by the language of the references.")
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -305,10 +341,16 @@ class TaggingConfig(TaskConfig):
 
     kind: Literal["tagging"] = "tagging"
     data: str | None = knob(None, "A path; none: roles of names in Python's own library.")
-    format: Literal["auto", "conllu", "bio"] = knob("auto", "bio: columns by tabs, the word first.")
-    column: str | int | None = knob(
-        None, "conllu: upos, xpos, deprel ... [upos]; bio: number [the last]"
+    format: Literal["auto", "conllu", "bio"] = knob(
+        "auto", "conllu: ten columns; bio: columns of any kind; auto: by what is in the file."
     )
+    column: str | int | None = knob(
+        None, "The tags: upos, xpos, deprel ... [upos]; a number [the last]; of tables a name."
+    )
+    word_column: str | int | None = knob(
+        None, "The words: a number [the first that does not count]; of tables a name."
+    )
+    encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
     min_count: int = knob(2, "Words that training has less often share one vector.", ge=1)
     spelling: bool = knob(
         True, "The letters of each word; the words themselves are then lower case."
@@ -316,3 +358,8 @@ class TaggingConfig(TaskConfig):
     max_length: int = knob(
         512, "Words of a sentence; longer training sentences are left out.", ge=1
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> "TaggingConfig":
+        _check_encoding(self.kind, self.encoding)
+        return self

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own task's module (jobs/sources.py)
 
 
-class Row(NamedTuple):
+class TaskRow(NamedTuple):
     """One kind of task: what it asks, its configuration, its class and its codec's class."""
 
     idea: str
@@ -28,90 +28,90 @@ class Row(NamedTuple):
 
 
 _ROWS = {
-    "language": Row(
+    "language": TaskRow(
         "predict the next token of your text; bits per byte, lower is better",
         configs.LanguageConfig, "seqarena.tasks.text.language:LanguageTask",
     ),
-    "masked_language": Row(
+    "masked_language": TaskRow(
         "guess the hidden tokens of your text; bits a hidden byte, lower is better",
         configs.MaskedLanguageConfig, "seqarena.tasks.text.masked_language:MaskedLanguageTask",
         "seqarena.tasks.text.masked_language:MaskedLanguageCodec",
     ),
-    "copying": Row(
+    "copying": TaskRow(
         "repeat symbols after a blank stretch; accuracy, higher is better",
         configs.CopyingConfig, "seqarena.tasks.probes.copying:CopyingTask",
     ),
-    "mqar": Row(
+    "mqar": TaskRow(
         "look up keys seen before (multi-query associative recall); accuracy",
         configs.MQARConfig, "seqarena.tasks.probes.mqar:MQARTask",
     ),
-    "selective_copying": Row(
+    "selective_copying": TaskRow(
         "repeat symbols that lie scattered among blanks; accuracy",
         configs_probes.SelectiveCopyingConfig,
         "seqarena.tasks.probes.selective_copying:SelectiveCopyingTask",
     ),
-    "adding": Row(
+    "adding": TaskRow(
         "the sum of the two marked numbers of a sequence; mean squared error, lower is better",
         configs_probes.AddingConfig, "seqarena.tasks.probes.adding:AddingTask",
     ),
-    "parity": Row(
+    "parity": TaskRow(
         "whether the ones of a bit string are odd, on strings longer than trained on; accuracy",
         configs_probes.ParityConfig, "seqarena.tasks.probes.state_tracking:ParityTask",
     ),
-    "modular_arithmetic": Row(
+    "modular_arithmetic": TaskRow(
         "the value modulo 5 of an expression, on expressions longer than trained on; accuracy",
         configs_probes.ModularArithmeticConfig,
         "seqarena.tasks.probes.state_tracking:ModularArithmeticTask",
     ),
-    "induction": Row(
+    "induction": TaskRow(
         "what followed a special symbol, in sequences longer than trained on; accuracy",
         configs_probes.InductionConfig, "seqarena.tasks.probes.induction:InductionTask",
     ),
-    "text_copy": Row(
+    "text_copy": TaskRow(
         "repeat the first symbols after noise of the same alphabet; accuracy",
         configs_probes.TextCopyConfig, "seqarena.tasks.probes.text_copy:TextCopyTask",
     ),
-    "algorithms": Row(
+    "algorithms": TaskRow(
         "add, multiply, sort, reverse or copy binary numbers longer than any trained on; accuracy",
         configs.AlgorithmsConfig, "seqarena.tasks.probes.algorithms:AlgorithmsTask",
         "seqarena.tasks.probes.algorithms:AlgorithmsCodec",
     ),
-    "running_addition": Row(
+    "running_addition": TaskRow(
         "the sum so far of digits, 4 of them or 1,000; accuracy",
         configs.RunningAdditionConfig, "seqarena.tasks.probes.running_addition:RunningAdditionTask",
     ),
-    "classification": Row(
+    "classification": TaskRow(
         "name the class of a sentence or of two; accuracy, higher is better",
         configs.ClassificationConfig, "seqarena.tasks.text.classification:ClassificationTask",
         "seqarena.tasks.text.classification:ClassificationCodec",
     ),
-    "question_answering": Row(
+    "question_answering": TaskRow(
         "answer a question about a story; accuracy, higher is better",
         configs.QuestionAnsweringConfig,
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
     ),
-    "speech": Row(
+    "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
     ),
-    "pixels": Row(
+    "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
     ),
-    "translation": Row(
+    "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",
         configs.TranslationConfig, "seqarena.tasks.text.pairs:TranslationTask",
         "seqarena.tasks.text.pairs_codec:PairsCodec",
     ),
-    "summarising": Row(
+    "summarising": TaskRow(
         "write the line that sums a text up; ROUGE-L, higher is better",
         configs.SummarisingConfig, "seqarena.tasks.text.pairs:SummarisingTask",
         "seqarena.tasks.text.pairs_codec:PairsCodec",
     ),
-    "tagging": Row(
+    "tagging": TaskRow(
         "tag every word of a sentence; accuracy, or F1 of spans, higher is better",
         configs.TaggingConfig, "seqarena.tasks.text.tagging:TaggingTask",
         "seqarena.tasks.text.tagging_codec:TaggingCodec",
@@ -120,7 +120,7 @@ _ROWS = {
 TASKS: dict[str, str] = {kind: row.idea for kind, row in _ROWS.items()}
 
 
-def task_row(kind: str) -> Row:
+def task_row(kind: str) -> TaskRow:
     """The row of a task: of this registry, or of a user's own `my_file.py:MyTask`.
 
     Raises UserError for an unknown task, and for a file without such a class.
@@ -133,7 +133,7 @@ def task_row(kind: str) -> Row:
 
     task = load_class(kind, Task, "task")
     idea = (task.__doc__ or kind).strip().splitlines()[0]
-    return Row(idea, task.Config, kind)
+    return TaskRow(idea, task.Config, kind)
 
 
 def parse_task(fields: Mapping[str, Any]) -> TaskConfig:

@@ -6,26 +6,32 @@
     checkpoint/manifest.json          file -> SHA-256
 
 A checkpoint is written beside the old one, synced, and renamed into its place. Killed at any
-moment, either the old or the new one stands whole.
+moment, either the old or the new one is there whole; where it cannot be written, the old one is.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seqarena.core.batch import Batch
 from seqarena.core.config import canonical_json
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, naming
 from seqarena.core.shapes import fill_state, state_leaves
-from seqarena.models.any import build_model, parse_config
+from seqarena.models.any import AnyConfig, build_model, parse_config
 from seqarena.models.model import Model
 from seqarena.train.loop import Trainer, TrainingProgress
 
@@ -46,18 +52,41 @@ class Checkpoint(NamedTuple):
         """Of the file of the weights."""
         return _sha256(self.path / "model.safetensors")
 
+    def config(self) -> AnyConfig:
+        """The model's configuration. Raises UserError where it is none."""
+        try:
+            return parse_config(self.about["model"])
+        except ValidationError as error:
+            what = error.errors()[0]
+            raise UserError(
+                f"{self.path / 'about.json'} describes no model of this version of seqarena: "
+                f"{'.'.join(map(str, what['loc']))}: {what['msg']}"
+            ) from error
+
     def model(self) -> Model:
         """The model with its weights, in evaluation mode. Raises UserError where they misfit."""
-        model = build_model(parse_config(self.about["model"]))
+        model = build_model(self.config())
         load_weights(model, self.tensors, self.path)
         return model.eval()
 
 
 def save(directory: Path, trainer: Trainer, about: dict[str, Any]) -> None:
-    """Writes the trainer's whole state to `directory`, replacing what stands there."""
+    """Writes the trainer's whole state to `directory`, replacing what is there.
+
+    Raises OSError that names `directory` where it cannot be written; nothing is then left of it.
+    """
     fresh, old = directory.with_name("checkpoint.new"), directory.with_name("checkpoint.old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    with _writing(fresh, directory):
+        _write(fresh, trainer, about)
+        shutil.rmtree(old, ignore_errors=True)
+        if directory.exists():
+            directory.rename(old)
+        fresh.rename(directory)
+        _sync(directory.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(fresh: Path, trainer: Trainer, about: dict[str, Any]) -> None:
     save_file(model_tensors(trainer.model), fresh / "model.safetensors")
     save_file(_optimizer_tensors(trainer), fresh / "optimizer.safetensors")
     about = {
@@ -73,12 +102,25 @@ def save(directory: Path, trainer: Trainer, about: dict[str, Any]) -> None:
     for file in fresh.iterdir():
         _sync(file)
     _sync(fresh)
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        directory.rename(old)
-    fresh.rename(directory)
-    _sync(directory.parent)
-    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _writing(fresh: Path, directory: Path) -> Iterator[None]:
+    """An empty folder `fresh`, which is removed when the block ends badly. An error of the block
+    names `directory`; safetensors has one of its own for those of the system."""
+    try:
+        with naming(directory):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            yield
+    except SafetensorError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        found = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(directory)) from error
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
 
 
 def find(directory: Path) -> Path | None:
@@ -96,12 +138,33 @@ def load(directory: Path) -> Checkpoint:
         raise UserError(f"no checkpoint at {directory}")
     _verify(place)
     about = json.loads((place / "about.json").read_text(encoding="utf-8"))
+    if not isinstance(about, dict) or not {"format", "model", "progress"} <= set(about):
+        raise UserError(f"{place / 'about.json'} is damaged: it does not describe a checkpoint")
     if about["format"] != FORMAT:
         raise UserError(
             f"{place} has checkpoint format {about['format']}, this version reads {FORMAT}: "
             "use the version of seqarena that wrote it"
         )
-    return Checkpoint(place, about, load_file(place / "model.safetensors"))
+    return Checkpoint(place, _About(place, about), _read_tensors(place / "model.safetensors"))
+
+
+class _About(dict[str, Any]):
+    """What about.json holds. Raises UserError for a field that it lacks."""
+
+    def __init__(self, place: Path, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self.place = place
+
+    def __missing__(self, field: str) -> Any:
+        raise UserError(f"{self.place / 'about.json'} says nothing of {field!r}")
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Raises UserError for a file that safetensors cannot read, whatever its SHA-256."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
 def resume(trainer: Trainer, directory: Path) -> bool:
@@ -114,12 +177,16 @@ def resume(trainer: Trainer, directory: Path) -> bool:
     checkpoint = load(directory)
     expected = trainer.model.config.model_dump(mode="json")
     # parsed first: a field that is younger than the checkpoint then has its default
-    stored = parse_config(checkpoint.about["model"]).model_dump(mode="json")
+    stored = checkpoint.config().model_dump(mode="json")
     if canonical_json(stored) != canonical_json(expected):
         raise UserError(f"{directory} holds another model than the one that is trained here")
     load_weights(trainer.model, checkpoint.tensors, checkpoint.path)
-    _load_optimizer(trainer, load_file(checkpoint.path / "optimizer.safetensors"))
-    trainer.progress = TrainingProgress(**checkpoint.about["progress"])
+    place = checkpoint.path / "optimizer.safetensors"
+    try:
+        _load_optimizer(trainer, _read_tensors(place))
+        trainer.progress = TrainingProgress(**checkpoint.about["progress"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{place} does not fit its model: {error}") from error
     return True
 
 
@@ -177,10 +244,10 @@ def _verify(place: Path) -> None:
             if _sha256(place / name) != manifest[name]:
                 raise UserError(
                     f"{place / name} is damaged: its SHA-256 is not the one in the manifest; "
-                    "delete the checkpoint to train it anew"
+                    f"delete {place} to train it again"
                 )
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{place} is damaged: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{place} is damaged: {error}: delete it to train it again") from error
 
 
 def _sha256(path: Path) -> str:

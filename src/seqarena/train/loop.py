@@ -2,6 +2,10 @@
 
 A step is a function of (seed, step): the batch, the dropout masks and the learning rate follow
 from them, so that a run resumed from a checkpoint goes on exactly as if it had never stopped.
+
+A step that would write a number that is not finite is skipped: weights and optimizer stay as they
+were, and the next batch is taken. MOST_SKIPPED such steps in a row end the training; what it leaves
+is the last good state.
 """
 
 import math
@@ -14,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqarena.core.batch import Batch, map_batch, num_tokens
+from seqarena.core.batch import Batch, asked, map_batch, num_tokens
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import StepRecord
 from seqarena.core.runtime import autocast, flush_denormals, seed_generators
@@ -22,29 +26,42 @@ from seqarena.core.shapes import map_state
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
-from seqarena.train.config import TrainConfig
+from seqarena.train.config import OptimizerConfig, TrainConfig
+from seqarena.train.memory import free_memory, is_out_of_memory
 from seqarena.train.optimizer import add_gradient_noise, build_optimizer, learning_rate_at
+
+MOST_SKIPPED = 3
+_LARGEST_STEP = 1e4  # of a parameter, in learning rates: beyond what AdamW and AdaMax can do
 
 
 @dataclass
 class TrainingProgress:
-    """Where training stands; with the weights and the optimizer it is all of the state."""
+    """Where training is; with the weights and the optimizer it is all of the state."""
 
     step: int = 0
     tokens: int = 0
     training_seconds: float = 0.0
+    skipped: int = 0  # steps that would have written a number that is not finite
+    skipped_in_a_row: int = 0  # up to now
+    pieces: int = 1  # that a batch is computed in: more than `accumulation` once memory ran out
+    evaluation_due: bool = False  # the evaluation after this step was broken off
 
 
 class Trainer:
     """A model, its optimizer and its progress. Its process flushes denormals."""
 
-    def __init__(self, model: Model, task: Task, config: TrainConfig) -> None:
+    def __init__(
+        self, model: Model, task: Task, config: TrainConfig, *, may_split: bool = False
+    ) -> None:
+        """`may_split`: where memory runs out, a batch is computed in twice as many pieces, with the
+        same loss; else that is an error, as it must be where a step is measured."""
         flush_denormals()
+        self.may_split = may_split
         self.model = model
         self.task = task
         self.config = config
         self.optimizer = build_optimizer(model, config.optimizer)
-        self.progress = TrainingProgress()
+        self.progress = TrainingProgress(pieces=config.accumulation)
         length = max(1, round(task.mean_length))  # of an example, for the budget
         self.flops_per_step = config.batch_size * model.training_flops(length)
         self.total_steps = config.budget.total_steps(
@@ -65,15 +82,18 @@ class Trainer:
         assert self.config.budget.seconds is not None
         return min(1.0, self.progress.training_seconds / self.config.budget.seconds)
 
+    @property
+    def diverged(self) -> bool:
+        """Whether so many steps in a row were skipped that training has ended."""
+        return self.progress.skipped_in_a_row >= MOST_SKIPPED
+
     def steps(self) -> Iterator[StepRecord]:
-        """One record a step until the budget is spent. A loss that is not finite ends it."""
-        while self.share_done < 1.0:
+        """One record a step until the budget is spent or training has diverged."""
+        while self.share_done < 1.0 and not self.diverged:
             start = time.perf_counter()
             record = self._step()
             self.progress.training_seconds += time.perf_counter() - start
             yield record.model_copy(update={"training_seconds": self.progress.training_seconds})
-            if not math.isfinite(record.loss_nats):
-                return
 
     def predict(self, batch: Batch) -> Tensor:
         """What a task evaluates: logits for a batch, or what the model writes, without gradients
@@ -87,40 +107,84 @@ class Trainer:
 
     def _step(self) -> StepRecord:
         progress, config = self.progress, self.config
-        seed_generators(config.seed * 1_000_003 + progress.step, config.device)
         rate = learning_rate_at(self._share_at_step_end(), config.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
         self.model.at_progress(self.share_done)
-        self.optimizer.zero_grad(set_to_none=True)
-        if not self.task.continues(progress.step, config.batch_size):
-            self.carried = None
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
-        loss = self._accumulate(to_device(batch, config.device))
+        carried = self.carried
+        loss = self._gradients(to_device(batch, config.device))
         limit = config.optimizer.clip_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        add_gradient_noise(self.model, progress.step, config.optimizer)
-        if math.isfinite(loss):
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+        taken = math.isfinite(loss) and stays_finite(self.model, norm, rate, config.optimizer)
+        if taken:
+            add_gradient_noise(self.model, progress.step, config.optimizer)
             self.optimizer.step()
+        else:
+            self.carried = carried
         progress.step += 1
         progress.tokens += num_tokens(batch)
+        progress.skipped += not taken
+        progress.skipped_in_a_row = 0 if taken else progress.skipped_in_a_row + 1
         return StepRecord(
             step=progress.step,
             tokens=progress.tokens,
             loss_nats=loss,
-            gradient_norm=float(norm),
+            gradient_norm=norm,
             learning_rate=rate,
             training_seconds=progress.training_seconds,
+            skipped=not taken,
+            pieces=progress.pieces,
         )
 
+    def _gradients(self, batch: Batch) -> float:
+        """The batch's gradients, in as many pieces as memory asks for; returns its loss.
+
+        Raises UserError where memory is too small for the smallest pieces.
+        """
+        carried = self.carried
+        while True:
+            seed_generators(self.config.seed * 1_000_003 + self.progress.step, self.config.device)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.carried = carried
+            if not self.task.continues(self.progress.step, self.config.batch_size):
+                self.carried = None
+            try:
+                return self._accumulate(batch)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._split_further(batch.inputs_BT.shape[0])
+            free_memory()  # here: inside the handler the error still holds the failed step
+
+    def _split_further(self, batch_size: int) -> None:
+        """Twice as many pieces. Raises UserError where that cannot be."""
+        size = math.ceil(batch_size / self.progress.pieces)
+        carries = self.carried is not None or self.task.continues(
+            self.progress.step + 1, self.config.batch_size
+        )
+        if not self.may_split or size == 1 or carries:
+            self.optimizer.zero_grad(set_to_none=True)
+            sequences = "one sequence" if size == 1 else f"{size} sequences"
+            raise UserError(
+                f"memory ran out in a training step of {sequences}: choose a smaller --params, "
+                f"--length{'' if size == 1 else ' or --batch'}"
+            )
+        self.progress.pieces = math.ceil(batch_size / math.ceil(size / 2))
+
     def _accumulate(self, batch: Batch) -> float:
-        """Backward over the batch in pieces; returns the mean loss, weighted by piece."""
-        size = math.ceil(batch.inputs_BT.shape[0] / self.config.accumulation)
+        """Backward over the batch in pieces; returns the batch's loss. A loss is a mean over what
+        is asked, so that each piece weighs as much as it asks."""
+        rows = batch.inputs_BT.shape[0]
+        size = math.ceil(rows / self.progress.pieces)
+        all_asked = int(asked(batch.targets_BT).sum()) if size < rows else 0
         total = 0.0
-        for first in range(0, batch.inputs_BT.shape[0], size):
+        for first in range(0, rows, size):
             piece = map_batch(lambda x, first=first: x[first : first + size], batch)
-            weight = piece.inputs_BT.shape[0] / batch.inputs_BT.shape[0]
+            weight = int(asked(piece.targets_BT).sum()) / all_asked if all_asked else 1.0
+            if weight == 0:
+                continue
             with autocast(self.config.device, self.config.dtype):
                 loss = self._loss(piece) * weight
             loss.backward()
@@ -131,7 +195,7 @@ class Trainer:
         following = self.progress.step + 1
         if not (self.carried or self.task.continues(following, self.config.batch_size)):
             return self.model.loss(batch, self.criterion)
-        if self.config.accumulation > 1:
+        if self.progress.pieces > 1:
             raise UserError("a state is carried over whole batches: use --accumulation 1")
         if not self.model.carries:
             reason = "grows with every token" if self.model.writes else "does not exist"
@@ -147,6 +211,20 @@ class Trainer:
         if self.total_steps is not None:
             return (self.progress.step + 1) / self.total_steps
         return self.share_done
+
+
+def stays_finite(model: Model, norm: float, rate: float, config: OptimizerConfig) -> bool:
+    """Whether a step at the learning rate `rate` leaves finite numbers. `norm` is that of all
+    gradients before clipping; clipped, its square must be a number too, as the second moment is.
+    A weight moves by no more than its decay and _LARGEST_STEP learning rates."""
+    weights = [p.detach() for p in model.parameters() if p.grad is not None]
+    if not weights or not math.isfinite(norm):
+        return math.isfinite(norm)
+    most = torch.finfo(weights[0].dtype).max
+    largest = float(torch.nn.utils.get_total_norm(weights, math.inf))
+    clipped = min(norm, config.clip_norm or math.inf)
+    moved = largest * (1 + rate * config.weight_decay) + rate * _LARGEST_STEP
+    return clipped < math.sqrt(most) and moved < most
 
 
 def to_device(batch: Batch, device: str) -> Batch:

@@ -1,6 +1,12 @@
-"""Evaluation of a checkpoint: on the test split of its own task, or on another text."""
+"""Evaluation of a checkpoint: on the test split of its own task, or on other data.
 
+Other data are read as the checkpoint reads: with its vocabulary, tokenizer, normalisation and
+classes, none of which is learnt again. On the very test split of the task both give equal scores.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,26 +14,45 @@ from torch import Tensor
 from seqarena.core.batch import Batch, check_tokens
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import autocast, parameter_dtype
-from seqarena.data.text.corpora import load_corpus
-from seqarena.data.text.tokenizers import tokenizer_from_json
+from seqarena.data.files.reading import Reading
+from seqarena.models.model import Model
 from seqarena.models.search import greedy
-from seqarena.tasks import LanguageConfig, build_task, parse_task
+from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import Scores, Task
-from seqarena.train.checkpoint import Checkpoint, load
+from seqarena.tasks.registry import task_class
+from seqarena.train.checkpoint import Checkpoint
+from seqarena.use.loading import load_model, read_as
 
 _TOKENS_AT_ONCE = 16_384
 
 
-def evaluate_checkpoint(directory: Path, data: str | None = None) -> tuple[str, Scores]:
-    """The metric's name and the scores. `data` is another text, read as a whole.
+class Evaluation(NamedTuple):
+    """Scores of one evaluation, the name of their metric, and what was chosen of the data."""
 
-    Raises UserError for a damaged checkpoint, for data that are unfit, and for a tokenizer that
-    cannot spell them.
+    metric: str
+    scores: Scores
+    notes: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """The metric over the whole split."""
+        return self.scores.value
+
+
+def evaluate_checkpoint(
+    directory: Path, data: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Evaluation:
+    """The scores on the test split; or on `data`, in a form that the task reads: their test split,
+    or all of them. `settings` of the task say how these are read, where other than in training.
+
+    Raises UserError for a damaged checkpoint, for data that are unfit, and for answers in them
+    that the model cannot give.
     """
-    checkpoint = load(directory)
-    task = _own_task(checkpoint) if data is None else _other_text(checkpoint, data)
+    checkpoint, model = load_model(directory)
+    task = _task(checkpoint, data, settings or {})
+    _check_length(task, model)
     dtype = checkpoint.about["training"]["dtype"]  # scored in the arithmetic of its training
-    model = checkpoint.model().to(dtype=parameter_dtype(dtype))
+    model = model.to(dtype=parameter_dtype(dtype))
 
     def predict(batch: Batch) -> Tensor:
         check_tokens(batch, model.problem)
@@ -37,24 +62,40 @@ def evaluate_checkpoint(directory: Path, data: str | None = None) -> tuple[str, 
             return model.answer(batch)
 
     scores = task.evaluate(predict, "test", max(1, _TOKENS_AT_ONCE // task.sequence_length))
-    return task.metric, scores
+    notes = () if data is None or task.reading is None else tuple(task.reading.notes)
+    return Evaluation(task.metric, scores, notes)
+
+
+def _task(checkpoint: Checkpoint, data: str | None, settings: Mapping[str, Any]) -> Task:
+    config = parse_task(checkpoint.about["task"])
+    if data is None:
+        if settings:
+            raise UserError("settings say how other data are read: name the data")
+        return _own_task(checkpoint)
+    config = read_as(config, settings)
+    own = getattr(config, "data", None)
+    if own is not None and Path(own).expanduser().resolve() == Path(data).expanduser().resolve():
+        task = _own_task(checkpoint)
+        task.reading = task.reading or Reading()
+        task.reading.notes = [f"the model was trained on {data}: its test split is scored"]
+        return task
+    return task_class(config.kind).evaluation_of(config, checkpoint.about["artifacts"], data)
 
 
 def _own_task(checkpoint: Checkpoint) -> Task:
     task = build_task(parse_task(checkpoint.about["task"]))
     if task.digest() != checkpoint.about["task_digest"]:
         raise UserError(
-            "the data that this model was trained on have changed: name the text to evaluate on"
+            "the data that this model was trained on have changed: name the data to evaluate on"
         )
     return task
 
 
-def _other_text(checkpoint: Checkpoint, data: str) -> Task:
-    from seqarena.tasks.text.language import LanguageTask
-
-    config = parse_task(checkpoint.about["task"])
-    if not isinstance(config, LanguageConfig):
-        raise UserError(f"task {config.kind} is generated: it cannot be evaluated on a text")
-    tokenizer = tokenizer_from_json(checkpoint.about["artifacts"]["tokenizer"])
-    corpus = load_corpus(data, text_field=config.text_field)
-    return LanguageTask(config, corpus, tokenizer)
+def _check_length(task: Task, model: Model) -> None:
+    """Learned positions end; of pairs the task cuts at those of training."""
+    most = model.most_positions
+    if most is not None and task.problem.form != "pairs" and task.sequence_length > most:
+        raise UserError(
+            f"the longest example has {task.sequence_length:,} positions and the model "
+            f"{most:,} learned ones: leave longer examples out"
+        )

@@ -6,8 +6,10 @@
 [Answer(text='two dogs run', confidence=None)]
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,11 +17,18 @@ from seqarena.core.batch import check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
-from seqarena.tasks.base import Answer
+from seqarena.tasks.base import WORD_END, Answer
 from seqarena.tasks.registry import load_codec, parse_task
-from seqarena.train.checkpoint import load
+from seqarena.use.loading import check_text, load_model, read_as
 
-_AT_ONCE = 32  # inputs
+AT_ONCE = 32  # inputs
+
+
+class Attempt(NamedTuple):
+    """An input and what became of it: an answer, an error, or nothing where it is blank."""
+
+    item: str
+    outcome: Answer | UserError | None
 
 
 class Predictor:
@@ -30,12 +39,15 @@ class Predictor:
 
         Raises UserError for a damaged checkpoint and for a task that has nothing to predict.
         """
-        checkpoint = load(Path(directory))
-        self.codec = load_codec(parse_task(checkpoint.about["task"]), checkpoint.about["artifacts"])
+        checkpoint, model = load_model(Path(directory))
+        self.config = parse_task(checkpoint.about["task"])
+        self.codec = load_codec(self.config, checkpoint.about["artifacts"])
+        if beam_width < 1:
+            raise UserError(f"beam {beam_width}: at least 1 hypothesis is kept")
         if beam_width != 1 and not self.codec.generates:
             raise UserError("a beam is for tasks whose answers are written, such as translation")
         self.device = resolve_device(device).name
-        self.model = checkpoint.model().to(self.device)
+        self.model = model.to(self.device)
         self.beam_width = beam_width
 
     def __call__(self, items: Sequence[str]) -> list[Answer]:
@@ -44,10 +56,52 @@ class Predictor:
 
     def stream(self, items: Sequence[str]) -> Iterator[Answer]:
         """The same, as they come."""
-        for first in range(0, len(items), _AT_ONCE):
-            yield from self._answers(items[first : first + _AT_ONCE])
+        for first in range(0, len(items), AT_ONCE):
+            yield from self._answers(items[first : first + AT_ONCE])
+
+    def attempts(self, items: Iterable[str], at_once: int = 1) -> Iterator[Attempt]:
+        """One attempt an input, whatever becomes of it: a blank input gets no answer, and one that
+        cannot be read its error. `at_once` inputs are taken before the first is answered."""
+        rest = iter(items)
+        while chosen := list(itertools.islice(rest, at_once)):
+            asked = [item for item in chosen if item.strip()]
+            try:
+                answers = dict(zip(asked, self._answers(asked))) if asked else {}
+            except UserError:  # of one of them: which one, each by itself tells
+                answers = {item: self._one(item) for item in asked}
+            for item in chosen:
+                shown = item.replace(WORD_END, " ").rstrip() if WORD_END in item else item
+                yield Attempt(shown, answers.get(item))
+
+    def inputs(self, file: str | Path, settings: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """What a file asks, in a form that training reads; answers in it are left aside.
+        `settings` of the task say how it is read, where other than in training (text=NAME).
+
+        Raises UserError with file and line.
+        """
+        config = read_as(self.config, settings or {})
+        return self.codec.inputs(config, Path(file).expanduser())
+
+    def words(self, item: str) -> str:
+        """A text whose words stand between blanks, so that they stay as they are. Raises UserError
+        where the task has no words."""
+        if not self.codec.takes_words:
+            raise UserError(
+                f"a model of task {self.config.kind} splits every text by itself: leave out "
+                "--pretokenized, which is for tagging"
+            )
+        return "".join(word + WORD_END for word in item.split())
+
+    def _one(self, item: str) -> Answer | UserError:
+        try:
+            return self._answers([item])[0]
+        except UserError as error:
+            return error
 
     def _answers(self, items: Sequence[str]) -> list[Answer]:
+        if not self.codec.takes_paths:
+            for item in items:
+                check_text(item)
         batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
         check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():

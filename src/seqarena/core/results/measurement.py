@@ -5,16 +5,14 @@ computed from the records when they are read (core/results/estimates.py, claims)
 with them, so that a changed record changes everything that is said of it.
 """
 
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.results.lines import append_lines, read_lines
 from seqarena.core.version import __version__
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
@@ -112,40 +110,15 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
 
 def append_measurements(path: Path, measurements: Iterable[Measurement]) -> None:
     """Adds lines to the file; its folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for measurement in measurements:
-            file.write(measurement.model_dump_json() + "\n")
+    append_lines(path, (measurement.model_dump_json() for measurement in measurements))
 
 
 def read_measurements(path: Path) -> Iterator[Measurement]:
     """The records of a file, none where there is no file. A torn last line is left out.
 
-    Raises UserError when a line before the last is not a record.
+    Raises UserError when another line is damaged or not a record.
     """
     return read_lines(path, _MEASUREMENT.validate_json)
-
-
-def read_lines(path: Path, parse: Callable[[str], Any]) -> Iterator[Any]:
-    """The parsed lines of a file, none where there is no file.
-
-    A torn last line (killed while writing) is left out. Raises UserError when a line before the
-    last is not a record.
-    """
-    if not path.exists():
-        return
-    # at "\n" only: str.splitlines also cuts at U+2028, U+2029 and U+0085, which a label may hold
-    lines = io.StringIO(path.read_bytes().decode("utf-8"), newline="\n").readlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield parse(line)
-        except ValidationError as error:
-            if number == len(lines) and not line.endswith("\n"):
-                return
-            raise UserError(
-                f"{path}, line {number}: not a record of this version of seqarena: "
-                f"{json.dumps(line[:80])}"
-            ) from error
 
 
 def latest(measurements: Iterable[Measurement]) -> list[Measurement]:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
-from seqarena.core.results.measurement import Series, read_lines
+from seqarena.core.results.data_summary import DataSummary
+from seqarena.core.results.lines import read_lines
+from seqarena.core.results.measurement import Series
 
 NUMBERS_DEPEND_ON_THIS = False  # records say what was found (jobs/sources.py)
 
@@ -46,6 +48,8 @@ class StepRecord(Config):
     gradient_norm: float  # before clipping
     learning_rate: float
     training_seconds: float  # spent in training so far, evaluation and checkpoints not counted
+    skipped: bool = False  # it would have written a number that is not finite: nothing was changed
+    pieces: int = 1  # that the batch was computed in; more than asked for once memory ran out
 
 
 class EvaluationRecord(Config):
@@ -75,6 +79,15 @@ class ResultRecord(Config):
     state_bytes: int  # of one sequence, after the context length
     validation_value: float | None
     test_value: float | None
+    skipped_steps: int = 0  # they would have written a number that is not finite
+    pieces: int = 1  # that a batch was computed in; more than asked for once memory ran out
+
+
+class FailureRecord(Config):
+    """Why a trial failed the last time that it was tried, in failure.json beside its records."""
+
+    reason: str
+    failed_at: str  # ISO 8601, UTC
 
 
 Record = Annotated[
@@ -92,7 +105,7 @@ class TrialSummary(Config):
     role: Literal["search", "seed", "repeat"]  # repeat: the same configuration and seed again
     learning_rate: float
     seed: int
-    status: Literal["planned", "running", "finished", "diverged"]
+    status: Literal["planned", "running", "finished", "diverged", "failed"]
     parameters: int
     width: int
     tokens: int
@@ -108,6 +121,14 @@ class TrialSummary(Config):
     validation_curve: tuple[tuple[int, float], ...] = ()
     training_curve: tuple[tuple[int, float], ...] = ()
     algorithms: tuple[str, ...] = ()
+    skipped_steps: int = 0  # they would have written a number that is not finite
+    pieces: int = 1  # that a batch was computed in
+    failure: str = ""  # why it failed
+
+    @property
+    def label(self) -> str:
+        """Its name in a list of trials."""
+        return f"{self.architecture}, rate {self.learning_rate:g}, seed {self.seed}"
 
 
 class RankRow(Config):
@@ -130,6 +151,8 @@ class RankRow(Config):
     on_front: bool  # on the Pareto front of quality and costs
     seeds: tuple[int, ...] = ()  # the seed of each of `seed_values`
     diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean
+    failed_seeds: tuple[int, ...] = ()  # did not end at the chosen rate: not in the mean
+    skipped_steps: int = 0  # of all seeds at the chosen rate, see TrialSummary
 
 
 class Ranking(Config):
@@ -172,6 +195,13 @@ class RunView(Config):
     costs: tuple[Series, ...]  # one point each, at the user's length (core/results/quantities.py)
     # architecture -> {title, family, year, paper, idea, work, serial_steps, path_length, state}
     catalog: dict[str, dict[str, Any]]
+    summary: DataSummary | None = None  # what was read; None in folders of earlier versions
+    reasons: dict[str, str] = {}  # while nothing is ranked: architecture -> why it has no place
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The trials that failed, by label, and why."""
+        return {trial.label: trial.failure for trial in self.trials if trial.status == "failed"}
 
 
 def parse_record(line: str) -> Any:
@@ -180,8 +210,8 @@ def parse_record(line: str) -> Any:
 
 
 def read_records(path: Path) -> Iterator[Any]:
-    """The records of a file. A torn last line (killed while writing) is left out.
+    """The records of a trial. A torn last line (killed while writing) is left out.
 
-    Raises UserError when a line before the last is not a record.
+    Raises UserError when another line is damaged or not a record.
     """
-    return read_lines(path, parse_record)
+    return read_lines(path, parse_record, owner=path.parent)

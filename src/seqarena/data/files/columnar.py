@@ -9,56 +9,75 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from seqarena.core.errors import UserError, missing_extra
-from seqarena.data.files.opening import PACKED, read_bytes
+from seqarena.data.files.opening import PACKED, open_bytes, read_bytes
 
 _ROWS_AT_ONCE = 1024
 
 
-def read_parquet(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place for errors, fields) of each row. Raises UserError for a file that is broken."""
-    try:
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise missing_extra("pyarrow", "parquet", "reading Parquet") from error
-    with _in_one_line(file, "Parquet"), ParquetFile(_source(file)) as table:
+def _all(names: list[str]) -> list[str]:
+    return names
+
+
+def read_parquet(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place for errors, fields) of each row, of the columns that `choose` picks from their names.
+    Raises UserError for a file that is broken."""
+    pyarrow = _pyarrow("reading Parquet")
+    from pyarrow.parquet import ParquetFile
+
+    with (
+        open_bytes(file) as stream,
+        _in_one_line(file, "Parquet", pyarrow),
+        ParquetFile(_source(file, stream)) as table,
+    ):
         schema = table.schema_arrow
         _check_names(file, schema.names)
         stored = _fields((schema.metadata or {}).get(b"huggingface", b"{}")).get("info")
         features = stored.get("features") if isinstance(stored, dict) else None
-        yield from _rows(file, table.iter_batches(batch_size=_ROWS_AT_ONCE), _names_of(features))
-
-
-def read_arrow(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same of an Arrow stream or file."""
-    try:
-        from pyarrow import ArrowInvalid, ipc, py_buffer
-    except ImportError as error:
-        raise missing_extra("pyarrow", "parquet", "reading Arrow") from error
-    info = file.with_name("dataset_info.json")
-    features = _fields(read_bytes(info)).get("features") if info.is_file() else None
-    content = py_buffer(read_bytes(file))
-    with _in_one_line(file, "Arrow"):
-        try:
-            table: Any = ipc.open_stream(content)
-            batches: Iterable[Any] = table
-        except ArrowInvalid:
-            table = ipc.open_file(content)
-            batches = (table.get_batch(k) for k in range(table.num_record_batches))
-        _check_names(file, table.schema.names)
+        batches = table.iter_batches(batch_size=_ROWS_AT_ONCE, columns=choose(schema.names))
         yield from _rows(file, batches, _names_of(features))
 
 
-@contextmanager
-def _in_one_line(file: Path, form: str) -> Iterator[None]:
-    """Turns the library's errors into one line."""
-    from pyarrow import ArrowException
+def read_arrow(
+    file: Path, choose: Callable[[list[str]], list[str]] = _all
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same of an Arrow stream or file."""
+    pyarrow = _pyarrow("reading Arrow")
+    from pyarrow import ipc
 
+    info = file.with_name("dataset_info.json")
+    features = _fields(read_bytes(info)).get("features") if info.is_file() else None
+    content = pyarrow.py_buffer(read_bytes(file))
+    with _in_one_line(file, "Arrow", pyarrow):
+        try:
+            table: Any = ipc.open_stream(content)
+            batches: Iterable[Any] = table
+        except pyarrow.ArrowInvalid:
+            table = ipc.open_file(content)
+            batches = (table.get_batch(k) for k in range(table.num_record_batches))
+        _check_names(file, table.schema.names)
+        chosen = choose(table.schema.names)
+        yield from _rows(file, (batch.select(chosen) for batch in batches), _names_of(features))
+
+
+def _pyarrow(purpose: str) -> Any:
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise missing_extra("pyarrow", "parquet", purpose) from error
+    return pyarrow
+
+
+@contextmanager
+def _in_one_line(file: Path, form: str, pyarrow: Any) -> Iterator[None]:
+    """Turns the library's errors into one line."""
     try:
         yield
-    except (ArrowException, OSError, ValueError, OverflowError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{file}: not a readable {form} file") from error
 
 
@@ -67,6 +86,7 @@ def _rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # else damaged offsets read memory that is not theirs
         for row in batch.to_pylist():
             number += 1
             place = f"{file}, row {number}"
@@ -105,7 +125,7 @@ def _named(value: Any, names: list[str]) -> Any:
         return [_named(each, names) for each in value]
     if isinstance(value, int) and 0 <= value < len(names):
         return names[value]
-    return value  # -1: the example has no label
+    return None if value == -1 else value  # -1: the example has no label
 
 
 def _fields(content: bytes) -> dict[str, Any]:
@@ -122,5 +142,5 @@ def _check_names(file: Path, names: list[str]) -> None:
         raise UserError(f"{file}: two columns are named {twice!r}: rename one of them")
 
 
-def _source(file: Path) -> Any:
-    return io.BytesIO(read_bytes(file)) if file.suffix.lower() in PACKED else file
+def _source(file: Path, stream: BinaryIO) -> Any:
+    return io.BytesIO(stream.read()) if file.suffix.lower() in PACKED else stream

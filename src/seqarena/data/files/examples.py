@@ -2,8 +2,8 @@
 missing.
 
 What is missing is cut off the training examples, a tenth for each, by a fixed permutation that
-leaves every class an example to train on. A file that holds the same examples as one before it is
-not read twice.
+leaves every class an example to train on. A file that holds the same examples as another of its
+split is not read; of another split it is, and the reading says so.
 """
 
 import hashlib
@@ -36,27 +36,53 @@ def read_splits(
     *,
     format_of: Callable[[Path], str],
     key: Callable[[Example], Hashable],
+    skip_empty: bool = False,
 ) -> list[list[Example]]:
     """The examples of each split. `key` is what makes two examples the same.
 
-    Raises UserError for a file without an example.
+    Raises UserError for a file without an example, unless it is to be passed over.
     """
-    seen: dict[bytes, Path] = {}
+    others: dict[bytes, Path] = {}
+    only_one = sum(map(len, files)) == 1
     found: list[list[Example]] = []
     for split, paths in files._asdict().items():
         found.append([])
+        seen: dict[bytes, Path] = {}
         for path in paths:
             examples = list(read(path))
+            if not examples and skip_empty:
+                reading.pass_over(path, "empty")
+                continue
             if not examples:
                 raise UserError(f"{path}: no example in it")
-            digest = _digest(map(key, examples))
+            digest = b"" if only_one else _digest(map(key, examples))
             if digest in seen:
                 reading.pass_over(path, f"the same examples as {seen[digest].name}")
                 continue
+            if digest in others:
+                names = (path.name, others[digest].name)
+                here, there = names if len(set(names)) == 2 else (path, others[digest])
+                reading.note(f"{here} holds the same examples as {there}")
             seen[digest] = path
             reading.read(path, split, format_of(path), len(examples))
             found[-1].extend(examples)
+        others |= seen
     return found
+
+
+def part_to_score(
+    data: str | Path, parts: Sequence[list[Example]], reading: Reading
+) -> list[Example]:
+    """The test examples, or all of them where none is named so; the reading says which."""
+    train, validation, test = parts
+    if test and not (train or validation):
+        return test
+    if test:
+        reading.note(f"{data}: its test split is scored")
+        return test
+    if len(reading.files) > 1:
+        reading.note(f"{data}: all {len(reading.files):,} files are scored, none says test")
+    return [*train, *validation]
 
 
 def complete(
@@ -109,11 +135,18 @@ def _held_out(train: Sequence[Example], class_of: Callable[[Example], Hashable] 
             left[class_of(train[index])] -= 1
         chosen.add(int(index))
     if not chosen or len(train) <= wanted:
-        raise UserError(f"{len(train)} training example(s) are too few to hold some out")
+        raise UserError(
+            f"{len(train)} training example(s) are too few to hold some out: give more, or files "
+            "for validation and test"
+        )
     return chosen
 
 
 def _digest(keys: Iterable[Hashable]) -> bytes:
     """Of the examples, whatever their order."""
-    digests = sorted(hashlib.sha256(repr(key).encode()).digest() for key in keys)
+    digests = sorted(hashlib.sha256(_bytes_of(key)).digest() for key in keys)
     return hashlib.sha256(b"".join(digests)).digest()
+
+
+def _bytes_of(key: Hashable) -> bytes:
+    return key.encode() if isinstance(key, str) else repr(key).encode()

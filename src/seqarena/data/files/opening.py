@@ -21,6 +21,16 @@ from seqarena.core.errors import UserError, missing_extra
 from seqarena.data.files.reading import Reading
 
 PACKED = (".gz", ".bz2", ".xz", ".zst")
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_STARTS = (
+    (b"\x1f\x8b", "packed by gzip", (".gz", ".tgz")),
+    (b"BZh", "packed by bzip2", (".bz2",)),
+    (b"\xfd7zXZ\0", "packed by xz", (".xz",)),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd", (".zst",)),
+    (b"PAR1", "Parquet", (".parquet",)),
+    (b"ARROW1\0\0", "Arrow", (".arrow",)),
+    (b"PK\3\4", "an archive", (".zip", ".npz", ".docx", ".xlsx")),
+)
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -39,8 +49,10 @@ def plain_suffix(file: Path) -> str:
 
 @contextmanager
 def open_bytes(file: Path) -> Iterator[BinaryIO]:
-    """The unpacked bytes of a file. Raises UserError for what cannot be read, also while it is."""
+    """The unpacked bytes of a file. Raises UserError for what cannot be read, also while it is, and
+    for what is another thing than its name says."""
     try:
+        _check_start(file)
         with _opened(file) as stream:
             yield stream
     except OSError as error:
@@ -61,8 +73,8 @@ def read_text(file: Path, encoding: str = "utf-8", reading: Reading | None = Non
     encoding = _encoding_of(file, content, encoding, reading)
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+    except UnicodeError as error:
+        line = content[: _start(error)].count(b"\n") + 1
         raise _undecodable(file, line, encoding) from error
     _check_text(file, text, first_line=1)
     return text.removeprefix("\ufeff")
@@ -89,6 +101,18 @@ def read_lines(
             line = line.rstrip("\r\n")
             _check_text(file, line, first_line=number)
             yield number, line
+
+
+def _check_start(file: Path) -> None:
+    """Raises UserError for a file that is packed and not named so, and for a pointer."""
+    with file.open("rb") as stream:
+        start = stream.read(len(_POINTER))
+    if start == _POINTER:
+        raise UserError(f"{file}: a pointer of Git LFS and not the data: fetch them: git lfs pull")
+    suffix = file.suffix.lower()
+    for magic, kind, named in _STARTS:
+        if start.startswith(magic) and suffix not in named:
+            raise UserError(f"{file}: {kind}, whatever its name says: end its name in {named[0]}")
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -153,17 +177,22 @@ def _decoded(file: Path, lines: Iterator[bytes], encoding: str) -> Iterator[str]
     for number, line in enumerate(lines, start=1):
         try:
             yield line.decode(encoding)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise _undecodable(file, number, encoding) from error
 
 
 def _decoded_whole(file: Path, content: bytes, encoding: str) -> Iterator[str]:
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].decode(encoding, errors="replace").count("\n") + 1
+    except UnicodeError as error:
+        line = content[: _start(error)].decode(encoding, errors="replace").count("\n") + 1
         raise _undecodable(file, line, encoding) from error
     yield from text.removesuffix("\n").split("\n") if text else ()
+
+
+def _start(error: UnicodeError) -> int:
+    """Where it is; UTF-16 without its mark says no place."""
+    return error.start if isinstance(error, UnicodeDecodeError) else 0
 
 
 def _undecodable(file: Path, line: int, encoding: str) -> UserError:

@@ -4,7 +4,7 @@ A loader makes one `Reading`, its readers fill it, and the task shows it before 
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 
@@ -32,6 +32,7 @@ class Reading:
     passed_over: list[PassedOver] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     how: str = ""
+    to_score: bool = False  # what is read is scored, so that no training data are needed
 
     def note(self, text: str) -> None:
         """Adds a choice that a reader made, once."""
@@ -40,8 +41,13 @@ class Reading:
 
     def read(self, file: Path, split: str, format: str, num_examples: int) -> None:
         """Adds a file that was read."""
-        self.files.append(FileRead(str(file), split, format, num_examples))
+        self.files.append(FileRead(shown(file), split, format, num_examples))
 
     def pass_over(self, file: Path, why: str) -> None:
         """Adds a file that is not read."""
-        self.passed_over.append(PassedOver(str(file), why))
+        self.passed_over.append(PassedOver(shown(file), why))
+
+
+def shown(file: PurePath | str) -> str:
+    """A path as text that can be written: bytes that are not UTF-8 become question marks."""
+    return str(file).encode("utf-8", "replace").decode()

@@ -1,11 +1,12 @@
 """Tables: rows of named fields from CSV, TSV, JSON lines, JSON, Parquet and Arrow.
 
-    csv            a header, then rows; the separator is a comma, or a semicolon where the header
-                   has no comma; quotes as RFC 4180 has them
+    csv            a header, then rows; the separator is a comma, or where the header has none a
+                   semicolon, tab or bar; quotes as RFC 4180 has them
     tsv            the same with tabs; quotes are letters of the text, unless the file is quoted
                    throughout as spreadsheets and pandas write it
     jsonl, ndjson  one object a line
-    json           a list of objects, or an object whose field `data` is one
+    json           a list of objects, or an object whose field `data` is one; a string in place of
+                   an object is its field `text`, in JSON lines too
     parquet        columns; class names from the schema's Hugging Face features where it has them
     arrow          what `datasets` saves to disk; class names from dataset_info.json
 
@@ -18,7 +19,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.columnar import read_arrow, read_parquet
@@ -50,8 +51,10 @@ def read_rows(
     *,
     encoding: str = "utf-8",
     reading: Reading | None = None,
+    choose: Callable[[list[str]], list[str]] | None = None,
 ) -> Iterator[Row]:
-    """The rows of a table. `format` None: by the file's name.
+    """The rows of a table. `format` None: by the file's name. `choose` picks the columns that are
+    read of those there are, where a format has columns.
 
     Raises UserError with file and line for a header that names a field twice, for a row that does
     not fit its header, and for what is not in the format.
@@ -59,16 +62,25 @@ def read_rows(
     format = format or table_format(file)
     if format not in _READERS:
         raise UserError(f"{file}: not a table: {', '.join(TABLE_FORMATS)} are read")
-    for place, fields in _READERS[format](file, encoding, reading):
+    if choose is not None and format in _COLUMNAR:
+        found = _COLUMNAR[format](file, choose)
+    else:
+        found = _READERS[format](file, encoding, reading)
+    for place, fields in found:
         yield Row(place, {name: _cleaned(value, place, name) for name, value in fields.items()})
 
 
 def text_of(value: Any) -> str | None:
     """The text of a value, the same in every format: numbers as Python writes them; None for a
-    value that is missing or is no text (a list, an object)."""
-    if value is None or isinstance(value, list | dict) or value != value:  # NaN: missing
+    value that is missing or is no text (a list, an object, bytes)."""
+    if isinstance(value, list | dict | bytes) or is_missing(value):
         return None
     return str(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, or NaN."""
+    return value is None or value != value
 
 
 def listed(names: Iterable[str]) -> str:
@@ -76,16 +88,24 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(map(str, names)) or "none"
 
 
-def _separated(file: Path, encoding: str, reading: Reading | None, tabs: bool) -> Iterator[Any]:
+def read_cells(
+    file: Path,
+    *,
+    tabs: bool,
+    header: bool = True,
+    encoding: str = "utf-8",
+    reading: Reading | None = None,
+) -> Iterator[tuple[str, list[str]]]:
+    """(place for errors, cells) of each row of CSV or, with `tabs`, of TSV that is not blank.
+
+    `header`: the first row is one, which says how a table of tabs is quoted. Raises UserError for
+    quotes that do not close.
+    """
     lines = [line for _, line in read_lines(file, encoding, reading)]
-    header = next((line for line in lines if line.strip()), "")
-    separator = "\t" if tabs else ","
-    if not tabs and "," not in header:
-        separator = next((mark for mark in (";", "\t") if mark in header), ",")
-        if separator != "," and reading is not None:
-            name = "semicolons" if separator == ";" else "tabs"
-            reading.note(f"{file.name} is separated by {name}")
-    quoted = not tabs or _is_quoted(lines)
+    if len(lines) == 1:
+        lines = lines[0].split("\r")  # the line ends of old Macs
+    separator = "\t" if tabs else _separator(file, lines, reading)
+    quoted = not tabs or _is_quoted(lines, header)
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(
         (line + "\n" for line in lines),
@@ -93,23 +113,41 @@ def _separated(file: Path, encoding: str, reading: Reading | None, tabs: bool) -
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    names: list[str] | None = None
     try:
         for row in reader:
-            place = f"{file}, line {reader.line_num}"
-            if not "".join(row).strip():
-                continue
-            if names is None:
-                names = _checked_header([name.strip() for name in row], place)
-            elif len(row) != len(names):
-                raise UserError(f"{place}: {len(row)} fields, but the header names {len(names)}")
-            else:
-                yield place, dict(zip(names, row))
+            if "".join(row).strip():
+                yield f"{file}, line {reader.line_num}", row
     except csv.Error as error:
         raise UserError(f"{file}, line {reader.line_num}: not a table: {error}") from error
 
 
-def _is_quoted(lines: Sequence[str]) -> bool:
+def with_header(cells: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows by the names of the first of them."""
+    names: list[str] | None = None
+    header: list[str] = []
+    for place, row in cells:
+        if names is None:
+            names = _checked_header([name.strip() for name in row], place)
+            header = row
+        elif len(row) != len(names):
+            raise UserError(f"{place}: {len(row)} fields, but the header names {len(names)}")
+        elif row == header:
+            raise UserError(f"{place}: the header again: remove it where files were joined")
+        else:
+            yield place, dict(zip(names, row))
+
+
+def _separator(file: Path, lines: Sequence[str], reading: Reading | None) -> str:
+    """Of CSV: a comma, or what the header has instead."""
+    header = next((line for line in lines if line.strip()), "")
+    separator = "," if "," in header else next((mark for mark in ";\t|" if mark in header), ",")
+    if separator != "," and reading is not None:
+        names = {";": "semicolons", "\t": "tabs", "|": "bars"}
+        reading.note(f"{file.name} is separated by {names[separator]}")
+    return separator
+
+
+def _is_quoted(lines: Sequence[str], header: bool) -> bool:
     """Whether a table of tabs is quoted as RFC 4180 says: its header is, or writing what was read
     so gives the same lines. Else quotes are letters of the text."""
     if not any('"' in line for line in lines):
@@ -120,15 +158,21 @@ def _is_quoted(lines: Sequence[str]) -> bool:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t", strict=True) if row]
     except csv.Error:
         return False
-    if len({len(row) for row in rows}) > 1:
+    if header and len({len(row) for row in rows}) > 1:
         return False
+    if header and text.startswith('"'):
+        return True
+    return any(_written(rows, quoting) == text for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+
+
+def _written(rows: list[list[str]], quoting: Literal[0, 1]) -> str:
     written = io.StringIO()
-    csv.writer(written, delimiter="\t", lineterminator="\n").writerows(rows)
-    return text.startswith('"') or written.getvalue() == text
+    csv.writer(written, delimiter="\t", lineterminator="\n", quoting=quoting).writerows(rows)
+    return written.getvalue()
 
 
 def _checked_header(names: list[str], place: str) -> list[str]:
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         raise UserError(f"{place}: the header names {twice[0]!r} twice: rename one of the columns")
     return names
@@ -189,32 +233,44 @@ def parse_json(text: str, place: str) -> Any:
 
 
 def _an_object(entry: Any, place: str) -> dict[str, Any]:
+    if isinstance(entry, str):
+        return {"text": entry}
     if not isinstance(entry, dict):
         raise UserError(f"{place}: a JSON object is needed, not {type(entry).__name__}")
     return entry
 
 
 def _cleaned(value: Any, place: str, name: str) -> Any:
+    if isinstance(value, str):
+        return _cleaned_text(value, place, name)
     if isinstance(value, list):
         return [_cleaned(each, place, name) for each in value]
     if isinstance(value, dict):
         return {key: _cleaned(each, place, name) for key, each in value.items()}
-    if not isinstance(value, str):
-        return value
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
-        ) from error
+    return value
+
+
+def _cleaned_text(value: str, place: str, name: str) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{place}: {name!r} holds half a surrogate pair at character {error.start}"
+            ) from error
     if "\0" in value:
         raise UserError(f"{place}: {name!r} holds a NUL")
-    return value.replace("\r\n", "\n").replace("\r", "\n")
+    return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
 
 
+_COLUMNAR = {"parquet": read_parquet, "arrow": read_arrow}
 _READERS: dict[str, Callable[[Path, str, Reading | None], Iterator[tuple[str, dict[str, Any]]]]] = {
-    "csv": lambda file, encoding, reading: _separated(file, encoding, reading, tabs=False),
-    "tsv": lambda file, encoding, reading: _separated(file, encoding, reading, tabs=True),
+    "csv": lambda file, encoding, reading: with_header(
+        read_cells(file, tabs=False, encoding=encoding, reading=reading)
+    ),
+    "tsv": lambda file, encoding, reading: with_header(
+        read_cells(file, tabs=True, encoding=encoding, reading=reading)
+    ),
     "jsonl": _json_lines,
     "json": _json,
     "parquet": lambda file, _encoding, _reading: read_parquet(file),

@@ -1,33 +1,53 @@
-"""Recordings with a label each: a folder or archive of wav files, or a list of them.
+"""Recordings with a label each: a folder or archive of sound files, or a table of them.
 
-    folder or .tar.gz   the class is the folder that a file lies in, where there are several; else
-                        the name's first part: {class}_{speaker}_{index}.wav
-    .tsv .csv .jsonl    columns path and label, and if known speaker and split; paths are relative
-                        to the list
+    folder, .tar.gz, .zip   the class is the folder that a file lies in, where there are several;
+                            else the name's first part: {class}_{speaker}_{index}.wav
+    table                   data/signals/lists.py
 
-A file belongs to the split that a folder above it names (train; val, valid, validation or dev;
-test), or that its list says.
+A recording belongs to the split that a folder above it names, or that its table says, or in whose
+list it is: validation_list.txt and testing_list.txt, as Speech Commands has them. wav files are
+read as they are (data/signals/wav.py); flac, ogg and mp3 by the package soundfile.
+
+    N  samples
 """
 
-import csv
 import io
-import tarfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.core.errors import UserError
-from seqarena.data.sources import json_objects, read_lines
+from seqarena.core.errors import UserError, missing_extra
+from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import table_format
+from seqarena.data.signals.lists import find_signals, read_list
+from seqarena.data.signals.members import (
+    ARCHIVES,
+    Member,
+    is_archive,
+    read_archive,
+    read_files,
+    split_and_class,
+)
+from seqarena.data.signals.wav import LOWEST_RATE, read_file, read_wav
 
-_SPLITS = {
-    "train": "train", "training": "train", "val": "validation", "valid": "validation",
-    "validation": "validation", "dev": "validation", "test": "test", "testing": "test",
+_STARTS = {
+    b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"caff": "CAF",
+    b"version https://git-lfs": "a pointer of Git LFS", b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "gzip",
 }  # fmt: skip
-_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_LISTS = {".tsv": "\t", ".csv": ",", ".jsonl": ""}
+_BY_LIBRARY = ("FLAC", "Ogg", "MP3", "AIFF", "AU", "CAF")
+_LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
+_NOISE = "_background_noise_"  # a folder of Speech Commands
+_MOST_SAMPLES = 2**27  # of a file that is unpacked while it is read
+_BLOCK = 2**16
+
+
+_COME_AS = (
+    f"recordings come as a folder of .wav files, as an archive of them ({', '.join(ARCHIVES)}), or "
+    "as a table of path and label"
+)
 
 
 class Recording(NamedTuple):
@@ -48,74 +68,87 @@ class Recordings(NamedTuple):
     sample_rate: int  # Hz
     num_cut: int = 0  # longer than the limit: the rest was left out
     origin: str = ""
+    format: str = ""  # wav, or several
+    reading: Reading | None = None  # None: no files
 
 
 class _Found(NamedTuple):
-    """A file before it is read."""
+    """A recording before its class and rate are checked."""
 
     name: str
-    content: bytes
+    rate: int
+    samples_N: np.ndarray
+    is_cut: bool
+    format: str
     label: str | None = None
     speaker: str | None = None
     split: str | None = None
 
 
 def load_recordings(
-    data: str | Path, *, sample_rate: int | None = None, max_seconds: float = 10.0
+    data: str | Path,
+    *,
+    sample_rate: int | None = None,
+    max_seconds: float = 10.0,
+    label: str = "label",
+    encoding: str = "utf-8",
+    reading: Reading | None = None,
 ) -> Recordings:
-    """Reads every recording, ordered by name. `sample_rate` None: that of the first.
+    """Reads every recording, ordered by name. `sample_rate` None: that of the first; `label` is
+    the column of tables.
 
     Raises UserError naming the file that is broken, empty or of another rate.
     """
-    path = Path(data).expanduser()
-    found = sorted(_files(path), key=lambda file: file.name)
+    reading = Reading() if reading is None else reading
+    listed: dict[str, str] = {}
+    entries = _entries(Path(data).expanduser(), label, encoding, reading, listed)
+    found = sorted((_decoded(entry, max_seconds, reading) for entry in entries), key=_name)
     if not found:
-        raise UserError(f"{path}: no .wav file in it")
-    in_folders = len({_class_folder(file) for file in found}) > 1
-    items, num_cut = [], 0
+        raise UserError(f"{data}: no .wav file in it, nor another recording: {_COME_AS}")
+    found = [file._replace(split=listed.get(_end(file.name), file.split)) for file in found]
+    in_folders = len({split_and_class(file.name)[1] for file in found}) > 1
+    sample_rate = sample_rate or found[0].rate
+    items = []
     for file in found:
         if file.label is None:
             file = _labelled(file, in_folders)
-        rate, samples_N = read_wav(file.content, file.name)
-        sample_rate = sample_rate or rate
-        check_rate(rate, sample_rate, file.name)
-        limit = round(max_seconds * rate)
-        num_cut += len(samples_N) > limit
+        check_rate(file.rate, sample_rate, file.name)
         assert file.label is not None
         index = _last_number(file.name)
         items.append(
-            Recording(file.name, file.label, samples_N[:limit], file.speaker, index, file.split)
+            Recording(file.name, file.label, file.samples_N, file.speaker, index, file.split)
         )
-    assert sample_rate is not None
-    return Recordings(tuple(items), sample_rate, num_cut, str(data))
+    formats = ", ".join(sorted({file.format for file in found}))
+    num_cut = sum(file.is_cut for file in found)
+    return Recordings(tuple(items), sample_rate, num_cut, str(data), formats, reading)
 
 
-def read_wav(content: bytes | Path, name: str) -> tuple[int, np.ndarray]:
-    """(samples a second, samples_N float32 in -1 to 1) of a wav file with whole numbers of 8 to 32
-    bits or floats; several channels become their mean. Raises UserError naming the file."""
-    from scipy.io import wavfile
+def read_sound(
+    content: bytes | Path, name: str, reading: Reading | None = None
+) -> tuple[int, np.ndarray, str]:
+    """(samples a second, samples_N float32 in -1 to 1, format) of a sound file; several channels
+    become their mean. Raises UserError naming the file."""
+    if isinstance(content, Path):
+        content = read_file(content, name)
+    known = _other_format(content, name)
+    if known in _BY_LIBRARY:
+        return *_read_by_library(content, known, name), known.lower()
+    if known is not None:
+        raise UserError(
+            f"{name}: {known}, which is not read: a wav file is wanted (ffmpeg -i in out.wav)"
+        )
+    return *read_wav(content, name, reading), "wav"
 
-    try:
-        stream = io.BytesIO(content if isinstance(content, bytes) else content.read_bytes())
-        with warnings.catch_warnings(record=True) as told:
-            warnings.simplefilter("always", wavfile.WavFileWarning)
-            rate, samples = wavfile.read(stream)
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read: {error}") from error
-    except Exception as error:  # scipy answers bytes that are no wav with errors of many kinds
-        raise UserError(f"{name}: not a wav file that can be read: {error}") from error
-    if any("premature" in str(w.message) for w in told):
-        raise UserError(f"{name}: the wav file ends before its samples do: copy it again")
-    if samples.size == 0:
-        raise UserError(f"{name}: no sound in it (0 samples): leave the file out")
-    if samples.dtype == np.uint8:
-        samples = (samples.astype(np.float32) - 128) / 128
-    elif np.issubdtype(samples.dtype, np.integer):
-        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    samples = samples.astype(np.float32)
-    if not np.isfinite(samples).all():
-        raise UserError(f"{name}: samples that are no numbers: write the file again")
-    return int(rate), samples if samples.ndim == 1 else samples.mean(axis=1)
+
+def _other_format(content: bytes, name: str) -> str | None:
+    """What begins so and is no wav; None for wav and for what is unknown."""
+    for start, form in _STARTS.items():
+        if content.startswith(start):
+            return form
+    if len(content) > 1 and content[0] == 0xFF and content[1] >= 0xE0:  # a frame of MPEG
+        return "MP3" if content[1] & 6 else "AAC"
+    is_aac = PurePosixPath(name).suffix.lower() in (".m4a", ".mp4", ".aac")
+    return "AAC" if is_aac else None
 
 
 def check_rate(rate: int, wanted: int, name: str) -> None:
@@ -127,102 +160,112 @@ def check_rate(rate: int, wanted: int, name: str) -> None:
         )
 
 
-def _files(path: Path) -> Iterator[_Found]:
-    name = path.name.lower()
-    if path.is_dir():
-        for file in path.rglob("*"):
-            inside = file.relative_to(path)
-            if file.suffix.lower() == ".wav" and not _hidden(PurePosixPath(inside)):
-                yield _Found(inside.as_posix(), file.read_bytes())
-    elif not path.is_file():
-        raise UserError(f"{path}: no such file or folder")
-    elif name.endswith(_ARCHIVES):
-        yield from _files_in_archive(path)
-    elif path.suffix.lower() in _LISTS:
-        yield from _files_in_list(path)
-    else:
-        raise UserError(
-            f"{path}: recordings come as a folder of .wav files, as a .tar.gz of them, or as a "
-            ".tsv, .csv or .jsonl list"
-        )
+_Entry = tuple[
+    str, bytes, str | None, str | None, str | None
+]  # name, content, label, speaker, split
 
 
-def _files_in_archive(path: Path) -> Iterator[_Found]:
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                inside = PurePosixPath(member.name)
-                if not member.isfile() or inside.suffix.lower() != ".wav" or _hidden(inside):
-                    continue
-                stream = archive.extractfile(member)
-                assert stream is not None
-                yield _Found(inside.as_posix(), stream.read())
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{path}: not an archive that can be read: {error}") from error
-
-
-def _files_in_list(path: Path) -> Iterator[_Found]:
-    for where, row in _rows(path):
-        for field in ("path", "label"):
-            if row.get(field) in (None, ""):
-                raise UserError(f"{where}: no {field}: each recording needs a path and a label")
-        split = row.get("split") or None
-        if split is not None and str(split).lower() not in _SPLITS:
-            raise UserError(f"{where}: split {split!r}: use train, validation or test")
-        file = path.parent / str(row["path"])
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise UserError(f"{where}: {file} cannot be read: {error.strerror}") from error
-        yield _Found(
-            str(row["path"]),
-            content,
-            str(row["label"]),
-            str(row["speaker"]) if row.get("speaker") else None,
-            _SPLITS[str(split).lower()] if split else None,
-        )
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict]]:
-    """(place for errors, the fields of one recording)."""
-    delimiter = _LISTS[path.suffix.lower()]
-    if not delimiter:
-        yield from json_objects(path, read_lines(path))
+def _entries(
+    path: Path, label: str, encoding: str, reading: Reading, listed: dict[str, str]
+) -> Iterator[_Entry]:
+    """The recordings at `path`; `listed` gets the splits of those that lists of splits name."""
+    if path.is_file() and is_archive(path):
+        yield from _of_members(read_archive(path, "sound", reading, also=_LISTS), reading, listed)
         return
-    lines = [line for line in read_lines(path) if line[1].strip()]
-    header, *rest = csv.reader((text for _, text in lines), delimiter=delimiter)
-    for (number, _), row in zip(lines[1:], rest):
-        yield f"{path}, line {number}", dict(zip(header, row))
+    if path.is_file() and table_format(path) is None:
+        raise UserError(f"{path}: {_COME_AS}")
+    try:
+        tables, files = find_signals(path, "sound", reading)
+    except UserError as error:
+        wanted = ": no .wav file or table of recordings" if path.is_dir() else ""
+        raise UserError(f"{error}{wanted}") from error
+    lists = [path / name for name in _LISTS if path.is_dir() and (path / name).is_file()]
+    reading.passed_over = [x for x in reading.passed_over if Path(x.file) not in lists]
+    yield from _of_members(read_files(path, [*files, *lists]), reading, listed)
+    for split, listing in (tables._asdict() if tables else {}).items():
+        for file in listing:
+            said = None if len(listing) == 1 and reading.how == "one file" else split
+            for row in read_list(
+                file, "sound", label=label, split=said, encoding=encoding, reading=reading
+            ):
+                yield row.name, row.content, row.label, row.speaker, row.split
 
 
-def _hidden(inside: PurePosixPath) -> bool:
-    return any(part.startswith(".") for part in inside.parts)
+def _of_members(
+    members: Iterable[Member], reading: Reading, listed: dict[str, str]
+) -> Iterator[_Entry]:
+    for member in members:
+        inside = PurePosixPath(member.name)
+        if inside.name in _LISTS:
+            lines = member.content.decode(errors="replace").split("\n")
+            listed.update({_end(line.strip()): _LISTS[inside.name] for line in lines})
+            reading.how = f"by {' and '.join(_LISTS)}"
+        elif _NOISE in inside.parts:
+            reading.pass_over(Path(member.name), "background noise is no class")
+        else:
+            yield member.name, member.content, None, None, None
 
 
-def _class_folder(file: _Found) -> str | None:
-    """The folder that a file lies in, unless it is the name of a split."""
-    parts = [p for p in PurePosixPath(file.name).parent.parts if p.lower() not in _SPLITS]
-    return parts[-1] if parts else None
+def _end(name: str) -> str:
+    """The last folder and the name, by which lists of splits name a recording."""
+    return "/".join(PurePosixPath(name).parts[-2:])
+
+
+def _decoded(entry: _Entry, max_seconds: float, reading: Reading) -> _Found:
+    name, content, label, speaker, split = entry
+    rate, samples_N, form = read_sound(content, name, reading)
+    limit = max(1, round(max_seconds * rate))
+    is_cut = len(samples_N) > limit
+    samples_N = samples_N[:limit].copy() if is_cut else samples_N
+    return _Found(name, rate, samples_N, is_cut, form, label, speaker, split)
+
+
+def _name(found: _Found) -> str:
+    return found.name
+
+
+def _read_by_library(content: bytes, form: str, name: str) -> tuple[int, np.ndarray]:
+    try:
+        import soundfile  # pyright: ignore[reportMissingImports]
+    except (ImportError, OSError) as error:
+        raise missing_extra("soundfile", "audio", f"{name}: reading {form}") from error
+    blocks: list[np.ndarray] = []
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+            rate, count = int(sound.samplerate), 0
+            while count <= _MOST_SAMPLES:
+                block = sound.read(_BLOCK, dtype="float32", always_2d=True)
+                count += block.size
+                if not len(block):
+                    break
+                blocks.append(block.mean(axis=1))
+    except Exception as error:  # the library has errors of many kinds for bytes that are broken
+        raise UserError(f"{name}: not {form} that can be read: {error}") from error
+    if count > _MOST_SAMPLES:
+        raise UserError(f"{name}: longer than {_MOST_SAMPLES:,} samples: cut it")
+    if not blocks:
+        raise UserError(f"{name}: no sound in it (0 samples): leave the file out")
+    if rate < LOWEST_RATE:
+        raise UserError(f"{name}: {rate} samples a second: {LOWEST_RATE} or more are read")
+    return rate, np.concatenate(blocks)
 
 
 def _labelled(file: _Found, in_folders: bool) -> _Found:
-    inside = PurePosixPath(file.name)
-    folders = [_SPLITS[p.lower()] for p in inside.parent.parts if p.lower() in _SPLITS]
-    label, *rest = inside.stem.split("_")
+    split, folder = split_and_class(file.name)
+    split = file.split or split
+    label, *rest = PurePosixPath(file.name).stem.split("_")
     if in_folders:
-        label, speaker = _class_folder(file), None
-        if label is None:
+        if folder is None:
             raise UserError(f"{file.name}: it lies in no class's folder, and others do: move it")
-    else:
-        speaker = "_".join(rest[:-1]) or None
-        if not rest:
-            raise UserError(
-                f"{file.name}: no class: name it {{class}}_{{speaker}}_{{index}}.wav, put it into "
-                "its class's folder, or give a list of path and label"
-            )
-    return file._replace(label=label, speaker=speaker, split=folders[-1] if folders else None)
+        return file._replace(label=folder, split=split)
+    if not rest:
+        raise UserError(
+            f"{file.name}: no class: name it {{class}}_{{speaker}}_{{index}}.wav, put it into "
+            "its class's folder, or give a table of path and label"
+        )
+    return file._replace(label=label, speaker="_".join(rest[:-1]) or None, split=split)
 
 
 def _last_number(name: str) -> int | None:
     last = PurePosixPath(name).stem.rpartition("_")[2]
-    return int(last) if last.isascii() and last.isdigit() else None
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 10 else None

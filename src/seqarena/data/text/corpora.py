@@ -1,28 +1,42 @@
-"""Where text comes from: a file, a folder, JSON lines, Parquet, or the default inside Python.
+"""Where text comes from: texts, tables and sequences in a file or a folder, or the default inside
+Python.
 
-Documents are joined by one empty line. Empty documents add nothing and are left out. Text is
-UTF-8; a byte order mark at the head of a file is not part of the text.
+    text       .txt, .md and files of unknown kind: one document a file
+    tables     csv, tsv, jsonl, json, parquet, arrow: the strings of `text_field`, a document each
+    sequences  FASTA: a document each, without the lines that begin with >
+
+Documents are joined by one empty line. Empty documents add nothing and are left out. Where the
+names of files or folders say splits, the text comes in those parts (data/files/find.py); else it is
+one, and cut by position.
 """
 
 import hashlib
+import json
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from seqarena.core.errors import UserError, missing_extra
-from seqarena.data.sources import json_objects
+from seqarena.core.errors import UserError
+from seqarena.data.files.columns import Wanted, rows_with_columns
+from seqarena.data.files.examples import read_splits
+from seqarena.data.files.find import find_files, kind_of
+from seqarena.data.files.opening import read_lines, read_text
+from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import table_format
+from seqarena.data.splits import TextSplits, complete_text, split_text
 
-TEXT_SUFFIXES = (".txt", ".text", ".md", ".markdown", ".rst")  # what is read from a folder
-JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
 MINIMUM_CHARACTERS = 64
 DOCUMENT_SEPARATOR = "\n\n"
+_KINDS = ("table", "text", "file of sequences", None)
+_COMPARED = 40  # characters: shorter lines repeat by chance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """One text and where it came from. `sha256` and `num_bytes` are of its UTF-8 form."""
+    """One text and where it came from; `parts` where the files say splits, "" for one that they
+    lack. `sha256` is of the text in UTF-8, or of its parts; `num_bytes` is of the text."""
 
     name: str
     origin: str
@@ -30,31 +44,78 @@ class Corpus:
     num_documents: int
     num_bytes: int
     sha256: str
+    parts: TextSplits | None = None
+    reading: Reading | None = None
 
 
-def load_corpus(path: str | Path | None = None, *, text_field: str = "text") -> Corpus:
-    """The corpus at `path`, or the embedded default for None.
+def load_corpus(
+    path: str | Path | None = None,
+    *,
+    text_field: str = "text",
+    encoding: str = "utf-8",
+    reading: Reading | None = None,
+) -> Corpus:
+    """The corpus at `path`, or the embedded default for None. `reading` takes what is read.
 
-    A folder gives every file with one of TEXT_SUFFIXES below it, in the order of their relative
-    paths. JSON lines and Parquet give the strings of `text_field`. Any other file is plain text.
-
-    Raises UserError when the source is missing, empty, binary, not UTF-8 or too short, or when a
-    line or a column is not what it should be.
+    Raises UserError when the source is missing, empty, binary, not in the encoding or too short, or
+    when a line or a column is not what it should be.
     """
     if path is None:
         return embedded_corpus()
+    reading = Reading() if reading is None else reading
+    files = find_files(path, _KINDS, reading)
+    documents = read_splits(
+        files,
+        lambda file: read_documents(file, text_field, encoding, reading),
+        reading,
+        format_of=_format,
+        key=lambda document: document,
+        skip_empty=True,
+    )
     path = Path(path).expanduser()
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
-    if path.is_dir():
-        documents, kind = _folder_documents(path), "folder"
-    elif path.suffix.lower() in JSON_LINES_SUFFIXES:
-        documents, kind = _json_lines_documents(path, text_field), "JSON lines"
-    elif path.suffix.lower() == ".parquet":
-        documents, kind = _parquet_documents(path, text_field), "Parquet"
+    kind = f"{_format(path)} file" if path.is_file() else "folder" if path.is_dir() else "files"
+    return _corpus(path.resolve().name, f"{kind} {path}", documents, str(path), reading)
+
+
+def read_documents(
+    file: Path, text_field: str, encoding: str, reading: Reading | None = None
+) -> Iterator[str]:
+    """The documents of one file that are not empty. Raises UserError as `load_corpus`."""
+    if table_format(file) is not None:
+        found = _of_table(file, text_field, encoding, reading)
+    elif kind_of(file) == "file of sequences":
+        found = _of_fasta(file, encoding, reading)
     else:
-        documents, kind = [_read_text(path)], "text file"
-    return _corpus(path.resolve().name, f"{kind} {path}", documents, place=str(path))
+        found = iter([read_text(file, encoding, reading)])
+        if reading is not None:
+            _note_table(file, encoding, reading)
+    return (document for document in found if document)
+
+
+def split_corpus(
+    corpus: Corpus,
+    validation_fraction: float,
+    test_fraction: float | Literal["validation"],
+) -> tuple[TextSplits, str]:
+    """The text by split and how that came about: as the files say, and by position for a split
+    that they lack. Raises UserError when a part would be empty."""
+    if corpus.parts is None:
+        splits = split_text(corpus.text, validation_fraction, test_fraction)
+        how = "cut by position in the text"
+    else:
+        splits, how = complete_text(corpus.parts, validation_fraction, test_fraction)
+    return splits, f"{corpus.reading.how}; {how}" if corpus.reading else how
+
+
+def repeated_lines(splits: TextSplits) -> dict[str, dict[str, int]]:
+    """How many different long lines of validation and of test are in the training text too, and
+    how many there are."""
+    train, validation, test = ({line for line in part.split("\n") if len(line) >= _COMPARED}
+                               for part in splits)  # fmt: skip
+    return {
+        "validation": {"repeated": len(validation & train), "of": len(validation)},
+        "test": {"repeated": len(test & train), "of": len(test)},
+    }
 
 
 def embedded_corpus() -> Corpus:
@@ -71,12 +132,18 @@ def embedded_corpus() -> Corpus:
         ) from error
     origin = f"pydoc_data.topics of Python {platform.python_version()}"
     documents = [topics[name] for name in sorted(topics)]
-    return _corpus("python-reference", origin, documents, place="the embedded text")
+    return _corpus("python-reference", origin, [documents, [], []], "the embedded text")
 
 
-def _corpus(name: str, origin: str, documents: Iterable[str], place: str) -> Corpus:
-    kept = [document for document in documents if document]
-    text = DOCUMENT_SEPARATOR.join(kept)
+def _corpus(
+    name: str,
+    origin: str,
+    documents: list[list[str]],
+    place: str,
+    reading: Reading | None = None,
+) -> Corpus:
+    parts = TextSplits(*(DOCUMENT_SEPARATOR.join(part) for part in documents))
+    text = DOCUMENT_SEPARATOR.join(part for part in parts if part)
     if not text.strip():
         raise UserError(f"{place}: no text in it, only empty documents or blanks")
     if len(text) < MINIMUM_CHARACTERS:
@@ -84,83 +151,56 @@ def _corpus(name: str, origin: str, documents: Iterable[str], place: str) -> Cor
             f"{place}: only {len(text)} characters of text: "
             f"at least {MINIMUM_CHARACTERS} are needed"
         )
+    by_files = bool(parts.validation or parts.test)
     encoded = text.encode()
+    named = json.dumps(parts).encode() if by_files else encoded
     return Corpus(
         name=name,
         origin=origin,
         text=text,
-        num_documents=len(kept),
+        num_documents=sum(map(len, documents)),
         num_bytes=len(encoded),
-        sha256=hashlib.sha256(encoded).hexdigest(),
+        sha256=hashlib.sha256(named).hexdigest(),
+        parts=parts if by_files else None,
+        reading=reading,
     )
 
 
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    nul = content.find(b"\0")
-    if nul >= 0:
-        raise UserError(f"{path}: a binary file (NUL at byte {nul}): UTF-8 text is needed")
-    try:
-        return content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}: not UTF-8 at byte {error.start} (0x{content[error.start]:02x}): "
-            "convert it to UTF-8 first"
-        ) from error
+def _format(file: Path) -> str:
+    return table_format(file) or ("FASTA" if kind_of(file) == "file of sequences" else "text")
 
 
-def _folder_documents(folder: Path) -> list[str]:
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in TEXT_SUFFIXES]
-    files = sorted(
-        (path for path in files if path.is_file()),
-        key=lambda path: path.relative_to(folder).as_posix(),
-    )
-    if not files:
-        raise UserError(f"{folder}: no text files ({', '.join(TEXT_SUFFIXES)}) in this folder")
-    return [_read_text(path) for path in files]
+def _note_table(file: Path, encoding: str, reading: Reading) -> None:
+    """Says so where a file that is read as text begins as JSON lines or a table does."""
+    first = next((line for _, line in read_lines(file, encoding)), "")
+    if first.startswith('{"'):
+        reading.note(f"{file.name} is read as text, and looks like JSON lines: .jsonl is read so")
+    elif first.count("\t") > 1:
+        reading.note(f"{file.name} is read as text, and looks like a table: .tsv is read as one")
 
 
-def _json_lines_documents(path: Path, text_field: str) -> Iterator[str]:
-    # split on "\n" alone: str.splitlines would also cut at U+2028, which JSON strings may hold
-    lines = enumerate(_read_text(path).split("\n"), start=1)
-    for place, entry in json_objects(path, lines):
-        if text_field not in entry:
-            raise UserError(f"{place}: no field {text_field!r}: it has {_listed(entry)}")
-        yield _checked_string(entry[text_field], f"{place}: field {text_field!r}")
+def _of_table(file: Path, text_field: str, encoding: str, reading: Reading | None) -> Iterator[str]:
+    wanted = [Wanted("text_field", text_field, text_field == "text")]
+    for place, (value,) in rows_with_columns(file, wanted, encoding=encoding, reading=reading):
+        if not isinstance(value, str):
+            raise UserError(
+                f"{place}: field {text_field!r} holds {type(value).__name__}: a string is needed"
+            )
+        yield value
 
 
-def _parquet_documents(path: Path, text_field: str) -> Iterator[str]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise missing_extra("pyarrow", "parquet", "reading Parquet") from error
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            columns = file.schema_arrow.names
-            if text_field not in columns:
-                raise UserError(f"{path}: no column {text_field!r}: it has {_listed(columns)}")
-            values = file.read(columns=[text_field]).column(0).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a readable Parquet file") from error
-    for number, value in enumerate(values, start=1):
-        yield _checked_string(value, f"{path}, row {number}: column {text_field!r}")
-
-
-def _checked_string(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise UserError(f"{place} holds {type(value).__name__}: a string is needed")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"{place} holds half a surrogate pair at character {error.start}"
-        ) from error
-    return value
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _of_fasta(file: Path, encoding: str, reading: Reading | None) -> Iterator[str]:
+    """The sequences, each on one line. Raises UserError for a file that begins with another."""
+    if reading is not None:
+        reading.note("FASTA: sequences are documents, their headers are left out")
+    lines: list[str] = []
+    begun = False
+    for number, line in read_lines(file, encoding, reading):
+        if line.startswith(">"):
+            yield "".join(lines)
+            lines, begun = [], True
+        elif line.strip() and not begun:
+            raise UserError(f"{file}, line {number}: FASTA begins with a line that begins with >")
+        else:
+            lines.append(line.strip())
+    yield "".join(lines)

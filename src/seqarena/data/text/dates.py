@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqarena.data.sources import Splits
+from seqarena.data.files.examples import Splits
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.pairs import Pair
 

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import Splits
+from seqarena.data.files.examples import Splits
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.pairs import Pair
 

@@ -2,34 +2,32 @@
 
     train.de(.gz), train.en(.gz)   line n of one belongs to line n of the other; the suffixes are
                                    the names of source and target, or .src and .tgt
-    .tsv                           source TAB target; a first line that has both names is a header
-                                   and says which columns they are
-    .jsonl, .ndjson                one object a line, with a field for each
+    tables                         a column for each, or an object `translation` that has both:
+                                   csv, jsonl, json, parquet, arrow (data/files/tables.py)
+    .tsv                           the same; without a header, source TAB target
     any other text                 `IN: source OUT: target` (SCAN, Lake and Baroni 2018), or TSV
 
-Lines that are blank (on both sides) are skipped. Which files are train, validation and test: see
-sources.py.
+Lines that are blank (on both sides) are skipped. Which files are train, validation and test:
+data/files/find.py.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import (
-    SplitFiles,
-    Splits,
-    complete,
-    find_split_files,
-    json_objects,
-    plain_suffix,
-    read_lines,
-)
+from seqarena.data.files.columns import Wanted, find_columns, rows_with_columns
+from seqarena.data.files.examples import Splits, complete, read_splits
+from seqarena.data.files.find import SplitFiles, kind_of, list_files, split_files
+from seqarena.data.files.opening import PACKED, plain_name, plain_suffix, read_lines
+from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import read_cells, table_format
 
-_JSON_SUFFIXES = (".jsonl", ".ndjson")
+_KINDS = ("table", "text", None)
+NESTED = "translation"  # the object of Hugging Face's translation data
 
 
 class Pair(NamedTuple):
@@ -46,64 +44,115 @@ class PairCorpus(NamedTuple):
     origin: str
     splits: Splits
     sha256: str
+    reading: Reading | None = None
 
 
 class _Sides(NamedTuple):
-    source: str
-    target: str
+    source: Wanted
+    target: Wanted
     encoding: str
+
+    @property
+    def suffixes(self) -> tuple[tuple[str, str], ...]:
+        """Of two files that belong together."""
+        named = (f".{self.source.name}".lower(), f".{self.target.name}".lower())
+        return (named, (".src", ".tgt"))
 
 
 def load_pairs(
-    data: str | Path, *, source: str, target: str, encoding: str = "utf-8"
+    data: str | Path,
+    *,
+    source: str,
+    target: str,
+    encoding: str = "utf-8",
+    by_default: tuple[bool, bool] = (False, False),
 ) -> PairCorpus:
-    """The pairs that `data` names. `source` and `target` are suffixes, columns or fields.
+    """The pairs that `data` names. `source` and `target` are suffixes, columns or fields;
+    `by_default`: whether each is the task's own name for it, so that a column with another usual
+    name may stand for it.
 
     Raises UserError with file and line for a line without its counterpart, an empty side, bad
     JSON, or a file that is in none of the forms above.
     """
-    sides = _Sides(source, target, encoding)
-    found = [
-        [pair for file in files for pair in _read(file, sides)] for files in _find(data, sides)
-    ]
-    if not found[0]:
-        raise UserError(f"{data}: no pair in the training data")
-    return corpus_of(Path(data).resolve().name, f"pairs {data}", complete(*found))
+    reading = Reading()
+    found = pair_parts(data, source, target, encoding, by_default, reading)
+    splits = complete(*found, reading=reading)
+    return corpus_of(Path(data).resolve().name, f"pairs {data}", splits, reading)
 
 
-def corpus_of(name: str, origin: str, splits: Splits) -> PairCorpus:
+def pair_parts(
+    data: str | Path,
+    source: str,
+    target: str,
+    encoding: str,
+    by_default: tuple[bool, bool],
+    reading: Reading,
+) -> list[list[Pair]]:
+    """The pairs of each split that the data have; otherwise as `load_pairs`."""
+    sides = _Sides(
+        Wanted("source", source, by_default[0]), Wanted("target", target, by_default[1]), encoding
+    )
+    return read_splits(
+        _find(data, sides, reading),
+        lambda file: _read(file, sides, reading),
+        reading,
+        format_of=lambda file: _format(file, sides),
+        key=lambda pair: pair,
+    )
+
+
+def corpus_of(name: str, origin: str, splits: Splits, reading: Reading | None = None) -> PairCorpus:
     """The corpus, with the digest of its pairs."""
     content = json.dumps(splits, ensure_ascii=False).encode()
-    return PairCorpus(name, origin, splits, hashlib.sha256(content).hexdigest())
+    return PairCorpus(name, origin, splits, hashlib.sha256(content).hexdigest(), reading)
 
 
-def _find(data: str | Path, sides: _Sides) -> SplitFiles:
+def _find(data: str | Path, sides: _Sides, reading: Reading) -> SplitFiles:
     """The files of each split; of two files that belong together, that of the source."""
-    files = find_split_files(data)
-    for suffix in (f".{sides.source}".lower(), ".src"):
-        if any(plain_suffix(file) == suffix for file in files.train):
-            if len(files.train) > 1 or files.validation or files.test:
-                return find_split_files(data, (suffix,))
-            return files
-    targets = (f".{sides.target}".lower(), ".tgt")
-    orphan = next((file for file in files.train if plain_suffix(file) in targets), None)
+    own_kinds = (kind_of(Path(f"x.{each}")) for each in (sides.source.name, sides.target.name))
+    files = list_files(data, (*_KINDS, *own_kinds), reading)
+    for of_source, of_target in sides.suffixes:
+        sources = [file for file in files if plain_suffix(file) == of_source]
+        if sources:
+            for file in files:
+                if plain_suffix(file) not in (of_source, of_target, f".{sides.target.name}"):
+                    reading.pass_over(file, f"neither {of_source} nor {of_target}")
+            return split_files(data, sources, reading)
+    targets = tuple(of_target for _, of_target in sides.suffixes)
+    orphan = next((file for file in files if plain_suffix(file) in targets), None)
     if orphan is not None:
         raise UserError(
             f"{orphan}: a file of targets without one of sources "
-            f"({orphan.name.removesuffix('.gz')} with .{sides.source} or .src at the end)"
+            f"({plain_name(orphan)} with .{sides.source.name} or .src at the end)"
         )
-    return files
+    return split_files(data, files, reading)
 
 
-def _read(file: Path, sides: _Sides) -> Iterator[Pair]:
-    suffix = plain_suffix(file)
-    if suffix in (f".{sides.source}".lower(), ".src"):
+def _is_source(file: Path, sides: _Sides) -> bool:
+    return plain_suffix(file) in [of_source for of_source, _ in sides.suffixes]
+
+
+def _format(file: Path, sides: _Sides) -> str:
+    if _is_source(file, sides):
+        return f"lines, with {_counterpart(file, sides).name}"
+    if _is_commands(file, sides):
+        return "IN: ... OUT: ..."
+    return table_format(file) or "tsv"
+
+
+def _is_commands(file: Path, sides: _Sides) -> bool:
+    return table_format(file) is None and _first_line(file, sides).startswith("IN:")
+
+
+def _read(file: Path, sides: _Sides, reading: Reading) -> Iterator[Pair]:
+    if _is_source(file, sides):
         return _two_files(file, sides)
-    if suffix in _JSON_SUFFIXES:
-        return _json_lines(file, sides)
-    if suffix != ".tsv" and _first_line(file, sides.encoding).startswith("IN:"):
+    if _is_commands(file, sides):
         return _commands(file, sides)
-    return _columns(file, sides)
+    format = table_format(file) or "tsv"
+    if format != "tsv" or _has_header(file, sides):
+        return _table(file, format, sides, reading)
+    return _without_header(file, sides, reading)
 
 
 def _two_files(file: Path, sides: _Sides) -> Iterator[Pair]:
@@ -126,43 +175,60 @@ def _two_files(file: Path, sides: _Sides) -> Iterator[Pair]:
 
 
 def _counterpart(file: Path, sides: _Sides) -> Path:
-    """The file of targets beside a file of sources."""
-    stem = file.name.removesuffix(".gz")
+    """The file of targets that belongs to a file of sources."""
+    stem = plain_name(file)
     stem = stem[: -len(Path(stem).suffix)]
-    suffix = "tgt" if plain_suffix(file) == ".src" and sides.source != "src" else sides.target
-    wanted = [file.with_name(f"{stem}.{suffix}{packed}") for packed in ("", ".gz")]
+    of_src = plain_suffix(file) == ".src" and sides.source.name != "src"
+    suffix = "tgt" if of_src else sides.target.name
+    wanted = [file.with_name(f"{stem}.{suffix}{packed}") for packed in ("", *PACKED)]
     for other in wanted:
         if other.is_file():
             return other
     raise UserError(f"{file}: its other half {wanted[0].name}(.gz) is not there")
 
 
-def _json_lines(file: Path, sides: _Sides) -> Iterator[Pair]:
-    for place, entry in json_objects(file, read_lines(file, sides.encoding)):
-        for field in (sides.source, sides.target):
-            if not isinstance(entry.get(field), str):
+def _table(file: Path, format: str, sides: _Sides, reading: Reading) -> Iterator[Pair]:
+    rows = rows_with_columns(
+        file,
+        [sides.source, sides.target],
+        format=format,
+        encoding=sides.encoding,
+        reading=reading,
+        nested=NESTED,
+    )
+    for place, values in rows:
+        for value, each in zip(values, (sides.source, sides.target)):
+            if not isinstance(value, str):
                 raise UserError(
-                    f"{place}: no text in field {field!r} (it has {_listed(entry)}): name the "
-                    "fields with --set source=NAME --set target=NAME"
+                    f"{place}: the {each.setting} holds {type(value).__name__}: a text is needed"
                 )
-        yield _checked(entry[sides.source], entry[sides.target], place)
+        yield _checked(values[0], values[1], place)
 
 
-def _columns(file: Path, sides: _Sides) -> Iterator[Pair]:
-    columns = (0, 1)
-    for number, line in read_lines(file, sides.encoding):
-        cells = line.split("\t")
-        if number == 1 and {sides.source, sides.target} <= set(cells):
-            columns = (cells.index(sides.source), cells.index(sides.target))
-            continue
-        if not line.strip():
-            continue
-        if len(cells) <= max(columns):
+def _has_header(file: Path, sides: _Sides) -> bool:
+    """Whether the first line of a table of tabs names source and target. Raises UserError where it
+    names one of them."""
+    names = [cell.strip().strip('"') for cell in _first_line(file, sides).split("\t")]
+    wanted = [sides.source, sides.target]
+    try:
+        find_columns(wanted, names, f"{file}, line 1")
+    except UserError:
+        if any(each.name in names for each in wanted) and len(names) > 1:
+            raise
+        return False
+    return True
+
+
+def _without_header(file: Path, sides: _Sides, reading: Reading) -> Iterator[Pair]:
+    reading.note(f"{file.name} has no header: source is its first column, target its second")
+    for place, cells in read_cells(file, tabs=True, header=False, encoding=sides.encoding):
+        if len(cells) < 2:
             raise UserError(
-                f"{file}, line {number}: {len(cells)} column(s) where source TAB target is needed "
-                f"(or files .{sides.source} and .{sides.target}, JSON lines, or IN: ... OUT: ...)"
+                f"{place}: 1 column where source TAB target is needed (or files "
+                f".{sides.source.name} and .{sides.target.name}, a table with columns "
+                f"{sides.source.name} and {sides.target.name}, or IN: ... OUT: ...)"
             )
-        yield _checked(cells[columns[0]], cells[columns[1]], f"{file}, line {number}")
+        yield _checked(cells[0], cells[1], place)
 
 
 def _commands(file: Path, sides: _Sides) -> Iterator[Pair]:
@@ -180,16 +246,9 @@ def _checked(source: str, target: str, place: str) -> Pair:
     for name, text in pair._asdict().items():
         if not text:
             raise UserError(f"{place}: the {name} is empty: every line needs both sides")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{place}: the {name} holds half a surrogate pair") from error
     return pair
 
 
-def _first_line(file: Path, encoding: str) -> str:
-    return next((line for _, line in read_lines(file, encoding) if line.strip()), "")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _first_line(file: Path, sides: _Sides) -> str:
+    lines = read_lines(file, sides.encoding)
+    return next((line for _, line in lines if line.strip()), "")

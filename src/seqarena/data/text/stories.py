@@ -6,19 +6,25 @@ them. All is lower case, and words are without punctuation; an answer stays as i
 otherwise, so that a list ("apple,milk") is one answer.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import regex
 
 from seqarena.core.errors import UserError
-from seqarena.data.sources import read_lines
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.files.opening import plain_name, read_lines
+from seqarena.data.files.reading import Reading
+from seqarena.data.text.vocabulary import normalised, split_words
 
 Words = tuple[str, ...]
-_BETWEEN_SENTENCES = re.compile(r"[|\n]|(?<=[.!?])\s")
+_PART = regex.compile(r"-\d+-of-\d+$")  # of a set in several files
+_LETTER = regex.compile(r"[\p{L}\p{N}_]")
+# Scripts without blanks have none between sentences either: their stops have no other use.
+_BETWEEN_SENTENCES = regex.compile(
+    r"[|\n]|(?<=\p{Sentence_Terminal})\s|(?<=[\p{Sentence_Terminal}--[.!?]])", regex.VERSION1
+)
 
 
 class Question(NamedTuple):
@@ -40,11 +46,12 @@ def words_of(sentence: str) -> Words:
     >>> words_of("Where is Mary?")
     ('where', 'is', 'mary')
     """
-    return tuple(word for word in split_words(sentence) if word[0].isalnum() or word[0] == "_")
+    return tuple(word for word in split_words(normalised(sentence)) if _LETTER.match(word))
 
 
 def split_sentences(text: str) -> list[Words]:
-    """The sentences of a text as people type it: each ends with . ! ? or | or its line.
+    """The sentences of a text as people type it: each ends with . ! ? or the like in its script, or
+    with | or its line.
 
     >>> split_sentences("Anna ran home. Where is Anna?")
     [('anna', 'ran', 'home'), ('where', 'is', 'anna')]
@@ -53,12 +60,14 @@ def split_sentences(text: str) -> list[Words]:
     return [words for words in found if words]
 
 
-def read_stories(files: Iterable[Path]) -> list[Story]:
+def read_stories(
+    files: Iterable[Path], encoding: str = "utf-8", reading: Reading | None = None
+) -> list[Story]:
     """The stories of the files, each as its questions; stories without a question are left out.
 
     Raises UserError with file and line for what is not in the form.
     """
-    return [story for file in files for story in _read(file) if story]
+    return [story for file in files for story in _read(file, encoding, reading) if story]
 
 
 def task_name(file: Path) -> str:
@@ -67,19 +76,19 @@ def task_name(file: Path) -> str:
     >>> task_name(Path("qa1_single-supporting-fact_train.txt"))
     'qa1_single-supporting-fact'
     """
-    stem = file.name.removesuffix(".gz").rsplit(".", 1)[0]
+    stem = _PART.sub("", plain_name(file).rsplit(".", 1)[0])
     for word in ("train", "validation", "valid", "test", "dev", "val"):
         for mark in "_-.":
             stem = stem.removesuffix(mark + word)
     return stem
 
 
-def _read(file: Path) -> list[Story]:
+def _read(file: Path, encoding: str, reading: Reading | None) -> list[Story]:
     name = task_name(file)
     stories: list[Story] = []
     statements: list[Words] = []
     expected = 1
-    for number, line in read_lines(file):
+    for number, line in read_lines(file, encoding, reading):
         if not line.strip():
             continue
         place = f"{file}, line {number}"
@@ -106,7 +115,10 @@ def _read(file: Path) -> list[Story]:
 def _numbered(line: str, expected: int, place: str) -> tuple[int, str]:
     start, _, text = line.strip(" ").partition(" ")
     if not start.isdecimal():
-        raise UserError(f"{place}: expected a number and a space, then text; found {line[:40]!r}")
+        raise UserError(
+            f"{place}: expected a number and a space, then text; found {line[:40]!r} (give lines "
+            "as bAbI has them, or a table of story, question and answer)"
+        )
     count = int(start)
     if count not in (1, expected):
         wanted = "1" if expected == 1 else f"{expected}, or 1 for a new story"

@@ -17,6 +17,7 @@ character is an error.
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +50,10 @@ class Tokenizer(Protocol):
         """The text. Bytes that are no UTF-8 (a cut character) become U+FFFD."""
         ...
 
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes of UTF-8 that a token stands for; they may be a part of a character."""
+        ...
+
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """How many bytes of UTF-8 each token stands for: int64, the shape of `ids`."""
         ...
@@ -69,6 +74,9 @@ class ByteTokenizer:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         return _checked(ids, _BYTES).astype(np.uint8).tobytes().decode("utf-8", errors="replace")
+
+    def bytes_of(self, token: int) -> bytes:
+        return bytes([token])
 
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return np.ones_like(_checked(ids, _BYTES))
@@ -123,6 +131,9 @@ class CharTokenizer:
         checked = _checked(ids, self.vocab_size)
         return b"".join(self._bytes[i] for i in checked).decode("utf-8", errors="replace")
 
+    def bytes_of(self, token: int) -> bytes:
+        return self._bytes[token]
+
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._num_bytes[_checked(ids, self.vocab_size)]
 
@@ -140,10 +151,8 @@ class BPETokenizer:
         self._inner = inner
         self.vocab_size: int = inner.get_vocab_size()
         self.name = f"bpe:{self.vocab_size}"
-        # the byte level writes each byte as one printable character
-        self._num_bytes = np.array(
-            [len(inner.id_to_token(i)) for i in range(self.vocab_size)], dtype=np.int64
-        )
+        self._bytes = [_spelled_bytes(inner.id_to_token(k)) for k in range(self.vocab_size)]
+        self._num_bytes = np.array([len(value) for value in self._bytes], dtype=np.int64)
 
     @classmethod
     def train(cls, training_text: str, vocab_size: int) -> "BPETokenizer":
@@ -176,6 +185,9 @@ class BPETokenizer:
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
         return self._inner.decode(_checked(ids, self.vocab_size).tolist())
+
+    def bytes_of(self, token: int) -> bytes:
+        return self._bytes[token]
 
     def bytes_per_token(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         return self._num_bytes[_checked(ids, self.vocab_size)]
@@ -235,6 +247,21 @@ def tokenizer_from_json(text: str) -> Tokenizer:
 
 def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+
+
+def _spelled_bytes(token: str) -> bytes:
+    """The bytes of a token as the byte level spells it; a token of another origin is its text."""
+    return b"".join(_byte_level().get(sign, sign.encode()) for sign in token)
+
+
+@cache
+def _byte_level() -> dict[str, bytes]:
+    """The printable character by which the byte level writes each byte: the byte's own in Latin-1
+    where that is visible, else those from U+0100 on in turn."""
+    visible = (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, _BYTES))
+    others = (value for value in range(_BYTES) if value not in visible)
+    spelled = {chr(value): bytes([value]) for value in visible}
+    return spelled | {chr(_BYTES + k): bytes([value]) for k, value in enumerate(others)}
 
 
 def _checked(ids: Sequence[int] | np.ndarray, vocab_size: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from seqarena.core.results.measurement import Map, this_machine
 from seqarena.measure.flow import SENTENCE
 from seqarena.measure.flow.flow import influence
 from seqarena.measure.flow.reading import (
-    Reading,
+    ReadSentence,
     WordPieces,
     by_words,
     read_as_tokens,
@@ -134,7 +134,7 @@ def language_maps(
 
 
 def attention_of(
-    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+    model: Model, reading: ReadSentence, architecture: str, variant: str, settings: dict[str, Any]
 ) -> list[Map]:
     """The maps of a model at hand, on a sentence as it reads it. Raises UserError for a model
     without attention."""
@@ -145,7 +145,7 @@ def attention_of(
 
 
 def _attention_of(
-    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+    model: Model, reading: ReadSentence, architecture: str, variant: str, settings: dict[str, Any]
 ) -> list[Map]:
     with torch.no_grad():
         looks = model.eval().looks(reading.batch)
@@ -164,7 +164,7 @@ def _attention_of(
 
 
 def influence_of(
-    model: Model, reading: Reading, architecture: str, variant: str, settings: dict[str, Any]
+    model: Model, reading: ReadSentence, architecture: str, variant: str, settings: dict[str, Any]
 ) -> Map:
     """The map of a model at hand, on a sentence as it reads it."""
     with torch.no_grad():
@@ -207,7 +207,9 @@ def _to_one(norms_RN: np.ndarray) -> np.ndarray:
     return np.divide(norms_RN, sums_R1, out=np.zeros_like(norms_RN), where=sums_R1 > 0)
 
 
-def _sides(part: str, reading: Reading, rows: int, columns: int) -> tuple[WordPieces, WordPieces]:
+def _sides(
+    part: str, reading: ReadSentence, rows: int, columns: int
+) -> tuple[WordPieces, WordPieces]:
     """The words of rows and of columns."""
     if part.startswith("looks"):  # of a label, several at the words or at the sentences
         sentences = _numbered([f"sentence {number + 1}" for number in range(columns)])
@@ -229,7 +231,7 @@ def _numbered(words: Sequence[str]) -> WordPieces:
 
 def _model_and_reading(
     chosen: Subject, text: str, target: str | None, seed: int
-) -> tuple[Subject, Model, Reading]:
+) -> tuple[Subject, Model, ReadSentence]:
     if chosen.checkpoint is not None:
         model = chosen.build(1).double()
         return chosen, model, read_as_trained(chosen, model, text)

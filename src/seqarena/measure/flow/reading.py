@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import regex
 import torch
 
 from seqarena.core.batch import END, START, Batch, Problem
@@ -22,10 +23,10 @@ from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.text.language import stored_tokenizer
+from seqarena.tasks.text.reading import split_units
 from seqarena.train.checkpoint import load
 
-_WORD = re.compile(r"[\w'’]+|[^\w\s]")
-_SENTENCE_ENDS = (".", "!", "?")
+_SENTENCE_END = regex.compile(r"\p{Sentence_Terminal}")
 _SPECIAL = 4  # tokens before the first word: PAD, START, END, UNKNOWN
 
 
@@ -36,7 +37,7 @@ class WordPieces(NamedTuple):
     word_of: tuple[int, ...]
 
 
-class Reading(NamedTuple):
+class ReadSentence(NamedTuple):
     """One sentence in a batch. Of pairs, `read` is the source and `written` the target."""
 
     batch: Batch
@@ -44,7 +45,7 @@ class Reading(NamedTuple):
     written: WordPieces
 
 
-def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subject, Reading]:
+def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subject, ReadSentence]:
     """For a model at its start: the subject with the sentence's vocabulary, and the sentence.
     `target` is what pairs write, the text itself where nothing is given."""
     words, written = _words(text), _words(text if target is None else target)
@@ -58,16 +59,16 @@ def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subje
     )
     if problem.form == "pairs":
         batch = _pair(tokens_1N, written_1R)
-        return chosen, Reading(batch, _whole(words), _whole(written))
+        return chosen, ReadSentence(batch, _whole(words), _whole(written))
     batch = Batch(tokens_1N, tokens_1N.roll(-1, 1))
     if problem.num_segments:
         batch = batch._replace(segments_BT=_sentences(words, problem.num_segments))
     if problem.num_characters:
         batch = batch._replace(characters_BTC=_letters(words, problem.num_characters))
-    return chosen, Reading(batch, _whole(words), _answers(problem, _whole(words)))
+    return chosen, ReadSentence(batch, _whole(words), _answers(problem, _whole(words)))
 
 
-def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
+def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
     """For a checkpoint: by its own tokenizer or codec. Of pairs, the target is what it writes."""
     assert chosen.checkpoint is not None
     problem = chosen.problem(1)
@@ -80,19 +81,19 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> Reading:
     batch = codec.encode([text])
     if problem.form != "pairs":
         read = _labelled(text, batch.inputs_BT[0].tolist())
-        return Reading(batch, read, _answers(problem, read))
+        return ReadSentence(batch, read, _answers(problem, read))
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
-    read = _whole([codec.sides.source.words([token]) or "·" for token in batch.source_BS[0]])
-    words = [codec.sides.target.words([token]) or "·" for token in written[:-1]]
-    words += ["end"] if written[-1] == END else [codec.sides.target.words(written[-1:]) or "·"]
+    read = _whole([codec.sides.source.decode([token]) or "·" for token in batch.source_BS[0]])
+    words = [codec.sides.target.decode([token]) or "·" for token in written[:-1]]
+    words += ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]) or "·"]
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
-    return Reading(pair, read, _whole(words))
+    return ReadSentence(pair, read, _whole(words))
 
 
-def read_as_tokens(tokenizer: Any, text: str) -> Reading:
+def read_as_tokens(tokenizer: Any, text: str) -> ReadSentence:
     """For a language model: the tokens of a text, and the words between its blanks."""
     words = _words(text, blanks_alone=True)
     tokens_N = np.asarray(tokenizer.encode(text), dtype=np.int64)
@@ -106,7 +107,7 @@ def read_as_tokens(tokenizer: Any, text: str) -> Reading:
     ends_N = np.cumsum(tokenizer.bytes_per_token(tokens_N)) - 1
     side = WordPieces(tuple(words), tuple(word_of_byte[end] for end in ends_N))
     tokens_1N = torch.from_numpy(tokens_N)[None]
-    return Reading(Batch(tokens_1N, tokens_1N.roll(-1, 1)), side, side)
+    return ReadSentence(Batch(tokens_1N, tokens_1N.roll(-1, 1)), side, side)
 
 
 def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> np.ndarray:
@@ -118,7 +119,7 @@ def by_words(weights_RN: np.ndarray, written: WordPieces, read: WordPieces) -> n
 
 
 def _words(text: str, *, blanks_alone: bool = False) -> list[str]:
-    words = text.split() if blanks_alone else _WORD.findall(text)
+    words = text.split() if blanks_alone else list(split_units(text, "word", lowercase=False))
     if not words:
         raise UserError("the sentence has no word: give some text")
     return words
@@ -145,7 +146,7 @@ def _pair(source_1S: torch.Tensor, target_1R: torch.Tensor) -> Batch:
 
 def _sentences(words: Sequence[str], most: int) -> torch.Tensor:
     """The number of each word's sentence, [1, N]; the last one takes what is too many."""
-    ends = np.array([word in _SENTENCE_ENDS for word in words])
+    ends = np.array([_SENTENCE_END.fullmatch(word) is not None for word in words])
     numbers_N = np.minimum(np.cumsum(ends) - ends, most - 1)
     return torch.from_numpy(numbers_N)[None]
 

@@ -48,7 +48,7 @@ def fit(
     until: Callable[[Trainer], bool] = lambda _: False,
 ) -> Fitted:
     """Trains `subject` on `task` for so many steps: AdamW, warm-up and cosine. A function of its
-    arguments. A loss that is not finite ends it early, and so does `until`, asked after each step.
+    arguments. Divergence ends it early (train/loop.py), and so does `until`, asked after each step.
     """
     config = model_config(
         subject.row,

@@ -7,7 +7,7 @@
     one label                      W tanh(W_p x_1)                           the first position
 
 Layers are those of a stack (models/stacks/stack.py) with attention that sees everything. Weights
-go to and from the layout of the authors' later releases in `huggingface.py`.
+go to and from the layout of the authors' later releases in models/exchange.
 """
 
 from typing import Any, ClassVar
@@ -20,11 +20,9 @@ from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
 from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
-from seqarena.models.stacks.channel_mixers import INITIAL_STD
+from seqarena.models.stacks.channel_mixers import ACTIVATIONS, INITIAL_STD, Activation
 from seqarena.models.stacks.stack import LayerConfig, Stack, StackConfig
 from seqarena.ops.padding import real_positions
-
-EPSILON = 1e-12
 
 
 class BertOptions(SystemOptions):
@@ -35,6 +33,8 @@ class BertOptions(SystemOptions):
     hidden_width: int | None = Field(None, ge=1)
     num_segments: int = Field(2, ge=1)
     max_positions: int | None = Field(None, ge=1)  # None: the task's longest input
+    activation: Activation = "gelu"
+    norm_epsilon: float = Field(1e-12, gt=0)
 
 
 class Bert(System):
@@ -77,7 +77,7 @@ class Bert(System):
         self.tokens = nn.Embedding(problem.vocab_size, width)
         self.positions = nn.Embedding(options.max_positions or problem.max_length, width)
         self.segments = nn.Embedding(options.num_segments, width)
-        self.norm = nn.LayerNorm(width, eps=EPSILON)
+        self.norm = nn.LayerNorm(width, eps=options.norm_epsilon)
         self.dropout = nn.Dropout(options.dropout)
         self.stack = Stack(
             StackConfig(
@@ -85,15 +85,17 @@ class Bert(System):
                 layers=(attention,) * options.layers,
                 channel_width=options.hidden_width or 4 * width,
                 norm_position="post",
-                norm_epsilon=EPSILON,
+                norm_epsilon=options.norm_epsilon,
+                activation=options.activation,
                 dropout=options.dropout,
             )
         )
         words = problem.form == "tokens" and problem.targets == "classes"
+        self.activation = ACTIVATIONS[options.activation]
         self.is_masked_lm = words and problem.num_outputs == problem.vocab_size
         if self.is_masked_lm:
             self.transform = nn.Linear(width, width)
-            self.transform_norm = nn.LayerNorm(width, eps=EPSILON)
+            self.transform_norm = nn.LayerNorm(width, eps=options.norm_epsilon)
             self.output_bias_V = nn.Parameter(self.tokens.weight.new_zeros(problem.vocab_size))
         else:
             self.pooler = nn.Linear(width, width) if problem.form == "label" else None
@@ -118,11 +120,15 @@ class Bert(System):
     def answer(self, batch: Batch) -> Tensor:
         x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
         if self.is_masked_lm:
-            x_BTD = self.transform_norm(F.gelu(self.transform(x_BTD)))
+            x_BTD = self.transform_norm(self.activation(self.transform(x_BTD)))
             return F.linear(x_BTD, self.tokens.weight, self.output_bias_V)
         if self.pooler is not None:
             x_BTD = self.pooler(x_BTD[:, :1]).tanh()
         return self.classifier(self.dropout(x_BTD))
+
+    @property
+    def most_positions(self) -> int:
+        return self.positions.num_embeddings
 
     @property
     def mixers(self) -> tuple[Mixer, ...]:

@@ -32,6 +32,11 @@ class _Embedding(nn.Module):
             nn.init.normal_(self.learned.weight, std=INITIAL_STD)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def most_positions(self) -> int | None:
+        """How many positions have a vector: of learned ones as many as were trained."""
+        return None if self.learned is None else self.learned.num_embeddings
+
     def _placed(
         self, x_BTD: Tensor, start: int | Tensor, mask_BT: Tensor | None
     ) -> tuple[Tensor, int | Tensor]:
@@ -52,7 +57,7 @@ class _Embedding(nn.Module):
         if int(index.max()) >= self.learned.num_embeddings:
             raise UserError(
                 f"learned positions end at {self.learned.num_embeddings}, but position "
-                f"{int(index.max()) + 1} was asked for: train with a larger max_length"
+                f"{int(index.max()) + 1} was asked for: give shorter sequences, or train on longer"
             )
         return self.learned(index)
 

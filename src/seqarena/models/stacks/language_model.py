@@ -180,6 +180,10 @@ class TokenModel(Model):
         return (x_BTD * weight_BT1).sum(1, keepdim=True) / weight_BT1.sum(1, keepdim=True)
 
     @property
+    def most_positions(self) -> int | None:
+        return self.embedding.most_positions
+
+    @property
     def algorithms(self) -> tuple[str, ...]:
         return self.stack.algorithms
 

@@ -10,21 +10,20 @@ from seqarena.report.run.reading import architectures, chosen_trials
 
 _LONG_CARD = 200  # characters from which a card takes the whole width
 _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
-_STATES = ("finished", "running", "planned", "diverged")
+_STATES = ("finished", "running", "planned", "diverged", "failed")
 
 
 def answer_section(view: RunView) -> AnswerSection:
     """The verdict of the ranking; before there is one, how many trials have finished."""
     ranking = view.ranking
     if ranking is None:
-        finished = sum(trial.status == "finished" for trial in view.trials)
-        trials = words.plural(len(view.trials), "trial")
+        few, sentence = words.unranked(view)
         return AnswerSection(
             label="The answer",
             title=view.name,
             facts=_facts(view),
-            verdict=Verdict("Nothing is ranked yet"),
-            doubt=f"{finished} of {trials} have finished. This page shows their results.",
+            verdict=Verdict(few),
+            doubt=f"{sentence} This page shows their results.",
             table=_states_table(view),
         )
     return AnswerSection(

@@ -23,6 +23,7 @@ class FactsSection(Section):
     command: str
     facts: Sequence[tuple[str, Facts]]
     excluded: Facts
+    failures: Facts
     table: Table
     method: Sequence[str]
     plan: str
@@ -42,7 +43,8 @@ def facts_section(view: RunView) -> FactsSection:
         heading="What was run",
         command=view.command,
         facts=[(title, list(_flat(facts))) for title, facts in groups.items() if facts],
-        excluded=list(view.ranking.excluded.items()) if view.ranking else (),
+        excluded=list((view.ranking.excluded if view.ranking else view.reasons).items()),
+        failures=list(view.failures.items()),
         table=_trained_table(view),
         method=_method(view),
         plan=json.dumps(view.plan, indent=2),
@@ -101,6 +103,8 @@ def _trained_table(view: RunView) -> Table:
         "training, FLOPs",
         "trials finished",
         "diverged",
+        "failed",
+        "steps skipped",
         "algorithm of each layer",
     )
     rows = [_trained_row(view, name) for name in architectures(view)]
@@ -110,7 +114,10 @@ def _trained_table(view: RunView) -> Table:
 def _trained_row(view: RunView, name: str) -> list[Cell]:
     own = [trial for trial in view.trials if trial.architecture == name]
     trial = next(iter(chosen_trials(view, name)), own[0])
-    finished, diverged = (sum(t.status == s for t in own) for s in ("finished", "diverged"))
+    finished, *others = (
+        sum(t.status == s for t in own) for s in ("finished", "diverged", "failed")
+    )
+    others.append(sum(t.skipped_steps for t in own))
     rate = chosen_rate(view, name)
     return [
         architecture_cell(view, name),
@@ -121,7 +128,7 @@ def _trained_row(view: RunView, name: str) -> list[Cell]:
         number_cell(words.significant(trial.training_seconds), trial.training_seconds),
         number_cell(words.significant(trial.training_flops), trial.training_flops),
         number_cell(f"{finished} of {len(own)}", finished),
-        number_cell(str(diverged), diverged),
+        *(number_cell(str(count), count) for count in others),
         Cell(_repeats(list(trial.algorithms)) or words.ABSENT),
     ]
 

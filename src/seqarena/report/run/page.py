@@ -11,6 +11,7 @@ from seqarena.report.run.answer import answer_section
 from seqarena.report.run.complexity import complexity_section
 from seqarena.report.run.costs import costs_section
 from seqarena.report.run.curves import curves_section
+from seqarena.report.run.data import data_section
 from seqarena.report.run.facts import facts_section
 from seqarena.report.run.ranking import ranking_section
 
@@ -26,6 +27,7 @@ def render_html(
         curves_section(view),
         *measured_sections(measurements, view.catalog, served=served),
         complexity_section(view),
+        data_section(view),
         facts_section(view),
     ]
     return render(make_page(view.name, sections, served=served))

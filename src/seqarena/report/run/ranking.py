@@ -22,7 +22,7 @@ from seqarena.report.run.labels import architecture_cell, family_legend
 
 @dataclass(frozen=True, kw_only=True)
 class RankingSection(Section):
-    """`zooms`: a button shows the better half only. `notes`: sentences about diverged seeds."""
+    """`zooms`: a button shows the better half only. `notes`: sentences about lost seeds."""
 
     template = "run/ranking.html"
     families: Sequence[Family]
@@ -47,7 +47,7 @@ def ranking_section(view: RunView) -> RankingSection | None:
         figure=figure,
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
-        notes=_diverged_notes(ranking),
+        notes=[f"{note}." for row in ranking.rows for note in words.seed_notes(row)],
     )
 
 
@@ -146,12 +146,3 @@ def _cost_column(
         return number_cell(words.scaled(value, scale), value, best=is_best)
 
     return Heading(cost.heading, cost.unit_words(scale)), cell_of
-
-
-def _diverged_notes(ranking: Ranking) -> list[str]:
-    return [
-        f"{row.architecture}: {words.plural(len(row.diverged_seeds), 'seed')} diverged at the "
-        "chosen rate and are not in its mean."
-        for row in ranking.rows
-        if row.diverged_seeds
-    ]

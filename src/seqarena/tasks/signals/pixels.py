@@ -12,7 +12,7 @@ The metric is accuracy. Slices: `class X`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,18 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.columns import Wanted
+from seqarena.data.files.examples import complete, count_overlap
+from seqarena.data.files.find import kind_of, list_files
+from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
+from seqarena.data.signals.idx import is_idx, read_idx
 from seqarena.data.signals.images import Images, content_hash, load_images, read_picture
-from seqarena.data.sources import complete
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
+from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _PAPER, _INK = -0.1, 1.175
@@ -39,6 +45,7 @@ class PixelsTask(LabelTask):
     """One label for a picture."""
 
     name = "pixels"
+    reading_settings = ("label", "encoding")
 
     def __init__(self, config: PixelsConfig) -> None:
         """Reads the pictures (no data: drawn digits).
@@ -47,10 +54,19 @@ class PixelsTask(LabelTask):
         not divide the picture, and more training examples than there are.
         """
         self.config = config
-        splits = _split(drawn_digits() if config.data is None else load_images(config.data))
+        if config.data is None:
+            found = drawn_digits()
+        else:
+            self.reading = Reading()
+            found = load_images(
+                config.data, label=config.label, encoding=config.encoding, reading=self.reading
+            )
+        splits = _split(found, self.reading)
         splits["train"] = _first(splits["train"], config.train_examples)
         labels = {name: [str(k) for k in images.labels_N] for name, images in splits.items()}
-        self.classes = tuple(sorted(known_classes(labels), key=int))
+        known = known_classes(labels)
+        are_numbers = all(name.isascii() and name.isdecimal() for name in known)
+        self.classes = tuple(sorted(known, key=int)) if are_numbers else known
         self._majority = majority(labels)
         self._sha256 = content_hash(splits)
         self._read = PixelReader(config, splits["train"].pixels_NHW.shape[1:])
@@ -63,6 +79,32 @@ class PixelsTask(LabelTask):
         self.vocab_size = len(self.classes)
         self.sequence_length = self._read.height * self._read.width
         self.sampler = BucketSampler(np.full(self.sizes["train"], self.sequence_length))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: PixelsConfig, artifacts: Mapping[str, str], data: str
+    ) -> "PixelsTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        images = _to_score(data, config, task.reading)
+        size = tuple(json.loads(artifacts["size"]))
+        if images.pixels_NHW.shape[1:] != size:
+            raise UserError(
+                f"{data}: pictures of {images.pixels_NHW.shape[1:]} pixels, and the model reads "
+                f"{size}"
+            )
+        task.classes = tuple(json.loads(artifacts["classes"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for label in np.unique(images.labels_N):
+            if str(label) not in number:
+                raise unknown_answer(data, "class", str(label), task.classes)
+        task._read = PixelReader(config, size)
+        task._images = {"test": images}
+        task._labels = {"test": np.array([number[str(label)] for label in images.labels_N])}
+        task.sizes = {"test": len(images)}
+        task.vocab_size = len(task.classes)
+        task.sequence_length = task._read.height * task._read.width
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -95,8 +137,25 @@ class PixelsTask(LabelTask):
             "majority_accuracy": self._majority,
         }
 
+    def survey(self) -> Survey:
+        pictures = [[each.tobytes() for each in x.pixels_NHW] for x in self._images.values()]
+        overlap = count_overlap(pictures, lambda pixels: pixels)
+        parts = {
+            split: SplitSurvey(
+                examples=size,
+                lengths_N={"pixels": np.array([self.sequence_length])},
+                in_training=overlap.get(split),
+            )
+            for split, size in self.sizes.items()
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        classes = dict(zip(self.classes, counts_V.tolist()))
+        return Survey(parts, noun="picture", classes=classes)
+
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data", "train_examples"})
+        # how tables are read shows in the pictures
+        read_only = {"data", "train_examples", "label", "encoding"}
+        settings = self.config.model_dump(mode="json", exclude=read_only)
         return digest({**settings, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
@@ -138,7 +197,8 @@ class PixelReader:
 class PixelsCodec(Codec):
     """A picture in a file -> its class."""
 
-    prompt = "an .npy picture (height, width), or an idx file and a number, FILE.gz:17"
+    takes_paths = True
+    prompt = "a picture: a PNG, an .npy file (height, width), or FILE.gz:17 of an idx file"
 
     def __init__(self, reader: PixelReader, classes: Sequence[str]) -> None:
         self.reader = reader
@@ -159,18 +219,51 @@ class PixelsCodec(Codec):
                 raise UserError(f"{item}: {pictures[-1].shape} pixels, and the model reads {size}")
         return Batch(self.reader(np.stack(pictures)), torch.full((len(items), 1), IGNORE))
 
+    def inputs(self, config: PixelsConfig, file: Path) -> Iterator[str]:
+        """Every picture of an idx file or of a folder, or those that a list names, by its column
+        path or one a line; paths are relative to the list."""
+        if file.is_dir():
+            return (str(each) for each in list_files(file, ("picture",), Reading()))
+        if kind_of(file) == "picture":
+            return iter([str(file)])
+        if is_idx(file):
+            return (f"{file}:{number}" for number in range(len(read_idx(file))))
+        names = read_inputs(file, [Wanted("path", "path", is_default=True)])
+        return (str(file.parent / name) if name.strip() else "" for name in names)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return likeliest(outputs, self.classes)
 
 
-def _split(found: dict[str, Images]) -> dict[str, Images]:
+def _to_score(data: str, config: PixelsConfig, reading: Reading) -> Images:
+    """The test pictures, or all of them where there are none; the reading says which."""
+    found = load_images(data, label=config.label, encoding=config.encoding, reading=reading)
+    if "test" in found:
+        if len(found) > 1:
+            reading.note(f"{data}: its test split is scored")
+        return found["test"]
+    parts = list(found.values())
+    return Images(
+        np.concatenate([part.pixels_NHW for part in parts]),
+        np.concatenate([part.labels_N for part in parts]),
+    )
+
+
+def _split(found: dict[str, Images], reading: Reading | None) -> dict[str, Images]:
     """What is missing is cut off the training pictures."""
     missing = [split for split in ("validation", "test") if split not in found]
     if not missing:
         return {split: found[split] for split in ("train", "validation", "test")}
     # numbers stand for pictures; those of a split that is there already are never looked up
     given = {split: [] if split in missing else [-1] for split in ("validation", "test")}
-    cut = complete(list(range(len(found["train"]))), given["validation"], given["test"])
+    labels = found["train"].labels_N.tolist()
+    cut = complete(
+        list(range(len(labels))),
+        given["validation"],
+        given["test"],
+        class_of=lambda number: labels[number],
+        reading=reading,
+    )
     chosen = {name: np.array(numbers) for name, numbers in cut._asdict().items()}
     return {
         name: found["train"].take(numbers) if name == "train" or name in missing else found[name]

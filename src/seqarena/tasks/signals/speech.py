@@ -13,7 +13,7 @@ The metric is accuracy. Slices: `class X`, and `speaker X` where the data say wh
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqarena.core import words
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.signals.audio import Recording, check_rate, load_recordings, read_wav
+from seqarena.data.files.columns import Wanted
+from seqarena.data.files.examples import Splits, complete, count_overlap
+from seqarena.data.files.find import kind_of, list_files
+from seqarena.data.files.reading import Reading
+from seqarena.data.signals.audio import (
+    Recording,
+    Recordings,
+    check_rate,
+    load_recordings,
+    read_sound,
+)
 from seqarena.data.signals.mel import log_mel
 from seqarena.data.signals.tones import touch_tones
-from seqarena.data.sources import Splits, complete
+from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
+from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
 from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
 
 _MU = 255.0
@@ -42,6 +55,7 @@ class SpeechTask(LabelTask):
     """One label for a recording."""
 
     name = "speech"
+    reading_settings = ("label", "encoding")
 
     def __init__(self, config: SpeechConfig) -> None:
         """Reads the recordings (no data: touch tones) and computes all features.
@@ -54,11 +68,15 @@ class SpeechTask(LabelTask):
             touch_tones()
             if config.data is None
             else load_recordings(
-                config.data, sample_rate=config.sample_rate, max_seconds=config.max_seconds
+                config.data,
+                sample_rate=config.sample_rate,
+                max_seconds=config.max_seconds,
+                label=config.label,
+                encoding=config.encoding,
             )
         )
-        self._about = recordings._replace(items=())
-        splits = _split(recordings.items, config)._asdict()
+        self._about, self.reading = recordings._replace(items=()), recordings.reading
+        splits = _split(recordings, config)._asdict()
         labels = {name: [r.label for r in found] for name, found in splits.items()}
         self.classes = known_classes(labels)
         self._majority = majority(labels)
@@ -77,6 +95,7 @@ class SpeechTask(LabelTask):
         }
         self._speakers = {name: [r.speaker for r in found] for name, found in splits.items()}
         self.sizes = {name: len(found) for name, found in labels.items()}
+        self._overlap = count_overlap(list(splits.values()), lambda item: item.samples_N.tobytes())
         self._seconds = {
             name: sum(len(r.samples_N) for r in found) / recordings.sample_rate
             for name, found in splits.items()
@@ -84,6 +103,42 @@ class SpeechTask(LabelTask):
         self.vocab_size = len(self.classes)
         self.sequence_length = max(len(x_TF) for rows in raw.values() for x_TF in rows)
         self.sampler = BucketSampler(np.array([len(x_TF) for x_TF in raw["train"]]))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: SpeechConfig, artifacts: Mapping[str, str], data: str
+    ) -> "SpeechTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        task.frontend = Frontend.from_json(config, artifacts["frontend"])
+        rate = task.frontend.sample_rate
+        found = load_recordings(
+            data,
+            sample_rate=rate,
+            max_seconds=config.max_seconds,
+            label=config.label,
+            encoding=config.encoding,
+            reading=task.reading,
+        )
+        chosen = [item for item in found.items if item.split == "test"] or list(found.items)
+        if len(chosen) < len(found.items):
+            task.reading.note(f"{data}: its test split is scored, {len(chosen):,} recordings")
+        if found.num_cut:
+            task.reading.note(f"{found.num_cut:,} recordings are cut at {config.max_seconds:g} s")
+        task.classes = tuple(json.loads(artifacts["classes"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for item in chosen:
+            if item.label not in number:
+                raise unknown_answer(item.name, "class", item.label, task.classes)
+        rows = [task.frontend.normalised(task.frontend.raw(item.samples_N)) for item in chosen]
+        task._features = {"test": rows}
+        task._labels = {"test": np.array([number[item.label] for item in chosen])}
+        task._speakers = {"test": [item.speaker for item in chosen]}
+        task.sizes = {"test": len(chosen)}
+        task.vocab_size = len(task.classes)
+        longest = max(len(x_TF) for x_TF in rows)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -120,12 +175,39 @@ class SpeechTask(LabelTask):
             "majority_accuracy": self._majority,
         }
 
+    def survey(self) -> Survey:
+        unit = "frames" if self.config.features == "log_mel" else "samples"
+        parts = {
+            split: SplitSurvey(
+                examples=len(rows),
+                lengths_N={unit: lengths_of(rows)},
+                in_training=self._overlap.get(split),
+            )
+            for split, rows in self._features.items()
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        notes = [f"{self._about.sample_rate:,} samples a second"]
+        if self._about.num_cut:
+            cut = words.plural(self._about.num_cut, "recording")
+            notes.append(f"{cut} cut at {self.config.max_seconds:g} seconds")
+        return Survey(
+            parts,
+            noun="recording",
+            classes=dict(zip(self.classes, counts_V.tolist())),
+            notes=tuple(notes) if self.config.data else (),
+        )
+
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how tables are read shows in the recordings
+        settings = self.config.model_dump(mode="json", exclude={"data", "label", "encoding"})
         return digest({**settings, "rate": self._about.sample_rate, "sha256": self._sha256})
 
     def artifacts(self) -> dict[str, str]:
-        return {"classes": json.dumps(self.classes), "frontend": self.frontend.to_json()}
+        return {
+            "classes": json.dumps(self.classes),
+            "frontend": self.frontend.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
 
 class Frontend:
@@ -133,7 +215,12 @@ class Frontend:
 
     def __init__(self, config: SpeechConfig, sample_rate: int) -> None:
         """`sample_rate` is that of the recordings, before any decimation. Global normalisation
-        has to be fitted first."""
+        has to be fitted first. Raises UserError where decimation leaves too few samples."""
+        if sample_rate // config.decimate < LOWEST_RATE:
+            raise UserError(
+                f"decimate {config.decimate} leaves {sample_rate // config.decimate} of "
+                f"{sample_rate} samples a second: {LOWEST_RATE} are needed"
+            )
         self.config = config
         self.sample_rate = sample_rate
         self.num_features = config.bands if config.features == "log_mel" else 1
@@ -183,8 +270,9 @@ class Frontend:
 
 
 class SpeechCodec(Codec):
-    """The path of a wav file -> its class."""
+    """The path of a sound file -> its class."""
 
+    takes_paths = True
     prompt = "the path of a wav file"
 
     def __init__(self, config: SpeechConfig, frontend: Frontend, classes: Sequence[str]) -> None:
@@ -201,11 +289,21 @@ class SpeechCodec(Codec):
         """Raises UserError for a file that cannot be read, has another rate, or is too long."""
         return _as_batch([self._features(item.strip()) for item in items])
 
+    def inputs(self, config: SpeechConfig, file: Path) -> Iterator[str]:
+        """The sound files of a folder in the order of their paths, or those that a list names, by
+        its column path or one a line; paths are relative to the list."""
+        if file.is_dir():
+            return (str(each) for each in list_files(file, ("sound",), Reading()))
+        if kind_of(file) == "sound":
+            return iter([str(file)])
+        names = read_inputs(file, [Wanted("path", "path", is_default=True)])
+        return (str(file.parent / name) if name.strip() else "" for name in names)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return likeliest(outputs, self.classes)
 
     def _features(self, name: str) -> np.ndarray:
-        rate, samples_N = read_wav(Path(name).expanduser(), name)
+        rate, samples_N, _ = read_sound(Path(name).expanduser(), name)
         check_rate(rate, self.frontend.sample_rate, name)
         seconds = len(samples_N) / rate
         if seconds > self.config.max_seconds:
@@ -216,7 +314,7 @@ class SpeechCodec(Codec):
         return self.frontend.normalised(self.frontend.raw(samples_N))
 
 
-def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
+def _split(recordings: Recordings, config: SpeechConfig) -> Splits:
     """By index where the settings say so, else as the data say; the rest of what is missing is
     cut off the training recordings."""
     by_index = [
@@ -225,7 +323,7 @@ def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
         if text is not None
     ]
     found: dict[str, list[Recording]] = {"train": [], "validation": [], "test": []}
-    for item in items:
+    for item in recordings.items:
         chosen = next((split for split, numbers in by_index if item.index in numbers), None)
         found[chosen or item.split or "train"].append(item)
     for split, numbers in by_index:
@@ -236,7 +334,18 @@ def _split(items: Sequence[Recording], config: SpeechConfig) -> Splits:
             )
     if not found["train"]:
         raise UserError("no recording is left for training: name fewer for validation and test")
-    return complete(found["train"], found["validation"], found["test"])
+    reading = recordings.reading
+    if reading is not None:
+        for split, part in found.items():
+            if part:
+                reading.read(Path(str(config.data)), split, recordings.format, len(part))
+        if by_index:
+            names = " and ".join(f"{split}_index" for split, _ in by_index)
+            reading.how = f"by the numbers that names end in ({names})"
+        elif not reading.how:
+            said = len([part for part in found.values() if part]) > 1
+            reading.how = "by the folders' names" if said else "all are for training"
+    return complete(*found.values(), class_of=lambda item: item.label, reading=reading)
 
 
 def _decimate(samples_N: np.ndarray, factor: int) -> np.ndarray:

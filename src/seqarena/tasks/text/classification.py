@@ -14,8 +14,8 @@ numbers are wrong. Slices give the same for the examples of each class (its reca
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -26,10 +26,21 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.text.labelled import Labelled, LabelledData, load_labelled
+from seqarena.data.files.examples import count_overlap, part_to_score
+from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import table_format
+from seqarena.data.text.labelled import (
+    Labelled,
+    LabelledData,
+    labelled_parts,
+    load_labelled,
+    wanted_columns,
+)
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
+from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelTask
 from seqarena.tasks.text.reading import (
     Reader,
@@ -51,6 +62,7 @@ class ClassificationTask(LabelTask):
     """Labelled texts. The vocabulary is `task.vocabulary`, the names of the answers `classes`."""
 
     name = "classification"
+    reading_settings = ("format", "text", "text_pair", "label", "label_part", "encoding")
 
     def __init__(self, config: ClassificationConfig, data: LabelledData | None = None) -> None:
         """Loads `config.data` unless data are handed in.
@@ -59,6 +71,7 @@ class ClassificationTask(LabelTask):
         """
         self.config = config
         self.data = data or load_labelled(config.data, config)
+        self.reading = self.data.reading
         splits = self.data.splits._asdict()
         self.reader = (
             reader_of_checkpoint(config.reads_like)
@@ -79,6 +92,10 @@ class ClassificationTask(LabelTask):
             split: np.array([number[example.label] for example in examples])
             for split, examples in splits.items()
         }
+        self._lengths = {
+            split: np.array([sum(map(len, example)) for example in examples])
+            for split, examples in tokens.items()
+        }
         self._cut = {
             split: sum(any(len(s) > config.max_length for s in example) for example in examples)
             for split, examples in tokens.items()
@@ -89,6 +106,33 @@ class ClassificationTask(LabelTask):
         self.sequence_length = max(
             len(x.tokens_T) for examples in self._examples.values() for x in examples
         )
+
+    @classmethod
+    def evaluation_of(
+        cls, config: ClassificationConfig, artifacts: Mapping[str, str], data: str
+    ) -> "ClassificationTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        parts, _ = labelled_parts(data, config, task.reading)
+        examples = part_to_score(data, parts, task.reading)
+        task.reader = reader_from_artifacts(config, artifacts)
+        task.classes = tuple(json.loads(artifacts["labels"]))
+        number = {label: index for index, label in enumerate(task.classes)}
+        for example in examples:
+            if example.label not in number:
+                raise unknown_answer(example.place, "class", example.label, task.classes)
+        tokens = [[task.reader(text) for text in _texts(example)] for example in examples]
+        cut = sum(any(len(s) > config.max_length for s in example) for example in tokens)
+        if cut:
+            task.reading.note(f"{cut:,} texts are cut at {config.max_length} tokens")
+        encoded = [_encode(example, task.reader, config.max_length) for example in tokens]
+        task._examples = {"test": encoded}
+        task._labels = {"test": np.array([number[example.label] for example in examples])}
+        task.sizes = {"test": len(examples)}
+        task.vocab_size = task.reader.vocab_size
+        longest = max(len(example.tokens_T) for example in encoded)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -128,9 +172,28 @@ class ClassificationTask(LabelTask):
             "sequence_length": self.sequence_length,
             "mean_length": round(self.mean_length, 1),
             "splits": {split: self._split_facts(split) for split in self._examples},
-            "test_examples_also_in_training": self._repeated(),
+            "also_in_training": count_overlap(
+                self.data.splits, key=lambda example: (example.text, example.text_pair)
+            ),
             "baseline": self.baseline(),
         }
+
+    def survey(self) -> Survey:
+        overlap = count_overlap(self.data.splits, _texts)
+        facts = {split: self._split_facts(split) for split in self._examples}
+        parts = {
+            split: SplitSurvey(
+                examples=self.sizes[split],
+                lengths_N={f"{self.reader.unit}s": self._lengths[split]},
+                cut=self._cut[split],
+                tokens=facts[split]["tokens"],
+                unknown=facts[split]["unknown_tokens"] if self.reader.unknown is not None else None,
+                in_training=overlap.get(split),
+            )
+            for split in self._examples
+        }
+        counts_V = np.bincount(self._labels["train"], minlength=len(self.classes))
+        return Survey(parts, classes=dict(zip(self.classes, counts_V.tolist())))
 
     def baseline(self) -> dict[str, Any]:
         """Always the most frequent label of the training examples: its accuracy on the test."""
@@ -144,7 +207,11 @@ class ClassificationTask(LabelTask):
         return digest({**settings, "sha256": self.data.sha256, "vocabulary": vocabulary})
 
     def artifacts(self) -> dict[str, str]:
-        return {**self.reader.artifacts(), "labels": json.dumps(self.classes)}
+        return {
+            **self.reader.artifacts(),
+            "labels": json.dumps(self.classes),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def _split_facts(self, split: str) -> dict[str, Any]:
         examples = self._examples[split]
@@ -157,11 +224,6 @@ class ClassificationTask(LabelTask):
             else 0,
             "cut_at_max_length": self._cut[split],
         }
-
-    def _repeated(self) -> int:
-        """Test examples whose very text is among the training examples."""
-        texts = Counter((example.text, example.text_pair) for example in self.data.splits.train)
-        return sum((x.text, x.text_pair) in texts for x in self.data.splits.test)
 
 
 class ClassificationCodec(Codec):
@@ -186,6 +248,18 @@ class ClassificationCodec(Codec):
         sentences."""
         examples = [self._encoded(item) for item in items]
         return _as_batch(examples, torch.full((len(items), 1), IGNORE))
+
+    def inputs(self, config: ClassificationConfig, file: Path) -> Iterator[str]:
+        """Of a file whose lines all begin with a class of the model (label_first), what follows."""
+        wanted = [each for each in wanted_columns(config) if each.setting != "label"]
+        table = None if config.format in ("auto", "label_first", "class_folders") else config.format
+        found = read_inputs(file, wanted, encoding=config.encoding, format=table)
+        if file.is_dir() or table or table_format(file) or len(wanted) > 1:
+            return found
+        lines = list(found)
+        firsts = [_first_label(line, config) for line in lines if line.strip()]
+        labelled = set(firsts) <= set(self.classes)
+        return (line.lstrip().partition(" ")[2] if labelled else line for line in lines)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         probabilities_BV = outputs[:, 0].float().softmax(-1)
@@ -212,9 +286,14 @@ class ClassificationCodec(Codec):
         return _encode(sentences, self.reader, self.config.max_length)
 
 
-def _texts(example: Labelled) -> list[str]:
+def _first_label(line: str, config: ClassificationConfig) -> str:
+    label = line.split(maxsplit=1)[0].removeprefix("__label__")
+    return label.partition(":")[0] if config.label_part == "coarse" else label
+
+
+def _texts(example: Labelled) -> tuple[str, ...]:
     """Its one or two sentences."""
-    return [example.text] if example.text_pair is None else [example.text, example.text_pair]
+    return (example.text,) if example.text_pair is None else (example.text, example.text_pair)
 
 
 def _learnt_reader(train: Sequence[Labelled], config: ClassificationConfig) -> WordReader:

@@ -4,8 +4,8 @@ With `carry_state` the training text is cut into as many lanes as a batch has ro
 on where the last one stopped, in order, and a recurrent state goes along without its gradient
 (Zaremba et al. 2014). Otherwise windows come in random order and each starts from nothing.
 
-The text is cut into train, validation and test by position, before any tokenizer sees it. The
-metric is bits per byte,
+The text is cut into train, validation and test by position, before any tokenizer sees it, unless
+the files say which is which. The metric is bits per byte,
 
     total nats of the target tokens / ln 2 / total bytes of the target tokens,
 
@@ -24,6 +24,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,13 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
-from seqarena.data.splits import TextSplits, split_text
-from seqarena.data.text.corpora import Corpus, load_corpus
+from seqarena.data.files.reading import Reading
+from seqarena.data.splits import TextSplits
+from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, split_corpus
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
+from seqarena.tasks.survey import SplitSurvey, Survey
 
 
 class LanguageTask(Task):
@@ -50,6 +53,7 @@ class LanguageTask(Task):
     metric = "bits_per_byte"
     lower_is_better = True
     causal = True
+    reading_settings = ("text_field", "encoding")
 
     def __init__(
         self,
@@ -63,16 +67,38 @@ class LanguageTask(Task):
         Raises UserError when a split is too short for one window, with the longest length that
         would do.
         """
-        corpus = corpus or load_corpus(config.data, text_field=config.text_field)
+        corpus = corpus or load_corpus(
+            config.data, text_field=config.text_field, encoding=config.encoding
+        )
         if tokenizer is not None:
-            splits = TextSplits(*[corpus.text] * 3)
+            splits, how, repeated = TextSplits(*[corpus.text] * 3), "", {}
         else:
-            splits = split_text(corpus.text, config.validation_fraction, config.test_fraction)
+            splits, how = split_corpus(corpus, config.validation_fraction, config.test_fraction)
+            repeated = repeated_lines(splits)
             tokenizer = train_tokenizer(
                 config.tokenizer, splits.train, splits.validation + splits.test
             )
         tokens = _encode_splits(splits, tokenizer)
-        self._set_up(config, _corpus_facts(corpus), tokenizer, tokens, _split_facts(splits, tokens))
+        facts = {**_corpus_facts(corpus), "how_split": how, "lines_also_in_training": repeated}
+        self._set_up(config, facts, tokenizer, tokens, _split_facts(splits, tokens))
+        if corpus.reading is not None:
+            self.reading = replace(corpus.reading, how=facts.get("how_split", corpus.reading.how))
+
+    @classmethod
+    def evaluation_of(
+        cls, config: LanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "LanguageTask":
+        reading = Reading(to_score=True)
+        corpus = load_corpus(
+            data, text_field=config.text_field, encoding=config.encoding, reading=reading
+        )
+        if corpus.parts is not None and corpus.parts.test:
+            if corpus.parts.train or corpus.parts.validation:
+                reading.note(f"{data}: its test split is scored")
+            corpus = replace(corpus, text=corpus.parts.test)
+        elif len(reading.files) > 1:
+            reading.note(f"{data}: all {len(reading.files):,} files are scored, none says test")
+        return cls(config, corpus, stored_tokenizer(artifacts))
 
     def _set_up(
         self,
@@ -186,8 +212,23 @@ class LanguageTask(Task):
             "test_is_validation": self.config.test_fraction == "validation",
         }
 
+    def survey(self) -> Survey:
+        repeated = self._corpus_facts["lines_also_in_training"]
+        parts: dict[str, SplitSurvey] = {}
+        for split, tokens_N in self._tokens.items():
+            lines = repeated.get(split, {})
+            parts[split] = SplitSurvey(
+                examples=count_evaluation_windows(len(tokens_N), self.sequence_length),
+                lengths_N={"tokens": np.array([self.sequence_length])},
+                tokens=len(tokens_N),
+                in_training=lines.get("repeated"),
+                compared=lines.get("of"),
+            )
+        how = self._corpus_facts["how_split"]
+        return Survey(parts, noun="sequence", in_files="document", compared="long line", how=how)
+
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data", "text_field"})
+        settings = self.config.model_dump(mode="json", exclude={"data", "text_field", "encoding"})
         tokenizer = hashlib.sha256(self.tokenizer.to_json().encode()).hexdigest()
         return digest({**settings, "sha256": self._corpus_facts["sha256"], "vocabulary": tokenizer})
 

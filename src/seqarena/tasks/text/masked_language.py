@@ -22,10 +22,13 @@ from torch.nn import functional as F
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.data.files.columns import Wanted
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
 from seqarena.tasks.base import Answer, Codec, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig, MaskedLanguageConfig
+from seqarena.tasks.inputs import read_inputs
+from seqarena.tasks.survey import Survey
 from seqarena.tasks.text.language import LanguageTask
 
 _KEPT, _RANDOM = 0.1, 0.2  # below the first a token stays, below the second it is any token
@@ -40,13 +43,24 @@ class MaskedLanguageTask(Task):
     metric = "bits_per_hidden_byte"
     lower_is_better = True
     causal = False
+    reading_settings = ("text_field", "encoding")
 
     def __init__(self, config: MaskedLanguageConfig) -> None:
         self._set_up(config, LanguageTask(_windows(config)))
 
+    @classmethod
+    def evaluation_of(
+        cls, config: MaskedLanguageConfig, artifacts: Mapping[str, str], data: str
+    ) -> "MaskedLanguageTask":
+        task = cls.__new__(cls)
+        task._set_up(config, LanguageTask.evaluation_of(_windows(config), artifacts, data))
+        task.reading = task.language.reading
+        return task
+
     def _set_up(self, config: MaskedLanguageConfig, language: LanguageTask) -> None:
         self.config = config
         self.language = language
+        self.reading = language.reading
         self.mask_token = self.language.vocab_size
         self.vocab_size = self.mask_token + 1
         self.sequence_length = config.sequence_length
@@ -115,6 +129,9 @@ class MaskedLanguageTask(Task):
         return {**self.language.describe(), "vocab_size": self.vocab_size,
                 "masked": self.config.masked}  # fmt: skip
 
+    def survey(self) -> Survey:
+        return self.language.survey()
+
     def digest(self) -> str:
         return digest([self.language.digest(), self.name, self.config.masked])
 
@@ -150,6 +167,10 @@ class MaskedLanguageCodec(Codec):
             inputs_BT[place, : len(row)] = torch.tensor(row)
             mask_BT[place, : len(row)] = True
         return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        wanted = [Wanted("text_field", config.text_field, config.text_field == "text")]
+        return read_inputs(file, wanted, encoding=config.encoding)
 
     def _tokens(self, item: str) -> list[int]:
         if BLANK not in item:

@@ -13,7 +13,7 @@ Slices: the metric by thirds of source length (in tokens), and the measures that
 import json
 import platform
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,17 +23,26 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.examples import Splits, count_overlap, part_to_score
+from seqarena.data.files.reading import Reading
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
-from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs
-from seqarena.data.text.vocabulary import split_words
+from seqarena.data.text.pairs import PairCorpus, corpus_of, load_pairs, pair_parts
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Scores, Split
 from seqarena.tasks.configs import PairsConfig, SummarisingConfig, TranslationConfig
 from seqarena.tasks.examples import ExampleTask
-from seqarena.tasks.text.pairs_codec import learn_sides, source_tensors, target_tensors
-from seqarena.tasks.text.pairs_metrics import METRICS
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
+from seqarena.tasks.text.pairs_codec import (
+    learn_sides,
+    sides_from_artifacts,
+    source_tensors,
+    target_tensors,
+)
+from seqarena.tasks.text.pairs_metrics import Metric, check_packages, make_metric
 
 
 class _Examples:
@@ -55,6 +64,8 @@ class PairsTask(ExampleTask):
     lower_is_better = False
     causal = True
     generates = True
+    reading_settings = ("source", "target", "encoding")
+    bleu_tokenizer: str = "auto"
     cuts_sources: ClassVar[bool]  # in training: True: cut a long source; False: leave the pair out
 
     def __init__(self, config: PairsConfig) -> None:
@@ -64,15 +75,25 @@ class PairsTask(ExampleTask):
         pair is short enough.
         """
         self.config = config
-        self._scorer = METRICS[self.metric]()
+        check_packages(self.metric)
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
+        self.reading = self.corpus.reading
+        self._scorer = self._metric([pair.target for pair in self.corpus.splits.test])
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
-        train = self._short_enough(self._encode("train"))
+        encoded = {split: self._encode(split) for split in self.corpus.splits._fields}
+        train = self._short_enough(encoded["train"])
         self._examples = {
             "train": train,
-            "validation": self._cut(self._encode("validation"), self.corpus.splits.validation),
-            "test": self._cut(self._encode("test"), self.corpus.splits.test),
+            "validation": self._cut(encoded["validation"], self.corpus.splits.validation),
+            "test": self._cut(encoded["test"], self.corpus.splits.test),
+        }
+        self._lengths = {
+            split: {
+                "source tokens": lengths_of(part.sources),
+                "target tokens": lengths_of(part.targets),
+            }
+            for split, part in encoded.items()
         }
         self.sizes = {split: len(examples) for split, examples in self._examples.items()}
         everything = self._examples.values()
@@ -83,15 +104,67 @@ class PairsTask(ExampleTask):
         lengths_N = np.array([len(source) + len(target) + 1 for source, target in pairs])
         self.sampler = BucketSampler(lengths_N)
 
+    @classmethod
+    def evaluation_of(
+        cls, config: PairsConfig, artifacts: Mapping[str, str], data: str
+    ) -> "PairsTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        if isinstance(config, TranslationConfig):
+            task.metric, task.bleu_tokenizer = config.metric, config.bleu_tokenizer
+        parts = pair_parts(data, *task._how, task.reading)
+        pairs = part_to_score(data, parts, task.reading)
+        task._scorer = task._metric([pair.target for pair in pairs])
+        task.sides = sides_from_artifacts(artifacts)
+        task.corpus = PairCorpus(data, data, Splits([], [], pairs), "")
+        task.vocab_size = len(task.sides.target)
+        limits = json.loads(artifacts["limits"])
+        task.sequence_length = limits["max_length"]
+        task.max_source_length = limits["max_source_length"]
+        test = task._cut(task._encode("test"), pairs, limits["max_source_length"])
+        if test.num_cut:
+            task.reading.note(
+                f"{plural(test.num_cut, 'pair')} with a source of more than "
+                f"{task.max_source_length} tokens, the longest of training, or a target of more "
+                f"than {config.max_length}: the source is cut"
+            )
+        task._examples, task.sizes = {"test": test}, {"test": len(test)}
+        return task
+
     @abstractmethod
     def _embedded(self) -> PairCorpus:
         """The default, without any file."""
 
-    def _load(self, data: str) -> PairCorpus:
-        config = self.config
-        return load_pairs(
-            data, source=config.source, target=config.target, encoding=config.encoding
+    def _metric(self, references: Sequence[str]) -> Metric:
+        """The metric for such references; what it splits them with is noted."""
+        metric = make_metric(
+            self.metric,
+            lowercase=self.config.lowercase,
+            bleu_tokenizer=self.bleu_tokenizer,
+            target=self.config.target,
+            references=references,
         )
+        tokenizer = metric.facts().get("bleu_tokenizer")
+        if tokenizer and self.reading is not None:
+            self.reading.note(f"BLEU splits texts with sacrebleu's tokenizer {tokenizer}")
+        return metric
+
+    def _load(self, data: str) -> PairCorpus:
+        source, target, encoding, by_default = self._how
+        return load_pairs(
+            data, source=source, target=target, encoding=encoding, by_default=by_default
+        )
+
+    @property
+    def _how(self) -> tuple[str, str, str, tuple[bool, bool]]:
+        """How files are read: names of source and target, encoding, and whether the names are the
+        task's own."""
+        config, fields = self.config, type(self.config).model_fields
+        own = (
+            config.source == fields["source"].default,
+            config.target == fields["target"].default,
+        )
+        return config.source, config.target, config.encoding, own
 
     @property
     def problem(self) -> Problem:
@@ -146,7 +219,7 @@ class PairsTask(ExampleTask):
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
                 rows = predict(self.batch(split, chosen)).tolist()
-                written |= zip(chosen.tolist(), map(self.sides.target.words, rows), strict=True)
+                written |= zip(chosen.tolist(), map(self.sides.target.decode, rows), strict=True)
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
         chunk_N = np.arange(len(places)) * num_chunks // len(places)
@@ -171,20 +244,19 @@ class PairsTask(ExampleTask):
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """How many targets are written exactly, token by token. Here the model's output is what it
         writes, [B, L]; the metric itself may be no ratio (see `evaluate`)."""
-        words = self.sides.target.words
+        text = self.sides.target.decode
         wanted = batch.targets_BT.masked_fill(batch.targets_BT == IGNORE, 0).tolist()
-        right = [words(a) == words(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
+        right = [text(a) == text(b) for a, b in zip(logits_BTV.tolist(), wanted, strict=True)]
         return Ratios(np.array(right, dtype=float), np.ones(len(right)), {})
 
     def describe(self) -> dict[str, Any]:
         splits = self.corpus.splits
-        known = set(splits.train)
         return {
             "name": self.corpus.name,
             "origin": self.corpus.origin,
             "sha256": self.corpus.sha256,
             "pairs": {name: len(part) for name, part in splits._asdict().items()},
-            "test_pairs_seen_in_training": sum(pair in known for pair in splits.test),
+            "also_in_training": count_overlap(splits, key=lambda pair: pair),
             "training_pairs_left_out": len(splits.train) - self.sizes["train"],
             "cut": {name: part.num_cut for name, part in self._examples.items()},
             "tokenizer": self.config.tokenizer,
@@ -195,6 +267,23 @@ class PairsTask(ExampleTask):
             "mean_length": round(self.mean_length, 2),
             "metric": self._scorer.facts(),
         }
+
+    def survey(self) -> Survey:
+        splits = self.corpus.splits
+        overlap = count_overlap(splits, lambda pair: pair)
+        parts: dict[str, SplitSurvey] = {}
+        for split, examples in self._examples.items():
+            tokens, unknown = count_tokens([*examples.sources, *examples.targets])
+            parts[split] = SplitSurvey(
+                examples=len(examples),
+                lengths_N=self._lengths[split],
+                cut=examples.num_cut,
+                left_out=len(splits.train) - self.sizes["train"] if split == "train" else 0,
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        return Survey(parts, noun="pair")
 
     def digest(self) -> str:
         settings = self.config.model_dump(
@@ -237,16 +326,17 @@ class PairsTask(ExampleTask):
         found.num_cut = sum(was_cut for _, _, was_cut in kept)
         return found
 
-    def _cut(self, examples: _Examples, pairs: Sequence[Any]) -> _Examples:
+    def _cut(
+        self, examples: _Examples, pairs: Sequence[Any], source_limit: int | None = None
+    ) -> _Examples:
         limit = self.config.max_length
+        source_limit = min(limit, source_limit or limit)
         found = _Examples(
-            [s[:limit] for s in examples.sources], [t[:limit] for t in examples.targets]
+            [s[:source_limit] for s in examples.sources], [t[:limit] for t in examples.targets]
         )
-        found.references = [
-            " ".join(split_words(pair.target, lowercase=self.config.lowercase)) for pair in pairs
-        ]
+        found.references = [normalised(pair.target) for pair in pairs]
         found.num_cut = sum(
-            max(len(source), len(target)) > limit
+            len(source) > source_limit or len(target) > limit
             for source, target in zip(examples.sources, examples.targets, strict=True)
         )
         return found
@@ -269,7 +359,7 @@ class TranslationTask(PairsTask):
     cuts_sources = False
 
     def __init__(self, config: TranslationConfig) -> None:
-        self.metric = config.metric
+        self.metric, self.bleu_tokenizer = config.metric, config.bleu_tokenizer
         super().__init__(config)
 
     def _embedded(self) -> PairCorpus:

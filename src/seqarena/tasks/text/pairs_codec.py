@@ -3,10 +3,13 @@
 word     the words and signs of split_words that occur often enough in training
 char     the same of characters
 bpe:N    byte-level pieces (data/text/tokenizers.py), behind the four special tokens
+
+All of them read text in NFC. Words become text by join_words.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -16,16 +19,21 @@ from torch import Tensor
 from seqarena.core.batch import END, IGNORE, PAD, START, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.text.pairs import Pair
+from seqarena.data.files.columns import Wanted
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.tables import table_format
+from seqarena.data.text.pairs import NESTED, Pair
 from seqarena.data.text.tokenizers import (
     ByteTokenizer,
     Tokenizer,
     tokenizer_from_json,
     train_tokenizer,
 )
-from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, split_words
+from seqarena.data.text.vocabulary import SPECIAL, Vocabulary, normalised, split_words
+from seqarena.data.text.writing.joining import join_words
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.configs import PairsConfig
+from seqarena.tasks.inputs import names_columns, read_inputs
 
 
 class Side(Protocol):
@@ -42,11 +50,7 @@ class Side(Protocol):
         ...
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text up to the first END."""
-        ...
-
-    def words(self, tokens: Iterable[int]) -> str:
-        """The same as words with a blank between each: what is scored."""
+        """The text up to the first END, as a user reads it."""
         ...
 
     def to_json(self) -> str: ...
@@ -83,11 +87,8 @@ class Units:
         return [self.encode(text) for text in texts]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return (" " if self.kind == "word" else "").join(self.vocabulary.decode(tokens))
-
-    def words(self, tokens: Iterable[int]) -> str:
-        text = self.decode(tokens)
-        return text if self.kind == "word" else " ".join(split_words(text, lowercase=False))
+        units = self.vocabulary.decode(tokens)
+        return normalised(join_words(units) if self.kind == "word" else "".join(units))
 
     def to_json(self) -> str:
         return json.dumps(
@@ -102,7 +103,7 @@ class Units:
     def _split(self, text: str) -> Sequence[str]:
         if self.kind == "word":
             return split_words(text, lowercase=self.lowercase)
-        return list(text.lower() if self.lowercase else text)
+        return normalised(text, lowercase=self.lowercase)
 
 
 class Pieces:
@@ -142,10 +143,7 @@ class Pieces:
                 break
             if token >= len(SPECIAL):
                 pieces.append(token - len(SPECIAL))
-        return self.tokenizer.decode(pieces)
-
-    def words(self, tokens: Iterable[int]) -> str:
-        return " ".join(split_words(self.decode(tokens), lowercase=False))
+        return normalised(self.tokenizer.decode(pieces))
 
     def to_json(self) -> str:
         return json.dumps(
@@ -158,7 +156,7 @@ class Pieces:
         )
 
     def _tidy(self, text: str) -> str:
-        return " ".join((text.lower() if self.lowercase else text).split())
+        return " ".join(normalised(text, lowercase=self.lowercase).split())
 
 
 class Sides(NamedTuple):
@@ -192,6 +190,11 @@ def side_from_json(text: str) -> Side:
         tokenizer = tokenizer_from_json(json.dumps(fields["tokenizer"]))
         return Pieces(tokenizer, lowercase=fields["lowercase"])
     return Units(Vocabulary(fields["vocabulary"]), fields["kind"], lowercase=fields["lowercase"])
+
+
+def sides_from_artifacts(artifacts: Mapping[str, str]) -> Sides:
+    """Both vocabularies as a checkpoint's task carried them."""
+    return Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
 
 
 def source_tensors(rows: Sequence[np.ndarray], *, reverse: bool) -> dict[str, Any]:
@@ -228,7 +231,7 @@ class PairsCodec(Codec):
 
     @classmethod
     def from_artifacts(cls, config: PairsConfig, artifacts: Mapping[str, str]) -> "PairsCodec":
-        sides = Sides(side_from_json(artifacts["source"]), side_from_json(artifacts["target"]))
+        sides = sides_from_artifacts(artifacts)
         return cls(config, sides, json.loads(artifacts["limits"]))
 
     def encode(self, items: Sequence[str]) -> Batch:
@@ -249,5 +252,21 @@ class PairsCodec(Codec):
             **source_tensors(rows, reverse=self.config.reverse_source),
         )
 
+    def inputs(self, config: PairsConfig, file: Path) -> Iterator[str]:
+        """The sources: of lines `IN: ... OUT: ...` what stands between, of a table of tabs that
+        does not name its columns the first."""
+        default = type(config).model_fields["source"].default
+        wanted = [Wanted("source", config.source, config.source == default)]
+        form, encoding = table_format(file), config.encoding
+        if form == "tsv" and not names_columns(file, wanted, encoding):
+            return (line.partition("\t")[0] for _, line in read_lines(file, encoding))
+        found = read_inputs(file, wanted, encoding=encoding, nested=NESTED)
+        return found if form else map(_asked, found)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         return [Answer(self.sides.target.decode(row)) for row in outputs.tolist()]
+
+
+def _asked(line: str) -> str:
+    """The source of a line of commands and what they mean; any other line as it is."""
+    return line[3:].partition(" OUT:")[0].strip() if line.startswith("IN:") else line

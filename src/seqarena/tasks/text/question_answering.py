@@ -12,7 +12,8 @@ as wrong, and `describe()` says how many there are.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,36 +23,52 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, UNKNOWN, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import listed, plural
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.sources import Splits, complete, find_split_files
+from seqarena.data.files.columns import Wanted, rows_with_columns
+from seqarena.data.files.examples import (
+    Splits,
+    complete,
+    count_overlap,
+    part_to_score,
+    read_splits,
+)
+from seqarena.data.files.find import find_files
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.reading import Reading
+from seqarena.data.files.tables import table_format, text_of
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.stories import (
     Question,
+    Story,
     Words,
     generate_stories,
     read_stories,
     split_sentences,
 )
+from seqarena.data.text.story_tables import StoryFields, read_story_rows
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
 
 
 class QuestionAnsweringTask(ExampleTask):
-    """Stories and questions of files in the form of bAbI, or generated ones."""
+    """Stories and questions of files, or generated ones."""
 
     name = "question_answering"
     metric = "accuracy"
     lower_is_better = False
+    reading_settings = ("story", "question", "answer", "encoding")
     causal = False
 
     def __init__(self, config: QuestionAnsweringConfig) -> None:
         """Raises UserError for data that cannot be read (file and line) or too few of them."""
         self.config = config
-        splits = load_stories(config.data)
+        splits, self.reading = load_stories(config)
         self._questions: dict[str, list[Question]] = {
             name: [question for story in part for question in story]
             for name, part in splits._asdict().items()
@@ -72,6 +89,31 @@ class QuestionAnsweringTask(ExampleTask):
             len(example.tokens_T) for part in self._examples.values() for example in part
         )
         self._tasks_of = _tasks_by_content(self._questions, self._examples)
+
+    @classmethod
+    def evaluation_of(
+        cls, config: QuestionAnsweringConfig, artifacts: Mapping[str, str], data: str
+    ) -> "QuestionAnsweringTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        stories = part_to_score(data, story_parts(data, config, task.reading), task.reading)
+        questions = [question for story in stories for question in story]
+        task.vocabulary = Vocabulary.from_json(artifacts["vocabulary"])
+        new = {question.answer for question in questions} - set(task.vocabulary.words)
+        if new:
+            task.reading.note(
+                f"{plural(len(new), 'answer')} that training never had count as wrong: "
+                f"{listed(sorted(new), most=3)}"
+            )
+        task._questions = {"test": questions}
+        memory = config.memory_size
+        task._examples = {"test": [encode_question(q, task.vocabulary, memory) for q in questions]}
+        task.vocab_size = len(task.vocabulary)
+        task.sizes = {"test": len(questions)}
+        longest = max(len(example.tokens_T) for example in task._examples["test"])
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task._tasks_of = _tasks_by_content(task._questions, task._examples)
+        return task
 
     @property
     def problem(self) -> Problem:
@@ -127,8 +169,28 @@ class QuestionAnsweringTask(ExampleTask):
             },
         }
 
+    def survey(self) -> Survey:
+        overlap = count_overlap(list(self._questions.values()), lambda q: (q.statements, q.words))
+        parts: dict[str, SplitSurvey] = {}
+        for split, questions in self._questions.items():
+            tokens, unknown = count_tokens([example.tokens_T for example in self._examples[split]])
+            parts[split] = SplitSurvey(
+                examples=len(questions),
+                lengths_N={
+                    "statements": np.array([len(q.statements) for q in questions]),
+                    "words": np.array([sum(map(len, (*q.statements, q.words))) for q in questions]),
+                },
+                cut=sum(len(q.statements) > self.config.memory_size for q in questions),
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        counts = Counter(question.answer for question in self._questions["train"])
+        return Survey(parts, noun="question", in_files="story", classes=counts)
+
     def digest(self) -> str:
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how the files are read shows in the questions
+        settings = self.config.model_dump(mode="json", include={"kind", "memory_size"})
         content = {
             name: [question._replace(place="") for question in part]
             for name, part in self._questions.items()
@@ -136,7 +198,10 @@ class QuestionAnsweringTask(ExampleTask):
         return digest({**settings, "questions": digest(content)})
 
     def artifacts(self) -> dict[str, str]:
-        return {"vocabulary": self.vocabulary.to_json()}
+        return {
+            "vocabulary": self.vocabulary.to_json(),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def _check_answers(self) -> None:
         """Data whose every answer is new are a mistake, not a hard test."""
@@ -174,6 +239,15 @@ class QuestionAnsweringCodec(Codec):
         batch = as_batch([self._example(item) for item in items])
         return batch._replace(targets_BT=torch.full_like(batch.targets_BT, IGNORE))
 
+    def inputs(self, config: QuestionAnsweringConfig, file: Path) -> Iterator[str]:
+        """Lines as people type stories, the questions of a file in the form of bAbI, or story and
+        question of every row of a table."""
+        if table_format(file):
+            return _asked_in_rows(file, config)
+        lines = [line for _, line in read_lines(file, config.encoding)]
+        first = next((line for line in lines if line.strip()), "")
+        return _asked(lines) if first.startswith("1 ") else iter(lines)
+
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         probability_BV = outputs[:, 0].float().softmax(-1).cpu()
         confidence_B, answer_B = probability_BV.max(-1)
@@ -191,6 +265,31 @@ class QuestionAnsweringCodec(Codec):
                 raise UserError(f"the word {word!r} did not occur in training: use others")
         asked = Question(tuple(statements), question, "", "")
         return encode_question(asked, self.vocabulary, self.config.memory_size)
+
+
+def _asked_in_rows(file: Path, config: QuestionAnsweringConfig) -> Iterator[str]:
+    fields = type(config).model_fields
+    wanted = [
+        Wanted(name, getattr(config, name), getattr(config, name) == fields[name].default)
+        for name in ("story", "question")
+    ]
+    for _, (story, question) in rows_with_columns(file, wanted, encoding=config.encoding):
+        parts = story if isinstance(story, list) else [story]
+        yield " | ".join(text_of(part) or "" for part in (*parts, question))
+
+
+def _asked(lines: Iterable[str]) -> Iterator[str]:
+    """Each question behind the statements of its story so far; answers are left aside."""
+    statements: list[str] = []
+    for line in lines:
+        count, _, text = line.strip().partition(" ")
+        if count == "1":
+            statements = []
+        sentence = text.partition("\t")[0]
+        if "\t" in text or "?" in text:
+            yield " | ".join((*statements, sentence))
+        elif sentence:
+            statements.append(sentence)
 
 
 class Example(NamedTuple):
@@ -224,18 +323,41 @@ def as_batch(examples: Sequence[Example]) -> Batch:
     )
 
 
-def load_stories(data: str | None) -> Splits:
-    """Stories by split, of files or generated; what files lack is cut off their training."""
-    if data is None:
+def load_stories(config: QuestionAnsweringConfig) -> tuple[Splits, Reading | None]:
+    """Stories by split and what was read, of files or generated; what files lack is cut off their
+    training. Raises UserError, with file and line, for what is in no form that is read."""
+    if config.data is None:
         streams = {"train": Stream.TRAIN, "validation": Stream.VALIDATION, "test": Stream.TEST}
-        return Splits(
-            *(generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
-        )
-    files = find_split_files(data)
-    train = read_stories(files.train)
-    if not train:
-        raise UserError(f"{data}: no question in the training data: ID question<TAB>answer")
-    return complete(train, read_stories(files.validation), read_stories(files.test))
+        generated = (generate_stories(philox(0, streams[k], 0), n) for k, n in _EMBEDDED.items())
+        return Splits(*generated), None
+    reading = Reading()
+    return complete(*story_parts(config.data, config, reading), reading=reading), reading
+
+
+def story_parts(data: str, config: StoryFields, reading: Reading) -> list[list[Story]]:
+    """The stories of each split that the data have; otherwise as `load_stories`."""
+    files = find_files(data, reading=reading)
+
+    def read(file: Path) -> list[Story]:
+        if table_format(file):
+            found = [story for story in read_story_rows(file, config, reading) if story]
+        else:
+            found = read_stories([file], config.encoding, reading)
+        if not found:
+            where = "the training data" if file in files.train else "it"
+            raise UserError(f"{file}: no question in {where}: ID question<TAB>answer, or a table")
+        return found
+
+    return read_splits(
+        files,
+        read,
+        reading,
+        format_of=lambda file: table_format(file) or "bAbI",
+        key=lambda story: (
+            story[-1].statements,
+            *((q.words, q.answer, len(q.statements)) for q in story),
+        ),
+    )
 
 
 def _token_lists(questions: Sequence[Question]) -> Iterator[Words]:
@@ -247,12 +369,13 @@ def _tasks_by_content(
     questions: Mapping[str, Sequence[Question]], examples: Mapping[str, Sequence[Example]]
 ) -> dict[bytes, tuple[str, ...]]:
     """The tasks that an example belongs to, found by the example itself (word for word the same
-    question can stand in two); empty where there is one task."""
-    if len({question.task for part in questions.values() for question in part}) == 1:
+    question can stand in two); empty where training has one task, or what is scored without it."""
+    named = questions.get("train", questions["test"])
+    if len({question.task for question in named}) == 1:
         return {}
     found: dict[bytes, tuple[str, ...]] = {}
     for name in ("validation", "test"):
-        for question, example in zip(questions[name], examples[name]):
+        for question, example in zip(questions.get(name, ()), examples.get(name, ())):
             key = _content(example.tokens_T, example.segments_T, example.answer)
             found[key] = tuple(sorted({*found.get(key, ()), question.task}))
     return found

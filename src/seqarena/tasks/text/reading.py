@@ -17,7 +17,7 @@ import numpy as np
 from seqarena.core.batch import END, UNKNOWN
 from seqarena.core.errors import UserError
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json
-from seqarena.data.text.vocabulary import Vocabulary, split_words
+from seqarena.data.text.vocabulary import Vocabulary, normalised, split_words
 
 
 class Reader(Protocol):
@@ -83,7 +83,7 @@ def split_units(text: str, unit: str, *, lowercase: bool) -> Sequence[str]:
     """Words, or characters, of a text."""
     if unit == "word":
         return split_words(text, lowercase=lowercase)
-    return list(text.lower() if lowercase else text)
+    return normalised(text, lowercase=lowercase)
 
 
 def reader_from_artifacts(config: Any, artifacts: Mapping[str, str]) -> Reader:

@@ -1,7 +1,8 @@
 """Tagging: a tag for every word of a sentence, from the whole of the sentence.
 
-Plain tags are scored by accuracy over words. BIO tags name spans (B-x begins one of kind x, I-x
-goes on, O is outside) and are scored by F1 over exact spans,
+Plain tags are scored by accuracy over words. Tags of spans (B-x begins one of kind x, I-x goes on,
+E-x or L-x ends it, S-x or U-x is one word, O is outside: IOB1, IOB2, BIOES, BILOU) are scored by F1
+over exact spans,
 
     F1 = 2 |right| / (|predicted| + |true|),
 
@@ -21,7 +22,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,14 +32,19 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.text.tagged import Sentence, Tagged, load_tagged
+from seqarena.data.files.examples import count_overlap, part_to_score
+from seqarena.data.files.reading import Reading
+from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
+from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.tagging_codec import WordEncoder
 
 OUTSIDE = "O"
-_OTHER_SCHEMES = ("E-", "S-", "L-", "U-")
+_SPAN_TAG = re.compile("[BIESLU]-.+")
+_SAME = {"L": "E", "U": "S"}  # last and unit of BILOU
 
 Span = tuple[str, int, int]  # kind, first word, word behind the last
 Sums = tuple[float, float]  # numerator, denominator
@@ -56,6 +62,7 @@ class TaggingTask(ExampleTask):
     name = "tagging"
     causal = False
     lower_is_better = False
+    reading_settings = ("format", "column", "word_column", "encoding")
 
     def __init__(self, config: TaggingConfig, data: Tagged | None = None) -> None:
         """Loads `config.data` unless sentences are handed in.
@@ -64,15 +71,20 @@ class TaggingTask(ExampleTask):
         than `max_length`; longer ones are left out of training, and counted in `describe`.
         """
         self.config = config
-        data = data or load_tagged(config.data, layout=config.format, column=config.column)
-        self.tags, self.origin = data.tags, data.origin
-        self.has_spans = is_bio(self.tags)
-        self.metric = "span_f1" if self.has_spans else "accuracy"
+        data = data or load_tagged(
+            config.data,
+            layout=config.format,
+            column=config.column,
+            word_column=config.word_column,
+            encoding=config.encoding,
+        )
+        self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
+        self._name_metric()
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
-        self._seen = {word.lower() for sentence in train for word in sentence.words}
+        self._seen = {normalised(word.lower()) for sentence in train for word in sentence.words}
         index = {tag: k for k, tag in enumerate(self.tags)}
         self._encoded = {
             split: [self.encoder.encode(s.words) for s in sentences]
@@ -88,6 +100,34 @@ class TaggingTask(ExampleTask):
         )
         self.sampler = BucketSampler(np.array([len(s.words) for s in train]))
         self.sizes = {split: len(found) for split, found in self.sentences.items()}
+
+    @classmethod
+    def evaluation_of(
+        cls, config: TaggingConfig, artifacts: Mapping[str, str], data: str
+    ) -> "TaggingTask":
+        task = cls.__new__(cls)
+        task.config, task.reading = config, Reading(to_score=True)
+        task.tags = tuple(json.loads(artifacts["tags"]))
+        task._name_metric()
+        how = (config.format, config.column, config.word_column, config.encoding)
+        parts = tagged_parts(data, task.reading, how, task.tags)
+        found = part_to_score(data, parts, task.reading)
+        index = {tag: k for k, tag in enumerate(task.tags)}
+        task.sentences = {"test": found}
+        task.encoder = WordEncoder.from_artifacts(artifacts)
+        rare = json.loads(artifacts.get("rare", "[]"))
+        task._seen = {normalised(word.lower()) for word in (*task.encoder.words.words, *rare)}
+        task._encoded = {"test": [task.encoder.encode(s.words) for s in found]}
+        task._targets = {"test": [np.array([index[tag] for tag in s.tags]) for s in found]}
+        task.vocab_size = len(task.encoder.words)
+        task.sizes = {"test": len(found)}
+        longest = max(len(s.words) for s in found)
+        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        return task
+
+    def _name_metric(self) -> None:
+        self.has_spans = names_spans(self.tags)
+        self.metric = "span_f1" if self.has_spans else "accuracy"
 
     @property
     def problem(self) -> Problem:
@@ -143,15 +183,39 @@ class TaggingTask(ExampleTask):
             "baseline": {self.metric: self._baseline()},
         }
 
+    def survey(self) -> Survey:
+        parts = list(self.sentences.values())
+        overlap = count_overlap(parts, lambda sentence: sentence.words)
+        found: dict[str, SplitSurvey] = {}
+        for split, sentences in self.sentences.items():
+            tokens, unknown = count_tokens([one.words_T for one in self._encoded[split]])
+            found[split] = SplitSurvey(
+                examples=len(sentences),
+                lengths_N={"words": lengths_of([s.words for s in sentences])},
+                left_out=self._left_out if split == "train" else 0,
+                tokens=tokens,
+                unknown=unknown,
+                in_training=overlap.get(split),
+            )
+        counts = Counter(tag for s in self.sentences["train"] for tag in s.tags)
+        return Survey(found, noun="sentence", classes=counts)
+
     def digest(self) -> str:
         content = hashlib.sha256()
         for split, sentences in self.sentences.items():
             content.update(json.dumps([split, sentences]).encode())
-        settings = self.config.model_dump(mode="json", exclude={"data"})
+        # how the files are read shows in the sentences
+        settings = self.config.model_dump(mode="json", exclude={"data", "word_column", "encoding"})
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
-        return {**self.encoder.artifacts(), "tags": json.dumps(self.tags, ensure_ascii=False)}
+        known = {normalised(word.lower()) for word in self.encoder.words.words}
+        return {
+            **self.encoder.artifacts(),
+            "tags": json.dumps(self.tags, ensure_ascii=False),
+            "rare": json.dumps(sorted(self._seen - known), ensure_ascii=False),
+            "sequence_length": str(self.sequence_length),
+        }
 
     def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return self.encoder.batch(
@@ -160,7 +224,7 @@ class TaggingTask(ExampleTask):
         )
 
     def _unseen(self, sentence: Sentence) -> np.ndarray:
-        return np.array([word.lower() not in self._seen for word in sentence.words])
+        return np.array([normalised(word.lower()) not in self._seen for word in sentence.words])
 
     def _check_lengths(self) -> int:
         limit = self.config.max_length
@@ -230,30 +294,26 @@ class TaggingTask(ExampleTask):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The spans that BIO tags name, as the CoNLL-2000 script reads them.
+    """The spans that tags name, as the CoNLL-2000 script reads them; L- is E-, and U- is S-.
 
-    >>> spans(["I-x", "I-x", "B-x", "I-y", "O"])
-    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4)]
+    >>> spans(["I-x", "I-x", "B-x", "I-y", "O", "S-y"])
+    [('x', 0, 2), ('x', 2, 3), ('y', 3, 4), ('y', 5, 6)]
     """
     found: list[Span] = []
-    kind, first = "", 0
+    kind, first, before = "", 0, OUTSIDE
     for place, tag in enumerate([*tags, OUTSIDE]):
         mark, _, here = tag.partition("-")
-        if kind and (mark != "I" or here != kind):
+        mark = _SAME.get(mark, mark)
+        if kind and (mark in ("B", "S", OUTSIDE) or before in ("E", "S") or here != kind):
             found.append((kind, first, place))
             kind = ""
-        if not kind and tag != OUTSIDE:
+        if not kind and mark != OUTSIDE:
             kind, first = here, place
+        before = mark
     return found
 
 
-def is_bio(tags: Sequence[str]) -> bool:
-    """Whether the tags name spans. Raises UserError for schemes that end or single out spans."""
+def names_spans(tags: Sequence[str]) -> bool:
+    """Whether every tag but O is one of a span, in one of the schemes above."""
     others = [tag for tag in tags if tag != OUTSIDE]
-    prefixes = {tag[:2] for tag in others}
-    if OUTSIDE in tags and prefixes & set(_OTHER_SCHEMES) and prefixes & {"B-", "I-"}:
-        odd = next(tag for tag in others if tag.startswith(_OTHER_SCHEMES))
-        raise UserError(
-            f"tag {odd!r}: spans must be in BIO: write E- and L- as I-, S- and U- as B-"
-        )
-    return bool(others) and all(re.fullmatch("[BI]-.+", tag) for tag in others)
+    return bool(others) and all(map(_SPAN_TAG.fullmatch, others))

@@ -3,10 +3,9 @@
 B  sentences    T  words    C  letters
 """
 
-import itertools
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +15,17 @@ from torch import Tensor
 from seqarena.core.batch import IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import pad
-from seqarena.data.text.tagged import Sentence
-from seqarena.data.text.vocabulary import Vocabulary
-from seqarena.tasks.base import Answer, Codec
+from seqarena.data.files.find import kind_of
+from seqarena.data.files.opening import read_lines
+from seqarena.data.files.tables import listed, read_rows, table_format, text_of
+from seqarena.data.text.annotated.shapes import WORD_NAMES
+from seqarena.data.text.tagged import Sentence, read_sentences
+from seqarena.data.text.vocabulary import Vocabulary, normalised
+from seqarena.data.text.writing.signs import signs_apart
+from seqarena.tasks.base import WORD_END, Answer, Codec
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
-_PIECE = re.compile(r"""(["'“‘(\[{]*)(.*?)([.,;:!?"'”’)\]}]*)""", re.S)
+_ALONE = {".", ",", "。", "，"}  # words by themselves only where a text is split already
 
 
 class Encoded(NamedTuple):
@@ -45,14 +49,19 @@ class WordEncoder:
         words = Vocabulary.build(
             ([fold(w) for w in s.words] for s in sentences), min_count=min_count
         )
-        letters = Vocabulary.build(w for s in sentences for w in s.words) if spelling else None
+        spelled = (normalised(word) for sentence in sentences for word in sentence.words)
+        letters = Vocabulary.build(spelled) if spelling else None
         return cls(words, letters)
+
+    def knows(self, word: str) -> bool:
+        """Whether training had the word often enough."""
+        return (word if self.letters is None else word.lower()) in self.words
 
     def encode(self, words: Sequence[str]) -> Encoded:
         """One sentence."""
         if self.letters is None:
             return Encoded(self.words.encode(words), None)
-        spelled = [self.letters.encode(_shortened(word)) for word in words]
+        spelled = [self.letters.encode(_shortened(normalised(word))) for word in words]
         letters_TC = np.zeros((len(words), _LETTERS), dtype=np.int16)
         for row_C, letters in zip(letters_TC, spelled):
             row_C[: len(letters)] = letters
@@ -93,11 +102,16 @@ class WordEncoder:
 class TaggingCodec(Codec):
     """A sentence to `word/TAG word/TAG`.
 
-    Signs at the ends of words become words of their own; words that are apart already stay as they
-    are. An answer's confidence is the product of its tags' own: the probability of the whole where
-    a model decides each tag alone, an indication where it decides them together (a chain).
+    Words that are apart already stay as they are: where WORD_END is behind each, and where a full
+    stop or comma is a word by itself, as running text never has it. In other text a piece between
+    blanks that training had as a word is one; of other pieces the signs at their ends become words
+    of their own.
+
+    An answer's confidence is the product of its tags' own: the probability of the whole where a
+    model decides each tag alone, an indication where it decides them together (a chain).
     """
 
+    takes_words = True
     prompt = "a sentence"
 
     def __init__(self, encoder: WordEncoder, tags: Sequence[str], max_length: int) -> None:
@@ -112,7 +126,7 @@ class TaggingCodec(Codec):
         return cls(encoder, json.loads(artifacts["tags"]), config.max_length)
 
     def encode(self, items: Sequence[str]) -> Batch:
-        sentences = [words_of(item) for item in items]
+        sentences = [words_of(item, self.encoder.knows) for item in items]
         for item, words in zip(items, sentences):
             if not 0 < len(words) <= self.longest:
                 raise UserError(
@@ -120,6 +134,21 @@ class TaggingCodec(Codec):
                 )
         self._sentences = sentences
         return self.encoder.batch([self.encoder.encode(words) for words in sentences], None)
+
+    def inputs(self, config: Any, file: Path) -> Iterator[str]:
+        """Lines of text; or the words of a tagged file or of a table's lists, as they are."""
+        if kind_of(file) == "text":
+            return (line for _, line in read_lines(file, config.encoding))
+        if table_format(file) not in (None, "csv", "tsv"):
+            return _asked(file, config)
+        found = read_sentences(
+            file,
+            layout=config.format,
+            column=config.column,
+            word_column=config.word_column,
+            encoding=config.encoding,
+        )
+        return (_apart(sentence.words) for sentence in found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """Of the last `encode`, whose words an unknown word's number does not tell."""
@@ -132,20 +161,41 @@ class TaggingCodec(Codec):
         return answers
 
 
-def words_of(text: str) -> list[str]:
-    """Words by blanks, and signs at their ends by themselves, runs of one sign together.
+def _asked(file: Path, config: Any) -> Iterator[str]:
+    """The words or the text of every row; tags are not needed."""
+    for place, fields in read_rows(file, encoding=config.encoding):
+        names = (config.word_column, *WORD_NAMES, "text", "sentence")
+        name = next((name for name in names if name in fields), None)
+        if name is None:
+            raise UserError(
+                f"{place}: no column of words: it has {listed(fields)} (name it with --set "
+                "word_column=NAME)"
+            )
+        value = fields[name]
+        yield _apart(map(str, value)) if isinstance(value, list) else text_of(value) or ""
+
+
+def _apart(words: Iterable[str]) -> str:
+    return "".join(word + WORD_END for word in words)
+
+
+def words_of(text: str, knows: Callable[[str], bool] = lambda _: False) -> list[str]:
+    r"""The words of a sentence. A piece between blanks that is known is a word; others lose the
+    signs at their ends, which are words by themselves (signs_apart).
 
     >>> words_of('He said "wait ..." (twice).')
     ['He', 'said', '"', 'wait', '...', '"', '(', 'twice', ')', '.']
+    >>> words_of("Mr. Smith , of the U.S. , left :-) ."), words_of("Mr.\x1fSmith\x1f")
+    (['Mr.', 'Smith', ',', 'of', 'the', 'U.S.', ',', 'left', ':-)', '.'], ['Mr.', 'Smith'])
     """
+    if WORD_END in text:
+        return [word for word in text.split(WORD_END) if word]
+    pieces = text.split()
+    if len(pieces) > 1 and not _ALONE.isdisjoint(pieces):
+        return pieces
     words: list[str] = []
-    for piece in text.split():
-        match = _PIECE.fullmatch(piece)
-        assert match is not None
-        before, core, after = match.groups()
-        words += list(before)
-        words += [core] if core else []
-        words += ["".join(run) for _, run in itertools.groupby(after)]
+    for piece in pieces:
+        words += [piece] if knows(piece) else signs_apart(piece)
     return words
 
 

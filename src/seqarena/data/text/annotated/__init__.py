@@ -1,0 +1,1 @@
+"""Files of sentences whose words carry tags: columns as CoNLL has them, and tables."""

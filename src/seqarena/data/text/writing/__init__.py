@@ -1,0 +1,1 @@
+"""How scripts are written: text from words, text from tokens as they come, signs at words' ends."""

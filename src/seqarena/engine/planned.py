@@ -1,0 +1,127 @@
+"""From a request of `compare` or `train` to a plan with its data, and what is said of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from seqarena.arena.prepare import Prepared, prepare
+from seqarena.arena.requests import CompareRequest, TrainRequest
+from seqarena.core import runtime
+from seqarena.core.errors import UserError
+from seqarena.core.options import command_line
+from seqarena.core.user_code import allow, is_own, own_places
+from seqarena.engine.trained import OwnCode, find_start
+from seqarena.models.any import algorithms_on
+from seqarena.models.architecture import Architecture
+from seqarena.models.build import with_options
+from seqarena.models.catalog import CATALOG
+from seqarena.models.stacks.stack import load_mixer
+from seqarena.tasks.registry import takes
+from seqarena.train.checkpoint import load
+
+
+class Planned(NamedTuple):
+    """A plan with its data, and the catalog's rows of its line-up."""
+
+    prepared: Prepared
+    rows: list[Architecture]
+
+
+def plan_comparison(request: CompareRequest, console: Console) -> Planned:
+    """Reads the data and solves the sizes; writes nothing."""
+    rows = request.lineup.rows()
+    with console.status("reading the data and solving the sizes"):
+        prepared = prepare(
+            request,
+            request.task.config(),
+            rows,
+            command=command_line("compare", request, positional=("data",)),
+        )
+    return Planned(prepared, rows)
+
+
+def plan_training(request: TrainRequest) -> Planned:
+    """The same of one model; with a checkpoint to start from, its sizes are that one's."""
+    source, more = None, {}
+    if request.start_from is not None:
+        source, request = _start(request, request.start_from)
+        if is_own(request.task.kind):
+            allow(request.task.kind)
+        if takes(request.task.kind, "reads_like"):
+            more["reads_like"] = str(source)
+    elif request.trust_code:
+        raise UserError("--trust-code is for the code that --start-from names")
+    stem = Path(request.task.data or "embedded").stem
+    (row,) = request.lineup.rows()
+    row = with_options(row, request.option)
+    tuned = "tuned-" if source else ""
+    comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
+    prepared = prepare(
+        comparison,
+        request.task.config(**more),
+        [row],
+        command=command_line("train", request, positional=("data",)),
+        start_from=source,
+    )
+    return Planned(prepared, [row])
+
+
+def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) -> None:
+    """Says what was read, every choice that was made, and what is not as in the folder's last
+    call, before anything runs."""
+    plan = prepared.plan
+    for sentence in prepared.summary.sentences():
+        say(console, sentence, "bold yellow" if prepared.summary.is_loud(sentence) else None)
+    for choice in prepared.choices:
+        say(console, choice, "dim")
+    for change in changes:
+        say(console, change)
+    for name, why in plan.excluded.items():
+        say(console, f"{name} cannot enter: {why}")
+    place = plan.device, runtime.parameter_dtype(plan.dtype)
+    algorithms = ", ".join(
+        f"{entry.architecture} {'/'.join(sorted(set(algorithms_on(entry.model, *place))))}"
+        for entry in plan.entries
+    )
+    say(console, f"algorithms: {algorithms}", "dim")
+    say(
+        console,
+        f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
+        f"{len(plan.search.seeds)} seeds, {plan.training.budget.describe()} each "
+        f"-> {prepared.folder.path}",
+    )
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """One line, as it is: names of a user's files and classes are no markup."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
+    """The checkpoint to start from, and the request with its architecture: a model of the catalog,
+    or a mixer of the user's own. Raises UserError for options that the checkpoint decides."""
+    size = request.size
+    decided = {
+        "--params": size.params, "--width": size.width, "--depth": size.depth,
+        "--option": request.option, "--tokenizer": request.task.tokenizer,
+    }  # fmt: skip
+    for option, value in decided.items():
+        if value:
+            raise UserError(
+                f"{option} is that of the run that --start-from names: leave it out, or train "
+                "without --start-from"
+            )
+    source, architecture = find_start(place, request.model)
+    if architecture in CATALOG:
+        if request.mixer:
+            raise UserError(
+                f"{place} holds {architecture}, which is no mixer of your own: leave --mixer out"
+            )
+        return source, request.model_copy(update={"model": architecture})
+    OwnCode((request.mixer,) if request.mixer else (), request.trust_code).allow(source)
+    recorded = next((one for one, _ in own_places(load(source).about["model"])), None)
+    mixer = (request.mixer or recorded or "").rpartition("=")[2]
+    load_mixer(mixer)
+    return source, request.model_copy(update={"mixer": f"{architecture}={mixer}"})

@@ -1,0 +1,86 @@
+"""`--dry-run`: it says what was read and what would be done, and writes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import seqarena as sa
+from seqarena.cli import app
+
+LABELLED = "text,label\n" + "".join(
+    f'"a {word} film, number {k}",{label}\n'
+    for k, (word, label) in enumerate([("warm", "good"), ("dull", "bad"), ("kind", "good")] * 20)
+)
+SMALL = ("--params", "5k", "--steps", "5", "--runs", "runs")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_compare_says_data_plan_time_and_disk() -> None:
+    Path("reviews.csv").write_text(LABELLED)
+    words = ("compare", "reviews.csv", "--task", "classification", "--models", "gru,elman")
+    result = CliRunner().invoke(app, [*words, *SMALL, "--dry-run"])
+    assert result.exit_code == 0, result.output
+    for part in (
+        "data: reviews.csv (csv, 60 examples)",
+        "splits: 49 train, 6 validation, 5 test examples",
+        "classes: 2: good",
+        "learning rates 0.002, 0.006, 0.02, 3 seeds, 5 steps each: 11 trials",
+        "time: about",
+        "nothing is written now",
+    ):
+        assert part in result.output
+    assert [path.name for path in Path().iterdir()] == ["reviews.csv"]
+
+
+def test_train_as_json() -> None:
+    words = ("train", "--task", "copying", "--model", "gru", "--dry-run", "--json")
+    result = CliRunner().invoke(app, [*words, *SMALL])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["trials"] == 1
+    assert found["entries"][0]["steps"] == 5
+    assert found["seconds_from"] < found["seconds"] < found["seconds_to"]
+    assert not Path("runs").exists()
+
+
+def test_what_cannot_enter_is_said_with_the_reason() -> None:
+    Path("a.txt").write_text("It was the best of times, it was the worst of times. " * 60)
+    options = {"models": ["gru", "bi_gru"], "params": "5k", "steps": 5, "verbose": False}
+    preview = sa.compare("a.txt", dry_run=True, **options)
+    assert "bi_gru cannot enter: it sees the future" in str(preview)
+    assert list(preview.plan.excluded) == ["bi_gru"]
+
+
+def test_the_estimate_counts_every_trial() -> None:
+    options = {"task": "copying", "models": ["gru", "elman"], "params": "5k", "steps": 5}
+    preview = sa.compare(**options, seeds=2, rates="1e-3", repeats=1, dry_run=True, verbose=False)
+    assert [one.trials for one in preview.estimate.entries] == [3, 2]
+    assert preview.estimate.trials == 5
+    alone = sum(one.bytes_written * one.trials for one in preview.estimate.entries)
+    assert preview.estimate.bytes_written > alone > 5 * 5_000 * 3 * 4  # weights and two moments
+
+
+def test_a_mistake_in_the_data_ends_it() -> None:
+    Path("bad.csv").write_text("text,label\nonly one field\n")
+    result = CliRunner().invoke(
+        app, ["compare", "bad.csv", "--task", "classification", "--dry-run"]
+    )
+    assert result.exit_code == 2
+    assert "bad.csv, line 2" in result.stderr
+
+
+def test_a_training_says_what_it_read_and_stores_it() -> None:
+    Path("reviews.csv").write_text(LABELLED)
+    words = ("train", "reviews.csv", "--task", "classification", "--model", "gru", "--name", "a")
+    result = CliRunner().invoke(app, [*words, *SMALL])
+    assert result.exit_code == 0, result.output
+    assert "splits: 49 train, 6 validation, 5 test examples" in result.output
+    stored = json.loads(Path("runs/a/task.json").read_text())["summary"]
+    assert stored["files"][0]["file"] == "reviews.csv"
+    assert "The data" in Path("runs/a/report.html").read_text()
