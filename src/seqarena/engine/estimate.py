@@ -17,6 +17,8 @@ from seqarena.arena.plan import Entry, Plan, trial
 from seqarena.arena.trial import about, build_trainer, evaluation_batch_size
 from seqarena.core import runtime
 from seqarena.core.config import Config
+from seqarena.core.errors import UserError, one_line
+from seqarena.core.user_code import own_places
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
@@ -57,7 +59,7 @@ class PlanEstimate(Config):
 def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     """Takes a few training steps and one evaluation batch of each architecture. Keeps nothing."""
     with runtime.limited_threads(plan.threads):
-        entries = tuple(_of_entry(plan, entry, task, k) for k, entry in enumerate(plan.entries))
+        entries = tuple(_tried(plan, entry, task, k) for k, entry in enumerate(plan.entries))
     work = sum(one.seconds * one.trials for one in entries) / jobs
     rounds = 1 if len(plan.search.seeds) == 1 else 2  # the other seeds wait for the best rate
     longest = max(one.seconds for one in entries) * rounds
@@ -70,6 +72,16 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
         + _prepared_bytes(task)
         + _PAGE_BYTES,
     )
+
+
+def _tried(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate:
+    """Raises UserError with the architecture's name where its steps fail."""
+    try:
+        return _of_entry(plan, entry, task, place)
+    except Exception as error:
+        if isinstance(error, UserError) or not any(own_places(entry.model.model_dump())):
+            raise
+        raise UserError(f"{entry.architecture} failed: {one_line(error)}") from error
 
 
 def _of_entry(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate:
