@@ -186,6 +186,12 @@ def test_costs_that_cannot_be_measured_are_one_line() -> None:
         assert len(str(told.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", FAILING)
+def test_a_dry_run_of_it_is_one_line(name: str) -> None:
+    mixer = ("--mixer", f"bad.py:{name}")
+    is_refused(call("train", "text.txt", *mixer, *SMALL, "--dry-run"), FAILING[name][1])
+
+
 def test_what_diverges_is_not_ranked() -> None:
     done = call("train", "text.txt", "--mixer", "bad.py:OutputsNaN", *SMALL, "--name", "nan")
     assert "Traceback" not in done.output
