@@ -17,12 +17,8 @@ from seqarena.arena.plan import Entry, Plan, trial
 from seqarena.arena.trial import about, build_trainer, evaluation_batch_size
 from seqarena.core import runtime
 from seqarena.core.config import Config
-<<<<<<< HEAD
-from seqarena.core.errors import UserError
-=======
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.user_code import own_places
->>>>>>> wt-trust
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
@@ -69,17 +65,13 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     entries: list[TrialEstimate] = []
     failures: dict[str, str] = {}
     with runtime.limited_threads(plan.threads):
-<<<<<<< HEAD
         for entry in plan.entries:
             try:
-                entries.append(_of_entry(plan, entry, task, repeated=not entries))
+                entries.append(_tried(plan, entry, task, repeated=not entries))
             except UserError as error:
                 failures[entry.architecture] = str(error)
                 if len(failures) == len(plan.entries):
                     raise
-=======
-        entries = tuple(_tried(plan, entry, task, k) for k, entry in enumerate(plan.entries))
->>>>>>> wt-trust
     work = sum(one.seconds * one.trials for one in entries) / jobs
     rounds = 1 if len(plan.search.seeds) == 1 else 2  # the other seeds wait for the best rate
     longest = max(one.seconds for one in entries) * rounds
@@ -95,21 +87,17 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     )
 
 
-<<<<<<< HEAD
-def _of_entry(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
-=======
-def _tried(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate:
-    """Raises UserError with the architecture's name where its steps fail."""
+def _tried(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
+    """Raises UserError where the steps fail of a model with code of the user's own."""
     try:
-        return _of_entry(plan, entry, task, place)
+        return _of_entry(plan, entry, task, repeated=repeated)
     except Exception as error:
         if isinstance(error, UserError) or not any(own_places(entry.model.model_dump())):
             raise
         raise UserError(f"{entry.architecture} failed: {one_line(error)}") from error
 
 
-def _of_entry(plan: Plan, entry: Entry, task: Task, place: int) -> TrialEstimate:
->>>>>>> wt-trust
+def _of_entry(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
     first = trial(plan, entry, plan.search.rates[0], plan.search.seeds[0])
     trainer = build_trainer(first, task)
     steps = trainer.steps()
