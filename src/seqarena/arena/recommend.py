@@ -84,7 +84,8 @@ def _tie(ranking: Ranking, costs: CostTable) -> str:
     else:
         most = "" if len(tied) == 2 else "at most "
         p_values = [row.p_value for row in tied if row.p_value is not None]
-        doubt = f"p {max(p_values):.2f}" if p_values else "one seed each"
+        least = f"p {min(p_values, default=1.0):.2f}{' or more' if len(p_values) > 1 else ''}"
+        doubt = least if p_values else "one seed each"
         among = words.plural(len(ranking.rows), "architecture")
         text = (
             f"No winner: {names} differ by {most}{amount}, which may be chance "
