@@ -1,6 +1,6 @@
 """Pages of the documentation that are made from other files, so that they cannot drift from them.
 
-    index.md, contributing.md, changelog.md   the README, CONTRIBUTING.md and CHANGELOG.md
+    index.md, contributing.md, changelog.md, security.md   files of the repository's root
     tutorials/NAME.md                         examples/NAME.py: its docstring, then its code
     command_line.md                           the command line's own help
     claims_sample.html                        a page of claims, where one was measured (make docs)
@@ -20,6 +20,7 @@ COPIED = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
+    "security.md": "SECURITY.md",
 }
 SAMPLE = ROOT / "build" / "docs" / "claims-quick" / "report.html"
 
