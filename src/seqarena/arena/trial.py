@@ -13,7 +13,7 @@ from seqarena.arena.plan import Trial
 from seqarena.core import runtime
 from seqarena.core.batch import Batch
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError, naming
+from seqarena.core.errors import UserError, is_out_of_memory, naming
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.results.lines import signed
 from seqarena.core.results.records import (
@@ -32,7 +32,6 @@ from seqarena.tasks.prepared import load_prepared
 from seqarena.tasks.registry import parse_task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
-from seqarena.train.memory import free_memory, is_out_of_memory
 from seqarena.train.start import begin
 
 CHECKPOINT_SECONDS = 20.0
@@ -237,7 +236,7 @@ class _Training:
                 if size == 1 or not is_out_of_memory(error):
                     raise
             size = next(part for part in range(size // 2, 0, -1) if self.batch_size % part == 0)
-            free_memory()
+            runtime.free_memory()
 
     def _predict(self, batch: Batch) -> Tensor:
         self._go_on()

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.console import Console
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, is_out_of_memory
 
 
 class Verbosity(NamedTuple):
@@ -120,22 +120,15 @@ def _words(error: Exception) -> str | None:
         place = "standard output" if _output_refused() else error.filename
         reason = error.strerror or _first_line(error)
         return f"{place or 'cannot read or write'}: {reason}"
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return _no_memory(error)
-    if isinstance(error, RuntimeError) and any(mark in str(error) for mark in _MEMORY_MARKS):
+    beyond = isinstance(error, RuntimeError) and _BEYOND_MEMORY in str(error)
+    if beyond or is_out_of_memory(error):
         return _no_memory(error)
     if type(error).__name__ in _DISK_ERRORS:
         return f"the disk refused: {_first_line(error)}"
     return None
 
 
-# of torch, whose errors are RuntimeErrors: CPU and CUDA
-_MEMORY_MARKS = (
-    "can't allocate memory",
-    "not enough memory",
-    "out of memory",
-    "Storage size calculation overflowed",
-)
+_BEYOND_MEMORY = "Storage size calculation overflowed"  # of torch: more than can be addressed
 _DISK_ERRORS = ("SafetensorError", "OperationalError")  # of safetensors and sqlite3
 
 

@@ -7,6 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")  # of Unicode: control, half of a pair, line, paragraph
+_NO_MEMORY = (  # of torch's allocators: Linux, Windows, other devices
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "out of memory",
+)
 
 
 class UserError(Exception):
@@ -40,6 +46,14 @@ def one_line(error: BaseException) -> str:
     """
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python or torch (by its name: torch need not be here) says that memory
+    could not be had, on any device."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(s in str(error).lower() for s in _NO_MEMORY)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

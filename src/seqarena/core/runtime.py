@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import gc
 import hashlib
 import os
 import platform
@@ -117,6 +118,13 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def free_memory() -> None:
+    """Gives back what nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def seed_generators(seed: int, device: str) -> None:

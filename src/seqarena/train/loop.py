@@ -19,15 +19,14 @@ import torch
 from torch import Tensor
 
 from seqarena.core.batch import Batch, asked, map_batch, num_tokens
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, is_out_of_memory
 from seqarena.core.results.records import StepRecord
-from seqarena.core.runtime import autocast, flush_denormals, seed_generators
+from seqarena.core.runtime import autocast, flush_denormals, free_memory, seed_generators
 from seqarena.core.shapes import map_state
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
 from seqarena.train.config import OptimizerConfig, TrainConfig
-from seqarena.train.memory import free_memory, is_out_of_memory
 from seqarena.train.optimizer import add_gradient_noise, build_optimizer, learning_rate_at
 
 MOST_SKIPPED = 3
