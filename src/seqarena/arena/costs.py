@@ -6,10 +6,9 @@ from typing import Any
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, model_places
 from seqarena.core.batch import Problem
-from seqarena.core.errors import UserError, one_line
 from seqarena.core.results.measurement import Series, append_measurements
 from seqarena.core.runtime import available_cores
-from seqarena.core.user_code import own_places
+from seqarena.core.user_code import own_places, reporting
 from seqarena.jobs.executor import run_jobs
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.job import Event, Job, Needs, TimingMachine, job_key
@@ -51,7 +50,7 @@ def measure_entry(
 
     Raises UserError where a user's own code raises anything: the others are still measured.
     """
-    try:
+    with reporting(any(own_places(model))):
         return measure_costs(
             architecture,
             parse_config(model),
@@ -59,10 +58,6 @@ def measure_entry(
             optimizer=OptimizerConfig.model_validate(optimizer),
             **more,
         )
-    except Exception as error:
-        if isinstance(error, UserError) or not any(own_places(model)):
-            raise
-        raise UserError(one_line(error)) from error
 
 
 def _job(plan: Plan, entry: Entry, problem: Problem, sequence_length: int) -> Job:

@@ -15,6 +15,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
@@ -108,6 +109,20 @@ def load_class(
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise UserError(f"{what} {specification!r} is abstract: it does not define {missing}")
     return found
+
+
+@contextmanager
+def reporting(own: bool, what: str = "") -> Iterator[None]:
+    """Where a user's own code runs inside, any error of it becomes a UserError of one line behind
+    `what`. Without such code an error is a fault of the package and keeps its traceback."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        raise UserError(f"{what}{one_line(error)}") from error
 
 
 def own_digests(*values: Any) -> dict[str, str]:

@@ -10,8 +10,8 @@ from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
-from seqarena.core.errors import UserError, one_line
-from seqarena.core.user_code import is_own
+from seqarena.core.errors import UserError
+from seqarena.core.user_code import is_own, reporting
 from seqarena.engine.planned import announce, plan_comparison, plan_training
 from seqarena.engine.run import Run
 from seqarena.jobs.display import Display
@@ -50,13 +50,9 @@ def _train(request: TrainRequest, console: Console) -> Run:
     prepared, rows = plan_training(request)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
-        try:
+        own = request.mixer is not None or is_own(request.task.kind)
+        with reporting(own, f"{rows[0].name} failed: "):
             state = _run(console, prepared, inline=True)
-        except Exception as error:
-            own = request.mixer is not None or is_own(request.task.kind)
-            if isinstance(error, UserError) or not own:
-                raise
-            raise UserError(f"{rows[0].name} failed: {one_line(error)}") from error
         for trial, why in state.failures.items():
             trace = prepared.folder.path / "trials" / trial / "error.txt"
             raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)

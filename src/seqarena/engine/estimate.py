@@ -17,8 +17,8 @@ from seqarena.arena.plan import Entry, Plan, trial
 from seqarena.arena.trial import about, build_trainer, evaluation_batch_size
 from seqarena.core import runtime
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError, one_line
-from seqarena.core.user_code import own_places
+from seqarena.core.errors import UserError
+from seqarena.core.user_code import own_places, reporting
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
@@ -66,8 +66,10 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     failures: dict[str, str] = {}
     with runtime.limited_threads(plan.threads):
         for entry in plan.entries:
+            own = any(own_places(entry.model.model_dump()))
             try:
-                entries.append(_tried(plan, entry, task, repeated=not entries))
+                with reporting(own, f"{entry.architecture} failed: "):
+                    entries.append(_of_entry(plan, entry, task, repeated=not entries))
             except UserError as error:
                 failures[entry.architecture] = str(error)
                 if len(failures) == len(plan.entries):
@@ -85,16 +87,6 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
         + _PAGE_BYTES,
         failures=failures,
     )
-
-
-def _tried(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
-    """Raises UserError where the steps fail of a model with code of the user's own."""
-    try:
-        return _of_entry(plan, entry, task, repeated=repeated)
-    except Exception as error:
-        if isinstance(error, UserError) or not any(own_places(entry.model.model_dump())):
-            raise
-        raise UserError(f"{entry.architecture} failed: {one_line(error)}") from error
 
 
 def _of_entry(plan: Plan, entry: Entry, task: Task, *, repeated: bool) -> TrialEstimate:
