@@ -10,7 +10,7 @@ from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime
 from seqarena.core.config import Config, digest
-from seqarena.core.errors import UserError, one_line
+from seqarena.core.errors import UserError, in_words
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
 from seqarena.core.results.data_summary import DataSummary
@@ -145,7 +145,7 @@ def _enter(
         except (Exception, SystemExit) as error:
             if len(rows) == 1 and isinstance(error, UserError):
                 raise
-            excluded[row.name] = str(error) if isinstance(error, UserError) else one_line(error)
+            excluded[row.name] = in_words(error)
             continue
         _check_affordable(request.training, config, task)
         entries.append(

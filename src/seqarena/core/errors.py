@@ -48,6 +48,11 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
+def in_words(error: BaseException) -> str:
+    """What a user is told of an error: a UserError's message, and of any other its kind as well."""
+    return str(error) if isinstance(error, UserError) else one_line(error)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python or torch (by its name: torch need not be here) says that memory
     could not be had, on any device."""

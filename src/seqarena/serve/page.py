@@ -27,7 +27,7 @@ from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from seqarena.core.errors import UserError, one_line
+from seqarena.core.errors import UserError, in_words, one_line
 from seqarena.engine.pages import digest_of, kind_of, page_of
 from seqarena.engine.trained import NO_CODE, OwnCode
 from seqarena.serve.sentences import WorkEnded, typed_maps, what_is_wrong
@@ -166,8 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             found = self._found()
         except Exception as error:  # such as records that another version wrote
-            words = str(error) if isinstance(error, UserError) else one_line(error)
-            found = words.encode(), "text/plain", HTTPStatus.INTERNAL_SERVER_ERROR
+            found = in_words(error).encode(), "text/plain", HTTPStatus.INTERNAL_SERVER_ERROR
         self._answer(*found)
 
     def _found(self) -> tuple[bytes, str, HTTPStatus]:
@@ -190,8 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         except WorkEnded as ended:
             found, status = _words(f"{ended}."), HTTPStatus.SERVICE_UNAVAILABLE
         except Exception as error:
-            words = str(error) if isinstance(error, UserError) else one_line(error)
-            found, status = _words(words), HTTPStatus.INTERNAL_SERVER_ERROR
+            found, status = _words(in_words(error)), HTTPStatus.INTERNAL_SERVER_ERROR
         self._answer(found, "application/json", status)
 
     def _sentence(self) -> str | None:
