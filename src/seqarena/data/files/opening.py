@@ -67,6 +67,17 @@ def read_bytes(file: Path) -> bytes:
         return stream.read()
 
 
+def read_file(file: Path, name: str) -> bytes:
+    """The content of a regular file as it is, not unpacked. Raises UserError naming it `name`."""
+    try:
+        if file.exists() and not file.is_file():
+            raise UserError(f"{name}: cannot be read: it is no file")
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{name}: cannot be read: {why}") from error
+
+
 def read_text(file: Path, encoding: str = "utf-8", reading: Reading | None = None) -> str:
     """The whole text, its line ends as they are. Raises UserError as `read_lines`."""
     content = read_bytes(file)

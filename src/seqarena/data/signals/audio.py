@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.core.errors import UserError, missing_extra
+from seqarena.data.files.opening import read_file
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
 from seqarena.data.signals.lists import find_signals, read_list
@@ -30,7 +31,7 @@ from seqarena.data.signals.members import (
     read_files,
     split_and_class,
 )
-from seqarena.data.signals.wav import LOWEST_RATE, read_file, read_wav
+from seqarena.data.signals.wav import LOWEST_RATE, read_wav
 
 _STARTS = {
     b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU", b"caff": "CAF",

@@ -18,6 +18,7 @@ import numpy as np
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import SPLITS, kind_of, list_files, split_files
+from seqarena.data.files.opening import read_file
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
 from seqarena.data.signals.flat import read_flat
@@ -26,7 +27,6 @@ from seqarena.data.signals.lists import find_signals, read_list
 from seqarena.data.signals.members import is_archive, read_archive, read_files, split_and_class
 from seqarena.data.signals.numpy_files import pairs_of, part_of, read_npy_file, read_npz
 from seqarena.data.signals.pictures import decode_picture
-from seqarena.data.signals.wav import read_file
 
 _Found = tuple[str, np.ndarray, str, str]  # split, pixels_HW, label, name
 _KINDS = ("picture", "table", "store of objects", None)

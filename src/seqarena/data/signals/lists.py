@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import SplitFiles, kind_of, list_files, split_files
+from seqarena.data.files.opening import read_file
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import Row, listed, read_rows, table_format, text_of
 from seqarena.data.signals.members import split_and_class
-from seqarena.data.signals.wav import read_file
 
 _SPLITS = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation",

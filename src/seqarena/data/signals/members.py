@@ -12,9 +12,8 @@ from typing import NamedTuple, TypeVar
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import kind_of, root_of, split_of
-from seqarena.data.files.opening import open_bytes
+from seqarena.data.files.opening import open_bytes, read_file
 from seqarena.data.files.reading import Reading
-from seqarena.data.signals.wav import read_file
 
 Item = TypeVar("Item")
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")

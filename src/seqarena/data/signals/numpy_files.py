@@ -20,9 +20,9 @@ from numpy.lib import format as numpy_format
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import SPLITS, split_of
+from seqarena.data.files.opening import read_file
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.idx import read_exactly
-from seqarena.data.signals.wav import read_file
 
 _PICTURES = ("x", "images", "image", "imgs", "pictures", "data")
 _LABELS = ("y", "labels", "label", "targets", "target")

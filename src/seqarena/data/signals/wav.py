@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.core.errors import UserError
+from seqarena.data.files.opening import read_file
 from seqarena.data.files.reading import Reading
 
 _KINDS = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<"}
@@ -71,17 +72,6 @@ def read_wav(
     if form.channels > 1:
         samples_N = samples_N.reshape(-1, form.channels).mean(axis=1)
     return form.rate, samples_N
-
-
-def read_file(file: Path, name: str) -> bytes:
-    """The content of a regular file. Raises UserError naming it."""
-    try:
-        if file.exists() and not file.is_file():
-            raise UserError(f"{name}: cannot be read: it is no file")
-        return file.read_bytes()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UserError(f"{name}: cannot be read: {why}") from error
 
 
 def _read(content: bytes, name: str, reading: Reading | None) -> tuple[_Format, bytes]:
