@@ -27,7 +27,7 @@ from seqarena.data.files.opening import plain_suffix, read_lines, read_text
 from seqarena.data.files.reading import Reading
 
 _MOST_NAMES = 20  # of columns, that an error lists
-_LONGEST_FIELD = 2**31 - 1  # what C's long holds everywhere
+LONGEST_FIELD = 2**31 - 1  # characters of a cell of CSV: what C's long holds everywhere
 TABLE_FORMATS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".json": "json", ".parquet": "parquet", ".arrow": "arrow",
@@ -109,7 +109,7 @@ def read_cells(
         lines = lines[0].split("\r")  # the line ends of old Macs
     separator = "\t" if tabs else _separator(file, lines, reading)
     quoted = not tabs or _is_quoted(lines, header)
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(
         (line + "\n" for line in lines),
         delimiter=separator,
@@ -155,7 +155,7 @@ def _is_quoted(lines: Sequence[str], header: bool) -> bool:
     so gives the same lines. Else quotes are letters of the text."""
     if not any('"' in line for line in lines):
         return False
-    csv.field_size_limit(_LONGEST_FIELD)
+    csv.field_size_limit(LONGEST_FIELD)
     text = "".join(line + "\n" for line in lines if line.strip())
     try:
         rows = [row for row in csv.reader(io.StringIO(text), delimiter="\t", strict=True) if row]

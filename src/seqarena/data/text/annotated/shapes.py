@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.data.files.opening import plain_suffix
+from seqarena.data.files.tables import LONGEST_FIELD
 
 CONLLU_COLUMNS = ("upos", "xpos", "feats", "deprel", "lemma")  # what may be asked for
 WORD_NAMES = ("tokens", "words", "token", "word", "form")
@@ -180,7 +181,7 @@ def _cutter(file: Path, line: str) -> tuple[Callable[[str], list[str]], str]:
 
 
 def _quoted_cells(line: str, mark: str) -> list[str]:
-    csv.field_size_limit(2**31 - 1)
+    csv.field_size_limit(LONGEST_FIELD)
     try:
         return next(csv.reader([line], delimiter=mark), [line])
     except csv.Error:
