@@ -8,7 +8,7 @@ says which. Nothing else is guessed.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
@@ -45,6 +45,12 @@ class Wanted(NamedTuple):
     setting: str
     name: str
     is_default: bool  # so that a usual name may stand for it
+
+    @classmethod
+    def of(cls, config: Any, setting: str) -> Self:
+        """The column that a task's configuration (tasks/configs.py) names in a setting."""
+        name = getattr(config, setting)
+        return cls(setting, name, name == type(config).model_fields[setting].default)
 
 
 def rows_with_columns(

@@ -163,13 +163,8 @@ def _tables_first(files: SplitFiles, reading: Reading) -> SplitFiles:
 
 def wanted_columns(fields: Fields) -> list[Wanted]:
     """The columns of a table, by the configuration."""
-    found = [
-        Wanted("text", fields.text, fields.text == "text"),
-        Wanted("label", fields.label, fields.label == "label"),
-    ]
-    if fields.text_pair is not None:
-        found.append(Wanted("text_pair", fields.text_pair, False))
-    return found
+    settings = ["text", "label"] if fields.text_pair is None else ["text", "label", "text_pair"]
+    return [Wanted.of(fields, setting) for setting in settings]
 
 
 def _format(file: Path, fields: Fields) -> str:

@@ -17,8 +17,6 @@ from seqarena.data.files.tables import read_rows, text_of
 from seqarena.data.text.squad import is_squad
 from seqarena.data.text.stories import Question, Story, Words, split_sentences, task_name, words_of
 
-_DEFAULTS = {"story": "story", "question": "question", "answer": "answer"}
-
 
 class StoryFields(Protocol):
     """What of a configuration says how tables are read (tasks/configs.py)."""
@@ -47,10 +45,7 @@ def read_story_rows(file: Path, fields: StoryFields, reading: Reading) -> list[S
     if isinstance(first.fields.get(fields.story), dict):
         rows = read_rows(file, encoding=fields.encoding, reading=reading)
         return [_of_lists(row.fields.get(fields.story), task_name(file), row.place) for row in rows]
-    wanted = [
-        Wanted(setting, getattr(fields, setting), getattr(fields, setting) == default)
-        for setting, default in _DEFAULTS.items()
-    ]
+    wanted = [Wanted.of(fields, setting) for setting in ("story", "question", "answer")]
     stories: list[Story] = []
     before: Any = None
     for place, (story, question, answer) in rows_with_columns(

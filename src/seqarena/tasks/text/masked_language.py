@@ -169,7 +169,7 @@ class MaskedLanguageCodec(Codec):
         return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
 
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
-        wanted = [Wanted("text_field", config.text_field, config.text_field == "text")]
+        wanted = [Wanted.of(config, "text_field")]
         return read_inputs(file, wanted, encoding=config.encoding)
 
     def _tokens(self, item: str) -> list[int]:

@@ -26,6 +26,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
+from seqarena.data.files.columns import Wanted
 from seqarena.data.files.examples import Splits, count_overlap, part_to_score
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.dates import make_dates
@@ -159,12 +160,9 @@ class PairsTask(ExampleTask):
     def _how(self) -> tuple[str, str, str, tuple[bool, bool]]:
         """How files are read: names of source and target, encoding, and whether the names are the
         task's own."""
-        config, fields = self.config, type(self.config).model_fields
-        own = (
-            config.source == fields["source"].default,
-            config.target == fields["target"].default,
-        )
-        return config.source, config.target, config.encoding, own
+        source, target = Wanted.of(self.config, "source"), Wanted.of(self.config, "target")
+        by_default = source.is_default, target.is_default
+        return source.name, target.name, self.config.encoding, by_default
 
     @property
     def problem(self) -> Problem:

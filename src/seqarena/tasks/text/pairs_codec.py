@@ -255,8 +255,7 @@ class PairsCodec(Codec):
     def inputs(self, config: PairsConfig, file: Path) -> Iterator[str]:
         """The sources: of lines `IN: ... OUT: ...` what stands between, of a table of tabs that
         does not name its columns the first."""
-        default = type(config).model_fields["source"].default
-        wanted = [Wanted("source", config.source, config.source == default)]
+        wanted = [Wanted.of(config, "source")]
         form, encoding = table_format(file), config.encoding
         if form == "tsv" and not names_columns(file, wanted, encoding):
             return (line.partition("\t")[0] for _, line in read_lines(file, encoding))

@@ -268,11 +268,7 @@ class QuestionAnsweringCodec(Codec):
 
 
 def _asked_in_rows(file: Path, config: QuestionAnsweringConfig) -> Iterator[str]:
-    fields = type(config).model_fields
-    wanted = [
-        Wanted(name, getattr(config, name), getattr(config, name) == fields[name].default)
-        for name in ("story", "question")
-    ]
+    wanted = [Wanted.of(config, "story"), Wanted.of(config, "question")]
     for _, (story, question) in rows_with_columns(file, wanted, encoding=config.encoding):
         parts = story if isinstance(story, list) else [story]
         yield " | ".join(text_of(part) or "" for part in (*parts, question))
