@@ -12,6 +12,7 @@ import pytest
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
+from seqarena.data.text.annotated.shapes import AskedColumns
 from seqarena.data.text.tagged import Sentence, load_tagged, read_sentences
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.text.tagging import TaggingTask
@@ -226,16 +227,22 @@ def test_what_was_guessed_is_noted(tmp_path: Path) -> None:
 def test_columns_are_chosen(tmp_path: Path) -> None:
     file = tmp_path / "a.conll"
     file.write_text("x\t1\tEU\tNNP\tB-ORG\nx\t2\tsays\tVBZ\tO\n")
-    assert read_sentences(file, word_column=3, column=4)[0] == (("EU", "says"), ("NNP", "VBZ"))
-    assert read_sentences(file, word_column="3")[0].tags == ("B-ORG", "O")
+    assert read_sentences(file, AskedColumns(word_column=3, column=4))[0] == (
+        ("EU", "says"),
+        ("NNP", "VBZ"),
+    )
+    assert read_sentences(file, AskedColumns(word_column="3"))[0].tags == ("B-ORG", "O")
     file.write_text("Wort,Art,Klasse\nEU,N,B-ORG\nsagt,V,O\n\nja,A,O\n")
     csv = file.rename(tmp_path / "a.csv")
-    found = read_sentences(csv, word_column="Wort", column="Klasse")
+    found = read_sentences(csv, AskedColumns(word_column="Wort", column="Klasse"))
     assert found == [(("EU", "sagt"), ("B-ORG", "O")), (("ja",), ("O",))]
     WRITERS["x.conll"](ROWS, tmp_path / "x.txt")
-    assert read_sentences(tmp_path / "x.txt", column="xpos")[0].tags == ("Y",) * 5
-    assert read_sentences(tmp_path / "x.txt", column=8)[0].tags == ("dep",) * 5
-    assert read_sentences(tmp_path / "x.txt", layout="bio", word_column=1)[0].words[0] == "1"
+    assert read_sentences(tmp_path / "x.txt", AskedColumns(column="xpos"))[0].tags == ("Y",) * 5
+    assert read_sentences(tmp_path / "x.txt", AskedColumns(column=8))[0].tags == ("dep",) * 5
+    assert (
+        read_sentences(tmp_path / "x.txt", AskedColumns(layout="bio", word_column=1))[0].words[0]
+        == "1"
+    )
 
 
 def test_a_sign_of_number_with_a_tag_is_a_word(tmp_path: Path) -> None:
@@ -252,7 +259,7 @@ def test_kaggles_table_in_its_encoding(tmp_path: Path) -> None:
     file.write_bytes(long_table(ROWS[:2], once=True).to_csv(index=False).encode("cp1252"))
     with pytest.raises(UserError, match=r"not utf-8: .*--set encoding=NAME"):
         load_tagged(str(file))
-    assert read_sentences(file, encoding="cp1252") == SENTENCES[:2]
+    assert read_sentences(file, AskedColumns(encoding="cp1252")) == SENTENCES[:2]
     with pytest.raises(UserError, match="unknown encoding 'latin-x'"):
         TaggingConfig(encoding="latin-x")
 
@@ -292,7 +299,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, name: str) -> None
     content, message, *column = BROKEN[name]
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError) as caught:
-        read_sentences(tmp_path / name, column=column[0] if column else None)
+        read_sentences(tmp_path / name, AskedColumns(column=column[0] if column else None))
     assert any(part in str(caught.value) for part in message.split("|")), str(caught.value)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value) or "unknown column" in message

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from seqarena.core.errors import UserError
+from seqarena.data.text.annotated.shapes import AskedColumns
 from seqarena.data.text.python_roles import python_sentences, roles
 from seqarena.data.text.tagged import Sentence, load_tagged, read_sentences
 
@@ -34,7 +35,7 @@ def test_conllu_skips_what_is_no_word(tmp_path: Path) -> None:
         Sentence(("Vamos", "nos", "a"), ("VERB", "PRON", "ADP")),
         Sentence(("Sí",), ("INTJ",)),
     ]
-    assert read_sentences(file, column="deprel")[0].tags == ("root", "obj", "case")
+    assert read_sentences(file, AskedColumns(column="deprel"))[0].tags == ("root", "obj", "case")
 
 
 def test_columns_with_empty_lines_and_lines_of_blanks(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_columns_with_empty_lines_and_lines_of_blanks(tmp_path: Path) -> None:
 def test_the_tag_is_the_last_column_or_the_one_named(tmp_path: Path) -> None:
     file = write(tmp_path, "w.txt", "EU\tNNP\tB-org\n")
     assert read_sentences(file)[0].tags == ("B-org",)
-    assert read_sentences(file, column=2)[0].tags == ("NNP",)
+    assert read_sentences(file, AskedColumns(column=2))[0].tags == ("NNP",)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_what_is_wrong_is_said_with_its_line(
 ) -> None:
     file = write(tmp_path, name, text)
     with pytest.raises(UserError) as caught:
-        read_sentences(file, column=column)
+        read_sentences(file, AskedColumns(column=column))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 

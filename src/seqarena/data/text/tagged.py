@@ -15,10 +15,9 @@ from seqarena.data.files.opening import plain_name
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
 from seqarena.data.text.annotated.rows import holds_rows, read_tagged_rows
-from seqarena.data.text.annotated.shapes import CONLLU_COLUMNS
+from seqarena.data.text.annotated.shapes import NOT_ASKED, AskedColumns
 from seqarena.data.text.annotated.words import Found, read_columns
 
-__all__ = ["CONLLU_COLUMNS", "Sentence", "Tagged", "load_tagged", "read_sentences"]
 _WORDS = "file of tagged words"
 _LABEL_LIST = re.compile(
     r"(labels?|tags?|tag_?set|label_?list|label2id|id2label|classes)(\.(txt|json|tsv|csv))?",
@@ -42,20 +41,11 @@ class Tagged(NamedTuple):
     reading: Reading | None = None  # None: no files
 
 
-def load_tagged(
-    data: str | None = None,
-    *,
-    layout: str = "auto",
-    column: str | int | None = None,
-    word_column: str | int | None = None,
-    encoding: str = "utf-8",
-) -> Tagged:
+def load_tagged(data: str | None = None, asked: AskedColumns = NOT_ASKED) -> Tagged:
     """The sentences at `data`, a file, folder or pattern (data/files/find.py); None is Python code.
 
-    `layout` is conllu, bio (columns of any kind) or auto: by the name and what is in the file.
-    `column` holds the tags and `word_column` the words: numbers from 1, or names where the file has
-    names. Raises UserError, with file and line, for columns that are missing and for tags that
-    training does not have.
+    Raises UserError, with file and line, for columns that are missing and for tags that training
+    does not have.
     """
     if data is None:
         from seqarena.data.text.python_roles import ORIGIN, python_sentences
@@ -63,26 +53,22 @@ def load_tagged(
         train, origin = python_sentences(), ORIGIN
         return Tagged(complete(train, [], []), _tags_of(train), origin)
     reading = Reading()
-    parts = tagged_parts(data, reading, (layout, column, word_column, encoding))
+    parts = tagged_parts(data, asked, reading)
     known = _tags_of(parts[0])
     return Tagged(complete(*parts, reading=reading), known, str(data), reading)
 
 
 def tagged_parts(
-    data: str,
-    reading: Reading,
-    how: tuple[str, str | int | None, str | int | None, str],
-    known: Collection[str] = (),
+    data: str, asked: AskedColumns, reading: Reading, known: Collection[str] = ()
 ) -> list[list[Sentence]]:
-    """The sentences of each split that the data have. `how` is layout, column, word_column and
-    encoding of `load_tagged`. A tag that neither a training file has nor `known` is an error; of
-    what is scored none is learnt."""
+    """The sentences of each split that the data have. A tag that neither a training file has nor
+    `known` is an error; of what is scored none is learnt."""
     files = _files(data, reading)
     tags = set(known)
     formats: dict[Path, str] = {}
 
     def read(file: Path) -> list[Sentence]:
-        formats[file], found = _open(file, *how, reading)
+        formats[file], found = _open(file, asked, reading)
         teaches = file in files.train and not reading.to_score
         sentences = _gathered(file, found, None if teaches else tags)
         if teaches:
@@ -95,42 +81,18 @@ def tagged_parts(
 
 
 def read_sentences(
-    file: Path,
-    *,
-    layout: str = "auto",
-    column: str | int | None = None,
-    word_column: str | int | None = None,
-    encoding: str = "utf-8",
-    known: Collection[str] | None = None,
-    reading: Reading | None = None,
+    file: Path, asked: AskedColumns = NOT_ASKED, reading: Reading | None = None
 ) -> list[Sentence]:
-    """The sentences of one file. With `known`, any other tag is an error."""
-    _, found = _open(file, layout, column, word_column, encoding, reading)
-    return _gathered(file, found, known)
+    """The sentences of one file."""
+    _, found = _open(file, asked, reading)
+    return _gathered(file, found, None)
 
 
-def _open(
-    file: Path,
-    layout: str,
-    column: str | int | None,
-    word_column: str | int | None,
-    encoding: str,
-    reading: Reading | None,
-) -> tuple[str, Iterator[Found]]:
+def _open(file: Path, asked: AskedColumns, reading: Reading | None) -> tuple[str, Iterator[Found]]:
     """(name of the format, places, words and tags)."""
-    if layout == "auto" and holds_rows(file, column, word_column, encoding):
-        rows = read_tagged_rows(
-            file, column=column, word_column=word_column, encoding=encoding, reading=reading
-        )
-        return str(table_format(file)), rows
-    return read_columns(
-        file,
-        layout=layout,
-        column=column,
-        word_column=word_column,
-        encoding=encoding,
-        reading=reading,
-    )
+    if asked.layout == "auto" and holds_rows(file, asked):
+        return str(table_format(file)), read_tagged_rows(file, asked, reading)
+    return read_columns(file, asked, reading)
 
 
 def _gathered(file: Path, found: Iterator[Found], known: Collection[str] | None) -> list[Sentence]:

@@ -40,7 +40,7 @@ from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
-from seqarena.tasks.text.tagging_codec import WordEncoder
+from seqarena.tasks.text.tagging_codec import WordEncoder, asked_columns
 
 OUTSIDE = "O"
 _SPAN_TAG = re.compile("[BIESLU]-.+")
@@ -71,13 +71,7 @@ class TaggingTask(ExampleTask):
         than `max_length`; longer ones are left out of training, and counted in `describe`.
         """
         self.config = config
-        data = data or load_tagged(
-            config.data,
-            layout=config.format,
-            column=config.column,
-            word_column=config.word_column,
-            encoding=config.encoding,
-        )
+        data = data or load_tagged(config.data, asked_columns(config))
         self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
         self._name_metric()
         self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
@@ -109,8 +103,7 @@ class TaggingTask(ExampleTask):
         task.config, task.reading = config, Reading(to_score=True)
         task.tags = tuple(json.loads(artifacts["tags"]))
         task._name_metric()
-        how = (config.format, config.column, config.word_column, config.encoding)
-        parts = tagged_parts(data, task.reading, how, task.tags)
+        parts = tagged_parts(data, asked_columns(config), task.reading, task.tags)
         found = part_to_score(data, parts, task.reading)
         index = {tag: k for k, tag in enumerate(task.tags)}
         task.sentences = {"test": found}

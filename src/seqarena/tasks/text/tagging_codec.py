@@ -18,11 +18,12 @@ from seqarena.data.buckets import pad
 from seqarena.data.files.find import kind_of
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.tables import listed, read_rows, table_format, text_of
-from seqarena.data.text.annotated.shapes import WORD_NAMES
+from seqarena.data.text.annotated.shapes import WORD_NAMES, AskedColumns
 from seqarena.data.text.tagged import Sentence, read_sentences
 from seqarena.data.text.vocabulary import Vocabulary, normalised
 from seqarena.data.text.writing.signs import signs_apart
 from seqarena.tasks.base import WORD_END, Answer, Codec
+from seqarena.tasks.configs import TaggingConfig
 
 _LETTERS = 24  # of a word; of a longer one the first and the last twelve
 _ALONE = {".", ",", "。", "，"}  # words by themselves only where a text is split already
@@ -141,13 +142,7 @@ class TaggingCodec(Codec):
             return (line for _, line in read_lines(file, config.encoding))
         if table_format(file) not in (None, "csv", "tsv"):
             return _asked(file, config)
-        found = read_sentences(
-            file,
-            layout=config.format,
-            column=config.column,
-            word_column=config.word_column,
-            encoding=config.encoding,
-        )
+        found = read_sentences(file, asked_columns(config))
         return (_apart(sentence.words) for sentence in found)
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -159,6 +154,11 @@ class TaggingCodec(Codec):
             text = " ".join(f"{word}/{self.tags[k]}" for word, k in zip(words, best_T))
             answers.append(Answer(text, float(share_T[: len(words)].sum().exp())))
         return answers
+
+
+def asked_columns(config: TaggingConfig) -> AskedColumns:
+    """How files are read, by the configuration."""
+    return AskedColumns(config.format, config.column, config.word_column, config.encoding)
 
 
 def _asked(file: Path, config: Any) -> Iterator[str]:

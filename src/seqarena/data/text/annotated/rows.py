@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import Row, listed, read_rows, table_format, text_of
-from seqarena.data.text.annotated.shapes import DOCUMENT, WORD_NAMES, tag_columns
+from seqarena.data.text.annotated.shapes import DOCUMENT, WORD_NAMES, AskedColumns, tag_columns
 from seqarena.data.text.annotated.words import Found, filled
 
 _TEXT_NAMES = ("text", "sentence")
@@ -37,16 +37,14 @@ class _Columns(NamedTuple):
     sentence: str | None
 
 
-def holds_rows(
-    file: Path, column: str | int | None, word_column: str | int | None, encoding: str
-) -> bool:
+def holds_rows(file: Path, asked: AskedColumns) -> bool:
     """Whether a file is a table that says its sentences, and not columns with empty lines."""
     form = table_format(file)
     if form not in ("csv", "tsv"):
         return form is not None
     try:
-        row = next(read_rows(file, encoding=encoding), None)
-        columns = None if row is None else _columns(row, column, word_column)
+        row = next(read_rows(file, encoding=asked.encoding), None)
+        columns = None if row is None else _columns(row, asked)
     except UserError:
         return False
     if row is None or columns is None:
@@ -56,24 +54,19 @@ def holds_rows(
 
 
 def read_tagged_rows(
-    file: Path,
-    *,
-    column: str | int | None = None,
-    word_column: str | int | None = None,
-    encoding: str = "utf-8",
-    reading: Reading | None = None,
+    file: Path, asked: AskedColumns, reading: Reading | None = None
 ) -> Iterator[Found]:
     """The words and tags of a table; a sentence ends where the word is None.
 
     Raises UserError, with file and row, for columns that are missing or may be several, and for a
     row that has not as many tags as words.
     """
-    rows = read_rows(file, encoding=encoding, reading=reading)
+    rows = read_rows(file, encoding=asked.encoding, reading=reading)
     first = next(rows, None)
     if first is None:
         return
-    columns = _columns(first, column, word_column)
-    if reading is not None and (column is None or word_column is None):
+    columns = _columns(first, asked)
+    if reading is not None and None in (asked.column, asked.word_column):
         reading.note(f"words from {columns.words!r}, tags from {columns.tags!r}")
     value = first.fields[columns.tags]
     if reading is not None and _is_number(value[0] if isinstance(value, list) and value else value):
@@ -88,17 +81,18 @@ def read_tagged_rows(
     yield from read(chain([first], rows), columns)
 
 
-def _columns(row: Row, column: str | int | None, word_column: str | int | None) -> _Columns:
+def _columns(row: Row, asked: AskedColumns) -> _Columns:
     """Raises UserError where the names leave open which columns are meant."""
-    tags = tag_columns(list(row.fields)) if column is None else [_named(row, column)]
+    named = asked.column
+    tags = tag_columns(list(row.fields)) if named is None else [_named(row, named)]
     if len(tags) != 1:
         what = "no column of tags" if not tags else f"{listed(tags)} may be the tags"
         raise UserError(
             f"{row.place}: {what}: name theirs with --set column=NAME; it has {listed(row.fields)}"
         )
     small = {str(name).lower(): name for name in reversed(list(row.fields))}
-    if word_column is not None:
-        words = _named(row, word_column)
+    if asked.word_column is not None:
+        words = _named(row, asked.word_column)
     else:
         known = [small[name] for name in (*WORD_NAMES, *_TEXT_NAMES) if name in small]
         known = [name for name in known if name != tags[0]]

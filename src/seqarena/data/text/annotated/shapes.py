@@ -36,6 +36,23 @@ ID = re.compile(r"\d+([-.]\d+)?")
 Line = tuple[int, str]  # number from 1, text
 
 
+class AskedColumns(NamedTuple):
+    """What the user says of a file.
+
+    `layout` is conllu, bio (columns of any kind) or auto: by the name and what is in the file.
+    `column` holds the tags and `word_column` the words: numbers from 1, or names where the format
+    or the header has them; None: by what is in the file.
+    """
+
+    layout: str = "auto"
+    column: str | int | None = None
+    word_column: str | int | None = None
+    encoding: str = "utf-8"
+
+
+NOT_ASKED = AskedColumns()
+
+
 class ColumnLayout(NamedTuple):
     """What the columns of a file mean."""
 
@@ -50,14 +67,8 @@ class ColumnLayout(NamedTuple):
     widens: bool = False  # sentences may have more columns than `width`
 
 
-def shape_of(
-    file: Path,
-    lines: Sequence[Line],
-    layout: str,
-    column: str | int | None,
-    word_column: str | int | None,
-) -> ColumnLayout:
-    """What the columns of `lines` mean; `layout`, `column` and `word_column` as `read_columns`.
+def shape_of(file: Path, lines: Sequence[Line], asked: AskedColumns) -> ColumnLayout:
+    """What the columns of `lines` mean.
 
     Raises UserError for a file without words, and for a column that it does not have.
     """
@@ -66,6 +77,7 @@ def shape_of(
         raise UserError(f"{file}: no tagged sentence in it")
     first = next((line for line in filled if not _may_be_no_word(line)), filled[0])
     cut, between = _cutter(file, first)
+    layout = asked.layout
     named = next((found[1] for _, line in lines[:20] if (found := _COLUMNS.match(line))), None)
     by_name = layout == "conllu" or (layout == "auto" and plain_suffix(file) == ".conllu")
     sentences = _first_sentences(lines, cut)
@@ -73,18 +85,18 @@ def shape_of(
     counts = bool(sentences) and width > 2 and all(_counts(cells) for cells in sentences)
     if named is not None and layout != "bio" and not by_name:
         names = tuple(name.lower() for name in named.split())
-        return _tree("CoNLL-U Plus", names, cut, between, column, word_column)
+        return _tree("CoNLL-U Plus", names, cut, between, asked)
     if by_name or (layout == "auto" and counts and width == len(_TREE)):
         tokens = [cells[0] for sentence in sentences for cells in sentence]
         is_u = by_name or "# sent_id" in "".join(line[:9] for _, line in lines[:5])
         is_u = is_u or any(set(token) & {"-", "."} for token in tokens)
-        return _tree("CoNLL-U" if is_u else "CoNLL-X", _TREE, cut, between, column, word_column)
+        return _tree("CoNLL-U" if is_u else "CoNLL-X", _TREE, cut, between, asked)
     if layout == "auto" and counts and width >= len(_TREE_2009):
-        return _tree("CoNLL-2009", _TREE_2009, cut, between, column, word_column)
+        return _tree("CoNLL-2009", _TREE_2009, cut, between, asked)
     if layout == "auto" and counts and width > len(_TREE):
         names = (*_TREE, *(str(k) for k in range(len(_TREE) + 1, width + 1)))
-        return _tree("CoNLL-X with more columns", names, cut, between, column, word_column)
-    return _any_columns(file, lines, first, counts, column, word_column)
+        return _tree("CoNLL-X with more columns", names, cut, between, asked)
+    return _any_columns(file, lines, first, counts, asked)
 
 
 def _tree(
@@ -92,20 +104,19 @@ def _tree(
     names: tuple[str, ...],
     cut: Callable[[str], list[str]],
     between: str,
-    column: str | int | None,
-    word_column: str | int | None,
+    asked: AskedColumns,
 ) -> ColumnLayout:
     """Columns whose meaning the format says."""
     known = [name for name in CONLLU_COLUMNS if name in names]
     others = [name for name in names if name not in (*_TREE, *_TREE_2009)]
-    asked = str(column or ("upos" if "upos" in names else names[-1])).lower()
-    if asked.isdecimal() and 1 <= int(asked) <= len(names):
-        tag = int(asked) - 1
-    elif asked in (*known, *others):
-        tag = names.index(asked)
+    column = str(asked.column or ("upos" if "upos" in names else names[-1])).lower()
+    if column.isdecimal() and 1 <= int(column) <= len(names):
+        tag = int(column) - 1
+    elif column in (*known, *others):
+        tag = names.index(column)
     else:
-        raise unknown_name(f"column of {form}", asked, [*known, *others])
-    word = "form" if word_column is None else str(word_column).lower()
+        raise unknown_name(f"column of {form}", column, [*known, *others])
+    word = "form" if asked.word_column is None else str(asked.word_column).lower()
     if word.isdecimal() and 1 <= int(word) <= len(names):
         word = names[int(word) - 1]
     if word not in names:
@@ -121,9 +132,9 @@ def _any_columns(
     lines: Sequence[Line],
     first: str,
     counts: bool,
-    column: str | int | None,
-    word_column: str | int | None,
+    asked: AskedColumns,
 ) -> ColumnLayout:
+    column, word_column = asked.column, asked.word_column
     cut, between = _cutter(file, first)
     number = next((n for n, line in lines if line == first), 1)
     place, cells = f"{file}, line {number}", cut(first)

@@ -10,30 +10,27 @@ from pathlib import Path
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import read_lines
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.annotated.shapes import DOCUMENT, ID, ColumnLayout, Line, shape_of
+from seqarena.data.text.annotated.shapes import (
+    DOCUMENT,
+    ID,
+    AskedColumns,
+    ColumnLayout,
+    Line,
+    shape_of,
+)
 
 NO_TAG = "-X-"  # the mark of CoNLL-2003 in the columns of a -DOCSTART- line
 Found = tuple[str, str | None, str]  # place, word, tag; the word is None where a sentence ends
 
 
 def read_columns(
-    file: Path,
-    *,
-    layout: str = "auto",
-    column: str | int | None = None,
-    word_column: str | int | None = None,
-    encoding: str = "utf-8",
-    reading: Reading | None = None,
+    file: Path, asked: AskedColumns, reading: Reading | None = None
 ) -> tuple[str, Iterator[Found]]:
-    """(name of the format, words with their tags) of a file of columns.
-
-    `layout` is conllu, bio (any columns) or auto: by the file's name and what is in it. Columns are
-    named by a number from 1, or by a name that the format or the header has. Raises UserError, with
-    file and line, for what is not in the format.
-    """
-    lines = list(read_lines(file, encoding, reading))
-    shape = shape_of(file, lines, layout, column, word_column)
-    if reading is not None and column is None and shape.name == "columns":
+    """(name of the format, words with their tags) of a file of columns. Raises UserError, with
+    file and line, for what is not in the format."""
+    lines = list(read_lines(file, asked.encoding, reading))
+    shape = shape_of(file, lines, asked)
+    if reading is not None and asked.column is None and shape.name == "columns":
         if shape.tag != 1 or shape.word != 0:
             reading.note(
                 f"the word is column {shape.word + 1}, the tag column {shape.tag + 1}"
