@@ -1,20 +1,67 @@
-"""The answer of a run: its verdict in large words, the doubt, and the recommendation as cards."""
+"""The answer of a run: what to use here, how sure that is, what it costs, what else there is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seqarena.core import words
 from seqarena.core.results.records import Ranking, RunView
-from seqarena.report.page.parts import AnswerSection, Card, Table, Verdict, headings, number_cell
-from seqarena.report.run.labels import architecture_cell
-from seqarena.report.run.reading import architectures, chosen_trials
+from seqarena.report.page.parts import (
+    AnswerSection,
+    Card,
+    Fold,
+    Phrase,
+    Prose,
+    Section,
+    Table,
+    Verdict,
+    headings,
+    number_cell,
+)
+from seqarena.report.run.decision import (
+    Outlook,
+    Tile,
+    certainty,
+    choice_label,
+    cost_tiles,
+    doubt_fold,
+)
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, prose
+from seqarena.report.run.reading import architectures, chosen_trials, title
 
 _LONG_CARD = 200  # characters from which a card takes the whole width
 _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
 _STATES = ("finished", "running", "planned", "diverged", "failed")
 
 
-def answer_section(view: RunView) -> AnswerSection:
-    """The verdict of the ranking; before there is one, how many trials have finished."""
+@dataclass(frozen=True, kw_only=True)
+class DecisionSection(Section):
+    """The top of a run's page: what to use here, how sure that is, what it costs.
+
+    `verdict` is the verdict of the ranking after its first words, `state`.
+    """
+
+    template = "run/decision.html"
+    name: str = "answer"
+    link: str = "Answer"
+    label: str = "The answer"
+    title: str
+    facts: Sequence[str]
+    choice_label: str
+    choice: Phrase
+    state: str
+    verdict: Prose
+    sure: str
+    doubt: Fold
+    settle: Prose = ()
+    outlook: Outlook | None = None
+    tiles: Sequence[Tile]
+    cards: Sequence[Card]
+
+
+def answer_section(
+    view: RunView, outlook: Outlook | None = None
+) -> AnswerSection | DecisionSection:
+    """The decision of a ranking; before there is one, how many trials have finished."""
     ranking = view.ranking
     if ranking is None:
         few, sentence = words.unranked(view)
@@ -26,14 +73,33 @@ def answer_section(view: RunView) -> AnswerSection:
             doubt=f"{sentence} This page shows their results.",
             table=_states_table(view),
         )
-    return AnswerSection(
-        label="The answer",
+    if not ranking.rows:
+        return AnswerSection(
+            label="The answer",
+            title=view.name,
+            facts=_facts(view),
+            verdict=Verdict(ranking.verdict),
+            doubt="",
+        )
+    best = ranking.rows[0]
+    plain = words.capitalised(title(view, best.architecture))
+    state, verdict = _verdict(ranking)
+    return DecisionSection(
         title=view.name,
         facts=_facts(view),
-        verdict=_verdict(ranking),
-        doubt=_doubt(ranking),
-        cards_label="Recommendation",
-        cards=[_card(sentence) for sentence in ranking.recommendation],
+        choice_label=choice_label(view, ranking),
+        choice=Phrase(plain, best.architecture if plain != best.architecture else ""),
+        state=state,
+        verdict=prose(view, verdict),
+        sure=certainty(ranking),
+        doubt=doubt_fold(ranking),
+        outlook=outlook,
+        tiles=cost_tiles(view, best),
+        cards=[
+            _card(view, sentence)
+            for sentence in ranking.recommendation
+            if not sentence.startswith(f"For the best quality: {best.architecture},")
+        ],
     )
 
 
@@ -56,43 +122,22 @@ def _span(values: Sequence[int]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _verdict(ranking: Ranking) -> Verdict:
-    """The verdict, large up to its colon and through the leader's name where that follows."""
+def _verdict(ranking: Ranking) -> tuple[str, str]:
+    """The verdict up to its colon, and the rest, without the leader's name where it begins so."""
     verdict = ranking.verdict
     colon = verdict.rfind(": ", 0, _LONGEST_HEADLINE)
     if colon < 0:
-        return Verdict(verdict) if len(verdict) <= _LONGEST_HEADLINE else Verdict("", verdict)
-    head, rest = verdict[:colon], verdict[colon + 2 :]
-    leader = f"{ranking.rows[0].architecture}, " if ranking.rows else ""
-    if leader and rest.startswith(leader):
-        return Verdict(f"{head}: {leader[:-2]}", rest.removeprefix(leader))
-    return Verdict(head, rest)
+        return "", verdict
+    state, rest = verdict[:colon], verdict[colon + 2 :]
+    return state, rest.removeprefix(f"{ranking.rows[0].architecture}, ")
 
 
-def _card(sentence: str) -> Card:
+def _card(view: RunView, sentence: str) -> Card:
     head, colon, rest = sentence.partition(": ")
     long = len(sentence) > _LONG_CARD
     if not colon or len(head) > _LONGEST_HEADLINE:
-        return Card("", sentence, long=long)
-    return Card(head, rest, long=long)
-
-
-def _doubt(ranking: Ranking) -> str:
-    metric, decimals = words.of_name(ranking.metric), words.metric_decimals(ranking)
-    counts = {len(row.seed_values) for row in ranking.rows}
-    sentences = []
-    if counts:
-        low, high = min(counts), max(counts)
-        seeds = words.plural(high, "seed") if low == high else f"{low} to {high} seeds"
-        interval = words.percent(ranking.confidence)
-        sentences.append(f"Each mean is over {seeds}, with its {interval} interval.")
-    if ranking.noise_floor > 0:
-        sentences.append(f"A gap below {ranking.noise_floor:.{decimals}f} {metric} is noise.")
-    if ranking.repeat_difference is not None:
-        same = ranking.repeat_difference == 0
-        by = "exactly" if same else f"to within {words.significant(ranking.repeat_difference)}"
-        sentences.append(f"The same trial run twice agreed {by}.")
-    return " ".join(sentences)
+        return Card("", prose(view, sentence), long=long)
+    return Card(head, prose(view, rest), long=long)
 
 
 def _states_table(view: RunView) -> Table:
@@ -110,4 +155,5 @@ def _states_table(view: RunView) -> Table:
             ]
         )
     metric = f"best validation {words.of_name(view.metric)}"
-    return Table("Trials by state", headings("architecture", *_STATES, metric), rows)
+    heads = headings(ARCHITECTURE, *_STATES, metric)
+    return Table("Trials by state", heads, rows, name="trials")

@@ -13,7 +13,7 @@ from seqarena.report.run.curve_figures import (
     training_figure,
     validation_figure,
 )
-from seqarena.report.run.labels import architecture_cell
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell
 from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import SliceGroup, slice_groups
 
@@ -113,5 +113,6 @@ def _singles_table(view: RunView, groups: Sequence[SliceGroup]) -> Table:
         values = [group.values[name][0] for group in groups]
         cells = [number_cell(words.significant(value, 4), value) for value in values]
         rows.append([architecture_cell(view, name), *cells])
-    heads = headings("architecture", *(words.of_name(group.slices[0]) for group in groups))
-    return Table("Further values on the test split, mean over seeds", heads, rows)
+    heads = headings(ARCHITECTURE, *(words.of_name(group.slices[0]) for group in groups))
+    caption = "Further values on the test split, mean over seeds"
+    return Table(caption, heads, rows, name="further-values")

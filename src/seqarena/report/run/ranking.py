@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
@@ -11,13 +12,15 @@ from seqarena.report.page.parts import (
     Cell,
     Family,
     Figure,
+    Fold,
     Heading,
     Section,
     Table,
     headings,
     number_cell,
 )
-from seqarena.report.run.labels import architecture_cell, family_legend
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, family_legend
+from seqarena.report.run.reading import title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,7 @@ class RankingSection(Section):
     zooms: bool
     table: Table
     notes: Sequence[str]
+    entry: Fold
 
 
 def ranking_section(view: RunView) -> RankingSection | None:
@@ -48,6 +52,7 @@ def ranking_section(view: RunView) -> RankingSection | None:
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
         notes=[f"{note}." for row in ranking.rows for note in words.seed_notes(row)],
+        entry=Fold("What an entry is", words.AN_ENTRY.replace("`", "")),
     )
 
 
@@ -63,7 +68,7 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
         "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
         "leader."
     )
-    return Figure("ranking", ranking_figure(view), label, caption)
+    return Figure("ranking", ranking_figure(view), label, caption, "Ranking")
 
 
 def _table(view: RunView, ranking: Ranking) -> Table:
@@ -72,7 +77,7 @@ def _table(view: RunView, ranking: Ranking) -> Table:
     measured = CostTable(view.costs)
     costs = [_cost_column(measured, ranking, cost) for cost in measured.measured()]
     heads = headings(
-        "architecture",
+        ARCHITECTURE,
         "place",
         Heading(words.of_name(view.metric), interval),
         Heading("gap to leader", interval),
@@ -93,7 +98,32 @@ def _table(view: RunView, ranking: Ranking) -> Table:
             ]
         )
     tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
-    return Table(_caption(ranking), heads, rows, sortable=True, shaded=frozenset(tied))
+    return Table(
+        _caption(ranking),
+        heads,
+        rows,
+        sortable=True,
+        shaded=frozenset(tied),
+        name="ranking",
+        export=_export(view, ranking, measured),
+    )
+
+
+def _export(view: RunView, ranking: Ranking, costs: CostTable) -> list[list[Any]]:
+    """Every number in full, in the units of the records; the seeds' values behind."""
+    measured = costs.measured()
+    most = max(len(row.seed_values) for row in ranking.rows)
+    heads = ["architecture", "name", "place", "ties_with_leader", ranking.metric, "low", "high"]
+    heads += ["gap_to_leader", "gap_low", "gap_high", "p", "parameters", "learning_rate"]
+    heads += [cost.key for cost in measured] + [f"seed_value_{i + 1}" for i in range(most)]
+    rows: list[list[Any]] = [heads]
+    for row in ranking.rows:
+        own = [row.architecture, title(view, row.architecture), row.place, row.ties_leader]
+        own += [row.mean, row.low, row.high, row.gap_to_leader, row.gap_low, row.gap_high]
+        own += [row.p_value, row.parameters, row.learning_rate]
+        own += [costs.value(row.architecture, cost) for cost in measured]
+        rows.append([*own, *row.seed_values, *[None] * (most - len(row.seed_values))])
+    return rows
 
 
 def _caption(ranking: Ranking) -> str:
