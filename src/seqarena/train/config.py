@@ -17,7 +17,7 @@ class OptimizerConfig(Config):
         "cosine", "cosine, inverse_sqrt, or constant (then a linear fall)."
     )
     warmup_fraction: float = knob(
-        0.05, "Share of the budget to warm up in.", flag="warmup", ge=0, le=1
+        0.2, "Share of the budget to warm up in.", flag="warmup", ge=0, le=1
     )
     final_ratio: float = knob(0.1, "Last learning rate over the peak.", ge=0)
     decay_fraction: float = knob(
