@@ -12,6 +12,7 @@ from seqarena.report.tables import models_table, ranking_table, settings_table, 
 
 MODELS = {
     "gru": {
+        "title": "gated recurrent unit",
         "year": 2014,
         "idea": "two gates blend the old state with a candidate",
         "work": "T D^2",
@@ -20,6 +21,7 @@ MODELS = {
         "state": "D",
     },
     "attention_of_a_long_name": {
+        "title": "Transformer",
         "year": 2017,
         "idea": "every position looks at every earlier one and takes a weighted mean of what "
         "stands there, in several heads",
