@@ -39,7 +39,7 @@ class TrainingRequest(Config):
     """What every trial of a comparison has in common."""
 
     budget: Budget = Budget(tokens=200_000)
-    batch_size: int = knob(8, "Sequences in an optimizer step.", flag="batch", ge=1, le=2**20)
+    batch_size: int = knob(4, "Sequences in an optimizer step.", flag="batch", ge=1, le=2**20)
     accumulation: int = knob(1, "Pieces that a batch is computed in, to save memory.", ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = knob(
