@@ -17,6 +17,7 @@ from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
 from seqarena.report.run.labels import hover_name
 from seqarena.report.run.line_styles import line_styles
+from seqarena.report.run.reading import title
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light
@@ -108,7 +109,10 @@ def ranking_figure(view: RunView) -> go.Figure:
         showarrow=False,
         font={"size": 12, "color": MUTED},
     )
-    figure.update_layout(showlegend=False, margin_t=28, meta={"near": near_leader(ranking)})
+    plain = [words.capitalised(title(view, row.architecture)) for row in rows]
+    names = [f"{escape(name)}  <b>{row.place}</b>" for name, row in zip(plain, rows, strict=True)]
+    meta = {"near": near_leader(ranking), "plain_names": names}  # where they have room
+    figure.update_layout(showlegend=False, margin_t=28, meta=meta)
     return figure
 
 

@@ -22,10 +22,14 @@
   const isDark = () =>
     !printing && (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
 
-  function figureOf({ source, hidden: off, axes }, dark = isDark()) {
+  function figureOf({ place, source, hidden: off, axes }, dark = isDark()) {
     const figure = JSON.parse(source, (_, value) =>
       dark && typeof value === "string" && Object.hasOwn(darkOf, value) ? darkOf[value] : value);
     Object.assign(figure.layout, { showlegend: false, uirevision: "kept", dragmode: coarse ? false : "zoom" });
+    if (figure.layout.meta?.plain_names && place.clientWidth >= 700) {
+      const { categoryarray: tickvals } = figure.layout.yaxis;
+      Object.assign(figure.layout.yaxis, { tickvals, ticktext: figure.layout.meta.plain_names });
+    }
     if (Object.keys(axes).length) figure.layout.uirevision = JSON.stringify(axes);
     for (const [axis, type] of Object.entries(axes)) {
       if (figure.layout[axis].type !== type) delete figure.layout[axis].range;
