@@ -15,9 +15,8 @@ from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
-from seqarena.report.run.labels import hover_name
+from seqarena.report.run.labels import hover_name, name_of
 from seqarena.report.run.line_styles import line_styles
-from seqarena.report.run.reading import title
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
 FLOOR, PANEL, PAPER = ROLES["floor"].light, ROLES["panel"].light, ROLES["paper"].light
@@ -109,9 +108,8 @@ def ranking_figure(view: RunView) -> go.Figure:
         showarrow=False,
         font={"size": 12, "color": MUTED},
     )
-    plain = [words.capitalised(title(view, row.architecture)) for row in rows]
-    names = [f"{escape(name)}  <b>{row.place}</b>" for name, row in zip(plain, rows, strict=True)]
-    meta = {"near": near_leader(ranking), "plain_names": names}  # where they have room
+    plain = [_label(row, name_of(view, row.architecture).text) for row in rows]
+    meta = {"near": near_leader(ranking), "plain_names": plain}  # where they have room
     figure.update_layout(showlegend=False, margin_t=28, meta=meta)
     return figure
 
@@ -139,8 +137,8 @@ def _ranking_of(view: RunView) -> Ranking:
     return view.ranking
 
 
-def _label(row: RankRow) -> str:
-    return f"{escape(row.architecture)}  <b>{row.place}</b>"
+def _label(row: RankRow, name: str = "") -> str:
+    return f"{escape(name or row.architecture)}  <b>{row.place}</b>"
 
 
 def _seed_dots(rows: Iterable[RankRow], styles: dict[str, Any], decimals: int) -> go.Scatter:

@@ -25,8 +25,8 @@ from seqarena.report.run.decision import (
     cost_tiles,
     doubt_fold,
 )
-from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, prose
-from seqarena.report.run.reading import architectures, chosen_trials, title
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, name_of, prose
+from seqarena.report.run.reading import architectures, chosen_trials
 
 _LONG_CARD = 200  # characters from which a card takes the whole width
 _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headline
@@ -82,13 +82,12 @@ def answer_section(
             doubt="",
         )
     best = ranking.rows[0]
-    plain = words.capitalised(title(view, best.architecture))
     state, verdict = _verdict(ranking)
     return DecisionSection(
         title=view.name,
         facts=_facts(view),
         choice_label=choice_label(view, ranking),
-        choice=Phrase(plain, best.architecture if plain != best.architecture else ""),
+        choice=name_of(view, best.architecture),
         state=state,
         verdict=prose(view, verdict),
         sure=certainty(ranking),

@@ -63,21 +63,24 @@ def _curve_figures(view: RunView) -> list[Figure]:
             "validation",
             "Validation",
             validation_figure(view),
-            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest. "
-            "The frame fits the values after the first eighth of the tokens.",
+            "Quality on the validation data while training goes on. Line: mean over seeds at the "
+            "chosen learning rate. Shaded: from the lowest seed to the highest. The frame leaves "
+            "out the first eighth of the tokens.",
         ),
         (
             "training",
             "Training loss",
             training_figure(view),
-            "The same trials; neighbouring steps are averaged where they are dense.",
+            "The loss on the training data in the same trials. A nat is 1.44 bits. Neighbouring "
+            "steps are averaged where they are dense.",
         ),
         (
             "search",
             "Learning-rate search",
             search_figure(view),
-            "Every architecture had the same number of tries. Ring: the rate chosen on validation. "
-            "Cross at the top: diverged.",
+            "The learning rate is the size of a training step. One rule and one cap gave every "
+            "architecture its tries. Ring: the rate that was best on the validation data. Cross at "
+            "the top: training diverged.",
         ),
     ]
     return [

@@ -15,23 +15,30 @@ ARCHITECTURE = Heading("architecture", "catalog name")  # of a column of `archit
 _NO_COLOUR = "transparent"
 
 
+def name_of(view: RunView, architecture: str) -> Phrase:
+    """Its plain name as a label, the catalog's name small; of a user's own mixer, their name."""
+    plain = title(view, architecture)
+    if plain == architecture:
+        return Phrase(architecture)
+    return Phrase(words.capitalised(plain), architecture)
+
+
 def architecture_cell(view: RunView, architecture: str, *, sortable: bool = False) -> Cell:
     """The plain name of an architecture with its family's dot, its name in the catalog below."""
-    text = words.capitalised(title(view, architecture))
+    name = name_of(view, architecture)
     return Cell(
-        text,
-        text if sortable else None,
+        name.text,
+        name.text if sortable else None,
         colour=_colour(view, family(view, architecture)),
-        under=architecture if text != architecture else "",
+        under=name.small,
         wraps=True,
     )
 
 
 def hover_name(view: RunView, architecture: str) -> str:
     """The same for the hover of a chart, in plotly's HTML."""
-    text = words.capitalised(title(view, architecture))
-    small = f" ({escape(architecture)})" if text != architecture else ""
-    return f"<b>{escape(text)}</b>{small}"
+    name = name_of(view, architecture)
+    return f"<b>{escape(name.text)}</b>{f' ({escape(name.small)})' if name.small else ''}"
 
 
 def prose(view: RunView, sentence: str) -> list[Phrase]:

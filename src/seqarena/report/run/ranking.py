@@ -63,10 +63,10 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
         "The table below holds the same numbers."
     )
     caption = (
-        "Large dot: mean on the test split. Line: its "
+        "Large dot: mean on the test data. Line: its "
         f"{words.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
-        "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
-        "leader."
+        "noise floor from the leader on. An entry whose mean is inside it may differ from the "
+        "leader by chance alone."
     )
     return Figure("ranking", ranking_figure(view), label, caption, "Ranking")
 
@@ -84,7 +84,7 @@ def _table(view: RunView, ranking: Ranking) -> Table:
         "p",
         Heading("parameters", size.unit),
         *(heading for heading, _ in costs),
-        Heading("learning rate", f"within {words.percent(WINDOW_LOSS)}"),
+        Heading("learning rate", f"and those within {words.percent(WINDOW_LOSS)}"),
     )
     rows = []
     for row in ranking.rows:
