@@ -50,21 +50,18 @@ def test_the_p_value_of_two_is_that_of_welch() -> None:
     assert (gap.low, gap.high) == pytest.approx((interval.low, interval.high))
 
 
-def test_the_p_value_among_several_is_that_of_tukey() -> None:
-    """Where the common variance is used for all: scipy's test of all pairs."""
-    groups = [[2.5, 2.9, 2.6, 3.0], [2.4, 2.7, 2.45, 2.6], [3.1, 3.0, 3.3, 3.5]]
-    samples = [sample(group) for group in groups]
-    noise = seed_noise(samples)
-    assert noise is not None
-    gap = gap_estimate(
-        samples[0], samples[2], (noise.common, noise.common),
-        degrees=noise.common.degrees, among=3, confidence=0.95,
-    )  # fmt: skip
-    assert gap.p_value == pytest.approx(stats.tukey_hsd(*groups).pvalue[0, 2], rel=1e-3)
-    assert gap.p_value > gap_estimate(
-        samples[0], samples[2], (noise.common, noise.common),
-        degrees=noise.common.degrees, confidence=0.95,
-    ).p_value  # fmt: skip
+@pytest.mark.parametrize(("among", "pairs"), [(3, 3), (15, 105)])
+def test_the_p_value_among_several_is_that_of_sidak(among: int, pairs: int) -> None:
+    """Among five or more with the degrees of the architecture that has fewer, else with Welch's."""
+    one, other = sample([2.5, 2.9, 2.6, 3.0]), sample([3.1, 3.0, 3.3])
+    spreads = own_spread(one), own_spread(other)
+    gap = gap_estimate(one, other, spreads, among=among, confidence=0.95)
+    welch: Any = stats.ttest_ind(one.values_S, other.values_S, equal_var=False)
+    single = welch.pvalue if among < 5 else 2 * stats.t.sf(abs(welch.statistic), 2)
+    assert gap.p_value == pytest.approx(1 - (1 - single) ** pairs)
+    alone = gap_estimate(one, other, spreads, confidence=0.95)
+    assert alone.p_value < gap.p_value
+    assert (alone.low, alone.high) == (gap.low, gap.high)
 
 
 def test_pairing_by_chunk_takes_out_what_chunks_share() -> None:
