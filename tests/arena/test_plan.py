@@ -188,7 +188,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 ) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.001, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ("elman", "gru")
+    assert state.rounds == [("elman", "gru")]
     assert seeds_of(state, "elman") == seeds_of(state, "gru") == {0, 1, 2, 3, 4}
     assert seeds_of(state, "lstm") == {0, 1, 2}
     assert state.total == len(state.trials)
@@ -197,7 +197,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 def test_a_winner_needs_no_more_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.5, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ()
+    assert state.rounds == [()]
     assert seeds_of(state, "elman") == {0, 1, 2}
 
 

@@ -145,10 +145,22 @@ def gap_estimate(
     """
     pair = (sample, leader)
     spreads = [_over(spread, len(one.seeds)) for spread, one in zip(seeds, pair)]
-    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
-    tests = _test_spread(pair, profile_C, [one.mean for one in pair])
+    tests = spread_of_tests(sample, leader)
     gap = sample.mean - leader.mean
     return _estimate(gap, spreads, tests, degrees, confidence, among)
+
+
+def gap_at(
+    gap: float, seeds: Sequence[Spread], tests: Spread, *, degrees: float, among: int
+) -> TestedEstimate:
+    """What `gap_estimate` would say of a gap with such variances of two means and of the tests."""
+    return _estimate(gap, seeds, tests, degrees, 0.95, among)
+
+
+def spread_of_tests(sample: Sample, leader: Sample) -> Spread:
+    """What the choice of test examples adds to the gap of two means, which more seeds leave."""
+    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
+    return _test_spread((sample, leader), profile_C, [sample.mean, leader.mean])
 
 
 def wilson(share: float, count: int, confidence: float) -> tuple[float, float]:

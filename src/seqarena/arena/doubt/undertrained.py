@@ -1,0 +1,36 @@
+"""Whether training went on for long enough: what more of it would bring, by the validation curves.
+
+The gain for a doubling is the slope of the validation curve against the logarithm of the tokens,
+over the second half of training without its last point: the curve's points are of one evaluation
+batch, the last is of the whole split. It is a fact of the curve. As a forecast it is too low: the
+learning rate falls meanwhile, and a run of twice the budget keeps it high for twice as long. How it
+compares with runs of twice the budget is in docs/measuring.md.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+LEAST_STEPS = 100  # optimizer steps below which no winner is named
+Curve = Sequence[tuple[int, float]]  # (tokens, validation value)
+
+
+def slope_per_doubling(curve: Curve) -> float | None:
+    """The change of the validation value for each doubling of the tokens, over the second half of
+    training; None where fewer than three points lie there."""
+    if not curve:
+        return None
+    end = curve[-1][0]
+    late = [(tokens, value) for tokens, value in curve[:-1] if tokens >= 0.45 * end]
+    if len(late) < 3 or not all(math.isfinite(value) for _, value in late):
+        return None
+    tokens, values = (np.array(column, dtype=float) for column in zip(*late, strict=True))
+    return float(np.polyfit(np.log2(tokens), values, 1)[0])
+
+
+def mean_slope(curves: Sequence[Curve]) -> float | None:
+    """Of all seeds that have one."""
+    slopes = [slope for curve in curves if (slope := slope_per_doubling(curve)) is not None]
+    return sum(slopes) / len(slopes) if slopes else None
