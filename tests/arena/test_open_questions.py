@@ -1,4 +1,4 @@
-"""What a comparison leaves open: looks and what they spend, what parts a tie, training too short."""
+"""What a comparison leaves open: looks and what they spend, what parts ties, short training."""
 
 import math
 

@@ -273,7 +273,7 @@ def _partings(
             runs=(noise.of_each[index], noise.of_each[0]),
             degrees=noise.common.degrees,
             among=doubt.among,
-            level=doubt.level * doubt.share,
+            level=doubt.level,
         )
         seeds = seeds_to_part(pair)
         per_seed = entry.seconds + entries[0].seconds
@@ -285,7 +285,7 @@ def _partings(
                 more_seeds=seeds,
                 seconds=None if seeds is None else seeds * per_seed,
                 times_test_data=data_to_part(pair),
-                within_reach=within_reach(pair),
+                within_reach=within_reach(pair, doubt.share),
             )
         )
     return tuple(found)

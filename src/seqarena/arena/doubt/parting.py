@@ -63,14 +63,14 @@ def data_to_part(pair: Pair) -> float | None:
     return high
 
 
-def within_reach(pair: Pair) -> bool:
-    """Whether `MOST_SEEDS` seeds of each may tell them apart, if the gap lies as far from zero as
-    the seeds that ran leave open."""
+def within_reach(pair: Pair, share: float = 1.0) -> bool:
+    """Whether `MOST_SEEDS` seeds of each may tell them apart at a look that may spend `share` of the
+    error, if the gap lies as far from zero as the seeds that ran leave open."""
     pairs = zip(pair.runs, (pair.sample, pair.leader), strict=True)
     variance = sum(run.variance / len(sample.seeds) for run, sample in pairs)
     degrees = min(pair.degrees, *(run.degrees for run in pair.runs))
     farthest = abs(pair.gap) + float(stats.t.ppf(0.975, degrees)) * math.sqrt(variance)
-    return _at(pair, farthest, MOST_SEEDS).p_value < pair.level
+    return _at(pair, farthest, MOST_SEEDS).p_value < share * pair.level
 
 
 def _parts(pair: Pair, gap: float, seeds: int, times_test_data: float = 1.0) -> bool:

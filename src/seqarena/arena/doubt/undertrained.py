@@ -2,9 +2,13 @@
 
 The gain for a doubling is the slope of the validation curve against the logarithm of the tokens,
 over the second half of training without its last point: the curve's points are of one evaluation
-batch, the last is of the whole split. It is a fact of the curve. As a forecast it is too low: the
-learning rate falls meanwhile, and a run of twice the budget keeps it high for twice as long. How it
-compares with runs of twice the budget is in docs/measuring.md.
+batch, the last is of the whole split. Two errors nearly cancel: the falling learning rate makes the
+curve steeper at the end, and a run of twice the budget keeps its rate high for twice as long.
+Against runs of twice the budget (embedded text, 50,000 parameters, six architectures) the gain was
+.77 to 1.33 times the slope after 196 and 391 steps, and 1.2 to 2.2 times after 98.
+
+Below `LEAST_STEPS` no winner is named: after 12 steps the architecture led by .9 bits per byte that
+was last from 200 steps on.
 """
 
 import math
