@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from seqarena.arena.doubt.undertrained import mean_slope
+from seqarena.arena.doubt.undertrained import LEAST_STEPS, mean_slope
 from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import TrialSummary, TriedRate
@@ -144,6 +144,8 @@ def _entry(
     widths = {len(trial.test_chunk_values) for trial in scored}
     if len(widths) > 1:
         raise UserError(_unpaired(f"the trials of {architecture}", widths))
+    steps = max(trial.steps for trial in scored)
+    curves = [] if 0 < steps < LEAST_STEPS else [trial.validation_curve for trial in scored]
     return RankingEntry(
         architecture=architecture,
         learning_rate=rate,
@@ -157,9 +159,9 @@ def _entry(
         diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
         failed_seeds=tuple(trial.seed for trial in here if trial.status == "failed"),
         skipped_steps=sum(trial.skipped_steps for trial in here),
-        steps=max(trial.steps for trial in scored),
+        steps=steps,
         seconds=fmean(trial.training_seconds for trial in scored),
-        slope_per_doubling=mean_slope([trial.validation_curve for trial in scored]),
+        slope_per_doubling=mean_slope(curves),
     )
 
 

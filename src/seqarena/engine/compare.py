@@ -5,7 +5,6 @@ from contextlib import closing
 from rich.console import Console
 
 from seqarena.arena.costs import missing_costs, run_costs
-from seqarena.arena.live import comparison_display
 from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, RunRequest, TrainRequest
 from seqarena.arena.run import RunState, run
@@ -13,6 +12,7 @@ from seqarena.arena.store import write_database
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
 from seqarena.core.words import listed
+from seqarena.engine.live import comparison_display
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.display import Display
