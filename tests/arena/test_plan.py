@@ -170,13 +170,16 @@ def planted_state(
 
 def run_all(state: RunState) -> None:
     while fresh := state.ready():
-        for role, one in fresh:
-            state.trials[one.hash] = role, one
-            state.results[one.hash] = ResultRecord(
-                status="finished", steps=1, tokens=1, training_seconds=1.0, training_flops=1.0,
-                parameters=1, state_bytes=1, validation_value=one.training.seed / 100,
-                test_value=0.0,
-            )  # fmt: skip
+        settle(state, fresh)
+
+
+def settle(state: RunState, trials: list[tuple[Role, Trial]]) -> None:
+    for role, one in trials:
+        state.trials[one.hash] = role, one
+        state.results[one.hash] = ResultRecord(
+            status="finished", steps=1, tokens=1, training_seconds=1.0, training_flops=1.0,
+            parameters=1, state_bytes=1, validation_value=one.training.seed / 100, test_value=0.0,
+        )  # fmt: skip
 
 
 def seeds_of(state: RunState, name: str) -> set[int]:
@@ -188,7 +191,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 ) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.001, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ("elman", "gru")
+    assert state.rounds == [("elman", "gru")]
     assert seeds_of(state, "elman") == seeds_of(state, "gru") == {0, 1, 2, 3, 4}
     assert seeds_of(state, "lstm") == {0, 1, 2}
     assert state.total == len(state.trials)
@@ -197,7 +200,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 def test_a_winner_needs_no_more_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.5, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ()
+    assert state.rounds == [()]
     assert seeds_of(state, "elman") == {0, 1, 2}
 
 
@@ -209,3 +212,34 @@ def test_more_seeds_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert SearchRequest(num_seeds=2).further_seeds == ()
     asked = SearchRequest(num_seeds=2, first_seed=7, leader_seeds=4)
     assert asked.further_seeds == (9, 10)
+
+
+def test_until_decided_looks_again_and_the_same_records_decide_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    means = {"elman": 2.0, "gru": 2.008, "lstm": 3.0}
+    state = planted_state(monkeypatch, tmp_path, means, until_decided=True)
+    run_all(state)
+    assert len(state.rounds) > 2
+    assert state.rounds[0] == ("elman", "gru")
+    assert seeds_of(state, "lstm") == {0, 1, 2}
+    ran = len(seeds_of(state, "elman"))
+    assert ran in state.seed_counts[2:]
+    assert seeds_of(state, "gru") == set(range(ran))
+    assert state.total == len(state.trials)
+    again = planted_state(monkeypatch, tmp_path, means, until_decided=True)
+    run_all(again)
+    assert (again.rounds, set(again.trials)) == (state.rounds, set(state.trials))
+
+
+def test_the_clock_leaves_further_seeds_to_the_next_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.0}, until_decided=True)
+    state.stop_at = 0.0
+    assert len(state.ready_jobs()) == 4  # the search is no further seed
+    assert not state.out_of_time
+    while fresh := [pair for pair in state.ready() if pair[1].hash not in state.further]:
+        settle(state, fresh)
+    assert state.ready_jobs() == []
+    assert state.out_of_time

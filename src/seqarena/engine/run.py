@@ -125,6 +125,8 @@ class Run:
             "winner": ranking.winner if ranking else None,
             "noise_floor": ranking.noise_floor if ranking else None,
             "recommendation": list(ranking.recommendation) if ranking else [],
+            "open_questions": list(ranking.open_questions) if ranking else [],
+            "partings": [one.model_dump() for one in ranking.partings] if ranking else [],
             "table": self.table(),
             "excluded": dict(ranking.excluded if ranking else self.view.reasons),
             "failures": self.failures,

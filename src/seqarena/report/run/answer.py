@@ -37,7 +37,8 @@ _STATES = ("finished", "running", "planned", "diverged", "failed")
 class DecisionSection(Section):
     """The top of a run's page: what to use here, how sure that is, what it costs.
 
-    `verdict` is the verdict of the ranking after its first words, `state`.
+    `verdict` is the verdict of the ranking after its first words, `state`. `settle`: what
+    the budget leaves open and what would close it, a sentence each.
     """
 
     template = "run/decision.html"
@@ -52,7 +53,7 @@ class DecisionSection(Section):
     verdict: Prose
     sure: str
     doubt: Fold
-    settle: Prose = ()
+    settle: Sequence[Prose]
     outlook: Outlook | None = None
     tiles: Sequence[Tile]
     cards: Sequence[Card]
@@ -92,6 +93,7 @@ def answer_section(
         verdict=prose(view, verdict),
         sure=certainty(ranking),
         doubt=doubt_fold(ranking),
+        settle=[prose(view, sentence) for sentence in ranking.open_questions],
         outlook=outlook,
         tiles=cost_tiles(view, best),
         cards=[

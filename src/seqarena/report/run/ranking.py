@@ -14,12 +14,13 @@ from seqarena.report.page.parts import (
     Figure,
     Fold,
     Heading,
+    Prose,
     Section,
     Table,
     headings,
     number_cell,
 )
-from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, family_legend
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, family_legend, prose
 from seqarena.report.run.reading import title
 
 
@@ -32,7 +33,7 @@ class RankingSection(Section):
     figure: Figure
     zooms: bool
     table: Table
-    notes: Sequence[str]
+    notes: Sequence[Prose]
     entry: Fold
 
 
@@ -51,7 +52,7 @@ def ranking_section(view: RunView) -> RankingSection | None:
         figure=figure,
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
-        notes=[f"{note}." for row in ranking.rows for note in words.seed_notes(row)],
+        notes=[prose(view, f"{note}.") for row in ranking.rows for note in words.seed_notes(row)],
         entry=Fold("What an entry is", words.AN_ENTRY.replace("`", "")),
     )
 
