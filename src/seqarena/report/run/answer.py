@@ -56,6 +56,7 @@ class DecisionSection(Section):
     settle: Sequence[Prose]
     outlook: Outlook | None = None
     tiles: Sequence[Tile]
+    cheapest: str  # on which costs no other of its quality is better
     cards: Sequence[Card]
 
 
@@ -84,6 +85,7 @@ def answer_section(
         )
     best = ranking.rows[0]
     state, verdict = _verdict(ranking)
+    quality, others = _split(ranking)
     return DecisionSection(
         title=view.name,
         facts=_facts(view),
@@ -96,11 +98,8 @@ def answer_section(
         settle=[prose(view, sentence) for sentence in ranking.open_questions],
         outlook=outlook,
         tiles=cost_tiles(view, best),
-        cards=[
-            _card(view, sentence)
-            for sentence in ranking.recommendation
-            if not sentence.startswith(f"For the best quality: {best.architecture},")
-        ],
+        cheapest=quality,
+        cards=[_card(view, sentence) for sentence in others],
     )
 
 
@@ -131,6 +130,14 @@ def _verdict(ranking: Ranking) -> tuple[str, str]:
         return "", verdict
     state, rest = verdict[:colon], verdict[colon + 2 :]
     return state, rest.removeprefix(f"{ranking.rows[0].architecture}, ")
+
+
+def _split(ranking: Ranking) -> tuple[str, Sequence[str]]:
+    """What the first sentence says beyond the headline, where it is on quality; the others."""
+    first, *others = ranking.recommendation or ("",)
+    if not first.startswith(f"For the best quality: {ranking.rows[0].architecture},"):
+        return "", ranking.recommendation
+    return words.capitalised(first.partition("; ")[2]), others
 
 
 def _card(view: RunView, sentence: str) -> Card:

@@ -31,14 +31,15 @@ def choice_label(view: RunView, ranking: Ranking) -> str:
         return "The only one with a result"
     if any(trial.status in ("planned", "running") for trial in view.trials):
         return "Ahead so far"
+    if ranking.too_short:
+        return "Ahead, after too little training"
     ties = len(ranking.leaders) - 1
     if not seeds_measured(ranking) or ties == len(ranking.rows) - 1:
         return "Ahead, and not told apart from the others"
-    return (
-        f"Use here, or one of the {ties} that tie with it"
-        if ties > 1
-        else ("Use here, or the one that ties with it" if ties else "Use here")
-    )
+    if ties:
+        others = "the one that ties" if ties == 1 else f"one of the {ties} that tie"
+        return f"Use here, or {others} with it"
+    return "Use here" if ranking.winner else "Ahead, though some of its seeds diverged"
 
 
 def seeds_measured(ranking: Ranking) -> bool:
@@ -71,10 +72,14 @@ def certainty(ranking: Ranking) -> str:
 def _told_apart(ranking: Ranking) -> str:
     if not seeds_measured(ranking):
         return "Not known: with one seed each, a gap cannot be told from chance."
+    if ranking.too_short:
+        return "Not known: the training was too short to name a winner."
     ties, others = len(ranking.leaders), len(ranking.rows) - len(ranking.leaders)
     share = words.percent(ranking.confidence)
-    if ties == 1:
+    if ranking.winner:
         return f"Sure: at {share} for the whole table, each of the others is worse."
+    if ties == 1:
+        return "Not sure: some of its seeds diverged, and its mean is of the others."
     if not others:
         return f"Not sure: chance can explain the gaps between all {ties}."
     verb = "is" if others == 1 else "are"
