@@ -86,20 +86,21 @@ def answer_section(
     best = ranking.rows[0]
     state, verdict = _verdict(ranking)
     quality, others = _split(ranking)
+    known = (best.architecture,)  # from the headline
     return DecisionSection(
         title=view.name,
         facts=_facts(view),
         choice_label=choice_label(view, ranking),
         choice=name_of(view, best.architecture),
         state=state,
-        verdict=prose(view, verdict),
+        verdict=prose(view, verdict, known),
         sure=certainty(ranking),
         doubt=doubt_fold(ranking),
-        settle=[prose(view, sentence) for sentence in ranking.open_questions],
+        settle=[prose(view, sentence, known) for sentence in ranking.open_questions],
         outlook=outlook,
         tiles=cost_tiles(view, best),
         cheapest=quality,
-        cards=[_card(view, sentence) for sentence in others],
+        cards=[_card(view, sentence, known) for sentence in others],
     )
 
 
@@ -140,12 +141,12 @@ def _split(ranking: Ranking) -> tuple[str, Sequence[str]]:
     return words.capitalised(first.partition("; ")[2]), others
 
 
-def _card(view: RunView, sentence: str) -> Card:
+def _card(view: RunView, sentence: str, known: Sequence[str]) -> Card:
     head, colon, rest = sentence.partition(": ")
     long = len(sentence) > _LONG_CARD
     if not colon or len(head) > _LONGEST_HEADLINE:
-        return Card("", prose(view, sentence), long=long)
-    return Card(head, prose(view, rest), long=long)
+        return Card("", prose(view, sentence, known), long=long)
+    return Card(head, prose(view, rest, known), long=long)
 
 
 def _states_table(view: RunView) -> Table:

@@ -41,24 +41,24 @@ def hover_name(view: RunView, architecture: str) -> str:
     return f"<b>{escape(name.text)}</b>{f' ({escape(name.small)})' if name.small else ''}"
 
 
-def prose(view: RunView, sentence: str) -> list[Phrase]:
+def prose(view: RunView, sentence: str, known: Iterable[str] = ()) -> list[Phrase]:
     """A sentence of the ranking with plain names; the first time, the catalog's name follows each.
 
-    Such a sentence names an architecture by its catalog name, as a word by itself.
+    Such a sentence names an architecture by its catalog name, as a word by itself. The reader has
+    met those that are `known`.
     """
     titles = {
         row.architecture: plain
         for row in (view.ranking.rows if view.ranking else ())
         if (plain := title(view, row.architecture)) != row.architecture
     }
-    return _named(sentence, titles) if titles else [Phrase(sentence)]
+    return _named(sentence, titles, set(known)) if titles else [Phrase(sentence)]
 
 
-def _named(sentence: str, titles: Mapping[str, str]) -> list[Phrase]:
+def _named(sentence: str, titles: Mapping[str, str], seen: set[str]) -> list[Phrase]:
     longest_first = sorted(titles, key=len, reverse=True)
     pattern = rf"(?<![\w.-])({'|'.join(map(re.escape, longest_first))})(?![\w-])"
     found: list[Phrase] = []
-    seen: set[str] = set()
     text = ""
     for place, piece in enumerate(re.split(pattern, sentence)):
         if place % 2 == 0:

@@ -1,6 +1,9 @@
 // Saves tables as CSV and charts as PNG. Nothing is fetched: both are made from the page itself.
 (() => {
   const { plots, figureOf } = window.seqarenaPage;
+  const escaped = document.createElement("p"); // plotly reads a title as a kind of HTML
+  escaped.textContent = document.querySelector("h1").textContent;
+  const runName = escaped.innerHTML;
   const sharp = 1600; // pixels across a picture, at least
 
   function save(address, ending, name) {
@@ -42,7 +45,7 @@
         ...name, arrowcolor: name.arrowcolor && (name.arrowcolor.startsWith("rgba(0") ? name.arrowcolor : color),
         font: { ...name.font, color },
       })),
-      title: { text: place.dataset.title, x: 0, xref: "paper", y: 1, yref: "container", yanchor: "top",
+      title: { text: `${place.dataset.title} <span style="font-weight:400">· ${runName}</span>`, x: 0, xref: "paper", y: 1, yref: "container", yanchor: "top",
         pad: { t: 14 }, font: { size: 16, color } },
     });
     const picture = { format: "png", width: layout.width, height: layout.height, scale: Math.max(2, sharp / width) };
