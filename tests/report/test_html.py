@@ -80,7 +80,7 @@ def test_the_answer_comes_first(whole: Page) -> None:
     assert view.ranking is not None
     assert (
         "Use here, or the one that ties with it Gated recurrent unit gru No winner: Gated "
-        "recurrent unit gru (2.041) and long short-term memory lstm (2.048) differ by 0.007 bits "
+        "recurrent unit (2.041) and long short-term memory lstm (2.048) differ by 0.007 bits "
         "per byte, inside the noise floor of 0.014; gated recurrent unit decodes 1.2 times faster"
     ) in whole.words
     assert "For the fastest training Minimal GRU min_gru , 2.1 times the tokens" in whole.words
