@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.arena.doubt.looks import seed_counts, share_spent
-from seqarena.arena.doubt.parting import Pair, within_reach
+from seqarena.arena.doubt.parting import TiedPair, within_reach
 from seqarena.arena.requests import SearchRequest
 from seqarena.arena.statistics import (
     Sample,
@@ -172,7 +172,7 @@ def _look(
         others = [k for k in range(num) if k != best]
         tied = [k for k in others if _gap(samples, noise, k, best, num).p_value >= level]
         pairs = [
-            Pair(
+            TiedPair(
                 sample=samples[k],
                 leader=samples[best],
                 runs=(noise.of_each[k], noise.of_each[best]),
@@ -264,8 +264,9 @@ def main() -> None:
     )
     print(f"{'seeds are':20}{'chunks':>9}{'3 seeds':>14}{'5 seeds':>14}{'10 seeds':>14}")
     for name in SEEDS:
-        for label, chunks in (("all", {}), ("none", {"common_chunks": 0.0, "own_chunks": 0.0})):
-            truth = Truth(seeds=name, **chunks)
+        every = Truth(seeds=name)
+        seeds_only = every._replace(common_chunks=0.0, own_chunks=0.0)
+        for label, truth in (("all", every), ("none", seeds_only)):
             found = [coverage(truth, 8, seeds, simulations // 4) for seeds in (3, 5, 10)]
             cells = "".join(f"{100 * m:8.1f}{100 * g:6.1f}" for m, g in found)
             print(f"{name:20}{label:>9}{cells}", flush=True)

@@ -7,12 +7,13 @@ import pytest
 from comparisons import comparison, row, trial
 
 from seqarena.arena.doubt.looks import MOST_SEEDS, seed_counts, share_spent
-from seqarena.arena.doubt.parting import Pair, data_to_part, seeds_to_part, within_reach
+from seqarena.arena.doubt.parting import TiedPair, data_to_part, seeds_to_part, within_reach
 from seqarena.arena.doubt.sentences import open_questions, training_doubt
+from seqarena.arena.doubt.spread import Spread
 from seqarena.arena.doubt.undertrained import LEAST_STEPS, mean_slope, slope_per_doubling
 from seqarena.arena.rank import rank
 from seqarena.arena.requests import CompareRequest, RunRequest, SearchRequest
-from seqarena.arena.statistics import Sample, Spread
+from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Parting, Ranking, TriedRate
@@ -58,7 +59,7 @@ def test_until_decided_is_refused_where_it_cannot_be() -> None:
         CompareRequest(run=RunRequest(max_minutes=5))
 
 
-def pair(gap: float, chunk_deviation: float = 0.0, seeds: int = 5, among: int = 2) -> Pair:
+def pair(gap: float, chunk_deviation: float = 0.0, seeds: int = 5, among: int = 2) -> TiedPair:
     """Seeds of deviation 1 each, and independent test chunks whose gap varies."""
     draw = np.random.default_rng(0)
     chunk_C = draw.standard_normal(400)
@@ -72,7 +73,7 @@ def pair(gap: float, chunk_deviation: float = 0.0, seeds: int = 5, among: int = 
         for mean, share in ((gap, 1.0), (0.0, 0.0))
     )
     run = Spread(variance=1.0, degrees=2.0 * (seeds - 1))
-    return Pair(
+    return TiedPair(
         sample=one,
         leader=other,
         runs=(run, run),

@@ -8,10 +8,10 @@ import pytest
 from scipy import optimize, special, stats
 
 from benchmarks.doubt import Truth, coverage, findings, looking, neighbours, search_bias
+from seqarena.arena.doubt.spread import Spread
 from seqarena.arena.requests import SearchRequest
 from seqarena.arena.statistics import (
     Sample,
-    Spread,
     gap_estimate,
     mean_estimate,
     mean_of_chunks,

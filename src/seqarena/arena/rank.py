@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqarena.arena.doubt.looks import seed_counts, share_spent
-from seqarena.arena.doubt.parting import Pair, data_to_part, seeds_to_part, within_reach
-from seqarena.arena.doubt.sentences import open_questions
+from seqarena.arena.doubt.parting import TiedPair, data_to_part, seeds_to_part, within_reach
+from seqarena.arena.doubt.sentences import noise_origin, open_questions
 from seqarena.arena.doubt.undertrained import LEAST_STEPS
 from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
@@ -32,7 +32,6 @@ from seqarena.arena.statistics import (
     seed_noise,
 )
 from seqarena.arena.tuning import window
-from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Parting, Ranking, RankRow, TrialSummary
@@ -114,7 +113,9 @@ def rank_entries(
         rows=tuple(rows),
         excluded=reasons,
         noise_floor=doubt.floor(entries, 0),
-        noise_floor_origin=_origin(doubt, len(entries[0].sample.seeds)),
+        noise_floor_origin=noise_origin(
+            doubt.noise, doubt.repeat, len(entries[0].sample.seeds), confidence
+        ),
         repeat_difference=doubt.repeat,
         winner=leaders[0] if named and not rows[0].diverged_seeds else None,
         leaders=leaders,
@@ -267,7 +268,7 @@ def _partings(
     for index, entry in enumerate(entries):
         if not index or not rows[index].ties_leader:
             continue
-        pair = Pair(
+        pair = TiedPair(
             sample=entry.sample,
             leader=entries[0].sample,
             runs=(noise.of_each[index], noise.of_each[0]),
@@ -299,27 +300,6 @@ def _diverged_share(entry: RankingEntry) -> float:
     """Of the seeds that ran; what diverged is the worst of all values."""
     lost = len(entry.diverged_seeds)
     return lost / (lost + len(entry.sample.seeds))
-
-
-def _origin(doubt: _Doubt, seeds: int) -> str:
-    noise, repeat = doubt.noise, doubt.repeat
-    if noise is None and repeat is None:
-        return "not measured: every architecture ran with one seed only"
-    if noise is None:
-        return (
-            "the difference between a trial and its repetition with the same seed; the noise of "
-            "other seeds is not measured, since every architecture ran with one seed only"
-        )
-    repeated = ""
-    if repeat is not None:
-        repeated = f"; a trial run twice differs by at most {words.amount(repeat)}"
-    return (
-        f"two equal entries with {words.plural(seeds, 'seed')} each, which vary as the leader does "
-        "or as all do where that is more, differ by less in "
-        f"{words.percent(doubt.confidence)} of cases "
-        f"(seeds of {words.plural(noise.num_measured, 'architecture')}, "
-        f"{noise.common.degrees:.0f} degrees of freedom){repeated}"
-    )
 
 
 def _identity(trial: TrialSummary) -> tuple[str, float, int]:

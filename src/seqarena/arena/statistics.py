@@ -39,9 +39,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-_LEAST_GROUPS = 5  # architectures that tell how much their variances differ
-_WILD = 1e-6  # level at which a variance is beyond that of the others
-_COMMON_WEIGHT = 2  # of the common variance, in degrees of freedom of the own
+from seqarena.arena.doubt.spread import (
+    LEAST_GROUPS,
+    NO_SPREAD,
+    Spread,
+    shared,
+    sum_of,
+    typical_variance,
+    with_at_most,
+    without_wild,
+)
+
 _HIGHEST_CORRELATION = 0.97  # above it fewer than two independent chunks would be left of 100
 
 
@@ -57,17 +65,6 @@ class Sample:
     @property
     def mean(self) -> float:
         return float(self.values_S.mean())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """A variance and the degrees of freedom that it was estimated with."""
-
-    variance: float
-    degrees: float
-
-
-NO_SPREAD = Spread(variance=0.0, degrees=math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +107,9 @@ def seed_noise(samples: Sequence[Sample]) -> SeedNoise | None:
         return None
     variances_K = np.array([own.variance for own in measured])
     degrees_K = np.array([own.degrees for own in measured])
-    common = _without_wild(variances_K, degrees_K)
-    prior = _typical_variance(variances_K, degrees_K)
-    of_each = tuple(common if own is None else _shared(own, common, prior) for own in each)
+    common = without_wild(variances_K, degrees_K)
+    prior = typical_variance(variances_K, degrees_K)
+    of_each = tuple(common if own is None else shared(own, common, prior) for own in each)
     return SeedNoise(of_each=of_each, common=common, num_measured=len(measured))
 
 
@@ -214,15 +211,15 @@ def _estimate(
     confidence: float,
     among: int,
 ) -> TestedEstimate:
-    of_seeds = _sum(seeds)
-    total = _sum([_with_at_most(of_seeds, limit), tests])
+    of_seeds = sum_of(seeds)
+    total = sum_of([with_at_most(of_seeds, limit), tests])
     if total.variance == 0:
         return TestedEstimate(value=value, low=value, high=value, p_value=float(value == 0))
     deviation = math.sqrt(total.variance)
     half = float(stats.t.ppf((1 + confidence) / 2, total.degrees)) * deviation
     fewest = min([limit, *(spread.degrees for spread in seeds)])
-    careful = _sum([_with_at_most(of_seeds, fewest), tests])
-    degrees = (careful if among >= _LEAST_GROUPS else total).degrees
+    careful = sum_of([with_at_most(of_seeds, fewest), tests])
+    degrees = (careful if among >= LEAST_GROUPS else total).degrees
     p_value = _p_value(abs(value) / deviation, degrees, among)
     return TestedEstimate(value=value, low=value - half, high=value + half, p_value=p_value)
 
@@ -235,15 +232,6 @@ def _p_value(statistic: float, degrees: float, among: int) -> float:
     return float(-np.expm1(special.xlog1py(among * (among - 1) / 2, -p_value)))
 
 
-def _sum(spreads: Sequence[Spread]) -> Spread:
-    """Of independent terms, with the degrees of freedom of Satterthwaite."""
-    variance = sum(spread.variance for spread in spreads)
-    if variance == 0:
-        return NO_SPREAD
-    inverse = sum((spread.variance / variance) ** 2 / spread.degrees for spread in spreads)
-    return Spread(variance=variance, degrees=1 / inverse if inverse > 0 else math.inf)
-
-
 def _over(spread: Spread | None, seeds: int) -> Spread:
     """Of the mean of so many runs."""
     if spread is None:
@@ -251,87 +239,11 @@ def _over(spread: Spread | None, seeds: int) -> Spread:
     return Spread(variance=spread.variance / seeds, degrees=spread.degrees)
 
 
-def _with_at_most(spread: Spread, degrees: float) -> Spread:
-    return Spread(variance=spread.variance, degrees=min(spread.degrees, degrees))
-
-
 def _own_spread(sample: Sample) -> Spread | None:
     """Of one run, by the sample's own seeds; None with one seed."""
     if len(sample.seeds) < 2:
         return None
     return Spread(variance=float(sample.values_S.var(ddof=1)), degrees=len(sample.seeds) - 1.0)
-
-
-def _shared(own: Spread, common: Spread, prior: Spread) -> Spread:
-    """An architecture's own variance, shrunk to the common and to the typical one; the wider."""
-    weight = max(prior.degrees, _COMMON_WEIGHT * own.degrees)
-    with_all = Spread(variance=common.variance, degrees=weight)
-    both = (_shrunk(own, one, common.degrees) for one in (with_all, prior))
-    return max(both, key=_half_width)
-
-
-def _shrunk(own: Spread, prior: Spread, most: float) -> Spread:
-    if math.isinf(prior.degrees):
-        return Spread(variance=prior.variance, degrees=most)
-    return _with_at_most(
-        _pooled(np.array([own.variance, prior.variance]), np.array([own.degrees, prior.degrees])),
-        most,
-    )
-
-
-def _half_width(spread: Spread) -> float:
-    return float(stats.t.ppf(0.975, spread.degrees)) * math.sqrt(spread.variance)
-
-
-def _pooled(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
-    """One variance of all."""
-    degrees = float(degrees_K.sum())
-    return Spread(variance=float(variances_K @ degrees_K) / degrees, degrees=degrees)
-
-
-def _without_wild(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
-    """The variance of all together, without the wild ones, the largest first."""
-    order = np.argsort(variances_K)
-    while len(order) >= _LEAST_GROUPS:
-        *rest, last = order
-        others = _pooled(variances_K[rest], degrees_K[rest])
-        beyond = stats.f.isf(_WILD, degrees_K[last], others.degrees) * others.variance
-        if variances_K[last] <= beyond:
-            break
-        order = np.array(rest)
-    return _pooled(variances_K[order], degrees_K[order])
-
-
-def _typical_variance(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
-    """The variance that is typical of the architectures and what it weighs, by the moments of the
-    logs of their variances (Smyth 2004, section 6.2). Degrees 0: it says nothing; infinite: they
-    are all the same."""
-    if len(variances_K) < _LEAST_GROUPS:
-        return Spread(variance=0.0, degrees=0.0)
-    median = float(np.median(variances_K))
-    if median == 0:
-        return Spread(variance=0.0, degrees=0.0)
-    half_K = degrees_K / 2
-    logs_K = np.log(np.maximum(variances_K, 1e-5 * median))
-    logs_K = logs_K - special.digamma(half_K) + np.log(half_K)
-    excess = float(logs_K.var(ddof=1) - special.polygamma(1, half_K).mean())
-    if excess <= 0:
-        return Spread(variance=_pooled(variances_K, degrees_K).variance, degrees=math.inf)
-    degrees = 2 * _inverse_trigamma(excess)
-    log_variance = logs_K.mean() + special.digamma(degrees / 2) - math.log(degrees / 2)
-    return Spread(variance=float(np.exp(log_variance)), degrees=degrees)
-
-
-def _inverse_trigamma(value: float) -> float:
-    """By Newton's method on 1 / trigamma, which is convex (Smyth 2004, appendix)."""
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(special.polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
-        x += step
-        if -step < 1e-9 * x:
-            break
-    return x
 
 
 def _interaction_variance(chunks_SC: np.ndarray) -> float:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from scipy import stats
 
 from seqarena.arena.doubt.looks import MOST_SEEDS
-from seqarena.arena.statistics import Sample, Spread, TestedEstimate, gap_at, spread_of_tests
+from seqarena.arena.doubt.spread import Spread
+from seqarena.arena.statistics import Sample, TestedEstimate, gap_at, spread_of_tests
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 MOST_NAMED = 1000  # seeds of each, beyond which a number says no more than "many"
@@ -21,7 +22,7 @@ _MANY = 10**9  # as good as infinitely many seeds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class TiedPair:
     """Two architectures that are not told apart; `runs` are the variances of one run of each."""
 
     sample: Sample
@@ -36,7 +37,7 @@ class Pair:
         return self.sample.mean - self.leader.mean
 
 
-def seeds_to_part(pair: Pair) -> int | None:
+def seeds_to_part(pair: TiedPair) -> int | None:
     """The further seeds of each of the two; None where more than `MOST_NAMED` would be needed."""
     low = max(len(pair.sample.seeds), len(pair.leader.seeds))
     if not _parts(pair, abs(pair.gap), MOST_NAMED):
@@ -48,7 +49,7 @@ def seeds_to_part(pair: Pair) -> int | None:
     return high - min(len(pair.sample.seeds), len(pair.leader.seeds))
 
 
-def data_to_part(pair: Pair) -> float | None:
+def data_to_part(pair: TiedPair) -> float | None:
     """How much larger the test data must be, with seeds beyond number; None where they need not be,
     and where there is no gap."""
     if pair.gap == 0 or _parts(pair, abs(pair.gap), _MANY):
@@ -63,9 +64,9 @@ def data_to_part(pair: Pair) -> float | None:
     return high
 
 
-def within_reach(pair: Pair, share: float = 1.0) -> bool:
-    """Whether `MOST_SEEDS` seeds of each may tell them apart at a look that may spend `share` of the
-    error, if the gap lies as far from zero as the seeds that ran leave open."""
+def within_reach(pair: TiedPair, share: float = 1.0) -> bool:
+    """Whether `MOST_SEEDS` seeds of each may tell them apart at a look that may spend `share` of
+    the error, if the gap lies as far from zero as the seeds that ran leave open."""
     pairs = zip(pair.runs, (pair.sample, pair.leader), strict=True)
     variance = sum(run.variance / len(sample.seeds) for run, sample in pairs)
     degrees = min(pair.degrees, *(run.degrees for run in pair.runs))
@@ -73,7 +74,7 @@ def within_reach(pair: Pair, share: float = 1.0) -> bool:
     return _at(pair, farthest, MOST_SEEDS).p_value < share * pair.level
 
 
-def _parts(pair: Pair, gap: float, seeds: int, times_test_data: float = 1.0) -> bool:
+def _parts(pair: TiedPair, gap: float, seeds: int, times_test_data: float = 1.0) -> bool:
     """Whether a true gap is told apart with four chances in five: where even one that was measured
     so much too small is."""
     variances = _variances(pair, seeds, times_test_data)
@@ -82,14 +83,14 @@ def _parts(pair: Pair, gap: float, seeds: int, times_test_data: float = 1.0) -> 
     return smaller > 0 and _at(pair, smaller, seeds, times_test_data).p_value < pair.level
 
 
-def _at(pair: Pair, gap: float, seeds: int, times_test_data: float = 1.0) -> TestedEstimate:
+def _at(pair: TiedPair, gap: float, seeds: int, times_test_data: float = 1.0) -> TestedEstimate:
     """The pair's gap, had it run so many seeds each on so much more test data."""
     *more, tests = _variances(pair, seeds, times_test_data)
     added = sum(new.degrees - run.degrees for new, run in zip(more, pair.runs, strict=True))
     return gap_at(gap, more, tests, degrees=pair.degrees + added, among=pair.among)
 
 
-def _variances(pair: Pair, seeds: int, times_test_data: float) -> tuple[Spread, Spread, Spread]:
+def _variances(pair: TiedPair, seeds: int, times_test_data: float) -> tuple[Spread, Spread, Spread]:
     """Of the two means over so many seeds, and of the test examples."""
     one, other = (
         Spread(

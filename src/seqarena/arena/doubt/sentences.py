@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from seqarena.arena.doubt.parting import MOST_NAMED
 from seqarena.arena.doubt.undertrained import LEAST_STEPS
+from seqarena.arena.statistics import SeedNoise
 from seqarena.core import words
 from seqarena.core.results.records import Parting, Ranking, RankRow
 
@@ -30,6 +31,29 @@ def training_doubt(ranking: Ranking) -> str:
     return (
         f"a doubling of training still brings {_span(gains)}, more than the gap of "
         f"{words.amount(gap)} that decides"
+    )
+
+
+def noise_origin(
+    noise: SeedNoise | None, repeat: float | None, seeds: int, confidence: float
+) -> str:
+    """How the noise floor was measured. `repeat` is the difference of a trial run twice."""
+    if noise is None and repeat is None:
+        return "not measured: every architecture ran with one seed only"
+    if noise is None:
+        return (
+            "the difference between a trial and its repetition with the same seed; the noise of "
+            "other seeds is not measured, since every architecture ran with one seed only"
+        )
+    repeated = ""
+    if repeat is not None:
+        repeated = f"; a trial run twice differs by at most {words.amount(repeat)}"
+    return (
+        f"two equal entries with {words.plural(seeds, 'seed')} each, which vary as the leader does "
+        "or as all do where that is more, differ by less in "
+        f"{words.percent(confidence)} of cases "
+        f"(seeds of {words.plural(noise.num_measured, 'architecture')}, "
+        f"{noise.common.degrees:.0f} degrees of freedom){repeated}"
     )
 
 
