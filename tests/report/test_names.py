@@ -73,5 +73,7 @@ def _sentences(view: RunView, named: dict[str, str]) -> str:
             }
         )
         found += recommend(ranking, costs)
-        found += [verdict(ranking, costs, seeds_measured=seeds, unfinished=3) for seeds in (1, 0)]
+        found += [
+            verdict(ranking, costs, seeds_measured=seeds, unfinished=3) for seeds in (True, False)
+        ]
     return " ".join(found)
