@@ -179,9 +179,8 @@ def test_curves_that_fall_by_more_than_what_decides_are_spoken_of() -> None:
     assert ranking.winner == "lstm"
     assert ranking.rows[0].gain_per_doubling == pytest.approx(0.3)
     gap = ranking.rows[1].gap_to_leader
-    assert f"a doubling of training still brings 0.3, more than the gap of {gap:.2g}" in (
-        ranking.verdict
-    )
+    brings = "a doubling of training still brings 0.3 bits per byte, more than the gap of"
+    assert f"{brings} {gap:.2g} that decides" in ranking.verdict
     assert ranking.open_questions[0].startswith("Undertrained: ")
     flat = [(t, 5 - 0.001 * math.log2(t)) for t, _ in curve]
     still = [one.model_copy(update={"validation_curve": tuple(flat)}) for one in trials]

@@ -8,8 +8,9 @@
                     and seed noise has been measured
 
 p values are corrected for all pairs of architectures, so that the leader may be picked by its
-score. The search trial's seed stays in the ranking; it was chosen on validation, so its test value
-is only as optimistic as the two splits are alike.
+score, and for every look at the comparison (doubt/looks.py). The search trial's seed stays in the
+ranking: with three seeds and three rates that are alike a mean is too good by at most .28 of a
+seed's deviation, which leaves coverage and false findings where they are (benchmarks/doubt.py).
 """
 
 import math

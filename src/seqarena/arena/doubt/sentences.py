@@ -29,8 +29,8 @@ def training_doubt(ranking: Ranking) -> str:
     if gap is None or not gains or max(gains) <= gap:
         return ""
     return (
-        f"a doubling of training still brings {_span(gains)}, more than the gap of "
-        f"{words.amount(gap)} that decides"
+        f"a doubling of training still brings {_span(gains)} {words.of_name(ranking.metric)}, "
+        f"more than the gap of {words.amount(gap)} that decides"
     )
 
 

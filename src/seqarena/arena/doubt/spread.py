@@ -37,6 +37,7 @@ def sum_of(spreads: Sequence[Spread]) -> Spread:
 
 
 def with_at_most(spread: Spread, degrees: float) -> Spread:
+    """The same variance, known with no more than so many degrees of freedom."""
     return Spread(variance=spread.variance, degrees=min(spread.degrees, degrees))
 
 
