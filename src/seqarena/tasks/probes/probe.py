@@ -53,6 +53,11 @@ class ProbeTask(Task, Generic[Cell]):
     def baseline(self) -> dict[str, float]:
         """`accuracy` and `loss_nats` of the best guesser that remembers nothing."""
 
+    def baselines(self) -> "tuple[Baseline, ...]":
+        from seqarena.tasks.baselines.catalog import baselines_of
+
+        return baselines_of(self.name) or baselines_of("copying")
+
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         cell = self.cells[index % len(self.cells)]
         return as_batch(self.generate(philox(seed, Stream.TRAIN, index), cell, batch_size))

@@ -167,6 +167,10 @@ class LanguageTask(Task):
             )
         return lane, lane // self.sequence_length
 
+    def split_tokens(self, split: str) -> np.ndarray:
+        """The text of `train`, `validation` or `test` as tokens [N]."""
+        return self._tokens[split]
+
     def steps_per_epoch(self, batch_size: int) -> int:
         if self.config.carry_state:
             return self._lanes(batch_size)[1]
@@ -189,6 +193,10 @@ class LanguageTask(Task):
         nats_BT = F.cross_entropy(
             logits_BTV.float().transpose(1, 2), targets_BT, ignore_index=IGNORE, reduction="none"
         )
+        return self.ratios_of_nats(nats_BT, batch)
+
+    def ratios_of_nats(self, nats_BT: Tensor, batch: Batch) -> Ratios:
+        """The metric's sums, of the nats of every target."""
         bits_BT = nats_BT.double().cpu().numpy() / math.log(2)
         bytes_BT = self._token_bytes_V[batch.targets_BT.cpu()].numpy()
         slices = {

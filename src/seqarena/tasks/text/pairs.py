@@ -212,12 +212,16 @@ class PairsTask(ExampleTask):
 
         Chunks are contiguous in the order of the file and long enough to mean something.
         """
-        examples = self._examples[split]
         written: dict[int, str] = {}
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
                 rows = predict(self.batch(split, chosen)).tolist()
                 written |= zip(chosen.tolist(), map(self.sides.target.decode, rows), strict=True)
+        return self.score_texts(written, split)
+
+    def score_texts(self, written: Mapping[int, str], split: Split) -> Scores:
+        """The metric of texts, by the number of the example that each is written for."""
+        examples = self._examples[split]
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
         chunk_N = np.arange(len(places)) * num_chunks // len(places)

@@ -125,6 +125,10 @@ class QuestionAnsweringTask(ExampleTask):
             max_length=self.sequence_length,
         )
 
+    def questions(self, split: str) -> list[Question]:
+        """Those of `train`, `validation` or `test`, in their order."""
+        return self._questions[split]
+
     def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return as_batch([self._examples[split][k] for k in chosen_B])
 
