@@ -155,6 +155,7 @@ class RunRequest(Config):
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
+    baselines: bool = knob(True, "Compute what a model has to beat before it trains.")
     measure: bool = knob(True, "Measure costs when training is done.")
     trial_timeout: Number | None = knob(
         None,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from seqarena.arena.baselines.jobs import current_baselines
 from seqarena.arena.entries import enter
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
@@ -50,6 +51,7 @@ def read_run(folder: RunFolder) -> RunView:
             metric=task["metric"],
             lower_is_better=task["lower_is_better"],
             excluded=plan.excluded,
+            baselines=current_baselines(folder, plan),
         )
     return RunView(
         name=plan.name,
