@@ -14,6 +14,7 @@ from seqarena.arena.store import write_database
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
 from seqarena.engine.baselines import compute_baselines
+from seqarena.engine.overlap import ask_about_overlap
 from seqarena.engine.planned import announce, plan_comparison, plan_training
 from seqarena.engine.run import Run
 from seqarena.jobs.display import Display
@@ -32,6 +33,7 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 def _compare(request: CompareRequest, console: Console) -> Run:
     prepared, rows = plan_comparison(request, console)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
         not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
@@ -51,6 +53,7 @@ def train(request: TrainRequest, console: Console) -> Run:
 
 def _train(request: TrainRequest, console: Console) -> Run:
     prepared, rows = plan_training(request)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
         not_measured = compute_baselines(console, prepared) if request.run.baselines else {}

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from seqarena.arena.entries import RankingEntry
-from seqarena.arena.recommend import figure
 from seqarena.arena.statistics import Sample, SeedNoise, TestedEstimate, gap_estimate
 from seqarena.core import words
 from seqarena.core.results.baselines import BaselineRecord, BaselineRow
 from seqarena.core.results.records import Ranking
+
+_SHORT = 12  # characters of a detail that a headline has room for
 
 
 def judge(
@@ -58,14 +59,15 @@ def with_baselines(verdict: str, ranking: Ranking) -> str:
     unit, percent = words.of_name(ranking.metric), words.percent(ranking.confidence)
     ahead = best.lead > 0
     ends = (best.lead_low, best.lead_high) if ahead else (-best.lead_high, -best.lead_low)
-    decimals = words.decimals(abs(best.lead) or 0.01)
+    decimals = max(2, words.decimals(abs(best.lead) or 0.01))
     low, high = (f"{end:.{decimals}f}".replace("-", "−") for end in ends)
     how = "ahead, which may be chance" if ahead else "behind"
+    baseline, value = (f"{figure:.{decimals}f}" for figure in (best.value, leader.mean))
+    gap = words.amount(abs(best.lead))
+    short = f" ({best.detail})" if 0 < len(best.detail) <= _SHORT else ""
     return (
-        f"No architecture beats the {best.name} baseline: {figure(ranking, best.value)} {unit}"
-        f"{f', {best.detail},' if best.detail else ''} against {figure(ranking, leader.mean)} of "
-        f"{leader.architecture} ({words.amount(abs(best.lead))} {how}; {percent} interval {low} to "
-        f"{high}). {verdict}"
+        f"No architecture beats the {best.name} baseline{short}: {baseline} {unit} against {value} "
+        f"of {leader.architecture} ({gap} {how}; {percent} interval {low} to {high}). {verdict}"
     )
 
 
@@ -73,8 +75,8 @@ def no_recommendation(ranking: Ranking) -> tuple[str, ...]:
     """What to say instead of a recommendation where the leader does not beat the best baseline."""
     best = ranking.baselines[0]
     return (
-        f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), which took "
-        f"{words.with_unit(best.seconds, 'seconds')}. Train longer or larger, or take the baseline.",
+        f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), in "
+        f"{words.with_unit(best.seconds, 'seconds')}. Train longer or larger, or use the baseline.",
     )
 
 

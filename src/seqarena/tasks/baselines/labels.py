@@ -19,7 +19,7 @@ _SMOOTHING = 1.0  # of naive Bayes: Laplace's
 
 def majority(task: LabelTask) -> BaselineResult:
     """Always the most frequent class of training; of equals the first by name."""
-    counts_V = np.bincount(_labels(task), minlength=len(task.classes))
+    counts_V = np.bincount(task.labels("train"), minlength=len(task.classes))
     logits_V = torch.nn.functional.one_hot(torch.tensor(counts_V.argmax()), len(counts_V)).float()
     return label_result(
         task,
@@ -42,7 +42,7 @@ def naive_bayes(task: ClassificationTask) -> BaselineResult:
     counts_FV = np.full((len(known_F), classes), _SMOOTHING)
     np.add.at(counts_FV, (place_K, np.concatenate(labels)), 1.0)
     weights_FV = np.log(counts_FV / counts_FV.sum(axis=0))
-    examples_V = np.bincount(_labels(task), minlength=classes)
+    examples_V = np.bincount(task.labels("train"), minlength=classes)
     prior_V = np.log(np.maximum(examples_V, 1e-9) / examples_V.sum())
 
     def logits(batch: Batch) -> torch.Tensor:
@@ -99,10 +99,6 @@ def training_batches(task: ExampleTask) -> Iterator[Batch]:
     """Every training example once, in order."""
     for first in range(0, task.sizes["train"], _ROWS):
         yield task.batch("train", np.arange(first, min(first + _ROWS, task.sizes["train"])))
-
-
-def _labels(task: LabelTask) -> np.ndarray:
-    return np.concatenate([batch.targets_BT[:, 0].numpy() for batch in training_batches(task)])
 
 
 def _points(batch: Batch, one_length: bool) -> torch.Tensor:

@@ -1,10 +1,11 @@
-"""Baselines of tasks that write a text: the source itself, its first sentence, what training has."""
+"""Baselines of tasks that write: the source, its first sentence, what training has."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import regex
 
+from seqarena.data.batches import spread
 from seqarena.data.text.vocabulary import split_words
 from seqarena.tasks.base import Split
 from seqarena.tasks.baselines.baseline import BaselineResult
@@ -12,6 +13,8 @@ from seqarena.tasks.baselines.nearest import NearestText
 from seqarena.tasks.text.pairs import PairsTask
 
 _SENTENCE_END = regex.compile(r"(?<=[.!?。！？])\s+|\n\s*\n")
+
+_MOST_TEXTS = 30_000  # of training that the nearest is looked for among
 
 Writer = Callable[[Sequence[str]], list[str]]  # targets for sources
 
@@ -23,7 +26,9 @@ def copy(task: PairsTask) -> BaselineResult:
 
 def lead(task: PairsTask) -> BaselineResult:
     """The first sentence of the source, which is hard to beat in summarising news."""
-    return _written(task, lambda sources: [_SENTENCE_END.split(text.strip())[0] for text in sources])
+    return _written(
+        task, lambda sources: [_SENTENCE_END.split(text.strip())[0] for text in sources]
+    )
 
 
 def look_up(task: PairsTask) -> BaselineResult:
@@ -39,13 +44,17 @@ def look_up(task: PairsTask) -> BaselineResult:
 
 def nearest(task: PairsTask) -> BaselineResult:
     """The target of the training source that has the nearest words."""
-    train = task.corpus.splits.train
+    pairs = task.corpus.splits.train
+    chosen = spread(len(pairs), _MOST_TEXTS)
+    train = [pairs[k] for k in chosen]
     index = NearestText([split_words(pair.source) for pair in train])
+    detail = "" if len(train) == len(pairs) else f"among {len(train):,} of {len(pairs):,} pairs"
     return _written(
         task,
         lambda sources: [
             train[k].target for k in index.find([split_words(one) for one in sources])
         ],
+        detail,
     )
 
 

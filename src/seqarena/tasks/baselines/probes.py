@@ -24,9 +24,7 @@ def chance(task: ProbeTask) -> BaselineResult:
 def position(task: ProbeTask) -> BaselineResult:
     """The most frequent answer at each position of sequences of such a length, by examples that
     are drawn for it: an answer may depend on where it stands alone, as of sorted digits."""
-    test, validation = (
-        task.evaluate(_Positions(task, split), split, _ROWS) for split in _SPLITS
-    )
+    test, validation = (task.evaluate(_Positions(task, split), split, _ROWS) for split in _SPLITS)
     return BaselineResult(test, validation.value, f"of {_DRAWN:,} drawn examples a length")
 
 

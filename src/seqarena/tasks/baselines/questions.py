@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from seqarena.data.batches import spread
 from seqarena.data.text.stories import Question
 from seqarena.tasks.base import Batch, Scores, Split
 from seqarena.tasks.baselines.baseline import BaselineResult
@@ -12,6 +13,7 @@ from seqarena.tasks.baselines.nearest import NearestText
 from seqarena.tasks.text.question_answering import QuestionAnsweringTask
 
 _ROWS = 256
+_MOST_QUESTIONS = 30_000  # of training that the nearest is looked for among
 _FIRST_WORDS = 2  # of a question, that tell its kind: "where is", "how many"
 
 Answerer = Callable[[Sequence[Question]], list[str]]
@@ -39,7 +41,8 @@ def kind(task: QuestionAnsweringTask) -> BaselineResult:
 
 def nearest(task: QuestionAnsweringTask) -> BaselineResult:
     """The answer to the training question that has the nearest words, question and story."""
-    train = task.questions("train")
+    questions = task.questions("train")
+    train = [questions[k] for k in spread(len(questions), _MOST_QUESTIONS)]
     index = NearestText([_words(question) for question in train])
     return _answered(
         task,
@@ -47,9 +50,7 @@ def nearest(task: QuestionAnsweringTask) -> BaselineResult:
     )
 
 
-def _answered(
-    task: QuestionAnsweringTask, answer: Answerer, detail: str = ""
-) -> BaselineResult:
+def _answered(task: QuestionAnsweringTask, answer: Answerer, detail: str = "") -> BaselineResult:
     def scores(split: Split) -> Scores:
         answers = task.vocabulary.encode(answer(task.questions(split)))
         numbers = iter(torch.from_numpy(answers))
