@@ -109,8 +109,8 @@ class DataSummary(Config):
                 found, compared = split.in_training or 0, split.compared or split.examples
                 several = words.several(self.compared)
                 return (
-                    f"{words.share(split.overlap)} of the {name} {several} are in the training "
-                    f"data too: {found:,} of {compared:,}, so that memory scores as well"
+                    f"{words.share(split.overlap)} of the {name}'s {several} are in training too: "
+                    f"{found:,} of {compared:,}, so that memory scores as well"
                 )
         return None
 

@@ -20,11 +20,11 @@ def add_baseline_across(figure: go.Figure, ranking: Ranking, labels: Sequence[st
     if not ranking.baselines:
         return
     best = ranking.baselines[0]
-    figure.add_scatter(
+    figure.add_scatter(  # not seen: it makes the axis hold the line, and tells its value
         x=[best.value] * len(labels),
         y=list(labels),
-        mode="lines",
-        line=_LINE,
+        mode="markers",
+        marker={"size": 8, "opacity": 0, "color": _COLOUR},
         hovertemplate=f"{escape(best.name)} baseline: %{{x:.4g}}<extra></extra>",
         name=_name(best),
     )
@@ -58,19 +58,30 @@ def add_baseline(figure: go.Figure, ranking: Ranking | None, *, on_test: bool) -
 
 
 def _widen(figure: go.Figure, value: float) -> None:
-    """The vertical axis holds the line; where it fits itself to the curves, with them."""
+    """The vertical axis holds the line, and what it held before."""
     layout: Any = figure.layout
-    if layout.yaxis.range is not None:
-        low, high = layout.yaxis.range
-    else:
-        drawn = [y for one in figure.data if getattr(one, "yaxis", None) in (None, "y")
-                 for y in one.y if y is not None]  # fmt: skip
-        low, high = min(drawn, default=value), max(drawn, default=value)
-        if low <= value <= high:
-            return
+    low, high = layout.yaxis.range or _extent(figure)
+    if low <= value <= high:
+        return
     margin = _MARGIN * (max(high, value) - min(low, value))
-    figure.update_yaxes(range=[min(low, value - margin), max(high, value + margin)],
-                        selector={"overlaying": None})  # fmt: skip
+    if layout.yaxis.range is None or value < low:
+        low = min(low, value) - margin
+    if layout.yaxis.range is None or value > high:
+        high = max(high, value) + margin
+    layout.yaxis.range = [low, high]
+
+
+def _extent(figure: go.Figure) -> tuple[float, float]:
+    """Of what is drawn against the left axis, ends of error bars included."""
+    ends: list[float] = []
+    for one in figure.data:
+        trace: Any = one
+        if trace.yaxis in (None, "y"):
+            ends += [y for y in trace.y if y is not None]
+            error: Any = trace.error_y
+            ends += [y + e for y, e in zip(trace.y, error.array or ())]
+            ends += [y - e for y, e in zip(trace.y, error.arrayminus or ())]
+    return min(ends), max(ends)
 
 
 def _side(ranking: Ranking) -> str:
