@@ -4,6 +4,7 @@ import bz2
 import json
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -173,7 +174,7 @@ def test_naive_bayes_is_that_of_the_formula(tmp_path: Path) -> None:
     counts: dict[str, Counter[tuple[str, ...]]] = {"pos": Counter(), "neg": Counter()}
 
     def features(text: list[str]) -> set[tuple[str, ...]]:
-        return {(one,) for one in text} | set(zip(text, text[1:]))
+        return {(one,) for one in text} | set(pairwise(text))
 
     for label, *text in examples:
         counts[label].update(features(text))
