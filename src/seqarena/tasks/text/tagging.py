@@ -176,7 +176,6 @@ class TaggingTask(ExampleTask):
             },
             "too_long_for_training": self._left_out,
             "unseen_test_words": unseen / sum(len(s.words) for s in test),
-            "baseline": {self.metric: self._baseline()},
         }
 
     def survey(self) -> Survey:
@@ -270,23 +269,6 @@ class TaggingTask(ExampleTask):
                 new = unseen_T[span[1] : span[2]].any()
                 named.append(("spans with unseen words" if new else "spans of seen words", share))
         return (2.0 * len(right), float(len(found) + len(true))), named
-
-    def _baseline(self) -> float:
-        """The test metric of giving each word its most frequent tag, unknown ones the commonest."""
-        counts: dict[int, Counter[int]] = {}
-        overall: Counter[int] = Counter()
-        for sentence, targets_T in zip(self._encoded["train"], self._targets["train"]):
-            for word, tag in zip(sentence.words_T.tolist(), targets_T.tolist()):
-                counts.setdefault(word, Counter())[tag] += 1
-                overall[tag] += 1
-        usual = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-        common = overall.most_common(1)[0][0]
-        count = self._span_sums if self.has_spans else self._word_sums
-        totals = np.zeros(2)
-        for sentence, targets_T in zip(self._encoded["test"], self._targets["test"]):
-            guess_T = np.array([usual.get(word, common) for word in sentence.words_T.tolist()])
-            totals += count(guess_T, targets_T, None)[0]
-        return float(totals[0] / totals[1]) if totals[1] else 0.0
 
 
 def _words(sentence: Sentence) -> tuple[str, ...]:
