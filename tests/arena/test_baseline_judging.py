@@ -103,8 +103,8 @@ def test_a_leader_above_it_wins_and_what_is_below_is_never_advised() -> None:
 def test_a_lead_that_may_be_chance_does_not_beat_it() -> None:
     truth = {"gru": (2.0, 0.1), "lstm": (2.3, 0.1)}
     trials = trials_of(truth, seed=3)
-    mean = float(np.mean([t.test_value for t in trials if t.architecture == "gru"]))
-    value = mean + 0.02
+    (gru, _) = ranked(trials).rows
+    value = gru.mean + 0.02
     ranking = ranked(trials, baseline(value=value, chunk_values=paired(trials, value)))
     assert ranking.below_baseline == ("gru", "lstm")
     assert "0.02 ahead, which may be chance; 95 % interval −" in ranking.verdict

@@ -4,6 +4,7 @@ import bz2
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def test_naive_bayes_is_that_of_the_formula(tmp_path: Path) -> None:
     examples = [line.split() for line in TRAIN.strip().split("\n")]
     counts: dict[str, Counter[tuple[str, ...]]] = {"pos": Counter(), "neg": Counter()}
 
-    def features(text: list[str]) -> set[tuple[str, ...]]:
+    def features(text: Sequence[str]) -> set[tuple[str, ...]]:
         return {(one,) for one in text} | set(pairwise(text))
 
     for label, *text in examples:

@@ -22,7 +22,7 @@ class NearestText:
             for word in text:
                 self._number.setdefault(word, len(self._number))
         counts_NW = self._counts(texts)
-        having_W = np.bincount(counts_NW.indices, minlength=counts_NW.shape[1])
+        having_W = np.bincount(counts_NW.indices, minlength=max(1, len(self._number)))
         self._weights_W = np.log((len(texts) + 1) / (having_W + 1)) + 1
         self._vectors_WN = self._vectors(counts_NW).T.tocsr()
 

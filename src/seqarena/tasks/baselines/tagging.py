@@ -28,11 +28,11 @@ def look_up(task: TaggingTask) -> BaselineResult:
     default = (rare or Counter(everything)).most_common(1)[0][0]
     number = {tag: index for index, tag in enumerate(task.tags)}
 
-    def tag(word: str) -> int:
+    def number_of(word: str) -> int:
         return number[usual.get(normalised(word), usual.get(_small(word), default))]
 
     def scores(split: Split) -> Scores:
-        rows = iter([[tag(word) for word in one.words] for one in task.sentences[split]])
+        rows = iter([[number_of(word) for word in one.words] for one in task.sentences[split]])
 
         def predict(batch: Batch) -> torch.Tensor:
             shape = tuple(batch.targets_BT.shape)
