@@ -21,7 +21,9 @@ def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
     of them; one that loses more than `most_lost` is not proposed for any.
     """
     choice = ranking.rows[0]
-    front = [row for row in ranking.rows if row.on_front or row is choice]
+    below = set(ranking.below_baseline)  # cheap and no better than no training: never advised
+    found = [row for row in ranking.rows if row.architecture not in below]
+    front = [row for row in found if row.on_front or row is choice]
     offered = [row for row in front if row.gap_to_leader <= most_lost(ranking)]
     goals: dict[str, list[Quantity]] = {}
     for cost in measured_costs(offered, costs):
@@ -123,6 +125,8 @@ def _lead(ranking: Ranking, seeds_measured: bool) -> str:
     unit, interval = words.of_name(ranking.metric), f"{words.percent(ranking.confidence)} interval"
     wins = seeds_measured and not ranking.too_short
     head = "Winner" if wins else "No winner yet, though ahead"
+    if ranking.leader_below_baseline:
+        head = "Ahead of the other architectures"
     floor = f"; noise floor {words.amount(ranking.noise_floor)}" if seeds_measured else ""
     ahead = (
         ""

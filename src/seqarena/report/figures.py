@@ -15,6 +15,7 @@ from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
+from seqarena.report.run.baseline_lines import add_baseline, add_baseline_across
 from seqarena.report.run.labels import hover_name, name_of
 from seqarena.report.run.line_styles import line_styles
 
@@ -108,6 +109,7 @@ def ranking_figure(view: RunView) -> go.Figure:
         showarrow=False,
         font={"size": 12, "color": MUTED},
     )
+    add_baseline_across(figure, ranking, [_label(row) for row in rows])
     plain = [_label(row, name_of(view, row.architecture).text) for row in rows]
     meta = {"near": near_leader(ranking), "plain_names": plain}  # where they have room
     figure.update_layout(showlegend=False, margin_t=28, meta=meta)
@@ -213,6 +215,7 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
         name, x = hover_name(view, row.architecture), value / scale.factor
         figure.add_trace(_cost_point(row, name, x, spread, colour, unit, decimals))
     figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
+    add_baseline(figure, ranking, on_test=True)
     figure.update_layout(showlegend=False, meta={"named_points": True})
     return figure
 

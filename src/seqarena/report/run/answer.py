@@ -21,11 +21,12 @@ from seqarena.report.run.decision import (
     Outlook,
     Tile,
     certainty,
+    choice,
     choice_label,
     cost_tiles,
     doubt_fold,
 )
-from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, name_of, prose
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, prose
 from seqarena.report.run.reading import architectures, chosen_trials
 
 _LONG_CARD = 200  # characters from which a card takes the whole width
@@ -86,12 +87,12 @@ def answer_section(
     best = ranking.rows[0]
     state, verdict = _verdict(ranking)
     quality, others = _split(ranking)
-    known = (best.architecture,)  # from the headline
+    known = () if ranking.leader_below_baseline else (best.architecture,)  # from the headline
     return DecisionSection(
         title=view.name,
         facts=_facts(view),
         choice_label=choice_label(view, ranking),
-        choice=name_of(view, best.architecture),
+        choice=choice(view, ranking),
         state=state,
         verdict=prose(view, verdict, known),
         sure=certainty(ranking),

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
-from seqarena.report.page.parts import Fold
+from seqarena.report.page.parts import Fold, Phrase
+from seqarena.report.run.labels import name_of
 
 
 class Tile(NamedTuple):
@@ -27,6 +28,10 @@ class Outlook(NamedTuple):
 
 def choice_label(view: RunView, ranking: Ranking) -> str:
     """What the name in large type is: the architecture to use, or less where less is known."""
+    if ranking.leader_below_baseline:
+        return "Use here"
+    if ranking.warnings:
+        return "Ahead, on test data that training has seen"
     if len(ranking.rows) == 1:
         return "The only one with a result"
     if any(trial.status in ("planned", "running") for trial in view.trials):
@@ -40,6 +45,13 @@ def choice_label(view: RunView, ranking: Ranking) -> str:
         others = "the one that ties" if ties == 1 else f"one of the {ties} that tie"
         return f"Use here, or {others} with it"
     return "Use here" if ranking.winner else "Ahead, though some of its seeds diverged"
+
+
+def choice(view: RunView, ranking: Ranking) -> Phrase:
+    """The leader, or no architecture where none beats the best baseline."""
+    if ranking.leader_below_baseline:
+        return Phrase("None of these", f"the {ranking.baselines[0].name} baseline is no worse")
+    return name_of(view, ranking.rows[0].architecture)
 
 
 def seeds_measured(ranking: Ranking) -> bool:
@@ -90,8 +102,11 @@ def _told_apart(ranking: Ranking) -> str:
 
 
 def cost_tiles(view: RunView, row: RankRow) -> list[Tile]:
-    """What an architecture costs, a tile for each cost that was measured of it."""
+    """What an architecture costs, a tile for each cost that was measured of it; nothing where it is
+    not the choice."""
     costs = CostTable(view.costs)
+    if view.ranking is not None and view.ranking.leader_below_baseline:
+        return []
     return [
         Tile(words.in_a_sentence(value, cost.unit, cost.per), cost.title, cost.meaning)
         for cost in costs.measured([row.architecture])
