@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest, own_name, own_row
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
+from seqarena.core.cores import chosen_cores
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import OwnCode, find_checkpoint, trained_models
@@ -41,7 +41,9 @@ def measure(request: MeasureRequest, console: Console) -> Measured:
     subjects = request.subjects
     calls, refused = plan_calls(request)
     folder = RunFolder(subjects.folder)
-    with folder.lock(), limited_threads(subjects.threads or torch.get_num_threads()):
+    cores = chosen_cores(subjects.threads)
+    with folder.lock(), limited_threads(cores.count):
+        _say(console, f"threads: {cores.count} ({cores.reason})")
         for label, why in refused.items():
             _say(console, f"not measured: {label}: {why}")
         findings = perform(calls, folder.path / "measurements.jsonl", console)
