@@ -8,9 +8,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest, own_name, own_row
+from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
-from seqarena.core.cores import chosen_cores
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import OwnCode, find_checkpoint, trained_models
