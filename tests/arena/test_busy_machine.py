@@ -34,7 +34,7 @@ def compare(folder: Path) -> tuple[sa.Run, str]:
     (folder / "text.txt").write_text(TEXT)
     with console.capture() as said:
         run = sa.compare(
-            folder / "text.txt", models="elman,conv,gru", params="8k", length=16,
+            folder / "text.txt", models="elman,conv", params="8k", length=16,
             tokens="1k", rates="6e-3", seeds=2, repeats=0, jobs=1, threads=1,
             runs=folder, name="r", console=console,
         )  # fmt: skip
@@ -54,6 +54,7 @@ def test_a_busy_machine_makes_no_statement_of_costs_and_says_so(
 ) -> None:
     # of all cores, so that four processes are many on a large machine too
     monkeypatch.setattr("seqarena.arena.costs.BUSY_SHARE", min(0.1, 1 / len(cores._own_cores())))
+    monkeypatch.setattr("seqarena.arena.costs.TRAINING_SECONDS", 0.1)
     with busy_processes(4):
         run, said = compare(tmp_path)
     table = run.table()
