@@ -48,6 +48,7 @@ def statements(ranking: Ranking) -> list[str]:
     return [one for one in said if any(word in one for word in OF_COSTS)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not cores.is_watched(), reason="this system does not tell its load")
 def test_a_busy_machine_makes_no_statement_of_costs_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
