@@ -5,7 +5,6 @@ from contextlib import closing
 from rich.console import Console
 
 from seqarena.arena.costs import CostRounds, run_costs
-from seqarena.arena.live import CostDisplay, comparison_display
 from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
@@ -14,6 +13,7 @@ from seqarena.core import words
 from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
+from seqarena.engine.live import CostDisplay, comparison_display
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.files import write_atomically
@@ -72,16 +72,27 @@ def _run(
     state = RunState(plan, folder, task.lower_is_better, timeout_seconds, task.metric)
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
+    said = False
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
         for event in events:
             if state.total != display.total:
                 display.extend(state.total)
+            if state.tied and not said:
+                said = True
                 more = len(plan.search.seeds) + len(plan.search.further_seeds)
-                tied = ", ".join(state.tied or ())
-                console.print(f"{more} seeds of those that tie for the lead: {tied}")
+                say(
+                    console,
+                    f"{more} seeds of those that tie for the lead: {words.listed(state.tied)}",
+                )
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if wider := state.wider_rates():
+        parts = (
+            f"{name} {words.listed([f'{rate:g}' for rate in rates])}"
+            for name, rates in wider.items()
+        )
+        say(console, f"wider learning rates, as the best was at the edge: {'; '.join(parts)}")
     return state
 
 
