@@ -114,10 +114,14 @@ def test_what_was_measured_before_a_stop_is_kept(
 ) -> None:
     first = measured(folder, monkeypatch, most=5)
     assert first[-3:] == ["gru 1", "elman 1", "gru 2"]
+    table = CostTable(folder.costs())
+    assert table.doubts() == ("Costs are not measured to their end: they decide nothing yet.",)
+    assert table.deciding.measured() == []
     rest = measured(folder, monkeypatch)
     assert len(first) + len(rest) == 12
     assert sum(call.startswith("gru") for call in rest) == 3
     assert len(stored(folder, "gru").points[0].repeats) == 5
+    assert CostTable(folder.costs()).doubts() == ()
 
 
 def test_a_disturbed_repeat_is_taken_again_and_stays_in_the_record(

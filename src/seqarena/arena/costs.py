@@ -257,7 +257,7 @@ def _stored_repeats(stored: list[Series]) -> list[_Repeat]:
 def _gathered(found: Series, one: _EntryCosts) -> Series:
     """A timing with all its repeats: the undisturbed ones speak for it where they are enough, else
     all do and the record is marked. Settings: `repeats`, each with what others took meanwhile;
-    `others_share`, their median share while the cost was `disturbed`."""
+    `others_share`, their median share; `disturbed`, by others; `unfinished`, stopped too early."""
     quiet = [repeat for repeat in one.repeats if not repeat.disturbed]
     disturbed = len(quiet) < min(ENOUGH, len(one.repeats))
     speak = one.repeats if disturbed else quiet
@@ -271,6 +271,7 @@ def _gathered(found: Series, one: _EntryCosts) -> Series:
         "repeats": [[repeat.values[found.quantity], repeat.others_share] for repeat in one.repeats],
         "others_share": statistics.median(shares) if shares else None,
         "disturbed": disturbed,
+        "unfinished": not disturbed and len(speak) < ENOUGH,
     }
     return _with(found, settings).model_copy(update={"points": (point,)})
 

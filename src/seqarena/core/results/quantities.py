@@ -281,7 +281,7 @@ class CostTable:
         """Those that are level with the cheapest of these; none where costs decide nothing."""
         known = {name: self.burden(name, cost) for name in architectures}
         found = {name: value for name, value in known.items() if value is not None}
-        if not found or self.disturbed is not None:
+        if not found or self.doubts():
             return set()
         cheapest = min(found, key=lambda name: found[name])
         return {name for name in found if self.level(name, cheapest, cost)}
@@ -303,12 +303,14 @@ class CostTable:
 
     @property
     def deciding(self) -> "CostTable":
-        """The costs by which something may be decided: all, or none where they were disturbed."""
-        return self if self.disturbed is None else CostTable()
+        """The costs by which something may be decided: all, or none where `doubts` says why."""
+        return CostTable() if self.doubts() else self
 
     def doubts(self) -> tuple[str, ...]:
         """Sentences that say why costs decide nothing."""
         if self.disturbed is None:
+            if any(one.settings.get("unfinished") for one in self._series.values()):
+                return ("Costs are not measured to their end: they decide nothing yet.",)
             return ()
         return (
             f"The machine was busy ({100 * self.disturbed:.0f} % of its cores by others) while "
