@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from comparisons import cost
+from rich.console import Console
 from test_plan import entry, make_plan
 
 from seqarena.arena import costs
@@ -16,6 +17,7 @@ from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable
+from seqarena.engine.live import CostDisplay
 
 DECODING = "decode_seconds_per_token"
 PLAN = make_plan(entries=(entry("gru"), entry("elman")))
@@ -209,3 +211,16 @@ def test_what_is_left_and_what_is_measured_now_are_known(
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0.0
     assert list(dict.fromkeys(words[:-1])) == ["bytes", *(f"repeat {n} of 5" for n in range(1, 6))]
+
+
+def test_a_line_is_said_for_each_round(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "measure_entry", Bench(lambda _: 0.75))
+    rounds, console = rounds_of(folder), Console(width=200)
+    with console.capture() as said, CostDisplay(console, rounds) as display:
+        for event in run_costs(rounds):
+            display.show(event)
+    lines = [line.split(" (about")[0] for line in said.get().splitlines()]
+    assert lines == [
+        "costs: bytes", *(f"costs: repeat {n} of 5" for n in range(1, 6)), "costs: repeat 6 of 6",
+    ]  # fmt: skip
+    assert display.total == rounds.total == display.done == 14
