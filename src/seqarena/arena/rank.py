@@ -108,7 +108,8 @@ def rank_entries(
     doubt = _doubt(entries, trials, sign, search, confidence)
     rows = _rows(entries, doubt)
     sound = [row for row in rows if not row.diverged_seeds] or rows
-    front = pareto_front(sound, costs, doubt.floor(entries, 0))
+    deciding = costs.deciding
+    front = pareto_front(sound, deciding, doubt.floor(entries, 0))
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     too_short = 0 < rows[0].steps < LEAST_STEPS
@@ -133,11 +134,13 @@ def rank_entries(
         too_short=too_short,
     )
     ranking = judge(ranking, entries, doubt.noise, baselines)
-    said = verdict(ranking, costs, seeds_measured=doubt.noise is not None, unfinished=unfinished)
+    measured = doubt.noise is not None
+    said = verdict(ranking, deciding, seeds_measured=measured, unfinished=unfinished)
     below = ranking.leader_below_baseline
+    advice = no_recommendation(ranking) if below else recommend(ranking, deciding)
     words_of = {
         "verdict": with_baselines(said, ranking),
-        "recommendation": no_recommendation(ranking) if below else recommend(ranking, costs),
+        "recommendation": (*advice, *costs.doubts()),
         "open_questions": open_questions(ranking),
     }
     return ranking.model_copy(update=words_of)

@@ -138,6 +138,7 @@ class Run:
             "recommendation": list(ranking.recommendation) if ranking else [],
             "open_questions": list(ranking.open_questions) if ranking else [],
             "partings": [one.model_dump() for one in ranking.partings] if ranking else [],
+            "costs_disturbed": CostTable(self.view.costs).disturbed,
             "table": self.table(),
             "excluded": dict(ranking.excluded if ranking else self.view.reasons),
             "failures": self.failures,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
+from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Ranking, RunView
 from seqarena.report.page.parts import (
     AnswerSection,
@@ -57,7 +58,7 @@ class DecisionSection(Section):
     settle: Sequence[Prose]
     outlook: Outlook | None = None
     tiles: Sequence[Tile]
-    cheapest: str  # on which costs no other of its quality is better
+    about_costs: str  # how far they can be trusted; on which no other of its quality is better
     cards: Sequence[Card]
 
 
@@ -87,6 +88,7 @@ def answer_section(
     best = ranking.rows[0]
     state, verdict = _verdict(ranking)
     quality, others = _split(ranking)
+    doubts = CostTable(view.costs).doubts()
     known = () if ranking.leader_below_baseline else (best.architecture,)  # from the headline
     return DecisionSection(
         title=view.name,
@@ -100,8 +102,8 @@ def answer_section(
         settle=[prose(view, sentence, known) for sentence in ranking.open_questions],
         outlook=outlook,
         tiles=cost_tiles(view, best),
-        cheapest=quality,
-        cards=[_card(view, sentence, known) for sentence in others],
+        about_costs=" ".join([*doubts, quality]).strip(),
+        cards=[_card(view, sentence, known) for sentence in others if sentence not in doubts],
     )
 
 
