@@ -63,7 +63,8 @@ def rank(
     floors = [_floor(index, entries, noise, repeat, confidence) for index in range(len(entries))]
     rows = _rows(entries, floors, noise, sign, confidence)
     sound = [row for row in rows if not row.diverged_seeds] or rows
-    front = pareto_front(sound, costs, floors[0])
+    deciding = costs.deciding
+    front = pareto_front(sound, deciding, floors[0])
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     has_winner = (
@@ -90,9 +91,9 @@ def rank(
     return ranking.model_copy(
         update={
             "verdict": verdict(
-                ranking, costs, seeds_measured=noise is not None, unfinished=unfinished
+                ranking, deciding, seeds_measured=noise is not None, unfinished=unfinished
             ),
-            "recommendation": recommend(ranking, costs),
+            "recommendation": (*recommend(ranking, deciding), *costs.doubts()),
         }
     )
 

@@ -125,6 +125,7 @@ class Run:
             "winner": ranking.winner if ranking else None,
             "noise_floor": ranking.noise_floor if ranking else None,
             "recommendation": list(ranking.recommendation) if ranking else [],
+            "costs_disturbed": CostTable(self.view.costs).disturbed,
             "table": self.table(),
             "excluded": dict(ranking.excluded if ranking else self.view.reasons),
             "failures": self.failures,
