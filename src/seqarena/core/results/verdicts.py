@@ -21,6 +21,7 @@ class Judgement(Config):
     verdict: Verdict
     figure: str  # the decisive numbers with their intervals, in one line
     estimate: Estimate | None = None  # the one number that the criterion is about
+    answer: str = ""  # the same in one plain sentence, which follows "Yes:", "No:" and the like
     remark: str = ""  # where the claim is too simple, what limits the measurement
 
 

@@ -156,7 +156,8 @@ def questions(
             ),
             baselines={"most usual answer": (usual,) * len(found)},
             settings={"width": width, "steps": steps, "batch_size": batch_size,
-                      "loss_tails": [each.loss_tails for each in found], "learning_rates": list(learning_rates), "seeds": list(seeds)},
+                      "loss_tails": [each.loss_tails for each in found],
+                      "learning_rates": list(learning_rates), "seeds": list(seeds)},
             machine=this_machine(),
         )
     ]  # fmt: skip
