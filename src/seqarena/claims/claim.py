@@ -75,6 +75,7 @@ class Claim(NamedTuple):
     judge: Callable[[Sequence[Measurement]], Judgement]
     amended: str = ""  # what of the criterion was changed once an earlier run had been seen
     repeats: Mapping[str, int] = {}  # quantity -> seeds or timings that a verdict needs at a point
+    chart: str = ""  # the quantity that the page draws beside the answer; else the first of these
 
     def judged(self, records: Sequence[Measurement]) -> Judgement:
         """The verdict, "not measured yet" with what is missing included."""

@@ -44,6 +44,7 @@ def _view(folder: Path, claim: Claim, scale: Scale) -> ClaimView:
         experiment=claim.experiment,
         criterion=claim.rule,
         amended=claim.amended,
+        chart=claim.chart or next(iter(claim.repeats), ""),
         judgement=_judge(claim, records, errors, waiting),
         series=tuple(record for record in records if isinstance(record, Series)),
         maps=tuple(record for record in records if isinstance(record, Map)),

@@ -71,6 +71,7 @@ MEMORY = Claim(
     "Within limits when the fused form does not: then it is true of the form that is written out.",
     parts=_memory_parts,
     judge=judge_memory,
+    chart="peak_training_bytes",
 )
 
 USED = {"lstm": (0.3, 0.6), "attention": (0.7, 0.95)}  # shares of a GPU that texts simulate

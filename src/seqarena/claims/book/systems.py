@@ -129,6 +129,7 @@ CONVOLUTION = Claim(
     f"{FLAT}. Within limits when one of the two is so.",
     parts=_convolution_parts,
     judge=judge_convolution,
+    chart="reach_positions",
 )
 
 ANSWERS, GAINS = 0.9, 0.05

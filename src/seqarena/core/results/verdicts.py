@@ -36,6 +36,7 @@ class ClaimView(Config):
     criterion: str  # stated before the run: when it holds, and within which limits
     amended: str = ""  # what of it was changed after an earlier run had been seen
     judgement: Judgement
+    chart: str = ""  # the quantity that is drawn beside the answer
     series: tuple[Series, ...] = ()
     maps: tuple[Map, ...] = ()
     seconds: float = 0.0  # that its measuring took

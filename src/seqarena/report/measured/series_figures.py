@@ -30,10 +30,11 @@ _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
 _TICKS = 12  # that fit on one axis
 
 
-def series_figure(group: CurveGroup, order: Sequence[str]) -> go.Figure:
-    """The curves of one group; `order` gives each architecture its colour over the page."""
+def series_figure(group: CurveGroup, order: Sequence[str], *, height: int = 400) -> go.Figure:
+    """The curves of one group, `height` pixels tall; `order` gives each architecture its colour
+    over the page."""
     title = f"{words.of_name(group.axis)} (k)" if group.axis == "distance" else group.axis
-    figure = blank(400, words.of_name(title), quantity_words(group))
+    figure = blank(height, words.of_name(title), quantity_words(group))
     factor = group.scale.factor
     for place, (one, style) in enumerate(zip(group.series, line_styles_of(group.series, order))):
         if any(len(point.repeats) > 1 for point in one.points):
