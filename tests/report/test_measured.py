@@ -99,8 +99,8 @@ def test_the_chart_beside_an_answer_is_of_the_claims_own_quantity() -> None:
         )
         html = render_ledger(view, CATALOG)
         shown, folded = html.split('class="shown"')[1].split('class="behind"')
-        assert drawn in shown
-        assert ("Accuracy against distance" in folded) == (chart == "")
+        assert f"<h4>{drawn}" in shown
+        assert ("<h3>Accuracy against distance" in folded) == (chart == "")
 
 
 def test_curves_of_one_point_become_rows() -> None:
