@@ -26,7 +26,7 @@ POSITIONS = ("attention_sinusoidal", "attention", "attention_alibi")
 def _position_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("trained.length:length_generalisation", 25 if quick else 2400, architecture=name,
+        part("trained.length:length_generalisation", 20 if quick else 2400, architecture=name,
              task="language", train_length=32 if quick else 128, factors=[1, 2, 4, 16],
              steps=250 if quick else 5000, width=64, depth=2, batch_size=16,
              learning_rates=[3e-3], seeds=[0, 1, 2])
@@ -77,7 +77,7 @@ DEPTHS = {"quick": (1, 8), "full": (2, 6, 12, 24)}
 def _norm_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("trained.experiments:language", 45 if quick else 5400, architecture="attention",
+        part("trained.experiments:language", 35 if quick else 5400, architecture="attention",
              variant=f"{where}-norm", model={"norm_position": where},
              sizes=[{"width": 32 if quick else 128, "depth": depth} for depth in DEPTHS[scale]],
              steps=150 if quick else 3000, seeds=[0, 1, 2],
@@ -137,10 +137,10 @@ LOOKING = ("attention", "lstm", "mamba")  # of whom the page gets maps of one se
 def _head_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("flow.heads:head_divergence", 45 if quick else 3600, steps=250 if quick else 8000,
+        part("flow.heads:head_divergence", 30 if quick else 3600, steps=250 if quick else 8000,
              width=64 if quick else 128, depth=2 if quick else 4,
              seeds=[0, 1, 2]),
-        part("flow.maps:language_maps", 45 if quick else 3600, architectures=list(LOOKING),
+        part("flow.maps:language_maps", 20 if quick else 3600, architectures=list(LOOKING),
              steps=150 if quick else 5000, width=64, depth=1 if quick else 2),
     ]  # fmt: skip
 

@@ -20,7 +20,7 @@ LENGTH = 64
 def flow(scale: Scale, *architectures: str) -> list[Part]:
     """d h_T / d h_(T-k) at initialisation."""
     return [
-        part("flow.gradient:gradient_flow_series", 6, architecture=name, length=LENGTH, width=64,
+        part("flow.gradient:gradient_flow_series", 4, architecture=name, length=LENGTH, width=64,
              seeds=3 if scale == "quick" else 10, of="state")
         for name in architectures
     ]  # fmt: skip
@@ -28,7 +28,7 @@ def flow(scale: Scale, *architectures: str) -> list[Part]:
 
 def _power_parts(scale: Scale) -> list[Part]:
     return [
-        part("flow.gradient:gradient_flow_series", 6, architecture="elman", length=LENGTH, width=64,
+        part("flow.gradient:gradient_flow_series", 4, architecture="elman", length=LENGTH, width=64,
              seeds=3 if scale == "quick" else 10, of="state", spectral_radius=radius,
              variant=f"radius {radius:g}")
         for radius in RADII
@@ -104,7 +104,7 @@ def cell(bias: float, gates: str) -> str:
 
 def _gating_parts(scale: Scale) -> list[Part]:
     return flow(scale, "elman", "gru") + [
-        part("flow.gradient:gradient_flow_series", 6, architecture="lstm", length=LENGTH, width=64,
+        part("flow.gradient:gradient_flow_series", 4, architecture="lstm", length=LENGTH, width=64,
              seeds=3 if scale == "quick" else 10, of="state", options={"forget_bias": bias},
              held_gates=gates == "held", variant=cell(bias, gates))
         for bias in BIASES
@@ -176,7 +176,7 @@ STEADY = 0.98  # a rate of decay from which on distance hardly matters
 
 def _path_parts(scale: Scale) -> list[Part]:
     found = [
-        part("flow.gradient:gradient_flow_series", 6, architecture=name, length=LENGTH, width=64,
+        part("flow.gradient:gradient_flow_series", 4, architecture=name, length=LENGTH, width=64,
              seeds=3 if scale == "quick" else 10, of="loss")
         for name in ("attention", "elman", "lstm")
     ]  # fmt: skip

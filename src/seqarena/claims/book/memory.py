@@ -146,9 +146,10 @@ def _trained(scale: Scale) -> int:
 def _parity_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     rates = {"attention": 1e-3, "lstm_plain": 1e-2}
+    seconds = {"attention": 40, "lstm_plain": 5}
     return [
-        part("trained.length:length_generalisation", 60 if quick else 9000, architecture=name,
-             task="parity", train_length=_trained(scale), batch_size=64,
+        part("trained.length:length_generalisation", seconds[name] if quick else 9000,
+             architecture=name, task="parity", train_length=_trained(scale), batch_size=64,
              factors=[1, 2, 4, 16] if quick else [1, 2, 4, 8, 32],
              steps=2000 if quick else 30_000, width=64, depth=1 if name == "lstm_plain" else 2,
              learning_rates=[rates[name]] if quick else [3e-4, 1e-3, 3e-3, 1e-2],

@@ -23,7 +23,7 @@ NEAR = 0.1  # in accuracy
 def _drawn_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("trained.recall:recall", 60 if quick else 9000, architecture=name, task="text_copy",
+        part("trained.recall:recall", 45 if quick else 9000, architecture=name, task="text_copy",
              distances=[9, 39] if quick else [9, 39, 89, 189], steps=400 if quick else 20_000,
              width=64, depth=2, learning_rates=[3e-3] if quick else [1e-3, 3e-3],
              seeds=[0, 1, 2] if quick else [0, 1, 2, 3, 4])
@@ -88,7 +88,7 @@ def lookup(scale: Scale, *architectures: str) -> list[Part]:
     """Values of keys seen before, by the number of pairs, at equal width."""
     quick = scale == "quick"
     return [
-        part("trained.recall:recall", 110 if quick else 3600, architecture=name, task="mqar",
+        part("trained.recall:recall", 70 if quick else 3600, architecture=name, task="mqar",
              distances=[4, 8] if quick else [4, 8, 16, 32], steps=1200 if quick else 6000,
              width=64, depth=2, train="mixed", batch_size=32 if quick else 64, weight_decay=0.1,
              learning_rates=[5e-3] if quick else [1e-3, 3e-3, 1e-2],

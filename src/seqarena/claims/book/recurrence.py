@@ -231,7 +231,7 @@ EQUAL_SHARE = 0.02  # of the LSTM's bits per byte
 def _gru_parts(scale: Scale) -> list[Part]:
     seeds, steps = ([0, 1, 2], 250) if scale == "quick" else ([0, 1, 2, 3, 4], 3000)
     found = [
-        part("trained.experiments:language", 25 if scale == "quick" else 1500, architecture=name,
+        part("trained.experiments:language", 15 if scale == "quick" else 1500, architecture=name,
              sizes=[{"width": 64, "depth": 1}], steps=steps, seeds=seeds)
         for name in ("lstm", "gru")
     ]  # fmt: skip

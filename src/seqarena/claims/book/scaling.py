@@ -32,7 +32,7 @@ def ladder(scale: Scale, *architectures: str) -> list[Part]:
     quick, tokens = scale == "quick", BATCH * LENGTH[scale]
     steps = [round(TOKENS_A_PARAMETER[scale] * params / tokens) for params in RUNGS[scale]]
     return [
-        part("trained.experiments:language", 60 if quick else 6000, architecture=name,
+        part("trained.experiments:language", 40 if quick else 6000, architecture=name,
              sizes=[{"params": params} for params in RUNGS[scale]], steps=steps, batch_size=BATCH,
              sequence_length=LENGTH[scale], seeds=[0, 1, 2] if quick else [0, 1, 2, 3, 4],
              learning_rates=[5e-3] if quick else [1e-3, 3e-3, 1e-2])

@@ -28,7 +28,7 @@ BOTH = ("rnnsearch", "seq2seq_gru")
 def _translation_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     trained = [
-        part("trained.experiments:translation", 75 if quick else 3600, architecture=name,
+        part("trained.experiments:translation", 50 if quick else 3600, architecture=name,
              width=64 if quick else 128, steps=250 if quick else 4000,
              seeds=[0, 1, 2], learning_rates=[3e-3])
         for name in BOTH
@@ -138,7 +138,7 @@ ANSWERS, GAINS = 0.9, 0.05
 def _hop_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
     return [
-        part("trained.experiments:questions", 70 if quick else 3600, hops=[1, 2, 3],
+        part("trained.experiments:questions", 50 if quick else 3600, hops=[1, 2, 3],
              steps=500 if quick else 6000, seeds=[0, 1, 2] if quick else [0, 1, 2, 3, 4],
              width=20 if quick else 50, learning_rates=[1e-2])
     ]  # fmt: skip
