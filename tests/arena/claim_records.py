@@ -318,6 +318,21 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
     "at-scale": (ladder(0.1, 0.0, -0.1, -0.2), ladder(0.1, 0.2, 0.3, 0.4)),
 }  # fmt: skip
 
+# claim -> records that meet the weaker form that its criterion names
+LIMITED: dict[str, list[Measurement]] = {
+    "serial-steps": _serial(1, 0),  # a scan's seconds do not grow with its length
+    "training-time": _time(1, 1, faster=3.0),  # faster, and it grows as much
+    "state-space": _state_space(1, 1),  # linear in time, one step after the other
+    "gating": _gates(0.5, 0.6, (0.99, 0.99, 0.999), (0.5, 0.6, 0.9)),  # not the GRU
+    "cheap-attention": _cheap(1.0, 0.5)[:2] + _cheap(1.8, 0.5)[2:],  # one of the two is cheaper
+    "loss-by-size": _sizes(-0.2, 2.7),  # steeper, and not ahead
+    "at-scale": ladder(-0.3, -0.1, -0.3, -0.1),  # ahead where it was measured
+    "heads": [  # in one layer of two
+        *heads(0.9, 0.7)[:2],
+        series("head_divergence_bits", "attention", {1: (0.9, 0.9, 0.91), 2: 0.55}, "trained"),
+    ],
+}  # fmt: skip
+
 # claim -> what the audit's null models give: heads that are sharper and otherwise as they began,
 # and an LSTM that has its long gradients of the forget bias alone.
 NULLS: dict[str, list[list[Measurement]]] = {

@@ -2,6 +2,7 @@
 
 import pytest
 from claim_records import (
+    LIMITED,
     NULLS,
     PLANTED,
     heads,
@@ -36,6 +37,11 @@ def test_records_make_a_claim_hold_or_not(name: str) -> None:
         assert found.answer
         assert not found.answer.endswith(".")
         assert found.answer != found.figure
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_weaker_form_holds_within_limits(name: str) -> None:
+    assert BY_NAME[name].judged(LIMITED[name]).verdict == "holds within limits"
 
 
 # What is counted or follows from the weights alone: once is enough.
