@@ -109,10 +109,10 @@ def test_curves_of_one_point_become_rows() -> None:
         for name, y in (("lstm", 0.5), ("attention", 0.7))
     ]
     (group,) = groups(two)
-    figure = small_chart(group, "rows", ["lstm", "attention"]).figure.drawn
-    assert [trace.y[0] for trace in figure.data] == ["lstm", "attention"]
-    assert [trace.x[0] for trace in figure.data] == pytest.approx([0.503, 0.705], abs=2e-3)
-    assert figure.data[0].error_x.arrayminus[0] == pytest.approx(figure.data[0].x[0] - 0.485)
+    rows: Any = small_chart(group, "rows", ["lstm", "attention"]).figure.drawn.data
+    assert [trace.y[0] for trace in rows] == ["lstm", "attention"]
+    assert [trace.x[0] for trace in rows] == pytest.approx([0.503, 0.705], abs=2e-3)
+    assert rows[0].error_x.arrayminus[0] == pytest.approx(rows[0].x[0] - 0.485)
 
 
 def test_ids_are_unique_and_links_lead_somewhere() -> None:

@@ -95,7 +95,7 @@ class Claim(NamedTuple):
         needed = words.listed(
             [f"{number} of {words.of_name(name)}" for name, number in self.repeats.items()]
         )
-        return f"{self.criterion} Needs repeats at every point, equally many: {needed}."
+        return f"{self.criterion} Needs equally many repeats at every point, at least {needed}."
 
 
 def not_yet(why: str) -> Judgement:

@@ -12,11 +12,10 @@ from seqarena.core.results.verdicts import Judgement
 
 FLAT = 0.2  # and up to which it counts as constant
 BEYOND = 256  # positions from which on exponents of seconds are fitted: below, fixed costs rule
-FORMULA = "serial steps by formula"
 
 
-def by_formula(series: Series, name: str = FORMULA) -> Series:
-    """The curve of its own baseline."""
+def by_formula(series: Series, name: str) -> Series:
+    """The curve of its baseline of that name."""
     values = series.baselines[name]
     points = tuple(Point(x=p.x, repeats=(y,)) for p, y in zip(series.points, values, strict=True))
     return series.model_copy(update={"points": points})
