@@ -8,6 +8,7 @@ import torch
 
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import decay
+from seqarena.core.results.measurement import Series
 from seqarena.measure.costs.scaling import equal_tokens
 from seqarena.measure.flow.gates import hold_gates
 from seqarena.measure.flow.gradient import gradient_flow_series
@@ -116,6 +117,7 @@ def test_a_record_says_how_each_training_ended() -> None:
     )  # fmt: skip
     assert series.settings["tokens"] == [96, 192]
     assert [len(pairs) for pairs in series.settings["loss_tails"]] == [2, 2]
+    assert Series.model_validate_json(series.model_dump_json()) == series
     (copied,) = recall("gru", distances=(2, 4), steps=5, width=8, depth=1, seeds=(0, 1))
     assert [len(pairs) for pairs in copied.settings["loss_tails"]] == [2, 2]
     with pytest.raises(UserError, match="as many steps"):

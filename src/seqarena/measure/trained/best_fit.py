@@ -59,7 +59,7 @@ class Kept(NamedTuple):
     model: Model
     learning_rate: float = 0.0
     steps: int = 0
-    loss_tail: tuple[float, float] | None = None  # how training ended (Fitted.loss_tail)
+    loss_tail: tuple[float, ...] = ()  # how training ended (Fitted.loss_tail), none of a checkpoint
     seconds: float = 0.0  # of all rates together
     device: str = "cpu"
 

@@ -265,7 +265,7 @@ class Trained(NamedTuple):
 
     rate: float  # chosen on validation with the first seed
     scores: tuple[float, ...]
-    loss_tails: list[tuple[float, float]]
+    loss_tails: list[list[float]]
     fitted: Fitted  # the last training
 
 
@@ -286,7 +286,7 @@ def _train(
     rate = _best(first, lambda fitted: _score(fitted, "validation", test_batches), task)
     fits = [first[rate], *(train(rate, seed) for seed in seeds[1:])]
     scores = tuple(_score(fitted, "test", test_batches) for fitted in fits)
-    return Trained(rate, scores, [fitted.loss_tail for fitted in fits], fits[-1])
+    return Trained(rate, scores, [list(fitted.loss_tail) for fitted in fits], fits[-1])
 
 
 def _best(fits: dict[float, Fitted], score: Callable[[Fitted], float], task: Task) -> float:
