@@ -15,6 +15,7 @@ from claim_records import (
 )
 
 from seqarena.claims.contents import CLAIMS
+from seqarena.claims.enough import is_timing
 from seqarena.claims.parts import jobs_of
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import Estimate
@@ -97,6 +98,19 @@ def test_unequal_seeds_never_hold(name: str, quantity: str) -> None:
         found = BY_NAME[name].judged(records)
         assert found.verdict == "not measured yet"
         assert "equally many" in found.figure
+
+
+@pytest.mark.parametrize(("name", "quantity"), [pair for pair in REPEATED if is_timing(pair[1])])
+def test_timings_of_a_busy_machine_decide_nothing(name: str, quantity: str) -> None:
+    first = of_quantity(name, quantity)[0]
+    point = first.points[0]
+    slow = (*point.repeats[:-1], 1.6 * point.repeats[-1])
+    busy = first.model_copy(
+        update={"points": (point.model_copy(update={"repeats": slow}), *first.points[1:])}
+    )
+    found = BY_NAME[name].judged([busy if one is first else one for one in PLANTED[name][0]])
+    assert found.verdict == "not measured yet"
+    assert "the machine was busy" in found.figure
 
 
 def test_other_seeds_are_not_compared() -> None:

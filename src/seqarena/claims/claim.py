@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from seqarena.claims.enough import missing_repeats
+from seqarena.claims.enough import STEADY, disturbed, is_timing, missing_repeats
 from seqarena.core import words
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError
@@ -79,7 +79,7 @@ class Claim(NamedTuple):
 
     def judged(self, records: Sequence[Measurement]) -> Judgement:
         """The verdict, "not measured yet" with what is missing included."""
-        missing = missing_repeats(records, self.repeats)
+        missing = missing_repeats(records, self.repeats) or disturbed(records, self.repeats)
         if missing:
             return not_yet(missing)
         try:
@@ -95,7 +95,14 @@ class Claim(NamedTuple):
         needed = words.listed(
             [f"{number} of {words.of_name(name)}" for name, number in self.repeats.items()]
         )
-        return f"{self.criterion} Needs equally many repeats at every point, at least {needed}."
+        quiet = (
+            f" Timings of one point that differ by more than {STEADY:g} times decide nothing."
+            if any(map(is_timing, self.repeats))
+            else ""
+        )
+        return (
+            f"{self.criterion} Needs equally many repeats at every point, at least {needed}.{quiet}"
+        )
 
 
 def not_yet(why: str) -> Judgement:

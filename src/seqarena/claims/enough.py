@@ -1,4 +1,5 @@
-"""Whether records are enough to judge by: repeats of every point, and trainings that had ended.
+"""Whether records are enough to judge by: repeats of every point, timings of a machine that was
+quiet, and trainings that had ended.
 
 Every function answers in words what is missing, "" where nothing is.
 """
@@ -13,6 +14,7 @@ from seqarena.core.results.measurement import Measurement, Series
 STANDS = 0.02  # a loss whose last fifth lies less than this share below the fifth before stands
 FLOOR = 0.05  # nats: below it nothing is left to learn
 PATIENCE = 5  # times the steps of the slowest learnt point, after which a loss that stands is final
+STEADY = 1.5  # the slowest over the fastest timing of a point, up to which the machine was quiet
 SOLVED, BEGUN = (
     0.9,
     0.5,
@@ -36,7 +38,7 @@ def missing_repeats(records: Sequence[Measurement], least: Mapping[str, int]) ->
         counts = {(one.label, p.x): len(p.repeats) for one in shown for p in one.points}
         if not counts:
             continue
-        noun = "repeat" if quantity.endswith("_seconds") else "seed"
+        noun = "repeat" if is_timing(quantity) else "seed"
         (label, x), fewest = min(counts.items(), key=lambda item: item[1])
         if fewest < number:
             return (
@@ -53,6 +55,26 @@ def missing_repeats(records: Sequence[Measurement], least: Mapping[str, int]) ->
         if len(seeds) > 1:
             return f"{words.of_name(quantity)} has the seeds {words.listed(sorted(seeds))}"
     return ""
+
+
+def disturbed(records: Sequence[Measurement], least: Mapping[str, int]) -> str:
+    """At which point the timings of these quantities differ so much that the machine was busy."""
+    for one in records:
+        if not (isinstance(one, Series) and one.quantity in least and is_timing(one.quantity)):
+            continue
+        for point in one.points:
+            spread = max(point.repeats) / min(point.repeats)
+            if spread > STEADY:
+                return (
+                    f"the machine was busy: timings of {one.label} at {point.x:g} differ by "
+                    f"{spread:.2g} times"
+                )
+    return ""
+
+
+def is_timing(quantity: str) -> bool:
+    """Whether its repeats are timings, and not seeds."""
+    return quantity.endswith("_seconds") or quantity == "share_of_peak"
 
 
 def still_falling(series: Series) -> str:
