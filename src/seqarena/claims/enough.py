@@ -67,7 +67,7 @@ def disturbed(records: Sequence[Measurement], least: Mapping[str, int]) -> str:
             if spread > STEADY:
                 return (
                     f"the machine was busy: timings of {one.label} at {point.x:g} differ by "
-                    f"{spread:.2g} times"
+                    f"{spread:.3g} times"
                 )
     return ""
 
@@ -115,8 +115,8 @@ def _falling(series: Series, x: float, tails: Sequence[tuple[float, float]]) -> 
         if last > FLOOR and before - last > STANDS * before:
             share = (before - last) / before
             return (
-                f"{series.label}, {words.of_name(series.axis)} {x:g}: the loss of training fell by "
-                f"{share:.1%} in its last fifth"
+                f"training was too short: at {words.of_name(series.axis)} {x:g} the loss of "
+                f"{series.label} still fell by {share:.1%} in its last fifth"
             )
     return ""
 
@@ -133,6 +133,7 @@ def _given_up(series: Series, x: float, learnt: Sequence[float]) -> str:
     if here >= PATIENCE * slowest:
         return ""
     return (
-        f"{series.label}, {words.of_name(series.axis)} {x:g}: {words.plural(here, 'step')}, fewer "
-        f"than {PATIENCE} times the {slowest} that a learnt point took"
+        f"training was too short: {series.label} at {words.of_name(series.axis)} {x:g} had "
+        f"{words.plural(here, 'step')}, fewer than {PATIENCE} times the {slowest} that a learnt "
+        "point took"
     )
