@@ -46,8 +46,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
         # other tests run at the same time, and two threads that share a core wait for one another
         patch.setattr("seqarena.arena.costs.available_cores", lambda: 1)
         return {
-            "compare_text": run_example("compare_text", str(text), tokens="2k", seeds=1),
-            "train_winner": run_example("train_winner", params="40k", tokens="4k"),
+            "compare_text": run_example("compare_text", str(text), tokens="8k", seeds=1),
+            "train_winner": run_example("train_winner", params="40k", tokens="24k"),
             "results_in_pandas": run_example("results_in_pandas"),
             "own_mixer": run_example("own_mixer", str(text), tokens="1k"),
         }
