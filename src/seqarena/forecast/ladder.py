@@ -28,6 +28,11 @@ class RungFolder(NamedTuple):
     rung: LadderRung
     reasons: dict[str, str]  # architecture -> why it has no score here
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a trial has not ended."""
+        return any(trial.status in ("planned", "running") for trial in self.view.trials)
+
 
 def read_ladder(folders: Sequence[str | Path]) -> Ladder:
     """The ladder whose rungs are these run folders, in any order. Folders with the same size and
@@ -65,6 +70,7 @@ def read_ladder(folders: Sequence[str | Path]) -> Ladder:
         architectures=names,
         rungs=tuple(rungs),
         left_out=left_out,
+        unfinished=tuple(one.rung.name for one in read if one.is_open),
         titles={name: str(view.catalog.get(name, {}).get("title", name)) for name in names},
         families={name: str(view.catalog.get(name, {}).get("family", "")) for name in names},
     )

@@ -299,6 +299,10 @@ def _best_probabilities(fitted: Fitted, end: float) -> list[float]:
 def _warnings(ladder: Ladder, target: ForecastTarget, score: MethodScore) -> list[str]:
     """What a reader must know before believing."""
     found = []
+    if ladder.unfinished:
+        found.append(
+            f"not all trials of {', '.join(ladder.unfinished)} have ended: this is a first look"
+        )
     reach = math.log(target.factor)
     span = math.log(ladder.top.scale / ladder.rungs[0].scale)
     if reach > span:

@@ -41,9 +41,7 @@ class LadderRequest(Config):
         "Where to forecast: 100x (the training compute of the top rung), 10M (parameters), "
         "200M-tokens or 1e15-flops. Size and tokens grow together.",
     )
-    rungs: Counts = knob(
-        (6_000, 12_000, 25_000, 50_000, 100_000), "Parameters of each rung, at least four."
-    )
+    rungs: Counts = knob((6_000, 12_000, 25_000, 50_000), "Parameters of each rung, at least four.")
     tokens_per_parameter: Number = knob(10.0, "Training tokens for each parameter.", finite=True)
     rates_at: RatesAt = knob(
         "every-rung",

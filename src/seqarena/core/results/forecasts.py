@@ -61,6 +61,7 @@ class Ladder(Config):
     architectures: tuple[str, ...]
     rungs: tuple[LadderRung, ...]
     left_out: dict[str, str] = {}  # architecture -> why it is not on every rung
+    unfinished: tuple[str, ...] = ()  # rungs whose trials have not all ended
     titles: dict[str, str] = {}  # architecture -> its plain name
     families: dict[str, str] = {}
 

@@ -161,7 +161,8 @@ def methods_section(view: ForecastView) -> ForecastTableSection:
     rows = [
         [
             Cell(one.title, one.title, under="used here" if one.chosen else ""),
-            number_cell(f"{one.brier:.3f}", one.brier, best=one.chosen),
+            number_cell(f"{one.log_score:.2f}", one.log_score, best=one.chosen),
+            number_cell(f"{one.brier:.3f}", one.brier),
             number_cell(words.ABSENT if one.accuracy != one.accuracy else share(one.accuracy),
                         None if one.accuracy != one.accuracy else one.accuracy),
             number_cell(share(one.abstained), one.abstained),
@@ -176,14 +177,15 @@ def methods_section(view: ForecastView) -> ForecastTableSection:
         link="Methods",
         heading="How the method was chosen",
         lead=(
-            "The top rungs were hidden and predicted from those below. The method with the lowest "
-            "Brier score, with a penalty for intervals that hold too few or too many, is used. What "
-            "a method was wrong by beyond noise widens its intervals in proportion to the distance."
+            "The top rungs were hidden and predicted from those below. The method that "
+            "gave what was found the highest density (the lowest log score) is used: a wrong order, "
+            "an interval too narrow and one too wide all cost. What a method was wrong by beyond "
+            "noise widens its intervals in proportion to the distance."
         ),
         tables=[
             Table(
                 "Methods in the back-test",
-                headings("method", "Brier score", "right orders", "abstained", "in 80 % intervals",
+                headings("method", "log score", "Brier score", "right orders", "abstained", "in 80 % intervals",
                          Heading("model error", "for each e-fold of compute"), "hidden gaps"),
                 rows,
                 sortable=True,
