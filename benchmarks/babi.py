@@ -60,7 +60,9 @@ def run(task: Task, name: str, recipe: Recipe, seed: int, **options: Any) -> dic
     settings = TrainConfig(
         budget=Budget(epochs=recipe.epochs),
         optimizer=OptimizerConfig(
-            learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay
+            learning_rate=recipe.learning_rate,
+            warmup_fraction=0.05,
+            weight_decay=recipe.weight_decay,
         ),
         batch_size=32,
         seed=seed,

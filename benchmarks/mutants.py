@@ -129,8 +129,8 @@ MUTANTS = (
     ),
     Mutant(
         "the learning rate is chosen on test",
-        "            trial.validation_value\n            for trial in here",
-        "            trial.test_value\n            for trial in here",
+        "        trial.validation_value\n        for trial in trials",
+        "        trial.test_value\n        for trial in trials",
         "choose_learning_rate",
     ),
     Mutant(

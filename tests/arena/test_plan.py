@@ -1,5 +1,6 @@
 """Plans and trials as data: what changes a trial's name, what can run when."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def make_plan(**changes: object) -> Plan:
         "task_digest": "d", "entries": (entry("elman"), entry("gru")), "excluded": {},
         "size": SizeRequest(width=16),
         "training": TrainingRequest(budget=Budget(steps=1), batch_size=2),
-        "search": SearchRequest(learning_rates=(0.1, 0.2), num_seeds=2),
+        "search": SearchRequest(learning_rates=(0.1, 0.2), num_seeds=2, widen=0),
         "device": "cpu", "dtype": "float32", "threads": 1, "code": "x",
     }  # fmt: skip
     return Plan(**fields | changes)
@@ -97,7 +98,7 @@ def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None
     plan = make_plan()
     validation: dict[str, float | None] = {}
     assert [role for role, _ in ready_trials(plan, validation, True)] == ["search"] * 4
-    low, high = search_trials(plan, plan.entries[0])
+    low, high = search_trials(plan, plan.entries[0], {}, True)
     validation |= {low.hash: 2.0, high.hash: 1.0}
     ready = ready_trials(plan, validation, True)
     assert [role for role, _ in ready] == ["search", "search", "seed", "repeat"]
@@ -107,7 +108,7 @@ def test_searches_come_first_then_seeds_at_the_best_rate_on_validation() -> None
 
 def test_diverged_rates_are_not_chosen_and_a_diverged_architecture_runs_no_seeds() -> None:
     plan = make_plan()
-    (low, high), others = (search_trials(plan, e) for e in plan.entries)
+    (low, high), others = (search_trials(plan, e, {}, True) for e in plan.entries)
     validation: dict[str, float | None] = {low.hash: None, high.hash: 5.0}
     assert chosen_rate(plan, plan.entries[0], validation, True) == 0.2
     validation |= {t.hash: None for t in others}
@@ -121,7 +122,22 @@ def test_everything_finished_leaves_nothing_and_the_count_is_right() -> None:
     while ready := ready_trials(plan, validation, True):
         seen += len(ready)
         validation |= {t.hash: float(seen) for _, t in ready}
-    assert seen == total_trials(plan) == 7
+    assert seen == total_trials(plan, {}, True) == total_trials(plan, validation, True) == 7
+
+
+def test_a_plan_tries_wider_rates_until_the_best_is_inside() -> None:
+    """The loss is (log10 rate + 3)^2: the best is far below the grid of 0.1 and 0.2."""
+    plan = make_plan(search=SearchRequest(learning_rates=(0.1, 0.01), num_seeds=1, widen=4))
+    settled: dict[str, float | None] = {}
+    rates = []
+    while ready := ready_trials(plan, settled, True):
+        for role, one in ready:
+            rate = one.training.optimizer.learning_rate
+            settled[one.hash] = (math.log10(rate) + 3) ** 2
+            rates += [rate] if (role, one.architecture) == ("search", "gru") else []
+    assert rates == [0.01, 0.1, 0.001, 0.0001]
+    assert chosen_rate(plan, plan.entries[1], settled, True) == 0.001
+    assert total_trials(plan, settled, True) == len(settled)
 
 
 def test_an_empty_plan_says_why() -> None:
@@ -135,7 +151,7 @@ def planted_state(
     """All trials of the plan have run, and so has each that becomes ready: seed s adds s / 100."""
     plan = make_plan(
         entries=tuple(entry(name) for name in means),
-        search=SearchRequest(learning_rates=(0.1, 0.2), num_seeds=3, **search),
+        search=SearchRequest(learning_rates=(0.1, 0.2), num_seeds=3, widen=0, **search),
     )
     state = RunState(plan, RunFolder(folder), lower_is_better=True)
 

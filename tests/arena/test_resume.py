@@ -12,8 +12,8 @@ import pytest
 
 COMMAND = [
     sys.executable, "-m", "seqarena", "compare", "--models", "elman,mingru", "--params", "30k",
-    "--tokens", "60k", "--length", "32", "--rates", "3e-3,1e-2", "--seeds", "2", "--no-measure",
-    "--name", "r",
+    "--tokens", "60k", "--length", "32", "--rates", "3e-3,1e-2", "--widen", "0", "--seeds", "2",
+    "--no-measure", "--name", "r",
 ]  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
 

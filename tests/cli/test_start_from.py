@@ -97,7 +97,7 @@ def test_the_text_is_read_as_the_language_model_read_it(place: Path) -> None:
 
 def test_the_hash_knows_the_weights(place: Path) -> None:
     tuned, plain = prepared(place, "bert").plan, prepared(place, "bert", tuned=False).plan
-    (first,), (second,) = (search_trials(p, p.entries[0]) for p in (tuned, plain))
+    (first,), (second,) = (search_trials(p, p.entries[0], {}, True) for p in (tuned, plain))
     assert first.hash != second.hash
     assert first.start is not None
     fields = first.model_dump(mode="json")

@@ -24,8 +24,9 @@ TEXT = "".join(f"{n} foxes jump over {n * n % 97} lazy dogs. " for n in range(40
 SMALL = ("text.txt", "--params", "8k", "--length", "16", "--batch", "4", "--dtype", "float32",
          "--evaluations", "3")  # fmt: skip
 TRAIN = ("train", "--model", "gru", *SMALL, "--name", "r")
-COMPARE = ("compare", "--models", "elman,mingru", *SMALL, "--rates", "3e-3,1e-2", "--seeds", "2",
-           "--repeats", "0", "--no-measure", "--jobs", "2", "--name", "r")  # fmt: skip
+COMPARE = ("compare", "--models", "elman,mingru", *SMALL, "--rates", "3e-3,1e-2", "--widen", "0",
+           "--seeds", "2", "--repeats", "0", "--no-measure", "--jobs", "2",
+           "--name", "r")  # fmt: skip
 Prepare = Callable[[], None]
 
 

@@ -168,7 +168,7 @@ def test_records_that_were_cut_make_the_trial_unfinished(folder: Path) -> None:
     run = RunFolder(folder / "runs" / "r")
     before = read_run(run)
     assert before.ranking is not None
-    path = run.trial_path(search_trials(run.load_plan(), run.load_plan().entries[0])[0])
+    path = run.trial_path(search_trials(run.load_plan(), run.load_plan().entries[0], {}, True)[0])
     records = path / "records.jsonl"
     records.write_bytes(records.read_bytes()[:-20])
     after = read_run(run)
@@ -182,7 +182,7 @@ def test_a_reason_that_is_damaged_is_named(folder: Path, tmp_path: Path) -> None
     shutil.copytree(folder / "runs" / "r", tmp_path / "r")
     run = RunFolder(tmp_path / "r")
     plan = run.load_plan()
-    (trial, _) = search_trials(plan, plan.entries[0])
+    (trial, _) = search_trials(plan, plan.entries[0], {}, True)
     (run.trial_path(trial) / "records.jsonl").unlink()
     run.keep_failure(trial, Failure("it was odd"))
     assert "it was odd" in read_run(run).failures.values()

@@ -18,7 +18,17 @@ from seqarena.core.options import build
 from seqarena.core.results.records import Provenance, read_records
 
 SMALL = ("--width", "8", "--steps", "2", "--length", "16", "--batch", "2", "--tokenizer", "char")
-ONE_SEED = ("--rates", "1e-3,2e-3", "--seeds", "1", "--repeats", "0", "--no-measure")
+ONE_SEED = (
+    "--rates",
+    "1e-3,2e-3",
+    "--widen",
+    "0",
+    "--seeds",
+    "1",
+    "--repeats",
+    "0",
+    "--no-measure",
+)
 COMPARE = ("compare", "text.txt", "--models", "mingru,attention", "--name", "c", *SMALL, *ONE_SEED,
            "--jobs", "1")  # fmt: skip
 TRAIN = ("train", "text.txt", "--model", "attention", "--name", "t", *SMALL)

@@ -167,6 +167,9 @@ def test_closing_lets_a_watched_job_save_and_ends_the_others_at_once(tmp_path: P
     assert 0 < int(place.read_text()) < 10_000
 
 
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="SIGINT is ignored, as in `job &`"
+)
 def test_inline_shows_progress_and_stops_when_it_is_interrupted(tmp_path: Path) -> None:
     place, shown = tmp_path / "count", []
 

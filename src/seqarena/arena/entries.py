@@ -8,17 +8,18 @@ import numpy as np
 
 from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
-from seqarena.core.results.records import TrialSummary
+from seqarena.core.results.records import TrialSummary, TriedRate
 
 SHARES = ("accuracy", "exact", "span_f1")  # metrics that are right answers over all
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningRate:
-    """The rate chosen for one architecture."""
+    """The rate chosen for one architecture, and all that it tried."""
 
     value: float
     at_edge: bool
+    tried: tuple[TriedRate, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,28 +79,47 @@ def choose_learning_rate(
     if not done:
         failed = [trial for trial in trials if trial.status == "failed"]
         return f"failed: {failed[0].failure}" if failed else "no trial has finished yet"
-    tried = sorted({trial.learning_rate for trial in done})
-    listed = ", ".join(f"{rate:g}" for rate in tried)
+    rates = sorted({trial.learning_rate for trial in done})
+    listed = ", ".join(f"{rate:g}" for rate in rates)
     if all(_diverged(trial) for trial in done):
         return f"diverged at every learning rate tried ({listed})"
-    if len(tried) == 1:
-        return LearningRate(value=tried[0], at_edge=True)
+    tried = tuple(_tried(rate, trials) for rate in rates)
+    if len(rates) == 1:
+        return LearningRate(value=rates[0], at_edge=True, tried=tried)
     sign = 1 if lower_is_better else -1
     candidates = []
-    for rate in tried:
+    for rate in rates:
         here = [trial for trial in done if trial.learning_rate == rate]
-        scores = [
-            trial.validation_value
-            for trial in here
-            if not _diverged(trial) and trial.validation_value is not None
-        ]
-        if scores:
+        value = _mean_validation(here)
+        if value is not None:
             unstable = any(_diverged(trial) for trial in here)
-            candidates.append((unstable, sign * sum(scores) / len(scores), rate))
+            candidates.append((unstable, sign * value, rate))
     if not candidates:
         return f"no validation value to choose a learning rate by ({listed} were tried)"
     best = min(candidates)[2]
-    return LearningRate(value=best, at_edge=best in (tried[0], tried[-1]))
+    return LearningRate(value=best, at_edge=best in (rates[0], rates[-1]), tried=tried)
+
+
+def _tried(rate: float, trials: Sequence[TrialSummary]) -> TriedRate:
+    """What became of all trials at a rate."""
+    here = [t for t in trials if t.learning_rate == rate and t.role != "repeat"]
+    here = [trial for trial in here if trial.status in ("finished", "diverged")]
+    return TriedRate(
+        learning_rate=rate,
+        validation_value=_mean_validation(here),
+        trials=len(here),
+        diverged=sum(_diverged(trial) for trial in here),
+    )
+
+
+def _mean_validation(trials: Sequence[TrialSummary]) -> float | None:
+    """Over the trials that stayed finite; None where none did."""
+    values = [
+        trial.validation_value
+        for trial in trials
+        if not _diverged(trial) and trial.validation_value is not None
+    ]
+    return sum(values) / len(values) if values else None
 
 
 def _entry(

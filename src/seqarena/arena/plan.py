@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from seqarena.arena.requests import SearchRequest, SizeRequest
+from seqarena.arena.tuning import best_rate, next_rate
 from seqarena.core.config import Config, digest
 from seqarena.core.errors import UserError
 from seqarena.jobs.sources import places_in, source_digest
@@ -124,9 +125,25 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
     )
 
 
-def search_trials(plan: Plan, entry: Entry) -> tuple[Trial, ...]:
-    """Every learning rate once, with the first seed."""
-    return tuple(trial(plan, entry, rate, plan.search.seeds[0]) for rate in plan.search.rates)
+Settled = Mapping[str, float | None]
+"""Hash of a trial that has ended -> its validation value; None: diverged, nan: failed."""
+
+
+def search_trials(
+    plan: Plan, entry: Entry, settled: Settled, lower_is_better: bool
+) -> tuple[Trial, ...]:
+    """Every learning rate of the request with the first seed, and the wider ones that what is
+    settled asks for (arena/tuning.py)."""
+    rates = list(plan.search.rates)
+    while True:
+        trials = tuple(trial(plan, entry, rate, plan.search.seeds[0]) for rate in rates)
+        if any(one.hash not in settled for one in trials):
+            return trials
+        values = {rate: settled[one.hash] for rate, one in zip(rates, trials, strict=True)}
+        wider = next_rate(plan.search, values, lower_is_better)
+        if wider is None:
+            return trials
+        rates.append(wider)
 
 
 def seed_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
@@ -147,50 +164,46 @@ def repeat_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial
     )
 
 
-def chosen_rate(
-    plan: Plan, entry: Entry, validation: Mapping[str, float | None], lower_is_better: bool
-) -> float | None:
-    """The rate with the best validation value; None where all diverged.
+def chosen_rate(plan: Plan, entry: Entry, settled: Settled, lower_is_better: bool) -> float | None:
+    """The rate with the best validation value; None where all diverged or failed.
 
-    `validation` maps a finished trial's hash to its value (None: diverged). Raises KeyError while
-    a search trial is missing.
+    Raises KeyError while a search trial is missing.
     """
-    values = [(validation[t.hash], t) for t in search_trials(plan, entry)]
-    finite = [(value, t) for value, t in values if value is not None]
-    if not finite:
-        return None
-    best = (min if lower_is_better else max)(finite, key=lambda pair: pair[0])
-    return best[1].training.optimizer.learning_rate
+    trials = search_trials(plan, entry, settled, lower_is_better)
+    values = {one.training.optimizer.learning_rate: settled[one.hash] for one in trials}
+    return best_rate(values, lower_is_better)
 
 
-def ready_trials(
-    plan: Plan, validation: Mapping[str, float | None], lower_is_better: bool
-) -> list[tuple[Role, Trial]]:
+def ready_trials(plan: Plan, settled: Settled, lower_is_better: bool) -> list[tuple[Role, Trial]]:
     """What can be run now and is not finished, searches first."""
     searches: list[tuple[Role, Trial]] = []
     others: list[tuple[Role, Trial]] = []
     repeated = False
     for entry in plan.entries:
-        search = search_trials(plan, entry)
+        search = search_trials(plan, entry, settled, lower_is_better)
         searches += _as("search", search)
-        if any(t.hash not in validation for t in search):
+        if any(t.hash not in settled for t in search):
             repeated = True  # decided in plan order, whatever finishes first
             continue
-        rate = chosen_rate(plan, entry, validation, lower_is_better)
+        rate = chosen_rate(plan, entry, settled, lower_is_better)
         if rate is None:
             continue
         others += _as("seed", seed_trials(plan, entry, rate))
         if not repeated:
             repeated = True
             others += _as("repeat", repeat_trials(plan, entry, rate))
-    return [(role, t) for role, t in searches + others if t.hash not in validation]
+    return [(role, t) for role, t in searches + others if t.hash not in settled]
 
 
 def _as(role: Role, trials: tuple[Trial, ...]) -> list[tuple[Role, Trial]]:
     return [(role, t) for t in trials]
 
 
-def total_trials(plan: Plan) -> int:
-    """How many trials the plan comes to when none diverges."""
-    each = len(plan.search.rates) + len(plan.search.seeds) - 1
-    return each * len(plan.entries) + plan.search.repeats
+def total_trials(plan: Plan, settled: Settled, lower_is_better: bool) -> int:
+    """How many trials the plan comes to by what is settled, when no further one diverges and none
+    needs wider rates."""
+    searches = sum(
+        len(search_trials(plan, entry, settled, lower_is_better)) for entry in plan.entries
+    )
+    seeds = (len(plan.search.seeds) - 1) * len(plan.entries)
+    return searches + seeds + plan.search.repeats

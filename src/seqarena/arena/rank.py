@@ -25,6 +25,7 @@ from seqarena.arena.statistics import (
     mean_estimate,
     seed_noise,
 )
+from seqarena.arena.tuning import window
 from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.quantities import CostTable
@@ -134,6 +135,13 @@ def _rows(
                 skipped_steps=entry.skipped_steps,
                 learning_rate=entry.learning_rate.value,
                 learning_rate_at_edge=entry.learning_rate.at_edge,
+                tried_rates=entry.learning_rate.tried,
+                window=window(
+                    entry.learning_rate.tried,
+                    entry.learning_rate.value,
+                    sign > 0,
+                    is_share=entry.sample.num_scored is not None,
+                ),
                 parameters=entry.parameters,
                 gap_to_leader=gap.value,
                 gap_low=gap.low,

@@ -115,6 +115,10 @@ class SearchRequest(Config):
     learning_rates: Numbers = knob(
         (2e-3, 6e-3, 2e-2), "Learning rates tried, chosen on validation.", flag="rates"
     )
+    widen: int = knob(
+        4, "Further rates tried while an architecture's best is at the edge of --rates.",
+        ge=0, le=100,
+    )  # fmt: skip
     num_seeds: int = knob(3, "Seeds at the chosen rate.", flag="seeds", ge=1, le=10**4)
     leader_seeds: int | None = knob(
         None, "Seeds of those that tie for the lead. Default: 5, with --seeds 3 or more.",

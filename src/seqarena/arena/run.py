@@ -4,6 +4,7 @@
 the last checkpoint; calling it again goes on where it stopped.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Generator
@@ -13,6 +14,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import (
     Plan,
     Role,
+    Settled,
     Trial,
     chosen_rate,
     further_trials,
@@ -55,24 +57,44 @@ class RunState:
         self.trials: dict[str, tuple[Role, Trial]] = {}  # every one met so far, by hash
         self.results: dict[str, ResultRecord] = {}
         self.failures: dict[str, str] = {}  # hash of a trial -> why it failed
-        self.total = total_trials(plan)
+        self.total = self._total({})
+
+    @property
+    def settled(self) -> Settled:
+        """Trials that have ended. One that failed has no value, so that the other rates and seeds
+        of its architecture go on."""
+        finished = {key: result.validation_value for key, result in self.results.items()}
+        return finished | dict.fromkeys(self.failures, math.nan)
 
     def ready(self) -> list[tuple[Role, Trial]]:
-        """Trials that can run now. One that failed is settled without a value, so that the other
-        rates and seeds of its architecture go on."""
-        settled = {key: result.validation_value for key, result in self.results.items()}
-        settled |= dict.fromkeys(self.failures)
+        """Trials that can run now."""
+        settled = self.settled
         waiting = ready_trials(self.plan, settled, self.lower_is_better)
-        return waiting or self._further(settled)
+        waiting = waiting or self._further(settled)
+        self.total = self._total(settled)
+        return waiting
 
-    def _further(self, settled: dict[str, float | None]) -> list[tuple[Role, Trial]]:
+    def _total(self, settled: Settled) -> int:
+        """How many trials there are, as far as is known."""
+        further = len(self.tied or ()) * len(self.plan.search.further_seeds)
+        return total_trials(self.plan, settled, self.lower_is_better) + further
+
+    def wider_rates(self) -> dict[str, tuple[float, ...]]:
+        """Architecture -> learning rates beyond those asked for that its search tried."""
+        found: dict[str, set[float]] = {}
+        for _, one in self.trials.values():
+            rate = one.training.optimizer.learning_rate
+            if rate not in self.plan.search.rates:
+                found.setdefault(one.architecture, set()).add(rate)
+        return {name: tuple(sorted(rates)) for name, rates in found.items()}
+
+    def _further(self, settled: Settled) -> list[tuple[Role, Trial]]:
         """More seeds of the architectures that tie for the lead after the seeds of all. That is
         decided once, by those seeds only, so that the same call always decides the same."""
         if not self.plan.search.further_seeds:
             return []
         if self.tied is None:
             self.tied = self._leaders()
-            self.total += len(self.tied) * len(self.plan.search.further_seeds)
         found: list[Trial] = []
         for entry in self.plan.entries:
             if entry.architecture in self.tied:

@@ -198,6 +198,19 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def window(row: "RankRow") -> str:
+    """The rates that train about as well as the chosen one, and the share of their trials that
+    diverged: "2e-3 to 2e-2, 1 of 5 diverged"."""
+    if not row.window:
+        return ABSENT
+    ends = [rate(one.learning_rate) for one in (row.window[0], row.window[-1])]
+    span = ends[0] if len(row.window) == 1 else " to ".join(ends)
+    diverged, trials = (
+        sum(getattr(one, name) for one in row.window) for name in ("diverged", "trials")
+    )
+    return f"{span}, {diverged} of {trials} diverged" if diverged else span
+
+
 def seed_notes(row: "RankRow") -> list[str]:
     """What became of seeds of an architecture that are not in its mean, and of its steps."""
     notes = [

@@ -5,14 +5,15 @@ from contextlib import closing
 from rich.console import Console
 
 from seqarena.arena.costs import missing_costs, run_costs
-from seqarena.arena.live import comparison_display
 from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
-from seqarena.engine.planned import announce, plan_comparison, plan_training
+from seqarena.core.words import listed
+from seqarena.engine.live import comparison_display
+from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
@@ -71,16 +72,23 @@ def _run(
     state = RunState(plan, folder, task.lower_is_better, timeout_seconds, task.metric)
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
+    said = False
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
         for event in events:
             if state.total != display.total:
                 display.extend(state.total)
+            if state.tied and not said:
+                said = True
                 more = len(plan.search.seeds) + len(plan.search.further_seeds)
-                tied = ", ".join(state.tied or ())
-                console.print(f"{more} seeds of those that tie for the lead: {tied}")
+                say(console, f"{more} seeds of those that tie for the lead: {listed(state.tied)}")
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if wider := state.wider_rates():
+        parts = (
+            f"{name} {listed([f'{rate:g}' for rate in rates])}" for name, rates in wider.items()
+        )
+        say(console, f"wider learning rates, as the best was at the edge: {'; '.join(parts)}")
     return state
 
 

@@ -88,7 +88,7 @@ def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) 
     say(console, f"algorithms: {algorithms}", "dim")
     say(
         console,
-        f"{len(plan.entries)} architectures x {len(plan.search.rates)} learning rates x "
+        f"{len(plan.entries)} architectures x {rates_in_words(plan.search)} x "
         f"{seeds_in_words(plan.search)}, {plan.training.budget.describe()} each "
         f"-> {prepared.folder.path}",
     )
@@ -99,6 +99,13 @@ def seeds_in_words(search: SearchRequest) -> str:
     seeds = words.plural(len(search.seeds), "seed")
     more = len(search.seeds) + len(search.further_seeds)
     return f"{seeds} ({more} of those that tie for the lead)" if search.further_seeds else seeds
+
+
+def rates_in_words(search: SearchRequest) -> str:
+    """`3 learning rates (up to 4 more where the best is at the edge)`."""
+    rates = words.plural(len(search.rates), "learning rate")
+    wider = search.widen and len(search.rates) > 1
+    return f"{rates} (up to {search.widen} more where the best is at the edge)" if wider else rates
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:

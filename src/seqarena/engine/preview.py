@@ -12,7 +12,13 @@ from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.core import words
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.engine.estimate import TIMED_STEPS, PlanEstimate, estimate
-from seqarena.engine.planned import Planned, plan_comparison, plan_training, seeds_in_words
+from seqarena.engine.planned import (
+    Planned,
+    plan_comparison,
+    plan_training,
+    rates_in_words,
+    seeds_in_words,
+)
 
 
 class Preview:
@@ -56,7 +62,8 @@ class Preview:
             yield f"{name} will fail: {why}"
         rates = ", ".join(f"{rate:g}" for rate in search.rates)
         yield (
-            f"plan: {words.plural(len(plan.entries), 'architecture')}, learning rates {rates}, "
+            f"plan: {words.plural(len(plan.entries), 'architecture')}, "
+            f"{rates_in_words(search)}: {rates}, "
             f"{seeds_in_words(search)}, {plan.training.budget.describe()} each: "
             f"{words.plural(self.estimate.trials, 'trial')}, {self.estimate.jobs} at a time"
         )

@@ -17,7 +17,7 @@ class OptimizerConfig(Config):
         "cosine", "cosine, inverse_sqrt, or constant (then a linear fall)."
     )
     warmup_fraction: float = knob(
-        0.05, "Share of the budget to warm up in.", flag="warmup", ge=0, le=1
+        0.2, "Share of the budget to warm up in.", flag="warmup", ge=0, le=1
     )
     final_ratio: float = knob(0.1, "Last learning rate over the peak.", ge=0)
     decay_fraction: float = knob(
@@ -39,7 +39,7 @@ class TrainingRequest(Config):
     """What every trial of a comparison has in common."""
 
     budget: Budget = Budget(tokens=200_000)
-    batch_size: int = knob(8, "Sequences in an optimizer step.", flag="batch", ge=1, le=2**20)
+    batch_size: int = knob(4, "Sequences in an optimizer step.", flag="batch", ge=1, le=2**20)
     accumulation: int = knob(1, "Pieces that a batch is computed in, to save memory.", ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()
     label_smoothing: float = knob(

@@ -131,6 +131,18 @@ class TrialSummary(Config):
         return f"{self.architecture}, rate {self.learning_rate:g}, seed {self.seed}"
 
 
+WINDOW_LOSS = 0.02  # of the best value; of metrics that are shares, in the metric
+
+
+class TriedRate(Config):
+    """One learning rate that an architecture tried."""
+
+    learning_rate: float
+    validation_value: float | None  # mean over the trials there; None: all diverged
+    trials: int
+    diverged: int
+
+
 class RankRow(Config):
     """One architecture in the ranking. Seeds are those run at the chosen learning rate."""
 
@@ -153,6 +165,9 @@ class RankRow(Config):
     diverged_seeds: tuple[int, ...] = ()  # ran at the chosen rate and diverged: not in the mean
     failed_seeds: tuple[int, ...] = ()  # did not end at the chosen rate: not in the mean
     skipped_steps: int = 0  # of all seeds at the chosen rate, see TrialSummary
+    tried_rates: tuple[TriedRate, ...] = ()  # lowest first
+    # of the rates tried, the neighbours of the chosen one that lose at most WINDOW_LOSS to the best
+    window: tuple[TriedRate, ...] = ()
 
 
 class Ranking(Config):

@@ -15,6 +15,8 @@ from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer
 
+WARMUP = 0.05  # share of the steps
+
 
 class Fitted(NamedTuple):
     """A trained model and what its training was."""
@@ -61,7 +63,10 @@ def fit(
     training = TrainConfig(
         budget=Budget(steps=steps),
         optimizer=OptimizerConfig(
-            learning_rate=learning_rate, weight_decay=weight_decay, clip_norm=clip_norm
+            learning_rate=learning_rate,
+            warmup_fraction=WARMUP,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
         ),
         batch_size=batch_size,
         seed=seed,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
-from seqarena.core.results.records import Ranking, RankRow, RunView
+from seqarena.core.results.records import WINDOW_LOSS, Ranking, RankRow, RunView
 from seqarena.report.figures import near_leader, ranking_figure
 from seqarena.report.page.parts import (
     Cell,
@@ -79,7 +79,7 @@ def _table(view: RunView, ranking: Ranking) -> Table:
         "p",
         Heading("parameters", size.unit),
         *(heading for heading, _ in costs),
-        "learning rate",
+        Heading("learning rate", f"within {words.percent(WINDOW_LOSS)}"),
     )
     rows = []
     for row in ranking.rows:
@@ -89,7 +89,7 @@ def _table(view: RunView, ranking: Ranking) -> Table:
                 *_quality_cells(row, ranking),
                 number_cell(words.scaled(row.parameters, size), row.parameters),
                 *(cell_of(row.architecture) for _, cell_of in costs),
-                number_cell(_rate(row), row.learning_rate),
+                number_cell(_rate(row), row.learning_rate, under=words.window(row)),
             ]
         )
     tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
