@@ -1,7 +1,7 @@
 """`python -m benchmarks.published_ladder CHECKOUT`: forecasts of the published xLSTM scaling runs.
 
-Beck et al. 2025, "xLSTM Scaling Laws" (arXiv 2510.02228), trained xLSTM (mLSTM) and Llama wirings of
-160M to 7B parameters on 22 to 2,200 tokens for each parameter. CHECKOUT is a clone of
+Beck et al. 2025, "xLSTM Scaling Laws" (arXiv 2510.02228), trained xLSTM (mLSTM) and Llama wirings
+of 160M to 7B parameters on 22 to 2,200 tokens for each parameter. CHECKOUT is a clone of
 github.com/NX-AI/xlstm_scaling_laws. Its repository states no licence, so that nothing of it is kept
 here: the tables that two of its notebooks print are read from the clone.
 
@@ -167,8 +167,8 @@ def main() -> None:
             right.setdefault("chosen", []).append((sign * pair.gap > 0) == (truth > 0))
             shown = "  ".join(f"{name} {guess:+.3f}" for name, guess in guesses.items())
             print(
-                f"{ratio:>4} tokens a parameter, {cell['mlstm'].flops:.1e} operations: llama behind "
-                f"by {truth:+.4f}; {found.method}: {sign * pair.gap:+.4f} ({low:+.4f} to "
+                f"{ratio:>4} tokens a parameter, {cell['mlstm'].flops:.1e} operations: llama "
+                f"behind by {truth:+.4f}; {found.method}: {sign * pair.gap:+.4f} ({low:+.4f} to "
                 f"{high:+.4f}), probability {pair.probability:.2f} of {pair.better}\n     {shown}"
             )
     for name, signs in right.items():

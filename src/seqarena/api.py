@@ -267,8 +267,8 @@ def forecast(
 ) -> "ForecastRun | LadderPreview":
     """Trains a ladder of comparisons on `data` and forecasts who is better at `target`.
 
-    `data` and `models` are as in `compare`, `options` those of `seqarena forecast`: `target` "100x",
-    "10M", "200M-tokens" or "1e15-flops", `rungs`, `verify` and others; a `request` replaces them
+    `data` and `models` are as in `compare`, `options` those of `seqarena forecast`: `target` (100x,
+    10M, 200M-tokens or 1e15-flops), `rungs`, `verify` and others; a `request` replaces them
     all. `dry_run` says what would be trained and how long that takes.
     """
     from seqarena.engine import forecast as forecasting
@@ -291,8 +291,8 @@ def forecast_from(
     console: Console | None = None,
     **options: Any,
 ) -> "ForecastRun":
-    """The same from run folders that are trained: each a rung, of the same data and at another size.
-    `target` and `options` are as in `forecast`."""
+    """The same from run folders that are trained: each a rung, of the same data and at another
+    size. `target` and `options` are as in `forecast`."""
     named = tuple(str(folder) for folder in folders)
     return forecast(verbose=verbose, console=console, target=target, folders=named, **options)
 

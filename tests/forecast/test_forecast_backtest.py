@@ -55,7 +55,7 @@ def test_the_bisection_is_the_root_that_a_scan_finds() -> None:
                 (e.predicted - e.found) ** 2 / (e.variance + e.noise + (s * e.distance) ** 2)
                 for e in errors
             ]
-        )  # fmt: skip
+        )
         for s in grid[:: 20 if grid[1] else 1]
     ]
     scanned = grid[::20][int(np.argmax(np.array(squared) <= 1))]

@@ -72,7 +72,8 @@ def test_values_are_drawn_together_by_the_share_that_is_noise() -> None:
     np.testing.assert_allclose(kept, [1, 2, 3], atol=1e-6)
     same, none = drawn_together(np.array([1.0, 2.0, 3.0]), np.full(3, 100.0))
     np.testing.assert_allclose(same, 2.0)
-    assert none.max() == 0 and left.max() > 0
+    assert none.max() == 0
+    assert left.max() > 0
 
 
 def gaps(method: str, found: Evidence, x: float) -> np.ndarray:
@@ -130,7 +131,8 @@ def test_hidden_rungs_are_out_of_sight() -> None:
     changed[:, 3:] = 99.0
     below = Evidence(**{**vars(found), "z_KR": changed}).below(3)
     np.testing.assert_array_equal(below.z_KR, found.z_KR[:, :3])
-    assert below.x_R[-1] == 0 and len(below.x_R) == 3
+    assert below.x_R[-1] == 0
+    assert len(below.x_R) == 3
 
 
 def test_identical_laws_have_no_gap() -> None:

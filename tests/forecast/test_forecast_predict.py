@@ -21,7 +21,8 @@ def found() -> Forecast:
 
 
 def test_gaps_are_recovered_and_covered(found: Forecast) -> None:
-    assert found.target.params == 1_000_000 and found.target.tokens == 10_000_000
+    assert found.target.params == 1_000_000
+    assert found.target.tokens == 10_000_000
     inside = []
     for pair in found.pairs:
         truth = LAWS[pair.worse].at(1_000_000) - LAWS[pair.better].at(1_000_000)
@@ -38,24 +39,29 @@ def test_an_order_that_turns_is_found_where_it_turns(found: Forecast) -> None:
     laws = {"lstm": Law(1.6, 0.10), "attention": Law(2.0, 0.14), "gru": Law(1.5, 0.10)}
     ladder = planted(laws, noise=0.0005)
     pair = forecast(ladder, target_of("1000x", ladder)).pair("lstm", "attention")
-    assert pair.better == "attention" and pair.told
+    assert pair.better == "attention"
+    assert pair.told
     assert pair.top_gap < 0
     scale = (2.0 / 1.6) ** (1 / 0.04) * 1e9  # where the two laws meet
     top = 10 * 100_000.0**2
     assert pair.crossing is not None
     assert pair.crossing.value == pytest.approx(scale / top, rel=0.3)
-    assert pair.crossing.low is not None and pair.crossing.low < scale / top
+    assert pair.crossing.low is not None
+    assert pair.crossing.low < scale / top
     assert pair.crossing.high is None or pair.crossing.high > scale / top
 
 
 def test_a_multiplier_is_the_compute_of_the_same_score(found: Forecast) -> None:
     """Two laws of one exponent: the worse needs (amount ratio) ^ (1 / exponent) times more."""
     pair = found.pair("gru", "lstm")
-    assert pair.better == "gru" and pair.multiplier is not None
+    assert pair.better == "gru"
+    assert pair.multiplier is not None
     truth = (1.70 / 1.60) ** (1 / 0.10)
     assert pair.multiplier.value == pytest.approx(truth, rel=0.25)
     low, high = pair.multiplier.low, pair.multiplier.high
-    assert low is not None and high is not None and low < truth < high
+    assert low is not None
+    assert high is not None
+    assert low < truth < high
 
 
 def test_the_places_follow_the_probabilities(found: Forecast) -> None:
@@ -78,10 +84,12 @@ def test_paths_start_at_the_lowest_rung_and_end_at_the_target(found: Forecast) -
 
 def test_costs_are_carried_on_by_their_powers(found: Forecast) -> None:
     one = found.architectures[0]
-    assert one.seconds is not None and one.seconds_exponent is not None
+    assert one.seconds is not None
+    assert one.seconds_exponent is not None
     assert one.seconds.value == pytest.approx(1e-8 * 1e13, rel=1e-6)
     assert one.seconds_exponent.value == pytest.approx(1)
-    assert one.peak_training_bytes is not None and one.bytes_exponent is not None
+    assert one.peak_training_bytes is not None
+    assert one.bytes_exponent is not None
     assert one.peak_training_bytes.value == pytest.approx(100.0 * 1_000_000, rel=1e-6)
     assert one.bytes_exponent.value == pytest.approx(0.5)
     bare = planted()
@@ -166,7 +174,9 @@ def test_shares_stay_shares_and_more_is_better() -> None:
     ladder = shares({"gru": [0.5, 0.6, 0.7, 0.8, 0.88], "lstm": [0.4, 0.5, 0.61, 0.72, 0.81]})
     found = forecast(ladder, target_of("10x", ladder))
     (pair,) = found.pairs
-    assert pair.better == "gru" and pair.gap > 0 and pair.top_gap == pytest.approx(0.07, abs=1e-3)
+    assert pair.better == "gru"
+    assert pair.gap > 0
+    assert pair.top_gap == pytest.approx(0.07, abs=1e-3)
     for one in found.architectures:
         low, high = one.score_80
         assert 0 < low < one.score < high < 1

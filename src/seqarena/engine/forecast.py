@@ -12,7 +12,7 @@ Stopped at any point, the same call goes on: rungs and trials that are finished 
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,7 +135,8 @@ def _train_rungs(
 
 
 def fitting(plans: Sequence[RungPlan], max_minutes: float | None) -> list[RungPlan]:
-    """The rungs from the smallest on that the time pays for. Raises UserError for fewer than four."""
+    """The rungs from the smallest on that the time pays for. Raises UserError for fewer than
+    four."""
     if max_minutes is None:
         return list(plans)
     kept, seconds = [], 0.0
@@ -155,21 +156,21 @@ def fitting(plans: Sequence[RungPlan], max_minutes: float | None) -> list[RungPl
 
 
 def _rates(
-    request: ForecastRequest, below: Sequence[RungPlan], choose: object
+    request: ForecastRequest, below: Sequence[RungPlan], choose: Callable[[str], None]
 ) -> tuple[float, ...]:
     """The rates to try on the next rung; none: all that were asked for."""
     if request.ladder.rates_at == "every-rung" or len(below) < 2:
         return ()
-    asked = request.search.rates
-    chosen = [cell.learning_rate for cell in read_rung(below[-1].folder).rung.cells]
+    chosen = {cell.learning_rate for cell in read_rung(below[-1].folder).rung.cells}
+    asked = tuple(sorted({*request.search.rates, *chosen}))
     low, high = min(chosen), max(chosen)
     lower = [rate for rate in asked if rate < low]
     rates = tuple(rate for rate in asked if low <= rate <= high or rate in lower[-1:])
-    if rates != asked and callable(choose):
+    if rates != asked:
         tried = words.listed([words.rate(rate) for rate in rates])
         choose(
-            f"learning rates {tried} from {below[-1].folder.name} on: those that were chosen there, "
-            "and the next lower one"
+            f"learning rates {tried} from {below[-1].folder.name} on: those that were chosen "
+            "there, and the next lower one"
         )
     return rates
 

@@ -38,6 +38,7 @@ class RungPlan(NamedTuple):
             models=self.models,
             mixers=self.mixers,
             rates=self.fixed_rates or rates,
+            widens=not self.fixed_rates,
         )
 
 
@@ -88,8 +89,8 @@ class LadderPreview:
         yield table
         low, high = (words.duration(factor * self.seconds) for factor in RANGE)
         yield Text(
-            f"time: about {words.duration(self.seconds)}, between {low} and {high}; measuring costs "
-            f"comes on top; nothing is written now to {self.path}"
+            f"time: about {words.duration(self.seconds)}, between {low} and {high}; measuring "
+            f"costs comes on top; nothing is written now to {self.path}"
         )
 
 

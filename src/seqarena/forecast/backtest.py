@@ -1,11 +1,12 @@
 """Hides the top rungs and predicts them from those below: how wrong each method is.
 
 Every rung that can be is hidden and predicted from all numbers of rungs below it, at least three
-(two where the ladder has four rungs or fewer). The error of a gap has three sources: the noise of the rungs below, which a method says; the noise of the hidden rung,
-which its seeds say; and what the method itself is wrong by. The last grows with the distance: its
-deviation is `model_error` for each factor of e of scale, found so that squared errors are as large as
-they should be. The predictive distribution of a gap is Student's t with both, its degrees of freedom
-those of the errors that were seen.
+(two where the ladder has four rungs or fewer). The error of a gap has three sources: the noise of
+the rungs below, which a method says; the noise of the hidden rung, which its seeds say; and what
+the method itself is wrong by. The last grows with the distance: its deviation is `model_error` for
+each factor of e of scale, found so that squared errors are as large as they should be. The
+predictive distribution of a gap is Student's t with both, its degrees of freedom those of the
+errors that were seen.
 
 A pair is scored with the model error of pairs that share no architecture with it, where there are
 any, so that no pair is judged by its own error.

@@ -1,7 +1,7 @@
-"""Gaps that drift: each architecture's d as a line plus a random walk plus a deviation of each rung.
+"""Gaps that drift: each d is a line plus a random walk plus a deviation of each rung.
 
     d(x) = level + slope x + walk(x) + rung + noise
-    level ~ anything      slope ~ N(0, s^2)      walk' ~ N(0, w^2 per unit of x)      rung ~ N(0, r^2)
+    level ~ anything   slope ~ N(0, s^2)   walk' ~ N(0, w^2 per unit of x)   rung ~ N(0, r^2)
 
 s, w and r are shared by all architectures (partial pooling): where gaps have hardly moved from rung
 to rung, they are small for all and the forecast stays near the last gaps; where each went its own

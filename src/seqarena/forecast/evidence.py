@@ -6,8 +6,8 @@
     v    variance of z from its seeds, and of what its architecture makes of the test examples
 
 Seeds: the variances of a ranking (arena/statistics.py), few seeds shrunk to those of the others.
-Test examples: the mean of all architectures cancels in every gap, so that only an architecture's own
-profile over the chunks adds doubt.
+Test examples: the mean of all architectures cancels in every gap, so that only an architecture's
+own profile over the chunks adds doubt.
 
 Axes: K architectures, R rungs, S seeds, C test chunks.
 """
@@ -39,7 +39,7 @@ class Evidence:
     early_noise_KE: np.ndarray
 
     @property
-    def d_KR(self) -> np.ndarray:
+    def d_KR(self) -> np.ndarray:  # noqa: N802
         return self.z_KR - self.z_KR.mean(axis=0)
 
     def below(self, rung: int) -> "Evidence":

@@ -1,7 +1,7 @@
 """The level of all architectures together beyond the top rung, and how steeply scores fall there.
 
-A gap's size in the metric's unit depends on the level that it is a ratio of, and a multiplier on the
-slope. Both come from the power laws of the losses; the level's own error from hiding rungs.
+A gap's size in the metric's unit depends on the level that it is a ratio of, and a multiplier on
+the slope. Both come from the power laws of the losses; the level's own error from hiding rungs.
 """
 
 import math

@@ -8,8 +8,8 @@
     pooled drift      d(x) as a line, a random walk and a deviation of each rung (drift.py)
 
 "with checkpoints" adds differences inside of trainings that went on. `average` takes all methods
-alike. A method says means and a covariance: of what the noise of the rungs leaves open, and no more;
-what the method itself is wrong by is measured by hiding rungs (backtest.py).
+alike. A method says means and a covariance: of what the noise of the rungs leaves open, and no
+more; what the method itself is wrong by is measured by hiding rungs (backtest.py).
 
 Axes: K architectures, R rungs.
 """
@@ -99,7 +99,8 @@ def loss_power_laws(evidence: Evidence, x: float) -> Prediction:
 
 
 def pooled_laws(evidence: Evidence, x: float) -> Prediction:
-    """The same; the exponents are drawn to their mean by the share of their spread that is noise."""
+    """The same; the exponents are drawn to their mean by the share of their spread that is
+    noise."""
     return _laws(evidence, x, pooled=True)
 
 

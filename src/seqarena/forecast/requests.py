@@ -63,8 +63,8 @@ class LadderRequest(Config):
     def _rungs_that_grow(self) -> Self:
         if len(self.sizes) < LEAST_RUNGS:
             raise UserError(
-                f"--rungs names {len(self.sizes)} sizes: a ladder needs at least {LEAST_RUNGS}, such "
-                "as 12k,25k,50k,100k"
+                f"--rungs names {len(self.sizes)} sizes: a ladder needs at least {LEAST_RUNGS}, "
+                "such as 12k,25k,50k,100k"
             )
         parse_target(self.target)
         return self
@@ -103,15 +103,16 @@ class ForecastRequest(Config):
 
     def rung(
         self, params: int, tokens: int, *, runs: Path, name: str, models: tuple[str, ...] = (),
-        rates: tuple[float, ...] = (), mixers: tuple[str, ...] | None = None,
+        rates: tuple[float, ...] = (), mixers: tuple[str, ...] | None = None, widens: bool = True,
     ) -> CompareRequest:  # fmt: skip
-        """The comparison of one rung. `models`, `mixers` and `rates` replace those asked for; all
-        architectures get the same seeds and none gets more."""
+        """The comparison of one rung. `models`, `mixers` and `rates` replace those asked for, and
+        only where it `widens` others are tried too; all get the same seeds, and none gets more."""
         search = self.search.model_copy(
             update={
                 "learning_rates": rates or self.search.learning_rates,
                 "leader_seeds": self.search.num_seeds,
                 "repeats": 0,
+                "widen": self.search.widen if widens else 0,
             }
         )
         mixer = self.lineup.mixer if mixers is None else mixers

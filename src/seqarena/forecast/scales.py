@@ -53,8 +53,8 @@ class MetricScale:
 
 
 def scale_of(ladder: Ladder) -> MetricScale:
-    """Of a ladder's metric. Raises UserError where its values have no z: a loss that is not positive,
-    or shares that are saturated."""
+    """Of a ladder's metric. Raises UserError where its values have no z: a loss that is not
+    positive, or shares that are saturated."""
     scale = MetricScale(ladder.metric, ladder.lower_is_better)
     inside = 0
     for name in ladder.architectures:

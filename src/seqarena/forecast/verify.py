@@ -72,7 +72,8 @@ def _scored(
 
 
 def _inside(gap: float, middle: float, interval: tuple[float, float], more: float) -> bool:
-    """Whether the measured gap lies in the interval, each side widened by noise as variances add."""
+    """Whether the measured gap lies in the interval, each side widened by noise as variances
+    add."""
     low, high = interval
     below = ((middle - low) ** 2 + more**2) ** 0.5
     above = ((high - middle) ** 2 + more**2) ** 0.5

@@ -36,7 +36,8 @@ class LadderCell(Config):
 
 
 class LadderRung(Config):
-    """One comparison of the ladder. `params` is what was asked for, `tokens` what was trained on."""
+    """One comparison of the ladder. `params` is what was asked for, `tokens` what was trained
+    on."""
 
     name: str
     params: int
@@ -123,8 +124,8 @@ class PairForecast(Config):
     # compute of `worse` over that of `better` for the same score; None where it cannot be said
     multiplier: Span | None = None
     crossing: Span | None = None  # the scale, over the top rung's, at which the order changes
-    # (scale over the top rung's, gap, its 80 % interval, its 95 % interval): of the method, from the
-    # lowest rung to the target; and of each rung as it was measured, without the last interval
+    # (scale over the top rung's, gap, its 80 % interval, its 95 % interval): of the method, from
+    # the lowest rung to the target; and of each rung as it was measured, with an 80 % interval
     path: tuple[tuple[float, float, float, float, float, float], ...] = ()
     measured: tuple[tuple[float, float, float, float], ...] = ()
 

@@ -21,6 +21,14 @@ def answer_section(view: ForecastView) -> AnswerSection:
     the rest."""
     forecast = view.forecast
     large, small = decision(forecast)
+    cards = (
+        _cost_card(forecast),
+        _multiplier_card(forecast),
+        _turning_card(forecast),
+        _top_card(forecast),
+        _verification_card(view),
+        _warning_card(forecast),
+    )
     return AnswerSection(
         label="The decision",
         title=view.name,
@@ -28,18 +36,7 @@ def answer_section(view: ForecastView) -> AnswerSection:
         verdict=Verdict(large, small[:1].upper() + small[1:]),
         doubt=_doubt(forecast),
         cards_label="In short",
-        cards=[
-            card
-            for card in (
-                _cost_card(forecast),
-                _multiplier_card(forecast),
-                _turning_card(forecast),
-                _top_card(forecast),
-                _verification_card(view),
-                _warning_card(forecast),
-            )
-            if card is not None
-        ],  # fmt: skip
+        cards=[card for card in cards if card is not None],
         command=view.command,
     )
 
@@ -67,16 +64,17 @@ def _doubt(forecast: Forecast) -> str:
     told = sum(pair.told for pair in forecast.pairs)
     return (
         f"{told} of {words.plural(len(forecast.pairs), 'pair')} can be told at a probability of "
-        f"{share(forecast.threshold)}. The gaps are carried on by {score.title}, which did best when "
-        f"the top rungs were hidden: Brier score {score.brier:.3f} (0 is right and sure, 0.25 is a "
-        f"coin), {share(score.coverage)} of the hidden gaps inside its 80 % intervals."
+        f"{share(forecast.threshold)}. The gaps are carried on by {score.title}, which did best "
+        f"when the top rungs were hidden: Brier score {score.brier:.3f} (0 is right and sure, "
+        f"0.25 is a coin), {share(score.coverage)} of the hidden gaps inside its 80 % intervals."
     )
 
 
 def _cost_card(forecast: Forecast) -> Card | None:
     first = forecast.architectures[0]
-    named = [first, *(one for one in forecast.architectures
-                      if one.architecture in rivals(forecast, first.architecture))][:_MOST]  # fmt: skip
+    open_to = rivals(forecast, first.architecture)
+    named = [first, *(one for one in forecast.architectures if one.architecture in open_to)]
+    named = named[:_MOST]
     if all(one.seconds is None and one.peak_training_bytes is None for one in named):
         return None
     texts = [f"{one.architecture}: {cost_words(one)}" for one in named]

@@ -41,9 +41,9 @@ def charts_section(view: ForecastView) -> ForecastChartsSection:
         link="Forecast",
         heading="From the ladder to the target",
         lead=(
-            "Dots are rungs as they were measured, with 80 % intervals of their noise. Lines are the "
-            "method that did best when rungs were hidden. Beyond the top rung the dark band holds "
-            "80 % and the light one 95 %."
+            "Dots are rungs as they were measured, with 80 % intervals of their noise. Lines are "
+            "the method that did best when rungs were hidden. Beyond the top rung the dark band "
+            "holds 80 % and the light one 95 %."
         ),
         chips=[
             Chip(name, name, css(style.colour), SVG_DASHES[style.dash], name == first)
@@ -64,8 +64,8 @@ def charts_section(view: ForecastView) -> ForecastChartsSection:
                 "scores",
                 scores_figure(forecast, styles, view),
                 f"{metric} of each architecture, from the lowest rung to the target",
-                "Scores fall together, and their common level is less certain than their gaps: who is "
-                "better is read from the gaps.",
+                "Scores fall together, and their common level is less certain than their gaps: who "
+                "is better is read from the gaps.",
                 metric.capitalize(),
             ),
         ),

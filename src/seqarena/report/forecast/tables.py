@@ -46,10 +46,10 @@ def pairs_section(view: ForecastView) -> ForecastTableSection:
         link="Pairs",
         heading="Every pair at the target",
         lead=(
-            f"An order is told from a probability of {share(forecast.threshold)} on. The multiplier "
-            "is the training compute that the worse one needs over that of the better one for the "
-            "same score, when size and tokens grow together; each of the two grows by its square "
-            "root. Gaps are of the worse minus the better, positive for worse."
+            f"An order is told from a probability of {share(forecast.threshold)} on. The "
+            "multiplier is the training compute that the worse one needs over that of the better "
+            "one for the same score, when size and tokens grow together; each of the two grows by "
+            "its square root. Gaps are of the worse minus the better, positive for worse."
         ),
         tables=[
             Table(
@@ -82,9 +82,7 @@ def verification_section(view: ForecastView) -> ForecastTableSection | None:
             number_cell(share(one.prediction.probability), one.prediction.probability),
             number_cell(_gap_words(one.prediction.gap, one.prediction.gap_80), one.prediction.gap),
             number_cell(words.signed(one.gap, _decimals(one.prediction)), one.gap),
-            Cell(
-                ("right" if one.right else "wrong") if one.prediction.told else "not told"
-            ),  # fmt: skip
+            Cell(("right" if one.right else "wrong") if one.prediction.told else "not told"),
             Cell("yes" if one.inside_80 else "no"),
             number_cell(f"{one.squared_error:.3f}", one.squared_error),
         ]
@@ -95,9 +93,9 @@ def verification_section(view: ForecastView) -> ForecastTableSection | None:
         link="Verified",
         heading="Scored at the target",
         lead=(
-            f"The predictions were written at {found.written_at}, before these trainings began, into "
-            f"a file whose SHA-256 is {found.sha256}. A measured gap counts as inside where the "
-            "interval holds it once its own noise is added."
+            f"The predictions were written at {found.written_at}, before these trainings began, "
+            f"into a file whose SHA-256 is {found.sha256}. A measured gap counts as inside where "
+            "the interval holds it once its own noise is added."
         ),
         tables=[
             Table(
@@ -138,8 +136,8 @@ def costs_section(view: ForecastView) -> ForecastTableSection:
         lead=(
             "One training on this machine, by the powers of compute that the three highest rungs "
             "show; 80 % intervals of the fit below. A larger model may use a machine better, or no "
-            "longer fit it: beyond the ladder these are extrapolations. The learning rate is that of "
-            "the highest rungs, changed with the size by the power that all rungs show together."
+            "longer fit it: beyond the ladder these are extrapolations. The learning rate is that "
+            "of the highest rungs, changed with the size by the power that all rungs show together."
         ),
         tables=[
             Table(
@@ -178,15 +176,24 @@ def methods_section(view: ForecastView) -> ForecastTableSection:
         heading="How the method was chosen",
         lead=(
             "The top rungs were hidden and predicted from those below. The method that "
-            "gave what was found the highest density (the lowest log score) is used: a wrong order, "
-            "an interval too narrow and one too wide all cost. What a method was wrong by beyond "
-            "noise widens its intervals in proportion to the distance."
+            "gave what was found the highest density (the lowest log score) is used: a wrong "
+            "order, an interval too narrow and one too wide all cost. What a method was wrong by "
+            "beyond noise widens its intervals in proportion to the distance."
         ),
         tables=[
             Table(
                 "Methods in the back-test",
-                headings("method", "log score", "Brier score", "right orders", "abstained", "in 80 % intervals",
-                         Heading("model error", "for each e-fold of compute"), "hidden gaps"),
+                headings("method", "log score", "Brier score", "right orders", "abstained",
+                headings(
+                    "method",
+                    "log score",
+                    "Brier score",
+                    "right orders",
+                    "abstained",
+                    "in 80 % intervals",
+                    Heading("model error", "for each e-fold of compute"),
+                    "hidden gaps",
+                ),
                 rows,
                 sortable=True,
             )

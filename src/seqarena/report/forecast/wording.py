@@ -101,7 +101,8 @@ def times(factor: float) -> str:
 
 
 def span_words(span: Span, *, signed: bool = False) -> str:
-    """A figure with its interval, two digits each; with one number of decimals where it is signed."""
+    """A figure with its interval, two digits each; with one number of decimals where it is
+    signed."""
     if not signed:
         ends = [words.ABSENT if end is None else _short(end) for end in (span.low, span.high)]
         return f"{_short(span.value)} ({ends[0]} to {ends[1]})"
