@@ -116,14 +116,16 @@ def scored_pairs(data: str, ladder: Ladder, target: LadderRung) -> list[Scored]:
         for one, other in itertools.combinations(names, 2):
             places = ladder.architectures.index(one), ladder.architectures.index(other)
             gap, variance = prediction.gap(*places)
-            error = GapError(*places, x, gap, variance, truth[one] - truth[other],
+            error = GapError(*places, 0, x, gap, variance, truth[one] - truth[other],
                              noise[one] + noise[other])  # fmt: skip
             found.append(_scored(data, way, method, one, other, error, calibration, target, ladder))
-    plain = Calibration(model_error=0.0, degrees=calibrate_degrees(ladder))
+    plain = Calibration(
+        model_errors=(0.0,) * len(ladder.architectures), degrees=calibrate_degrees(ladder)
+    )
     top_K, noise_K = evidence.z_KR[:, -1], evidence.noise_KR[:, -1]
     for one, other in itertools.combinations(names, 2):
         a, b = ladder.architectures.index(one), ladder.architectures.index(other)
-        error = GapError(a, b, x, float(top_K[a] - top_K[b]), float(noise_K[a] + noise_K[b]),
+        error = GapError(a, b, 0, x, float(top_K[a] - top_K[b]), float(noise_K[a] + noise_K[b]),
                          truth[one] - truth[other], noise[one] + noise[other])  # fmt: skip
         made = _scored(data, PLAIN, PLAIN, one, other, error, plain, target, ladder)
         found.append(made._replace(told=True))
@@ -225,7 +227,7 @@ def page(scored: Sequence[Scored], hide: int) -> str:
             f"({', '.join(models)}). Scored against {how}, "
             f"{' and '.join(f'{factor:g}' for factor in factors)} times the compute of the highest "
             "rung that the forecast saw. Written by `python -m benchmarks.decisions`; every pair is "
-            "in [decisions.csv](decisions.csv). How a forecast is made: [forecast](forecast.md).",
+            "in [decisions.csv](decisions.csv). How it is made: [forecast](forecast.md).",
             f"A pair is told from a probability of {THRESHOLD:g} on. The bounds, set before: "
             f"{BOUNDS}. The plain order says every pair by the top rung; its probability and "
             "interval know the noise of seeds and tests alone.",

@@ -13,7 +13,9 @@ from seqarena.forecast.backtest import (
     GapError,
     backtest,
     calibrate,
+    calibrated_elsewhere,
     choose,
+    common_error,
     errors_of,
     fewest_below,
     is_told,
@@ -34,16 +36,51 @@ def test_every_hidden_gap_is_predicted_from_below() -> None:
     assert [fewest_below(n) for n in (3, 4, 5, 8)] == [2, 2, 3, 3]
 
 
+def invented(own: tuple[float, ...], *, rungs: int = 200, seed: int = 0) -> list[GapError]:
+    """Errors of every pair of architectures whose model errors are `own`, on many hidden rungs."""
+    draw = np.random.default_rng(seed)
+    errors = []
+    for hidden in range(rungs):
+        distance = float(draw.choice([1.4, 2.8]))
+        off_K = draw.normal(0, np.array(own) * distance)
+        for one in range(len(own)):
+            for other in range(one):
+                noise = draw.normal(0, math.hypot(0.01, 0.02))
+                gap = off_K[one] - off_K[other] + noise
+                errors.append(GapError(one, other, hidden, distance, 0.0, 1e-4, gap, 4e-4))
+    return errors
+
+
 def test_the_model_error_makes_squared_errors_as_large_as_expected() -> None:
-    draw = np.random.default_rng(0)
-    distances = draw.choice([1.4, 2.8], 4000)
-    errors = [
-        GapError(0, 1, d, 0.0, 0.01**2, draw.normal(0, math.hypot(0.01, 0.02, 0.03 * d)), 0.02**2)
-        for d in distances
-    ]
-    assert calibrate(errors, 8).model_error == pytest.approx(0.03, rel=0.05)
+    errors = invented((0.03,) * 5)
+    assert calibrate(errors, 5).model_error == pytest.approx(0.03 * math.sqrt(2), rel=0.1)
     quiet = [e._replace(found=e.found / 100) for e in errors]
-    assert calibrate(quiet, 8).model_error == 0
+    assert calibrate(quiet, 5).model_error == 0
+
+
+def test_an_architecture_that_leaps_is_doubted_more() -> None:
+    own = (0.01, 0.02, 0.03, 0.08)
+    found = calibrate(invented(own), 4)
+    assert np.allclose(found.model_errors, own, rtol=0.25)
+    # on one hidden rung the common error counts more than the own
+    few = calibrate(invented(own, rungs=1, seed=3), 4).model_errors
+    assert max(few) / min(few) < max(own) / min(own)
+    a, b = found.model_errors[0], found.model_errors[3]
+    assert found.deviation(0.03**2, 2.0, 0, 3) == pytest.approx(math.hypot(0.03, 2 * a, 2 * b))
+
+
+def test_an_error_is_scored_by_what_was_found_elsewhere() -> None:
+    errors = invented((0.03,) * 4, rungs=3)
+    loud = [e._replace(found=50.0) if e.hidden == 1 else e for e in errors]
+    for error, calibration in calibrated_elsewhere(loud, 4):
+        assert (calibration.model_error > 1) == (error.hidden != 1)
+    one_rung = [e for e in loud if e.hidden == 1]
+    one_rung = [e._replace(found=0.01) if 0 in (e.one, e.other) else e for e in one_rung]
+    for error, calibration in calibrated_elsewhere(one_rung, 4):
+        if {error.one, error.other} == {1, 0}:
+            assert calibration.model_error > 1  # by the pair of 2 and 3 alone
+        if {error.one, error.other} == {2, 3}:
+            assert calibration.model_error < 1
 
 
 def test_the_bisection_is_the_root_that_a_scan_finds() -> None:
@@ -59,12 +96,12 @@ def test_the_bisection_is_the_root_that_a_scan_finds() -> None:
         for s in grid[:: 20 if grid[1] else 1]
     ]
     scanned = grid[::20][int(np.argmax(np.array(squared) <= 1))]
-    assert calibrate(errors, 6).model_error == pytest.approx(scanned, abs=1.1e-4)
+    assert common_error(errors) == pytest.approx(scanned, abs=1.1e-4)
 
 
 def test_a_score_is_of_the_probability_and_the_interval() -> None:
-    calibration = Calibration(model_error=0.1, degrees=5)
-    error = GapError(0, 1, 2.0, 0.3, 0.0, -0.1, 0.0)
+    calibration = Calibration(model_errors=(0.06, 0.08), degrees=5)
+    error = GapError(0, 1, 4, 2.0, 0.3, 0.0, -0.1, 0.0)
     found = score(error, calibration)
     assert found.probability == pytest.approx(stats.t.cdf(0.3 / 0.2, 5))
     assert not found.right
@@ -88,7 +125,7 @@ def test_identical_architectures_abstain() -> None:
         for one in range(4):
             for other in range(one):
                 gap, variance = prediction.gap(one, other)
-                deviation = calibration.deviation(variance, math.log(100.0))
+                deviation = calibration.deviation(variance, math.log(100.0), one, other)
                 told += is_told(calibration.probability(gap, deviation))
                 total += 1
     # each side of a symmetric null is beyond the threshold in 20 %
@@ -114,7 +151,7 @@ def test_the_chosen_method_covers_and_tells_the_right_order_on_planted_laws() ->
         for one in range(len(laws)):
             for other in range(one):
                 gap, variance = prediction.gap(one, other)
-                error = GapError(one, other, x, gap, variance, truth[one] - truth[other], 0.0)
+                error = GapError(one, other, 5, x, gap, variance, truth[one] - truth[other], 0.0)
                 found_score = score(error, calibration)
                 inside.append(found_score.inside)
                 squared.append(found_score.squared)

@@ -3,20 +3,21 @@
 Every rung that can be is hidden and predicted from all numbers of rungs below it, at least three
 (two where the ladder has four rungs or fewer). The error of a gap has three sources: the noise of
 the rungs below, which a method says; the noise of the hidden rung, which its seeds say; and what
-the method itself is wrong by. The last grows with the distance: its deviation is `model_error` for
-each factor of e of scale, found so that squared errors are as large as they should be. The
-predictive distribution of a gap is Student's t with both, its degrees of freedom those of the
-errors that were seen.
+the method itself is wrong by. The last grows with the distance and is made of what either
+architecture adds: its deviation is sqrt(a^2 + b^2) for each factor of e of scale, with a and b the
+model errors of the two. Some architectures move smoothly and some by leaps, and those that leapt
+once are doubted more: a model error is that of its architecture, drawn to that of all. The
+predictive distribution of a gap is Student's t.
 
-A pair is scored with the model error of pairs that share no architecture with it, where there are
-any, so that no pair is judged by its own error.
+A hidden gap is scored with model errors that were found on other hidden rungs; where there are
+none, on pairs of other architectures.
 
-Axes: P errors.
+Axes: K architectures, P errors.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from seqarena.forecast.evidence import Evidence
 from seqarena.forecast.methods import Method
 
 THRESHOLD = 0.8
+_COMMON_WEIGHT = 2  # of the error of all, in hidden rungs of the own
 _DEGREES = (3.0, 30.0)  # of freedom: the fewest and the most
 
 
@@ -36,6 +38,7 @@ class GapError(NamedTuple):
 
     one: int
     other: int
+    hidden: int  # the rung
     distance: float  # x of the hidden rung over that of the highest below
     predicted: float
     variance: float  # that the method says
@@ -45,13 +48,21 @@ class GapError(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How wrong a method is beyond noise, per unit of distance, and how well that is known."""
+    """How wrong a method is beyond noise, per architecture and unit of distance, and how well that
+    is known."""
 
-    model_error: float
+    model_errors: tuple[float, ...]
     degrees: float
 
-    def deviation(self, variance: float, distance: float) -> float:
-        return math.sqrt(variance + (self.model_error * distance) ** 2)
+    @property
+    def model_error(self) -> float:
+        """Of a typical pair, for each factor of e of scale."""
+        return math.sqrt(2 * sum(one**2 for one in self.model_errors) / len(self.model_errors))
+
+    def deviation(self, variance: float, distance: float, one: int, other: int) -> float:
+        """Of the gap of two architectures with this variance of noise."""
+        a, b = self.model_errors[one], self.model_errors[other]
+        return math.sqrt(variance + (a**2 + b**2) * distance**2)
 
     def probability(self, gap: float, deviation: float) -> float:
         """That the gap is above 0."""
@@ -85,6 +96,7 @@ def errors_of(method: Method, evidence: Evidence) -> list[GapError]:
                     GapError(
                         one,
                         other,
+                        hidden,
                         distance,
                         gap,
                         variance,
@@ -96,36 +108,59 @@ def errors_of(method: Method, evidence: Evidence) -> list[GapError]:
 
 
 def calibrate(errors: Sequence[GapError], num_architectures: int) -> Calibration:
-    """The model error at which squared errors over their variances average to one."""
+    """Each architecture's model error: its own, by how far its gaps were off, and that of all."""
+    distances = len({(error.hidden, round(error.distance, 6)) for error in errors})
+    typical = common_error(errors) ** 2 / 2
+    own_K, counted_K = _own_squares(errors, num_architectures)
+    weight_K = np.where(counted_K, distances, 0)
+    squares_K = (_COMMON_WEIGHT * typical + weight_K * own_K) / (_COMMON_WEIGHT + weight_K)
+    if squares_K.sum() > 0:  # none is below 0, which must not widen all
+        squares_K = squares_K * typical / squares_K.mean()
+    degrees = float(np.clip(_COMMON_WEIGHT + distances, *_DEGREES))
+    return Calibration(model_errors=tuple(np.sqrt(squares_K).tolist()), degrees=degrees)
+
+
+def common_error(errors: Sequence[GapError]) -> float:
+    """The model error of all pairs at which squared errors over their variances average to one."""
     table = np.array([(e.predicted - e.found, e.variance + e.noise, e.distance) for e in errors])
     squared_P, variance_P, distance_P = table[:, 0] ** 2, table[:, 1], table[:, 2]
-    distances = len({(round(e.distance, 6)) for e in errors})
-    degrees = float(np.clip((num_architectures - 1) * distances, *_DEGREES))
 
     def excess(error: float) -> float:
         expected_P = np.maximum(variance_P + (error * distance_P) ** 2, 1e-300)
         return float((squared_P / expected_P).mean()) - 1
 
     if excess(0.0) <= 0:
-        return Calibration(model_error=0.0, degrees=degrees)
+        return 0.0
     low, high = 0.0, float(np.sqrt((squared_P / distance_P**2).max())) * 1.001
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
-    return Calibration(model_error=high, degrees=degrees)
+    return high
+
+
+def _own_squares(errors: Sequence[GapError], num: int) -> tuple[np.ndarray, np.ndarray]:
+    """The squared model error of each architecture, and whether its gaps say it: the excess of a
+    pair's squared error is on average the sum of both, which n architectures that were all paired
+    solve by sums: own = (sum of its pairs - sum of all / (n - 1) / 2) / (n - 2)."""
+    sums_K, pairs_K = np.zeros(num), np.zeros(num)
+    for error in errors:
+        square = (error.predicted - error.found) ** 2 - error.variance - error.noise
+        for place in (error.one, error.other):
+            sums_K[place] += square / error.distance**2
+            pairs_K[place] += 1
+    there_K = pairs_K > 0
+    present = int(there_K.sum())
+    if present < 3:
+        return np.zeros(num), np.zeros(num, dtype=bool)
+    sums_K = sums_K / np.where(there_K, pairs_K, 1) * (present - 1)
+    own_K = (sums_K - sums_K.sum() / (2 * (present - 1))) / (present - 2)
+    return np.maximum(own_K, 0.0), there_K
 
 
 def backtest(method: Method, evidence: Evidence) -> MethodScore:
     """The method's score. The ladder has three rungs or more."""
     errors, num = errors_of(method, evidence), len(evidence.names)
-    scored = []
-    for one, other in itertools.combinations(range(num), 2):
-        rest = [e for e in errors if not {e.one, e.other} & {one, other}]
-        calibration = calibrate(rest or errors, num - 2 if rest else num)
-        for error in errors:
-            if (error.one, error.other) == (one, other):
-                scored.append(score(error, calibration))
-    whole = calibrate(errors, num)
+    scored = [score(error, one) for error, one in calibrated_elsewhere(errors, num)]
     told = [one for one in scored if is_told(one.probability)]
     return MethodScore(
         method=method.name,
@@ -135,9 +170,26 @@ def backtest(method: Method, evidence: Evidence) -> MethodScore:
         abstained=1 - len(told) / len(scored),
         coverage=_mean([float(one.inside) for one in scored]),
         log_score=_mean([one.log_score for one in scored]),
-        model_error=whole.model_error,
+        model_error=calibrate(errors, num).model_error,
         pairs=len(scored),
     )
+
+
+def calibrated_elsewhere(
+    errors: Sequence[GapError], num: int
+) -> Iterator[tuple[GapError, Calibration]]:
+    """Each error with a calibration that does not know it: from other hidden rungs, else from pairs
+    that share no architecture with it; from all only where there are no such pairs."""
+    known: dict[tuple[int, ...], Calibration] = {}
+    for error in errors:
+        rest = [e for e in errors if e.hidden != error.hidden]
+        key: tuple[int, ...] = (error.hidden,)
+        if not rest:
+            rest = [e for e in errors if not {e.one, e.other} & {error.one, error.other}] or errors
+            key = error.one, error.other
+        if key not in known:
+            known[key] = calibrate(rest, num)
+        yield error, known[key]
 
 
 class ErrorScore(NamedTuple):
@@ -152,10 +204,11 @@ class ErrorScore(NamedTuple):
 
 def score(error: GapError, calibration: Calibration) -> ErrorScore:
     """The probability is of the true gap; the interval is of one that is measured."""
-    deviation = calibration.deviation(error.variance, error.distance)
+    pair = error.one, error.other
+    deviation = calibration.deviation(error.variance, error.distance, *pair)
     probability = calibration.probability(error.predicted, deviation)
     outcome = float(error.found > 0)
-    wide = calibration.deviation(error.variance + error.noise, error.distance) or 1e-12
+    wide = calibration.deviation(error.variance + error.noise, error.distance, *pair) or 1e-12
     away = (error.found - error.predicted) / wide
     return ErrorScore(
         probability,

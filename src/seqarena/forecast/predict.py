@@ -132,7 +132,7 @@ def _gap(
 ) -> tuple[float, float]:
     """z of `one` minus z of `other` at x, and its deviation with the method's own error."""
     gap, variance = prediction.gap(one, other)
-    return gap, fitted.calibration.deviation(variance, max(0.0, x))
+    return gap, fitted.calibration.deviation(variance, max(0.0, x), one, other)
 
 
 def _in_unit(scale: MetricScale, middle: float, gap: float) -> float:
@@ -276,10 +276,11 @@ def _score(fitted: Fitted, place: int, x: float) -> tuple[float, float, float]:
     prediction = fitted.method.predict(fitted.evidence, x)
     deviation_K = prediction.z_K - prediction.z_K.mean()
     z = fitted.level.at(x) + float(deviation_K[place])
-    own = fitted.calibration.deviation(float(prediction.covariance_KK[place, place]), x)
-    half = fitted.calibration.half_width(
-        math.hypot(own / math.sqrt(2), fitted.level.deviation(x)), 0.8
+    own = math.sqrt(
+        float(prediction.covariance_KK[place, place])
+        + (fitted.calibration.model_errors[place] * max(0.0, x)) ** 2
     )
+    half = fitted.calibration.half_width(math.hypot(own, fitted.level.deviation(x)), 0.8)
     low, high = sorted(float(fitted.scale.y(at)) for at in (z - half, z + half))
     return float(fitted.scale.y(z)), low, high
 
@@ -289,7 +290,7 @@ def _best_probabilities(fitted: Fitted, end: float) -> list[float]:
     taken as independent, so that those of a pair add up to what the back-test found of pairs."""
     prediction, calibration = fitted.method.predict(fitted.evidence, end), fitted.calibration
     draw, num = np.random.default_rng(0), len(prediction.z_K)
-    own = np.eye(num) * ((calibration.model_error * end) ** 2 / 2 + 1e-15)
+    own = np.diag((np.array(calibration.model_errors) * end) ** 2 + 1e-15)
     normal_DK = draw.multivariate_normal(np.zeros(num), prediction.covariance_KK + own, _DRAWS)
     chi_D1 = draw.chisquare(calibration.degrees, (_DRAWS, 1)) / calibration.degrees
     best_D = (prediction.z_K + normal_DK / np.sqrt(chi_D1)).argmin(axis=1)

@@ -53,7 +53,7 @@ def charts_section(view: ForecastView) -> ForecastChartsSection:
             Figure(
                 "gaps",
                 gaps_figure(forecast, styles, view),
-                f"{metric} behind {first} for each architecture, from the lowest rung to the target",
+                f"{metric} behind {first}, each architecture, from the lowest rung to the target",
                 f"Above 0: worse than {first}. A line that crosses 0 changes the order. Diamonds: "
                 "measured at the target, after the forecast."
                 if view.verification

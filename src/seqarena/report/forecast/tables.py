@@ -183,7 +183,6 @@ def methods_section(view: ForecastView) -> ForecastTableSection:
         tables=[
             Table(
                 "Methods in the back-test",
-                headings("method", "log score", "Brier score", "right orders", "abstained",
                 headings(
                     "method",
                     "log score",
