@@ -52,9 +52,6 @@ class LadderRequest(Config):
         0, "Train so many architectures, the best first, at the target and score the forecast.",
         ge=0, le=10**4,
     )  # fmt: skip
-    max_minutes: Number | None = knob(
-        None, "Leave out the top rungs that by the estimate do not fit. Default: no limit."
-    )
     folders: Texts = knob(
         (), "A finished run folder as a rung, instead of training. Repeatable.", option="--from"
     )
@@ -83,7 +80,8 @@ class ForecastRequest(Config):
 
     # a ladder says how large, how long and how many seeds
     hidden: ClassVar[tuple[str, ...]] = (
-        "rate", "leader_seeds", "repeats", "steps", "epochs", "tokens", "flops", "seconds",
+        "rate", "leader_seeds", "until_decided", "repeats",
+        "steps", "epochs", "tokens", "flops", "seconds",
     )  # fmt: skip
 
     task: TaskRequest = TaskRequest()
@@ -111,6 +109,7 @@ class ForecastRequest(Config):
             update={
                 "learning_rates": rates or self.search.learning_rates,
                 "leader_seeds": self.search.num_seeds,
+                "until_decided": False,
                 "repeats": 0,
                 "widen": self.search.widen if widens else 0,
             }
@@ -123,5 +122,5 @@ class ForecastRequest(Config):
             size=SizeRequest(params=params),
             training=self.training.model_copy(update={"budget": Budget(tokens=tokens)}),
             search=search,
-            run=self.run.model_copy(update={"name": name, "runs": runs}),
+            run=self.run.model_copy(update={"name": name, "runs": runs, "max_minutes": None}),
         )
