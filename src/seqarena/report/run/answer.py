@@ -26,6 +26,7 @@ from seqarena.report.run.decision import (
     choice_label,
     cost_tiles,
     doubt_fold,
+    unknown_outlook,
 )
 from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, prose
 from seqarena.report.run.reading import architectures, chosen_trials
@@ -56,7 +57,7 @@ class DecisionSection(Section):
     sure: str
     doubt: Fold
     settle: Sequence[Prose]
-    outlook: Outlook | None = None
+    outlook: Outlook
     tiles: Sequence[Tile]
     about_costs: str  # how far they can be trusted; on which no other of its quality is better
     cards: Sequence[Card]
@@ -100,7 +101,7 @@ def answer_section(
         sure=certainty(ranking),
         doubt=doubt_fold(ranking),
         settle=[prose(view, sentence, known) for sentence in ranking.open_questions],
-        outlook=outlook,
+        outlook=outlook or unknown_outlook(view),
         tiles=cost_tiles(view, best),
         about_costs=" ".join([*doubts, quality]).strip(),
         cards=[_card(view, sentence, known) for sentence in others if sentence not in doubts],

@@ -1,5 +1,6 @@
 """What the page of a run says first: how sure the answer is, what it costs, what the words mean."""
 
+import shlex
 from typing import NamedTuple
 
 from seqarena.core import words
@@ -24,6 +25,19 @@ class Outlook(NamedTuple):
     text: str
     href: str = ""
     link: str = ""
+
+
+def unknown_outlook(view: RunView) -> Outlook:
+    """Where no forecast was made: that this run does not say, and what would."""
+    task = view.plan.get("task") or {}
+    kind, data = str(task.get("kind") or "language"), task.get("data")
+    words_of = ["seqarena", "forecast", *([shlex.quote(str(data))] if data else [])]
+    words_of += ["--task", shlex.quote(kind)] if kind != "language" else []
+    return Outlook(
+        "At the size you will train",
+        "This run does not say: with more parameters and data the order may change. A ladder of "
+        f"sizes does: {' '.join([*words_of, '--target', '100x'])}",
+    )
 
 
 def choice_label(view: RunView, ranking: Ranking) -> str:
