@@ -25,6 +25,7 @@ class Outlook(NamedTuple):
     text: str
     href: str = ""
     link: str = ""
+    command: str = ""
 
 
 def unknown_outlook(view: RunView) -> Outlook:
@@ -36,7 +37,8 @@ def unknown_outlook(view: RunView) -> Outlook:
     return Outlook(
         "At the size you will train",
         "This run does not say: with more parameters and data the order may change. A ladder of "
-        f"sizes does: {' '.join([*words_of, '--target', '100x'])}",
+        "sizes does:",
+        command=" ".join([*words_of, "--target", "100x"]),
     )
 
 
@@ -45,7 +47,7 @@ def choice_label(view: RunView, ranking: Ranking) -> str:
     if ranking.leader_below_baseline:
         return "Use here"
     if ranking.warnings:
-        return "Ahead, on test data that training has seen"
+        return "Ahead, where training has seen part of the test data"
     if len(ranking.rows) == 1:
         return "The only one with a result"
     if any(trial.status in ("planned", "running") for trial in view.trials):
