@@ -104,7 +104,7 @@ def test_the_cores_that_are_used_are_said_with_the_reason(monkeypatch: pytest.Mo
     Path("a.txt").write_text("It was the best of times, it was the worst of times. " * 60)
     options: dict[str, Any] = {"models": ["gru"], "params": "5k", "steps": 5, "verbose": False}
 
-    def said(**more: int) -> tuple[str, int]:
+    def said(**more: Any) -> tuple[str, int]:
         preview = sa.compare("a.txt", dry_run=True, **options, **more)
         (line,) = [one for one in preview.choices if one.startswith("cores")]
         return line, preview.plan.threads
