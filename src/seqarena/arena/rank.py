@@ -4,8 +4,8 @@
     scores          test values of every finished trial (roles search and seed) at that rate
     order           by the mean over seeds; architectures with diverged seeds come after the others
     tie             the gap to the leader cannot be told apart from chance (arena/statistics.py)
-    winner          the leader, where it is told apart from every other, none of its seeds diverged
-                    and seed noise has been measured
+    winner          the leader, where it is told apart from every other, none of its seeds diverged,
+                    seed noise has been measured, and it beats every baseline (arena/baselines)
 
 p values are corrected for all pairs of architectures, so that the leader may be picked by its
 score. The search trial's seed stays in the ranking; it was chosen on validation, so its test value
@@ -15,6 +15,7 @@ is only as optimistic as the two splits are alike.
 import math
 from collections.abc import Sequence
 
+from seqarena.arena.baselines.judging import judge, no_recommendation, with_baselines
 from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
 from seqarena.arena.recommend import recommend, verdict
@@ -28,6 +29,7 @@ from seqarena.arena.statistics import (
 from seqarena.arena.tuning import window
 from seqarena.core import words
 from seqarena.core.errors import UserError
+from seqarena.core.results.baselines import BaselineRecord
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Ranking, RankRow, TrialSummary
 
@@ -40,11 +42,13 @@ def rank(
     lower_is_better: bool,
     excluded: dict[str, str],
     confidence: float = 0.95,
+    baselines: Sequence[BaselineRecord] = (),
 ) -> Ranking:
     """The ranking of all architectures that have a test score.
 
     `excluded` names architectures that are not to be ranked, with the reason; those whose trials
     diverged or have not finished are added to it. The order of `trials` changes nothing.
+    `baselines` are of the same test split.
     Raises UserError when nothing can be ranked or the trials do not belong to one comparison.
     """
     if not 0 < confidence < 1:
@@ -84,16 +88,22 @@ def rank(
         recommendation=(),
         confidence=confidence,
     )
+    ranking = judge(ranking, entries, noise, baselines)
     unfinished = sum(
         trial.status in ("planned", "running") and trial.architecture not in excluded
         for trial in trials
     )
+    words_of_it = verdict(
+        ranking, deciding, seeds_measured=noise is not None, unfinished=unfinished
+    )
+    below = ranking.leader_below_baseline
     return ranking.model_copy(
         update={
-            "verdict": verdict(
-                ranking, deciding, seeds_measured=noise is not None, unfinished=unfinished
+            "verdict": with_baselines(words_of_it, ranking),
+            "recommendation": (
+                *(no_recommendation(ranking) if below else recommend(ranking, deciding)),
+                *costs.doubts(),
             ),
-            "recommendation": (*recommend(ranking, deciding), *costs.doubts()),
         }
     )
 

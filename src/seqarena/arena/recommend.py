@@ -16,7 +16,8 @@ def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
 
     An architecture with several goals gets one sentence for all of them.
     """
-    front = [row for row in ranking.rows if row.on_front]
+    below = set(ranking.below_baseline)  # cheap and no better than no training: never advised
+    front = [row for row in ranking.rows if row.on_front and row.architecture not in below]
     choice = _quality_choice(ranking, front, costs)
     goals: dict[str, list[Quantity]] = {}
     for cost in measured_costs(front, costs):
@@ -109,6 +110,8 @@ def _lead(ranking: Ranking, seeds_measured: bool) -> str:
     second = next((row for row in ranking.rows[1:] if row.gap_to_leader >= 0), None)
     unit, interval = words.of_name(ranking.metric), f"{words.percent(ranking.confidence)} interval"
     head = "Winner" if seeds_measured else "No winner yet, though ahead"
+    if ranking.leader_below_baseline:
+        head = "Ahead of the other architectures"
     floor = f"; noise floor {words.amount(ranking.noise_floor)}" if seeds_measured else ""
     ahead = (
         ""

@@ -4,6 +4,7 @@ from contextlib import closing
 
 from rich.console import Console
 
+from seqarena.arena.baselines.jobs import current_baselines
 from seqarena.arena.costs import CostRounds, run_costs
 from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
@@ -13,7 +14,9 @@ from seqarena.core import words
 from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
+from seqarena.engine.baselines import compute_baselines
 from seqarena.engine.live import CostDisplay, comparison_display
+from seqarena.engine.overlap import ask_about_overlap
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.files import write_atomically
@@ -31,10 +34,12 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 def _compare(request: CompareRequest, console: Console) -> Run:
     prepared, rows = plan_comparison(request, console)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
+        not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
         _run(console, prepared, timeout_seconds=request.run.trial_timeout)
-        not_measured = _measure(console, prepared) if request.run.measure else {}
+        not_measured |= _measure(console, prepared) if request.run.measure else {}
         return _finish(prepared, not_measured)
 
 
@@ -49,15 +54,17 @@ def train(request: TrainRequest, console: Console) -> Run:
 
 def _train(request: TrainRequest, console: Console) -> Run:
     prepared, rows = plan_training(request)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
+        not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
         own = request.mixer is not None or is_own(request.task.kind)
         with reporting(own, f"{rows[0].name} failed: "):
             state = _run(console, prepared, inline=True)
         for trial, why in state.failures.items():
             trace = prepared.folder.path / "trials" / trial / "error.txt"
             raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)
-        return _finish(prepared, {})
+        return _finish(prepared, not_measured)
 
 
 def _run(
@@ -133,6 +140,7 @@ def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     folder = prepared.folder
     finished = Run(folder.path, not_measured)
     view = finished.view
-    write_database(folder.path / "results.sqlite", view.trials, view.costs)
+    baselines = current_baselines(folder, prepared.plan)
+    write_database(folder.path / "results.sqlite", view.trials, view.costs, baselines)
     write_atomically(folder.report_path, render_html(view))
     return finished
