@@ -33,6 +33,7 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import build as build_request
 from seqarena.core.options import flags
 from seqarena.core.user_code import allow, is_own
+from seqarena.forecast.requests import ForecastRequest
 from seqarena.measure.requests import MEASUREMENTS
 from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, settings_of
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from seqarena.core.results.records import Ranking, RankRow, RunView
     from seqarena.engine.check import MixerCheck
     from seqarena.engine.claims import Judged
+    from seqarena.engine.forecast_run import ForecastRun
+    from seqarena.engine.ladder_plan import LadderPreview
     from seqarena.engine.measure import Measured
     from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
@@ -58,7 +61,10 @@ __all__ = [
     "Answer",
     "CompareRequest",
     "Evaluation",
+    "ForecastRequest",
+    "ForecastRun",
     "Judged",
+    "LadderPreview",
     "Measured",
     "Mixer",
     "MixerCheck",
@@ -78,6 +84,8 @@ __all__ = [
     "claims",
     "compare",
     "evaluate",
+    "forecast",
+    "forecast_from",
     "generate",
     "load",
     "load_published",
@@ -99,7 +107,9 @@ _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.use.evaluate",
+    "ForecastRun": "seqarena.engine.forecast_run",
     "Judged": "seqarena.engine.claims",
+    "LadderPreview": "seqarena.engine.ladder_plan",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
@@ -221,6 +231,70 @@ def train(
 
         return preview_training(request, _console(verbose, console))
     return comparing.train(request, _console(verbose, console))
+
+
+@overload
+def forecast(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: ForecastRequest | None = None,
+    dry_run: Literal[False] = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "ForecastRun": ...
+@overload
+def forecast(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: ForecastRequest | None = None,
+    dry_run: Literal[True],
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "LadderPreview": ...
+def forecast(
+    data: Place | None = None,
+    *,
+    models: str | Sequence[str] | None = None,
+    request: ForecastRequest | None = None,
+    dry_run: bool = False,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "ForecastRun | LadderPreview":
+    """Trains a ladder of comparisons on `data` and forecasts who is better at `target`.
+
+    `data` and `models` are as in `compare`, `options` those of `seqarena forecast`: `target` (100x,
+    10M, 200M-tokens or 1e15-flops), `rungs`, `verify` and others; a `request` replaces them
+    all. `dry_run` says what would be trained and how long that takes.
+    """
+    from seqarena.engine import forecast as forecasting
+
+    if request is None:
+        request = build_request(ForecastRequest, _given(data=data, models=models, **options))
+    printer = _console(verbose, console)
+    if dry_run:
+        from seqarena.engine.ladder_plan import preview_forecast
+
+        return preview_forecast(request, forecasting.ladder_folder(request), printer)
+    return forecasting.forecast(request, printer)
+
+
+def forecast_from(
+    folders: Iterable[Place],
+    target: str = "100x",
+    *,
+    verbose: bool = True,
+    console: Console | None = None,
+    **options: Any,
+) -> "ForecastRun":
+    """The same from run folders that are trained: each a rung, of the same data and at another
+    size. `target` and `options` are as in `forecast`."""
+    named = tuple(str(folder) for folder in folders)
+    return forecast(verbose=verbose, console=console, target=target, folders=named, **options)
 
 
 def open_run(path: Place, *, mixer: Code = (), trust_code: bool = False) -> "Run":
@@ -451,9 +525,9 @@ def save_published(model: "Published", folder: Place) -> None:
     huggingface.save(model, folder)
 
 
-def options_of(verb: Literal["compare", "train"]) -> dict[str, str]:
-    """The options of `verb`, compare or train: name -> help."""
-    kind = {"compare": CompareRequest, "train": TrainRequest}[verb]
+def options_of(verb: Literal["compare", "train", "forecast"]) -> dict[str, str]:
+    """The options of `verb`, compare, train or forecast: name -> help."""
+    kind = {"compare": CompareRequest, "train": TrainRequest, "forecast": ForecastRequest}[verb]
     return {
         flag.name: flag.description for flag in flags(kind).values() if flag.name not in kind.hidden
     }

@@ -67,7 +67,8 @@ def rank(
     floors = [_floor(index, entries, noise, repeat, confidence) for index in range(len(entries))]
     rows = _rows(entries, floors, noise, sign, confidence)
     sound = [row for row in rows if not row.diverged_seeds] or rows
-    front = pareto_front(sound, costs, floors[0])
+    deciding = costs.deciding
+    front = pareto_front(sound, deciding, floors[0])
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     has_winner = (
@@ -92,12 +93,17 @@ def rank(
         trial.status in ("planned", "running") and trial.architecture not in excluded
         for trial in trials
     )
-    words_of_it = verdict(ranking, costs, seeds_measured=noise is not None, unfinished=unfinished)
+    words_of_it = verdict(
+        ranking, deciding, seeds_measured=noise is not None, unfinished=unfinished
+    )
     below = ranking.leader_below_baseline
     return ranking.model_copy(
         update={
             "verdict": with_baselines(words_of_it, ranking),
-            "recommendation": no_recommendation(ranking) if below else recommend(ranking, costs),
+            "recommendation": (
+                *(no_recommendation(ranking) if below else recommend(ranking, deciding)),
+                *costs.doubts(),
+            ),
         }
     )
 

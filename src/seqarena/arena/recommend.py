@@ -7,7 +7,7 @@ from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow
 
-MARGIN = 1.05  # cost ratios below this are within what timing on a busy machine repeats
+MARGIN = 1.05  # cost ratios below this are too small to speak of, even where repeats show them
 _MOST = 3  # names written out before "and n more"
 
 
@@ -159,7 +159,7 @@ def _quality_sentence(ranking: Ranking, choice: RankRow, kept: Sequence[Quantity
     if kept:
         margin = f"{100 * (MARGIN - 1):.0f} %"
         nouns = words.listed([cost.phrases.noun for cost in kept], last=" or ")
-        text += f"; none on the front is {margin} better in {nouns}"
+        text += f"; none on the front is measurably {margin} better in {nouns}"
     return text + "."
 
 

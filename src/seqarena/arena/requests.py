@@ -159,7 +159,13 @@ class SearchRequest(Config):
 class RunRequest(Config):
     """Where it runs and where its records go."""
 
-    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1, le=10**4)
+    jobs: int | None = knob(None, "Trials at a time [as many as --threads].", ge=1, le=10**4)
+    threads: int | None = knob(
+        None,
+        "Cores to use in all: trials share them, costs are measured with as many threads. Default: "
+        "OMP_NUM_THREADS, else every core that the process may use.",
+        ge=1, le=1024,
+    )  # fmt: skip
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
     name: str | None = knob(None, "The run folder's name. Default: from the data.")

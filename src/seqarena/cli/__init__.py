@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqarena.cli import compare, measure, show, use
+from seqarena.cli import compare, forecast, measure, show, use
 from seqarena.cli.output import as_verb
 from seqarena.core.errors import ChangedCodeWarning
 
@@ -32,6 +32,7 @@ for verb in (
     show.tasks,
     compare.compare,
     compare.train,
+    forecast.forecast,
     use.evaluate,
     use.predict,
     use.generate,

@@ -30,7 +30,7 @@ def _compare(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = F
 
     console = progress_console(as_json)
     if dry_run:
-        _show_preview(api.compare(dry_run=True, console=console, **given), as_json)
+        show_preview(api.compare(dry_run=True, console=console, **given), as_json)
     else:
         _show(api.compare(console=console, **given), as_json)
 
@@ -44,12 +44,13 @@ def _train(given: dict[str, Any], dry_run: DryRun = False, as_json: AsJson = Fal
 
     console = progress_console(as_json)
     if dry_run:
-        _show_preview(api.train(dry_run=True, console=console, **given), as_json)
+        show_preview(api.train(dry_run=True, console=console, **given), as_json)
     else:
         _show(api.train(console=console, **given), as_json)
 
 
-def _show_preview(preview: Any, as_json: bool) -> None:
+def show_preview(preview: Any, as_json: bool) -> None:
+    """A preview as text or as JSON."""
     from rich.console import Console
 
     if as_json:

@@ -5,20 +5,20 @@ from contextlib import closing
 from rich.console import Console
 
 from seqarena.arena.baselines.jobs import current_baselines
-from seqarena.arena.costs import missing_costs, run_costs
+from seqarena.arena.costs import CostRounds, run_costs
 from seqarena.arena.prepare import Prepared, write_facts
 from seqarena.arena.requests import CompareRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
+from seqarena.core import words
+from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
-from seqarena.core.words import listed
 from seqarena.engine.baselines import compute_baselines
-from seqarena.engine.live import comparison_display
+from seqarena.engine.live import CostDisplay, comparison_display
 from seqarena.engine.overlap import ask_about_overlap
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
-from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.signals import ending_on_signals
@@ -87,13 +87,17 @@ def _run(
             if state.tied and not said:
                 said = True
                 more = len(plan.search.seeds) + len(plan.search.further_seeds)
-                say(console, f"{more} seeds of those that tie for the lead: {listed(state.tied)}")
+                say(
+                    console,
+                    f"{more} seeds of those that tie for the lead: {words.listed(state.tied)}",
+                )
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
     if wider := state.wider_rates():
         parts = (
-            f"{name} {listed([f'{rate:g}' for rate in rates])}" for name, rates in wider.items()
+            f"{name} {words.listed([f'{rate:g}' for rate in rates])}"
+            for name, rates in wider.items()
         )
         say(console, f"wider learning rates, as the best was at the edge: {'; '.join(parts)}")
     return state
@@ -101,15 +105,33 @@ def _run(
 
 def _measure(console: Console, prepared: Prepared) -> dict[str, str]:
     """Measures the costs that are missing; what could not be, and why."""
-    plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    missing = missing_costs(plan, folder, task.problem, task.sequence_length)
-    display = Display(console, total=len(missing), noun="costs")
-    with display, closing(run_costs(folder, missing)) as events:
-        failures = {}
+    task = prepared.task
+    rounds = CostRounds(
+        prepared.plan, prepared.folder, task.problem, task.sequence_length, threads=prepared.cores
+    )
+    failures: dict[str, str] = {}
+    if not rounds.ready():
+        return failures
+    watched = "watched" if is_watched() else "not told by this system: it cannot be watched"
+    say(
+        console,
+        f"costs: {words.plural(rounds.total, 'measurement')} with "
+        f"{words.plural(prepared.cores, 'thread')}, about {words.duration(rounds.seconds)}; what "
+        f"others do on the machine is {watched}",
+        "dim",
+    )
+    display = CostDisplay(console, rounds)
+    with display, closing(run_costs(rounds)) as events:
         for event in events:
             display.show(event)
             if event.kind == "failed":
                 failures[event.job.label] = event.payload.message
+    if rounds.again:
+        say(
+            console,
+            f"{words.plural(rounds.again, 'measurement')} had been disturbed by others on the "
+            "machine and were taken again",
+        )
     return failures
 
 

@@ -1,4 +1,5 @@
-"""The page of a folder, whatever it holds: a comparison, the ledger of claims, or measurements."""
+"""The page of a folder, whatever it holds: a comparison, a forecast, the ledger of claims, or
+measurements."""
 
 import hashlib
 from pathlib import Path
@@ -11,6 +12,8 @@ from seqarena.core.results.quantities import COSTS
 _RECORDS = (
     "plan.json",
     "task.json",
+    "forecast.json",
+    "verification.json",
     "measurements.jsonl",
     "trials/*/records.jsonl",
     "parts/*",
@@ -25,6 +28,11 @@ def page_of(folder: Path, *, served: bool = False) -> str:
     from seqarena.report.run.page import render_html
 
     kind, measurements = kind_of(folder), measurements_of(folder)
+    if kind == "forecast":
+        from seqarena.forecast.store import read_forecast
+        from seqarena.report.forecast.page import render_forecast
+
+        return render_forecast(read_forecast(folder), served=served)
     if kind == "comparison":
         from seqarena.arena.folder import RunFolder
         from seqarena.arena.view import read_run
@@ -46,8 +54,9 @@ def write_page(folder: Path) -> Path:
 
 
 def kind_of(folder: Path) -> str:
-    """ "comparison", "ledger" or "measurements". Raises UserError for anything else."""
+    """ "comparison", "forecast", "ledger" or "measurements". Raises UserError for anything else."""
     for name, kind in (
+        ("forecast.json", "forecast"),
         ("plan.json", "comparison"),
         ("parts", "ledger"),
         ("measurements.jsonl", "measurements"),
@@ -55,7 +64,8 @@ def kind_of(folder: Path) -> str:
         if (folder / name).exists():
             return kind
     raise UserError(
-        f"{folder} is not a run folder: it has no plan.json, no parts and no measurements.jsonl"
+        f"{folder} is not a run folder: it has no plan.json, no forecast.json, no parts and no "
+        "measurements.jsonl"
     )
 
 

@@ -181,7 +181,8 @@ def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
 
 
 def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
-    """Quality against one cost, with the Pareto front of the two. None where nothing was measured.
+    """Quality against one cost, with the Pareto front of the two. None where nothing was measured,
+    and no front where costs decide nothing.
 
     Filled points are on the ranking's front over all costs, hollow ones are beaten on every axis.
     """
@@ -195,15 +196,16 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
     unit = cost.unit_words(scale)
     figure = blank(360, f"{cost.title}, {unit}", metric_title(view))
     points = [(value / scale.factor, row.mean) for row, value in measured]
-    front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
-    figure.add_scatter(
-        x=[x for x, _ in front],
-        y=[y for _, y in front],
-        mode="lines",
-        line={"color": FLOOR, "width": 1.5, "dash": "dot", "shape": "hv"},
-        hoverinfo="skip",
-        name="Pareto front",
-    )
+    if not costs.doubts():
+        front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
+        figure.add_scatter(
+            x=[x for x, _ in front],
+            y=[y for _, y in front],
+            mode="lines",
+            line={"color": FLOOR, "width": 1.5, "dash": "dot", "shape": "hv"},
+            hoverinfo="skip",
+            name="Pareto front",
+        )
     styles, decimals = line_styles(view), words.metric_decimals(ranking)
     for row, value in measured:
         ends = costs.spread(row.architecture, cost)

@@ -118,7 +118,10 @@ def _baseline_cells(one: BaselineRow, ranking: Ranking, columns: int) -> list[Ce
 
 
 def _caption(ranking: Ranking) -> str:
-    caption = "All numbers. Shaded: leaders that tie. Bold: best of the column. A heading sorts."
+    caption = (
+        "All numbers. Shaded: leaders that tie. Bold: best of the column, and what the repeats do "
+        "not tell from it. A heading sorts."
+    )
     if any(row.learning_rate_at_edge for row in ranking.rows):
         caption += " *: the best learning rate is at the edge of those tried."
     if ranking.baselines:
@@ -163,11 +166,10 @@ def _cost_column(
     values = [costs.value(row.architecture, cost) for row in ranking.rows]
     present = [value for value in values if value is not None]
     scale = cost.scale(present)
-    best = (min if cost.lower_is_better else max)(present, default=None)
+    best = costs.best([row.architecture for row in ranking.rows], cost)
 
     def cell_of(architecture: str) -> Cell:
         value = costs.value(architecture, cost)
-        is_best = value is not None and value == best
-        return number_cell(words.scaled(value, scale), value, best=is_best)
+        return number_cell(words.scaled(value, scale), value, best=architecture in best)
 
     return Heading(cost.heading, cost.unit_words(scale)), cell_of

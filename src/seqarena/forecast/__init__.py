@@ -1,0 +1,1 @@
+"""Forecasts of who is better at a larger size, from a ladder of comparisons."""
