@@ -14,9 +14,9 @@ from seqarena.core import words
 from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
-from seqarena.engine.baselines import compute_baselines
+from seqarena.engine.before_training.baselines import compute_baselines
+from seqarena.engine.before_training.overlap import ask_about_overlap
 from seqarena.engine.live import CostDisplay, comparison_display
-from seqarena.engine.overlap import ask_about_overlap
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.files import write_atomically
