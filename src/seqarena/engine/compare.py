@@ -86,6 +86,8 @@ def _run(
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if state.in_vain:
+        say(console, "stopped: more seeds will not part all of those that tie")
     if state.out_of_time:
         say(
             console,
