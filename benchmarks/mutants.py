@@ -129,8 +129,8 @@ MUTANTS = (
     ),
     Mutant(
         "a rare tail has the degrees of freedom of an interval",
-        "    degrees = (careful if among >= LEAST_GROUPS else total).degrees",
-        "    degrees = total.degrees",
+        "    if among >= LEAST_GROUPS:\n        return min(",
+        "    if among >= LEAST_GROUPS:\n        return max(",
         "gap_estimate",
     ),
     Mutant(

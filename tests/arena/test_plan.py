@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,7 @@ def planted_state(
     folder: Path,
     means: dict[str, float],
     spread: float = 0.01,
-    **search: int,
+    **search: Any,
 ) -> RunState:
     """All trials of the plan have run, and so has each that becomes ready: seed s adds s % 3 times
     the `spread`."""
