@@ -1,17 +1,18 @@
 """The Pareto front by hand and by its properties; the recommendation's sentences."""
 
 import pytest
-from comparisons import costs, row, table
+from comparisons import cost, costs, row, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqarena.arena.front import beats, pareto_front
+from seqarena.arena.front import beats, best_on, cost_ratio, pareto_front
 from seqarena.arena.recommend import MOST_LOST, most_lost, recommend, verdict
 from seqarena.core.results.measurement import Series
-from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.quantities import CostTable, quantity
 from seqarena.core.results.records import Ranking, RankRow
 
 FLOOR = 0.01
+DECODING = quantity("decode_seconds_per_token")
 
 
 def ranking_of(rows: list[RankRow], measured: list[list[Series]], **fields: object) -> Ranking:
@@ -117,14 +118,66 @@ def test_sentences_stay_few_and_different(field) -> None:
 def test_the_recommendation_of_the_ladder() -> None:
     ranking = ranking_of(LADDER, LADDER_COSTS)
     assert recommend(ranking, table(LADDER_COSTS)) == (
-        "For the best quality: attention, 2.000 bits per byte; none within 5 % of it is 5 % better "
-        "in training speed.",
+        "For the best quality: attention, 2.000 bits per byte; none within 5 % of it is measurably "
+        "5 % better in training speed.",
         "For the fastest decoding, the least memory while training and the smallest state: gru "
         "decodes 4.0 times faster (1 ms per token), trains in 2.7 times less memory (3 MB) and "
         "keeps a state 488 times smaller (2.05 kB) than attention, for 0.09 more bits per byte.",
         "Never: elman, which gru beats or equals on every axis (decodes 1.5 times slower, for 0.41 "
         "more bits per byte).",
     )
+
+
+def timings(architecture: str, *decode: float, shares: float | None = None) -> list[Series]:
+    """Repeats of decoding, and a state that all have."""
+    settings = {} if shares is None else {"others_share": shares, "disturbed": True}
+    decoding = cost(architecture, "decode_seconds_per_token", *decode)
+    return [
+        decoding.model_copy(update={"settings": settings}),
+        cost(architecture, "state_bytes", 8.0),
+    ]
+
+
+def test_no_sentence_tells_costs_apart_whose_repeats_overlap() -> None:
+    rows = [row("lstm", 0.0), row("gru", 0.05), row("elman", 0.5)]
+    measured = [timings("lstm", 3.0, 3.1, 4.5), timings("gru", 1.0, 2.0, 3.2)]
+    measured.append(timings("elman", 0.1, 0.2, 2.5))
+    known = table(measured)
+    assert known.level("lstm", "gru", DECODING)
+    assert not known.level("lstm", "elman", DECODING)
+    assert known.best(("lstm", "gru", "elman"), DECODING) == {"gru", "elman"}
+    assert best_on(DECODING, rows, known).architecture == "gru"  # of the two, better in quality
+    assert cost_ratio(DECODING, known, "lstm", "gru") == 1.0
+    assert cost_ratio(DECODING, known, "lstm", "elman") == 3.1 / 0.2
+    ranking = ranking_of(rows[:2], measured[:2])
+    assert recommend(ranking, table(measured[:2])) == (
+        "For the best quality: lstm, 2.000 bits per byte; none within 5 % of it is measurably 5 % "
+        "better in decoding speed or state size.",
+    )
+    assert "faster" not in verdict(
+        ranking_of([rows[0], row("gru", 0.004)], measured[:2]),
+        table(measured[:2]),
+        seeds_measured=True,
+        unfinished=0,
+    )
+
+
+def test_what_is_level_in_cost_and_quality_is_not_beaten() -> None:
+    rows = [row("lstm", 0.0), row("gru", 0.005)]
+    apart = [timings("lstm", 1.0, 1.1), timings("gru", 1.2, 1.3)]
+    overlapping = [timings("lstm", 1.0, 1.25), timings("gru", 1.2, 1.3)]
+    assert pareto_front(rows, table(apart), FLOOR) == ("lstm",)
+    assert pareto_front(rows, table(overlapping), FLOOR) == ("lstm", "gru")
+
+
+def test_costs_of_a_busy_machine_decide_nothing() -> None:
+    measured = [timings("lstm", 3.0, 3.1, shares=0.6), timings("gru", 1.0, 1.1)]
+    known = table(measured)
+    assert known.disturbed == 0.6
+    assert known.value("gru", DECODING) == 1.05  # it is shown all the same
+    assert known.best(("lstm", "gru"), DECODING) == set()
+    assert known.deciding.measured() == []
+    assert "60 % of its cores by others" in known.doubts()[0]
 
 
 def test_the_best_quality_is_the_leader_whatever_ties_with_it() -> None:

@@ -4,8 +4,8 @@
     scores          test values of every finished trial (roles search and seed) at that rate
     order           by the mean over seeds; architectures with diverged seeds come after the others
     tie             the gap to the leader cannot be told apart from chance (arena/statistics.py)
-    winner          the leader, where it is told apart from every other, none of its seeds diverged
-                    and seed noise has been measured
+    winner          the leader, where it is told apart from every other, none of its seeds diverged,
+                    seed noise has been measured, and it beats every baseline (arena/baselines)
 
 p values are corrected for all pairs of architectures, so that the leader may be picked by its
 score, and for every look at the comparison (doubt/looks.py). The search trial's seed stays in the
@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from seqarena.arena.baselines.judging import judge, no_recommendation, with_baselines
 from seqarena.arena.doubt.looks import seed_counts, share_spent
 from seqarena.arena.doubt.parting import TiedPair, data_to_part, seeds_to_part, within_reach
 from seqarena.arena.doubt.sentences import noise_origin, open_questions
@@ -34,6 +35,7 @@ from seqarena.arena.statistics import (
 )
 from seqarena.arena.tuning import window
 from seqarena.core.errors import UserError
+from seqarena.core.results.baselines import BaselineRecord
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Parting, Ranking, RankRow, TrialSummary
 
@@ -47,13 +49,14 @@ def rank(
     excluded: dict[str, str],
     search: SearchRequest | None = None,
     confidence: float = 0.95,
+    baselines: Sequence[BaselineRecord] = (),
 ) -> Ranking:
     """The ranking of all architectures that have a test score.
 
     `excluded` names architectures that are not to be ranked, with the reason; those whose trials
     diverged or have not finished are added to it. The order of `trials` changes nothing. `search`
     says after how many seeds a comparison is looked at (doubt/looks.py); without it this is the
-    only look.
+    only look. `baselines` are of the same test split.
     Raises UserError when nothing can be ranked or the trials do not belong to one comparison.
     """
     entries, reasons = enter(trials, excluded, lower_is_better, metric)
@@ -70,6 +73,7 @@ def rank(
         unfinished=unfinished(trials, excluded),
         search=search,
         confidence=confidence,
+        baselines=baselines,
     )
 
 
@@ -90,6 +94,7 @@ def rank_entries(
     unfinished: int = 0,
     search: SearchRequest | None = None,
     confidence: float = 0.95,
+    baselines: Sequence[BaselineRecord] = (),
 ) -> Ranking:
     """The ranking of what `enter` gives of the trials: at least one entry, and why others have no
     place."""
@@ -103,7 +108,8 @@ def rank_entries(
     doubt = _doubt(entries, trials, sign, search, confidence)
     rows = _rows(entries, doubt)
     sound = [row for row in rows if not row.diverged_seeds] or rows
-    front = pareto_front(sound, costs, doubt.floor(entries, 0))
+    deciding = costs.deciding
+    front = pareto_front(sound, deciding, doubt.floor(entries, 0))
     rows = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     leaders = tuple(row.architecture for row in rows if row.ties_leader)
     too_short = 0 < rows[0].steps < LEAST_STEPS
@@ -127,14 +133,19 @@ def rank_entries(
         partings=_partings(entries, rows, doubt),
         too_short=too_short,
     )
-    words_of = {
-        "verdict": verdict(
-            ranking, costs, seeds_measured=doubt.noise is not None, unfinished=unfinished
-        ),
-        "recommendation": recommend(ranking, costs),
-        "open_questions": open_questions(ranking),
-    }
-    return ranking.model_copy(update=words_of)
+    ranking = judge(ranking, entries, doubt.noise, baselines)
+    said = verdict(ranking, deciding, seeds_measured=doubt.noise is not None, unfinished=unfinished)
+    below = ranking.leader_below_baseline
+    return ranking.model_copy(
+        update={
+            "verdict": with_baselines(said, ranking),
+            "recommendation": (
+                *(no_recommendation(ranking) if below else recommend(ranking, deciding)),
+                *costs.doubts(),
+            ),
+            "open_questions": open_questions(ranking),
+        }
+    )
 
 
 def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:

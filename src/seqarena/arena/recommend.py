@@ -8,7 +8,7 @@ from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow
 
-MARGIN = 1.05  # cost ratios below this are within what timing on a busy machine repeats
+MARGIN = 1.05  # cost ratios below this are too small to speak of, even where repeats show them
 MOST_LOST = 0.05  # of the leader's score: a cheaper architecture that loses more is not proposed
 _MOST = 3  # names written out before "and n more"
 
@@ -21,7 +21,9 @@ def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
     of them; one that loses more than `most_lost` is not proposed for any.
     """
     choice = ranking.rows[0]
+    below = set(ranking.below_baseline)  # cheap and no better than no training: never advised
     front = [row for row in ranking.rows if row.on_front or row is choice]
+    front = [row for row in front if row.architecture not in below]
     offered = [row for row in front if row.gap_to_leader <= most_lost(ranking)]
     goals: dict[str, list[Quantity]] = {}
     for cost in measured_costs(offered, costs):
@@ -123,6 +125,8 @@ def _lead(ranking: Ranking, seeds_measured: bool) -> str:
     unit, interval = words.of_name(ranking.metric), f"{words.percent(ranking.confidence)} interval"
     wins = seeds_measured and not ranking.too_short
     head = "Winner" if wins else "No winner yet, though ahead"
+    if ranking.leader_below_baseline:
+        head = "Ahead of the other architectures"
     floor = f"; noise floor {words.amount(ranking.noise_floor)}" if seeds_measured else ""
     ahead = (
         ""
@@ -162,7 +166,8 @@ def _quality_sentence(ranking: Ranking, choice: RankRow, kept: Sequence[Quantity
     if kept:
         margin = f"{100 * (MARGIN - 1):.0f} %"
         nouns = words.listed([cost.phrases.noun for cost in kept], last=" or ")
-        text += f"; none within {words.percent(MOST_LOST)} of it is {margin} better in {nouns}"
+        share = words.percent(MOST_LOST)
+        text += f"; none within {share} of it is measurably {margin} better in {nouns}"
     return text + "."
 
 

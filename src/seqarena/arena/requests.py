@@ -51,6 +51,7 @@ class TaskRequest(Config):
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
+    drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
     settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
 
     def config(self, **more: Any) -> TaskConfig:
@@ -70,6 +71,10 @@ class TaskRequest(Config):
             if name in fields:
                 raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
+        if self.drop_overlap:
+            if not takes(self.kind, "drop_overlap"):
+                raise UserError(f"task {self.kind} reads no splits that could overlap")
+            fields["drop_overlap"] = True
         return parse_task(fields)
 
 
@@ -165,11 +170,19 @@ class SearchRequest(Config):
 class RunRequest(Config):
     """Where it runs and where its records go."""
 
-    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1, le=10**4)
+    jobs: int | None = knob(None, "Trials at a time [as many as --threads].", ge=1, le=10**4)
+    threads: int | None = knob(
+        None,
+        "Cores to use in all: trials share them, costs are measured with as many threads. Default: "
+        "OMP_NUM_THREADS, else every core that the process may use.",
+        ge=1, le=1024,
+    )  # fmt: skip
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
+    yes: bool = knob(False, "Go on without a question where splits overlap.")
+    baselines: bool = knob(True, "Compute what a model has to beat before it trains.")
     measure: bool = knob(True, "Measure costs when training is done.")
     trial_timeout: Number | None = knob(
         None,

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from seqarena.arena.baselines.jobs import current_baselines
+from seqarena.arena.baselines.overlap import warned
 from seqarena.arena.entries import enter
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
@@ -53,7 +55,9 @@ def read_run(folder: RunFolder) -> RunView:
             lower_is_better=task["lower_is_better"],
             unfinished=unfinished(trials, plan.excluded),
             search=plan.search,
+            baselines=current_baselines(folder, plan),
         )
+    summary = DataSummary.model_validate(task["summary"]) if "summary" in task else None
     return RunView(
         name=plan.name,
         command=plan.command,
@@ -61,10 +65,10 @@ def read_run(folder: RunFolder) -> RunView:
         metric=task["metric"],
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
-        summary=DataSummary.model_validate(task["summary"]) if "summary" in task else None,
+        summary=summary,
         plan=plan.model_dump(mode="json"),
         provenance=_first_provenance(folder, state),
-        ranking=ranking,
+        ranking=None if ranking is None else warned(ranking, summary),
         trials=trials,
         costs=costs,
         catalog=_facts(folder, plan, "catalog.json"),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
+from seqarena.core.results.baselines import BaselineRow
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_lines
 from seqarena.core.results.measurement import Series
@@ -207,6 +208,14 @@ class Ranking(Config):
     partings: tuple[Parting, ...] = ()  # of all that tie with the leader
     too_short: bool = False  # trained for too few steps to name a winner
     open_questions: tuple[str, ...] = ()  # what the budget leaves open, in sentences
+    baselines: tuple[BaselineRow, ...] = ()  # the best first, see arena.baselines
+    below_baseline: tuple[str, ...] = ()  # architectures that do not beat the best of them
+    warnings: tuple[str, ...] = ()  # what is wrong with the data; the verdict begins with it
+
+    @property
+    def leader_below_baseline(self) -> bool:
+        """Whether no architecture is better than the best baseline."""
+        return bool(self.rows) and self.rows[0].architecture in self.below_baseline
 
     @property
     def fineness(self) -> float:

@@ -170,6 +170,7 @@ def _method(view: RunView) -> list[str]:
         f"The noise floor is {floor}: {ranking.noise_floor_origin}.",
         f"Two architectures tie if p is above {1 - ranking.confidence:.2g}. If leaders tie, there "
         "is no winner. An architecture with a diverged seed cannot win.",
-        "Costs are measured after training, while no trial runs. The spread is that of the "
-        "repeats.",
+        "Costs are measured after training, while no trial runs: every architecture once, then "
+        "again, so that what disturbs the machine hits all alike. Two costs are level where their "
+        "repeats overlap.",
     ]
