@@ -131,6 +131,11 @@ class SearchRequest(Config):
     )  # fmt: skip
     first_seed: int = knob(0, "The first of them.", ge=0, le=2**62)
     repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10**4)
+    until_decided: bool = knob(
+        False,
+        "Run more seeds of those that tie for the lead until there is a winner, or until it is "
+        "plain that seeds cannot find one.",
+    )
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -153,6 +158,12 @@ class SearchRequest(Config):
     def _some_rate(self) -> Self:
         if not self.learning_rates:
             raise UserError("give at least one learning rate")
+        return self
+
+    @model_validator(mode="after")
+    def _seed_noise(self) -> Self:
+        if self.until_decided and self.num_seeds == 1:
+            raise UserError("--until-decided measures the noise of seeds: give --seeds 2 or more")
         return self
 
 
@@ -178,6 +189,9 @@ class RunRequest(Config):
         "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
         "more and then marked as failed. Default: no limit.",
     )
+    max_minutes: Number | None = knob(
+        None, "Minutes after which --until-decided starts no further seed. Default: no limit."
+    )
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
@@ -199,11 +213,17 @@ class CompareRequest(Config):
     search: SearchRequest = SearchRequest()
     run: RunRequest = RunRequest()
 
+    @model_validator(mode="after")
+    def _limit_of_what(self) -> Self:
+        if self.run.max_minutes is not None and not self.search.until_decided:
+            raise UserError("--max-minutes limits --until-decided: give both, or neither")
+        return self
+
 
 class TrainRequest(Config):
     """One architecture; its name, its sizes and its options may come from a trained one."""
 
-    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout")
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout", "max_minutes")
 
     task: TaskRequest = TaskRequest()
     model: str | None = knob(

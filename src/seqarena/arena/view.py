@@ -9,7 +9,7 @@ from seqarena.arena.baselines.overlap import warned
 from seqarena.arena.entries import enter
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
-from seqarena.arena.rank import rank
+from seqarena.arena.rank import rank_entries, unfinished
 from seqarena.arena.run import RunState, reuse
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_signed
@@ -46,12 +46,15 @@ def read_run(folder: RunFolder) -> RunView:
     entries, reasons = enter(trials, plan.excluded, task["lower_is_better"], task["metric"])
     ranking = None  # while nothing is finished; the page says so
     if entries:
-        ranking = rank(
+        ranking = rank_entries(
+            entries,
+            reasons,
             trials,
             CostTable(costs),
             metric=task["metric"],
             lower_is_better=task["lower_is_better"],
-            excluded=plan.excluded,
+            unfinished=unfinished(trials, plan.excluded),
+            search=plan.search,
             baselines=current_baselines(folder, plan),
         )
     summary = DataSummary.model_validate(task["summary"]) if "summary" in task else None
@@ -99,6 +102,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial, failure: str = "") ->
         parameters=trial.parameters,
         width=trial.model.width,
         tokens=result.tokens if result else steps[-1].tokens if steps else 0,
+        steps=result.steps if result else steps[-1].step if steps else 0,
         training_seconds=result.training_seconds if result else 0.0,
         training_flops=result.training_flops if result else 0.0,
         state_bytes=result.state_bytes if result else 0,

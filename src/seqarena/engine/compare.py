@@ -7,7 +7,7 @@ from rich.console import Console
 from seqarena.arena.baselines.jobs import current_baselines
 from seqarena.arena.costs import CostRounds, run_costs
 from seqarena.arena.prepare import Prepared, write_facts
-from seqarena.arena.requests import CompareRequest, TrainRequest
+from seqarena.arena.requests import CompareRequest, RunRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
 from seqarena.core import words
@@ -38,7 +38,7 @@ def _compare(request: CompareRequest, console: Console) -> Run:
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
         not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
-        _run(console, prepared, timeout_seconds=request.run.trial_timeout)
+        _run(console, prepared, request.run)
         not_measured |= _measure(console, prepared) if request.run.measure else {}
         return _finish(prepared, not_measured)
 
@@ -60,7 +60,7 @@ def _train(request: TrainRequest, console: Console) -> Run:
         not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
         own = request.mixer is not None or is_own(request.task.kind)
         with reporting(own, f"{rows[0].name} failed: "):
-            state = _run(console, prepared, inline=True)
+            state = _run(console, prepared, request.run, inline=True)
         for trial, why in state.failures.items():
             trace = prepared.folder.path / "trials" / trial / "error.txt"
             raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)
@@ -70,30 +70,38 @@ def _train(request: TrainRequest, console: Console) -> Run:
 def _run(
     console: Console,
     prepared: Prepared,
+    request: RunRequest,
     *,
     inline: bool = False,
-    timeout_seconds: float | None = None,
 ) -> RunState:
     """Runs what is missing of the plan, in workers or in this process, and shows it."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    state = RunState(plan, folder, task.lower_is_better, timeout_seconds, task.metric)
+    state = RunState(
+        plan, folder, task.lower_is_better, request.trial_timeout, task.metric, request.max_minutes
+    )
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
-    said = False
+    said = 0
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
         for event in events:
             if state.total != display.total:
                 display.extend(state.total)
-            if state.tied and not said:
-                said = True
-                more = len(plan.search.seeds) + len(plan.search.further_seeds)
-                say(
-                    console,
-                    f"{more} seeds of those that tie for the lead: {words.listed(state.tied)}",
-                )
+            for tied, seeds in list(zip(state.rounds, state.seed_counts[1:]))[said:]:
+                said += 1
+                if tied:
+                    names = words.listed(tied)
+                    say(console, f"{seeds} seeds of those that tie for the lead: {names}")
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if state.in_vain:
+        say(console, "stopped: more seeds will not part all of those that tie")
+    if state.out_of_time:
+        say(
+            console,
+            f"stopped after --max-minutes {request.max_minutes:g}, before it was decided: the same "
+            "command goes on",
+        )
     if wider := state.wider_rates():
         parts = (
             f"{name} {words.listed([f'{rate:g}' for rate in rates])}"

@@ -136,6 +136,8 @@ class Run:
             "warnings": list(ranking.warnings) if ranking else [],
             "baselines": [one.model_dump() for one in ranking.baselines] if ranking else [],
             "recommendation": list(ranking.recommendation) if ranking else [],
+            "open_questions": list(ranking.open_questions) if ranking else [],
+            "partings": [one.model_dump() for one in ranking.partings] if ranking else [],
             "costs_disturbed": CostTable(self.view.costs).disturbed,
             "table": self.table(),
             "excluded": dict(ranking.excluded if ranking else self.view.reasons),

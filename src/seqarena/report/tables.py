@@ -144,7 +144,8 @@ class _Notes:
         ranking, plain = self.ranking, options.ascii_only
         lines = [Text(_printable(ranking.verdict, plain), style="bold"), Text()]
         lines += [Text(f"- {_printable(reason, plain)}") for reason in ranking.recommendation]
-        lines += [Text()] if ranking.recommendation else []
+        lines += [Text(f"- {_printable(text, plain)}") for text in ranking.open_questions]
+        lines += [Text()] if ranking.recommendation or ranking.open_questions else []
         lines.append(Text(_printable("; ".join(_marks(ranking)), plain), style="dim"))
         lines += [
             Text(_printable(f"not ranked: {name}: {why}", plain), style="dim")

@@ -48,7 +48,10 @@ def ranking_section(view: RunView) -> RankingSection | None:
         figure=figure,
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
-        notes=[f"{note}." for row in ranking.rows for note in words.seed_notes(row)],
+        notes=[
+            *ranking.open_questions,
+            *(f"{note}." for row in ranking.rows for note in words.seed_notes(row)),
+        ],
     )
 
 
