@@ -13,7 +13,7 @@ import seqarena as sa
 from seqarena.arena.baselines.jobs import baseline_records
 from seqarena.arena.folder import RunFolder
 from seqarena.core.errors import UserError
-from seqarena.engine.overlap import ask_about_overlap
+from seqarena.engine.before_training.overlap import ask_about_overlap
 
 SMALL: dict[str, Any] = {
     "models": ["gru", "elman"], "params": "5k", "steps": 4, "batch": 4, "rates": (1e-2,),

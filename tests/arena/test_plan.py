@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,9 +147,14 @@ def test_an_empty_plan_says_why() -> None:
 
 
 def planted_state(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, means: dict[str, float], **search: int
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    means: dict[str, float],
+    spread: float = 0.01,
+    **search: Any,
 ) -> RunState:
-    """All trials of the plan have run, and so has each that becomes ready: seed s adds s / 100."""
+    """All trials of the plan have run, and so has each that becomes ready: seed s adds s % 3 times
+    the `spread`."""
     plan = make_plan(
         entries=tuple(entry(name) for name in means),
         search=SearchRequest(learning_rates=(0.1, 0.2), num_seeds=3, widen=0, **search),
@@ -156,7 +162,7 @@ def planted_state(
     state = RunState(plan, RunFolder(folder), lower_is_better=True)
 
     def summary(_: RunFolder, role: Role, one: Trial, _failure: str) -> TrialSummary:
-        value = means[one.architecture] + one.training.seed / 100
+        value = means[one.architecture] + one.training.seed % 3 * spread
         return TrialSummary(
             trial=one.hash, architecture=one.architecture, role=role, status="finished",
             learning_rate=one.training.optimizer.learning_rate, seed=one.training.seed,
@@ -227,9 +233,21 @@ def test_until_decided_looks_again_and_the_same_records_decide_the_same(
     assert ran in state.seed_counts[2:]
     assert seeds_of(state, "gru") == set(range(ran))
     assert state.total == len(state.trials)
+    assert not state.in_vain
     again = planted_state(monkeypatch, tmp_path, means, until_decided=True)
     run_all(again)
     assert (again.rounds, set(again.trials)) == (state.rounds, set(state.trials))
+
+
+def test_seeds_that_cannot_part_two_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The seeds all agree, and so do the two: the gap of nothing stays one."""
+    means = {"elman": 2.0, "gru": 2.0, "lstm": 3.0}
+    state = planted_state(monkeypatch, tmp_path, means, spread=0.0, until_decided=True)
+    run_all(state)
+    assert state.in_vain
+    assert seeds_of(state, "elman") == {0, 1, 2}
 
 
 def test_the_clock_leaves_further_seeds_to_the_next_call(

@@ -151,8 +151,8 @@ def test_no_sentence_tells_costs_apart_whose_repeats_overlap() -> None:
     assert cost_ratio(DECODING, known, "lstm", "elman") == 3.1 / 0.2
     ranking = ranking_of(rows[:2], measured[:2])
     assert recommend(ranking, table(measured[:2])) == (
-        "For the best quality: lstm, 2.000 bits per byte; none within 5 % of it is measurably "
-        "5 % better in decoding speed or state size.",
+        "For the best quality: lstm, 2.000 bits per byte; none within 5 % of it is measurably 5 % "
+        "better in decoding speed or state size.",
     )
     assert "faster" not in verdict(
         ranking_of([rows[0], row("gru", 0.004)], measured[:2]),

@@ -214,7 +214,13 @@ def test_independent_chunks_would_fail_that_coverage() -> None:
 
 @pytest.mark.parametrize(
     ("num", "seeds", "kind"),
-    [(2, 3, "normal"), (8, 3, "normal"), (15, 5, "normal"), (15, 3, "unequal deviations")],
+    [
+        (2, 3, "normal"),
+        (2, 3, "unequal deviations"),
+        (8, 3, "normal"),
+        (15, 5, "normal"),
+        (15, 3, "unequal deviations"),
+    ],
 )
 def test_identical_architectures_are_rarely_told_apart(num: int, seeds: int, kind: str) -> None:
     """At most 5 % of comparisons; three standard errors of 100 to 400 simulations on top."""
@@ -232,12 +238,19 @@ def test_a_lead_of_four_seed_deviations_among_fifteen_is_mostly_found() -> None:
 
 @pytest.mark.parametrize("until_decided", [False, True])
 def test_looking_again_names_no_more_false_winners(until_decided: bool) -> None:
-    """Two identical architectures, the worst case: at most 5 % and three standard errors; the same
-    looks without sharing the error among them name far more."""
+    """Two identical architectures, the worst case: at most 5 % and three standard errors."""
     truth = SEEDS_ONLY._replace(num_chunks=4)
     simulations = 60 if until_decided else 300
     found = looking(truth, 2, SearchRequest(until_decided=until_decided), simulations)
     assert found.wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / simulations)
+
+
+def test_looks_that_each_spend_the_whole_error_would_fail_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.doubt.share_spent", lambda *_, **__: 1.0)
+    truth = SEEDS_ONLY._replace(num_chunks=4)
+    assert looking(truth, 2, SearchRequest(until_decided=True), 100).wrong > 0.1
 
 
 def test_looking_until_it_is_decided_finds_a_small_lead() -> None:

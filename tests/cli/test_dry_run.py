@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -101,10 +102,10 @@ def test_a_training_says_what_it_read_and_stores_it() -> None:
 
 def test_the_cores_that_are_used_are_said_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt").write_text("It was the best of times, it was the worst of times. " * 60)
-    options = {"models": ["gru"], "params": "5k", "steps": 5, "verbose": False, "dry_run": True}
+    options: dict[str, Any] = {"models": ["gru"], "params": "5k", "steps": 5, "verbose": False}
 
-    def said(**more: int) -> tuple[str, int]:
-        preview = sa.compare("a.txt", **options, **more)
+    def said(**more: Any) -> tuple[str, int]:
+        preview = sa.compare("a.txt", dry_run=True, **options, **more)
         (line,) = [one for one in preview.choices if one.startswith("cores")]
         return line, preview.plan.threads
 

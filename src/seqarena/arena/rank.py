@@ -134,16 +134,18 @@ def rank_entries(
         too_short=too_short,
     )
     ranking = judge(ranking, entries, doubt.noise, baselines)
-    measured = doubt.noise is not None
-    said = verdict(ranking, deciding, seeds_measured=measured, unfinished=unfinished)
+    said = verdict(ranking, deciding, seeds_measured=doubt.noise is not None, unfinished=unfinished)
     below = ranking.leader_below_baseline
-    advice = no_recommendation(ranking) if below else recommend(ranking, deciding)
-    words_of = {
-        "verdict": with_baselines(said, ranking),
-        "recommendation": (*advice, *costs.doubts()),
-        "open_questions": open_questions(ranking),
-    }
-    return ranking.model_copy(update=words_of)
+    return ranking.model_copy(
+        update={
+            "verdict": with_baselines(said, ranking),
+            "recommendation": (
+                *(no_recommendation(ranking) if below else recommend(ranking, deciding)),
+                *costs.doubts(),
+            ),
+            "open_questions": open_questions(ranking),
+        }
+    )
 
 
 def repeat_difference(trials: Sequence[TrialSummary]) -> float | None:

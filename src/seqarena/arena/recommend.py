@@ -22,8 +22,8 @@ def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
     """
     choice = ranking.rows[0]
     below = set(ranking.below_baseline)  # cheap and no better than no training: never advised
-    found = [row for row in ranking.rows if row.architecture not in below]
-    front = [row for row in found if row.on_front or row is choice]
+    front = [row for row in ranking.rows if row.on_front or row is choice]
+    front = [row for row in front if row.architecture not in below]
     offered = [row for row in front if row.gap_to_leader <= most_lost(ranking)]
     goals: dict[str, list[Quantity]] = {}
     for cost in measured_costs(offered, costs):
@@ -166,8 +166,8 @@ def _quality_sentence(ranking: Ranking, choice: RankRow, kept: Sequence[Quantity
     if kept:
         margin = f"{100 * (MARGIN - 1):.0f} %"
         nouns = words.listed([cost.phrases.noun for cost in kept], last=" or ")
-        within = words.percent(MOST_LOST)
-        text += f"; none within {within} of it is measurably {margin} better in {nouns}"
+        share = words.percent(MOST_LOST)
+        text += f"; none within {share} of it is measurably {margin} better in {nouns}"
     return text + "."
 
 

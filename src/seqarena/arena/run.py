@@ -64,6 +64,7 @@ class RunState:
         self.further: set[str] = set()  # hashes of the trials of those seeds
         self.stop_at = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
         self.out_of_time = False  # further seeds were left for the next call
+        self.in_vain = False  # seeds will not find a winner, see `_undecided`
         self.trials: dict[str, tuple[Role, Trial]] = {}  # every one met so far, by hash
         self.results: dict[str, ResultRecord] = {}
         self.failures: dict[str, str] = {}  # hash of a trial -> why it failed
@@ -138,8 +139,9 @@ class RunState:
         except UserError:  # nothing is ranked: all diverged or failed
             return ()
         search = self.plan.search
-        in_vain = search.until_decided and not all(one.within_reach for one in ranking.partings)
-        return () if in_vain or len(ranking.leaders) == 1 else ranking.leaders
+        reach = all(one.within_reach for one in ranking.partings)
+        self.in_vain = search.until_decided and not reach
+        return () if self.in_vain or len(ranking.leaders) == 1 else ranking.leaders
 
     def ready_jobs(self) -> list[Job]:
         """The same as jobs, and remembers which trials they are."""

@@ -25,7 +25,8 @@ K (K - 1) / 2 pairs (Sidak 1967; Tamhane 1977 for unequal variances): of K ident
 any pair is then told apart in at most 5 % of comparisons, whichever leads. So corrected, it is the
 far tail that counts, where Satterthwaite's degrees of freedom are too many: the fewer of the two
 architectures' are taken, which no ratio of their variances makes too many (Mickey and Brown 1966).
-Among fewer than five, where the wider of two variances is taken anyway, Satterthwaite's are enough.
+Of two alone, which share one variance, the degrees are at most those of their own (Welch 1947).
+Among three and four, where the wider of two variances is taken, Satterthwaite's are enough.
 
 Coverage, false findings and power by simulation: benchmarks/doubt.py; figures in the lab log.
 
@@ -144,7 +145,8 @@ def gap_estimate(
     spreads = [_over(spread, len(one.seeds)) for spread, one in zip(seeds, pair)]
     tests = spread_of_tests(sample, leader)
     gap = sample.mean - leader.mean
-    return _estimate(gap, spreads, tests, degrees, confidence, among)
+    own = [_over(_own_spread(one), len(one.seeds)) for one in pair]
+    return _estimate(gap, spreads, tests, degrees, confidence, among, sum_of(own).degrees)
 
 
 def gap_at(
@@ -210,6 +212,7 @@ def _estimate(
     limit: float,
     confidence: float,
     among: int,
+    own_degrees: float = math.inf,
 ) -> TestedEstimate:
     of_seeds = sum_of(seeds)
     total = sum_of([with_at_most(of_seeds, limit), tests])
@@ -217,11 +220,17 @@ def _estimate(
         return TestedEstimate(value=value, low=value, high=value, p_value=float(value == 0))
     deviation = math.sqrt(total.variance)
     half = float(stats.t.ppf((1 + confidence) / 2, total.degrees)) * deviation
-    fewest = min([limit, *(spread.degrees for spread in seeds)])
-    careful = sum_of([with_at_most(of_seeds, fewest), tests])
-    degrees = (careful if among >= LEAST_GROUPS else total).degrees
-    p_value = _p_value(abs(value) / deviation, degrees, among)
+    fewest = _fewest_degrees(seeds, among, own_degrees)
+    careful = sum_of([with_at_most(of_seeds, min(limit, fewest)), tests])
+    p_value = _p_value(abs(value) / deviation, careful.degrees, among)
     return TestedEstimate(value=value, low=value - half, high=value + half, p_value=p_value)
+
+
+def _fewest_degrees(seeds: Sequence[Spread], among: int, own_degrees: float) -> float:
+    """What the degrees of freedom of a p value are at most, beyond those of its interval."""
+    if among >= LEAST_GROUPS:
+        return min(spread.degrees for spread in seeds)
+    return own_degrees if among < 3 else math.inf
 
 
 def _p_value(statistic: float, degrees: float, among: int) -> float:

@@ -14,9 +14,9 @@ from seqarena.core import words
 from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
-from seqarena.engine.baselines import compute_baselines
+from seqarena.engine.before_training.baselines import compute_baselines
+from seqarena.engine.before_training.overlap import ask_about_overlap
 from seqarena.engine.live import CostDisplay, comparison_display
-from seqarena.engine.overlap import ask_about_overlap
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.files import write_atomically
@@ -89,13 +89,13 @@ def _run(
             for tied, seeds in list(zip(state.rounds, state.seed_counts[1:]))[said:]:
                 said += 1
                 if tied:
-                    say(
-                        console,
-                        f"{seeds} seeds of those that tie for the lead: {words.listed(tied)}",
-                    )
+                    names = words.listed(tied)
+                    say(console, f"{seeds} seeds of those that tie for the lead: {names}")
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if state.in_vain:
+        say(console, "stopped: more seeds will not part all of those that tie")
     if state.out_of_time:
         say(
             console,

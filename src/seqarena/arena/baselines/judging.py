@@ -74,9 +74,10 @@ def with_baselines(verdict: str, ranking: Ranking) -> str:
 def no_recommendation(ranking: Ranking) -> tuple[str, ...]:
     """What to say instead of a recommendation where the leader does not beat the best baseline."""
     best = ranking.baselines[0]
+    seconds = words.with_unit(best.seconds, "seconds")
     return (
-        f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), in "
-        f"{words.with_unit(best.seconds, 'seconds')}. Train longer or larger, or use the baseline.",
+        f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), computed "
+        f"in {seconds}. Train longer or larger, or use the baseline.",
     )
 
 
