@@ -90,8 +90,8 @@ def _way_to(ranking: Ranking) -> str:
         return "Train longer or larger"
     times = words.times(2 ** (behind / gain))
     return (
-        f"Train longer or larger: {leader.architecture} still gains {words.amount(gain)} a doubling, "
-        f"at which at least {times} times the training reaches it"
+        f"Train longer or larger: {leader.architecture} still gains {words.amount(gain)} a "
+        f"doubling, at which at least {times} times the training reaches it"
     )
 
 
