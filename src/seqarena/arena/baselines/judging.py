@@ -21,6 +21,7 @@ from seqarena.core import words
 from seqarena.core.results.baselines import BaselineRecord, BaselineRow
 from seqarena.core.results.records import Ranking
 
+_MOST_DOUBLINGS = 5  # of training: farther than that a slope says nothing
 _SHORT = 12  # characters of a detail that a headline has room for
 
 
@@ -77,7 +78,20 @@ def no_recommendation(ranking: Ranking) -> tuple[str, ...]:
     seconds = words.with_unit(best.seconds, "seconds")
     return (
         f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), computed "
-        f"in {seconds}. Train longer or larger, or use the baseline.",
+        f"in {seconds}. {_way_to(ranking)}, or use the baseline.",
+    )
+
+
+def _way_to(ranking: Ranking) -> str:
+    """How much more training the leader would need at the rate at which it still learns."""
+    leader, behind = ranking.rows[0], -ranking.baselines[0].lead
+    gain = leader.gain_per_doubling or 0.0
+    if behind <= 0 or gain <= 0 or behind / gain > _MOST_DOUBLINGS:
+        return "Train longer or larger"
+    times = words.times(2 ** (behind / gain))
+    return (
+        f"Train longer or larger: {leader.architecture} still gains {words.amount(gain)} a "
+        f"doubling, at which at least {times} times the training reaches it"
     )
 
 
