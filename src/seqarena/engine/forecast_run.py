@@ -12,7 +12,7 @@ from seqarena.core import words
 from seqarena.core.results.forecasts import Forecast, ForecastView, PairForecast, Verification
 from seqarena.engine.pages import write_page
 from seqarena.forecast.store import read_forecast
-from seqarena.report.forecast.wording import decision, pair_words
+from seqarena.report.forecast.wording import decision, pair_words, verification_words
 
 
 class ForecastRun:
@@ -113,6 +113,8 @@ class ForecastRun:
         yield table
         for pair in forecast.pairs:
             yield Text(pair_words(forecast, pair))
+        for line in verification_words(self.view):
+            yield Text(line)
         for warning in forecast.warnings:
             yield Text(warning, style="bold yellow")
 
