@@ -122,6 +122,18 @@ MUTANTS = (
         "gap_estimate",
     ),
     Mutant(
+        "every look at a comparison spends the whole error",
+        "    return left if look == len(counts) - 1 and not endless else left / 2",
+        "    return 1.0",
+        "seed_counts(",
+    ),
+    Mutant(
+        "a rare tail has the degrees of freedom of an interval",
+        "    if among >= LEAST_GROUPS:\n        return min(",
+        "    if among >= LEAST_GROUPS:\n        return max(",
+        "gap_estimate",
+    ),
+    Mutant(
         "a p value counts one pair only",
         "    if among == 2:",
         "    if among >= 2:",

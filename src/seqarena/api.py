@@ -5,7 +5,7 @@
     run = sa.compare("my_text.txt", models=["gru", "mamba"], params="100k", tokens="200k")
     print(run)                                  # the ranking, with its doubt
     run.ranking.verdict                         # one sentence
-    run.to_pandas()                             # one row an architecture
+    run.to_pandas()                             # a row an architecture, then one a baseline
     run.best.generate("The ")                   # or .predict, .evaluate
     run.page()                                  # the offline page, drawn from the records
 

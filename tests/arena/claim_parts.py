@@ -40,7 +40,7 @@ def planted(name: str, *parts: Part) -> Claim:
 
     def judge(records: list[Measurement]) -> object:
         found = mean(curve(records, "value", name).points[0])
-        return judgement(verdict(found.value > 0.5), f"value {found}", found)
+        return judgement(verdict(found.value > 0.5), "a value", f"value {found}", found)
 
     return Claim(name, name, "words", "source", "experiment", "criterion", lambda _: parts, judge)  # pyright: ignore
 

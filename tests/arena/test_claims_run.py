@@ -60,7 +60,7 @@ def test_a_part_that_fails_is_told_and_tried_again(tmp_path: Path) -> None:
     assert any("TypeError" in str(error) for error in found)
     failed = judged(tmp_path, claims[0])
     assert failed.verdict == "not measured yet"
-    assert failed.figure == "not measured yet: no such thing"
+    assert failed.figure == "no such thing"
     assert judged(tmp_path, claims[2]).verdict == "holds"
     jobs = [bad.job(), wrong.job()]
     assert missing_jobs(tmp_path, jobs) == jobs
@@ -82,10 +82,10 @@ def test_a_process_that_dies_takes_no_other_part_along(tmp_path: Path) -> None:
 
 def test_a_partial_folder_says_what_is_missing(tmp_path: Path) -> None:
     claim = planted("a", counting(tmp_path / "log", "a"), counting(tmp_path / "log", "c"))
-    assert judged(tmp_path, claim).figure == "not measured yet: 2 part(s) to run"
+    assert judged(tmp_path, claim).figure == "2 parts of its measuring to run"
     first = claim.parts("quick")[0]
     store_of(tmp_path).keep(first.job(), 1.0, [])
-    assert judged(tmp_path, claim).figure == "not measured yet: 1 part(s) to run"
+    assert judged(tmp_path, claim).figure == "1 part of its measuring to run"
 
 
 def test_closing_stops_what_runs(tmp_path: Path) -> None:

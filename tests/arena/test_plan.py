@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,9 +147,14 @@ def test_an_empty_plan_says_why() -> None:
 
 
 def planted_state(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, means: dict[str, float], **search: int
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    means: dict[str, float],
+    spread: float = 0.01,
+    **search: Any,
 ) -> RunState:
-    """All trials of the plan have run, and so has each that becomes ready: seed s adds s / 100."""
+    """All trials of the plan have run, and so has each that becomes ready: seed s adds s % 3 times
+    the `spread`."""
     plan = make_plan(
         entries=tuple(entry(name) for name in means),
         search=SearchRequest(learning_rates=(0.1, 0.2), num_seeds=3, widen=0, **search),
@@ -156,7 +162,7 @@ def planted_state(
     state = RunState(plan, RunFolder(folder), lower_is_better=True)
 
     def summary(_: RunFolder, role: Role, one: Trial, _failure: str) -> TrialSummary:
-        value = means[one.architecture] + one.training.seed / 100
+        value = means[one.architecture] + one.training.seed % 3 * spread
         return TrialSummary(
             trial=one.hash, architecture=one.architecture, role=role, status="finished",
             learning_rate=one.training.optimizer.learning_rate, seed=one.training.seed,
@@ -170,13 +176,16 @@ def planted_state(
 
 def run_all(state: RunState) -> None:
     while fresh := state.ready():
-        for role, one in fresh:
-            state.trials[one.hash] = role, one
-            state.results[one.hash] = ResultRecord(
-                status="finished", steps=1, tokens=1, training_seconds=1.0, training_flops=1.0,
-                parameters=1, state_bytes=1, validation_value=one.training.seed / 100,
-                test_value=0.0,
-            )  # fmt: skip
+        settle(state, fresh)
+
+
+def settle(state: RunState, trials: list[tuple[Role, Trial]]) -> None:
+    for role, one in trials:
+        state.trials[one.hash] = role, one
+        state.results[one.hash] = ResultRecord(
+            status="finished", steps=1, tokens=1, training_seconds=1.0, training_flops=1.0,
+            parameters=1, state_bytes=1, validation_value=one.training.seed / 100, test_value=0.0,
+        )  # fmt: skip
 
 
 def seeds_of(state: RunState, name: str) -> set[int]:
@@ -188,7 +197,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 ) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.001, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ("elman", "gru")
+    assert state.rounds == [("elman", "gru")]
     assert seeds_of(state, "elman") == seeds_of(state, "gru") == {0, 1, 2, 3, 4}
     assert seeds_of(state, "lstm") == {0, 1, 2}
     assert state.total == len(state.trials)
@@ -197,7 +206,7 @@ def test_those_that_tie_for_the_lead_run_more_seeds(
 def test_a_winner_needs_no_more_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.5, "lstm": 3.0})
     run_all(state)
-    assert state.tied == ()
+    assert state.rounds == [()]
     assert seeds_of(state, "elman") == {0, 1, 2}
 
 
@@ -209,3 +218,46 @@ def test_more_seeds_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert SearchRequest(num_seeds=2).further_seeds == ()
     asked = SearchRequest(num_seeds=2, first_seed=7, leader_seeds=4)
     assert asked.further_seeds == (9, 10)
+
+
+def test_until_decided_looks_again_and_the_same_records_decide_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    means = {"elman": 2.0, "gru": 2.008, "lstm": 3.0}
+    state = planted_state(monkeypatch, tmp_path, means, until_decided=True)
+    run_all(state)
+    assert len(state.rounds) > 2
+    assert state.rounds[0] == ("elman", "gru")
+    assert seeds_of(state, "lstm") == {0, 1, 2}
+    ran = len(seeds_of(state, "elman"))
+    assert ran in state.seed_counts[2:]
+    assert seeds_of(state, "gru") == set(range(ran))
+    assert state.total == len(state.trials)
+    assert not state.in_vain
+    again = planted_state(monkeypatch, tmp_path, means, until_decided=True)
+    run_all(again)
+    assert (again.rounds, set(again.trials)) == (state.rounds, set(state.trials))
+
+
+def test_seeds_that_cannot_part_two_are_not_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The seeds all agree, and so do the two: the gap of nothing stays one."""
+    means = {"elman": 2.0, "gru": 2.0, "lstm": 3.0}
+    state = planted_state(monkeypatch, tmp_path, means, spread=0.0, until_decided=True)
+    run_all(state)
+    assert state.in_vain
+    assert seeds_of(state, "elman") == {0, 1, 2}
+
+
+def test_the_clock_leaves_further_seeds_to_the_next_call(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = planted_state(monkeypatch, tmp_path, {"elman": 2.0, "gru": 2.0}, until_decided=True)
+    state.stop_at = 0.0
+    assert len(state.ready_jobs()) == 4  # the search is no further seed
+    assert not state.out_of_time
+    while fresh := [pair for pair in state.ready() if pair[1].hash not in state.further]:
+        settle(state, fresh)
+    assert state.ready_jobs() == []
+    assert state.out_of_time

@@ -299,3 +299,17 @@ def test_mistakes_are_told_in_one_line() -> None:
     twice = [trial("lstm", test_value=2.0), trial("lstm", test_value=2.0, role="search")]
     with pytest.raises(UserError, match="must have the role 'repeat'"):
         ranked(twice)
+
+
+def test_costs_of_a_busy_machine_are_in_no_statement_and_on_no_front() -> None:
+    trials = planted(PLANTED)
+    measured = [costs(name, 1.0 + at, 1.0 + at, 1.0 + at, 8.0) for at, name in enumerate(PLANTED)]
+    quiet = ranked(trials, costs=table(measured))
+    assert any("gru" in one for one in quiet.recommendation[1:])
+    one = measured[2][0]
+    measured[2][0] = one.model_copy(update={"settings": {"disturbed": True, "others_share": 0.6}})
+    busy = ranked(trials, costs=table(measured))
+    assert [row.architecture for row in busy.rows if row.on_front] == ["lstm"]
+    first, second = busy.recommendation
+    assert first == f"For the best quality: lstm, {busy.rows[0].mean:.3f} bits per byte."
+    assert second.startswith("The machine was busy (60 % of its cores by others)")

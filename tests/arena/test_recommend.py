@@ -1,16 +1,18 @@
 """The Pareto front by hand and by its properties; the recommendation's sentences."""
 
-from comparisons import costs, row, table
+import pytest
+from comparisons import cost, costs, row, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqarena.arena.front import beats, pareto_front
-from seqarena.arena.recommend import recommend, verdict
+from seqarena.arena.front import beats, best_on, cost_ratio, pareto_front
+from seqarena.arena.recommend import MOST_LOST, most_lost, recommend, verdict
 from seqarena.core.results.measurement import Series
-from seqarena.core.results.quantities import CostTable
+from seqarena.core.results.quantities import CostTable, quantity
 from seqarena.core.results.records import Ranking, RankRow
 
 FLOOR = 0.01
+DECODING = quantity("decode_seconds_per_token")
 
 
 def ranking_of(rows: list[RankRow], measured: list[list[Series]], **fields: object) -> Ranking:
@@ -105,7 +107,7 @@ def test_sentences_stay_few_and_different(field) -> None:
     measured = [costs(str(index), *field[index][1:]) for index in order]
     ranking = ranking_of(rows, measured)
     sentences = recommend(ranking, table(measured))
-    assert 1 <= len(sentences) <= 6
+    assert 1 <= len(sentences) <= 7
     assert len(set(sentences)) == len(sentences)
     assert all(sentence.endswith(".") for sentence in sentences)
     assert not any("None" in sentence or "nan" in sentence for sentence in sentences)
@@ -116,8 +118,8 @@ def test_sentences_stay_few_and_different(field) -> None:
 def test_the_recommendation_of_the_ladder() -> None:
     ranking = ranking_of(LADDER, LADDER_COSTS)
     assert recommend(ranking, table(LADDER_COSTS)) == (
-        "For the best quality: attention, 2.000 bits per byte; none on the front is 5 % better in "
-        "training speed.",
+        "For the best quality: attention, 2.000 bits per byte; none within 5 % of it is measurably "
+        "5 % better in training speed.",
         "For the fastest decoding, the least memory while training and the smallest state: gru "
         "decodes 4.0 times faster (1 ms per token), trains in 2.7 times less memory (3 MB) and "
         "keeps a state 488 times smaller (2.05 kB) than attention, for 0.09 more bits per byte.",
@@ -126,13 +128,100 @@ def test_the_recommendation_of_the_ladder() -> None:
     )
 
 
-def test_a_tie_is_settled_by_cost() -> None:
+def timings(architecture: str, *decode: float, shares: float | None = None) -> list[Series]:
+    """Repeats of decoding, and a state that all have."""
+    settings = {} if shares is None else {"others_share": shares, "disturbed": True}
+    decoding = cost(architecture, "decode_seconds_per_token", *decode)
+    return [
+        decoding.model_copy(update={"settings": settings}),
+        cost(architecture, "state_bytes", 8.0),
+    ]
+
+
+def test_no_sentence_tells_costs_apart_whose_repeats_overlap() -> None:
+    rows = [row("lstm", 0.0), row("gru", 0.05), row("elman", 0.5)]
+    measured = [timings("lstm", 3.0, 3.1, 4.5), timings("gru", 1.0, 2.0, 3.2)]
+    measured.append(timings("elman", 0.1, 0.2, 2.5))
+    known = table(measured)
+    assert known.level("lstm", "gru", DECODING)
+    assert not known.level("lstm", "elman", DECODING)
+    assert known.best(("lstm", "gru", "elman"), DECODING) == {"gru", "elman"}
+    assert best_on(DECODING, rows, known).architecture == "gru"  # of the two, better in quality
+    assert cost_ratio(DECODING, known, "lstm", "gru") == 1.0
+    assert cost_ratio(DECODING, known, "lstm", "elman") == 3.1 / 0.2
+    ranking = ranking_of(rows[:2], measured[:2])
+    assert recommend(ranking, table(measured[:2])) == (
+        "For the best quality: lstm, 2.000 bits per byte; none within 5 % of it is measurably 5 % "
+        "better in decoding speed or state size.",
+    )
+    assert "faster" not in verdict(
+        ranking_of([rows[0], row("gru", 0.004)], measured[:2]),
+        table(measured[:2]),
+        seeds_measured=True,
+        unfinished=0,
+    )
+
+
+def test_what_is_level_in_cost_and_quality_is_not_beaten() -> None:
+    rows = [row("lstm", 0.0), row("gru", 0.005)]
+    apart = [timings("lstm", 1.0, 1.1), timings("gru", 1.2, 1.3)]
+    overlapping = [timings("lstm", 1.0, 1.25), timings("gru", 1.2, 1.3)]
+    assert pareto_front(rows, table(apart), FLOOR) == ("lstm",)
+    assert pareto_front(rows, table(overlapping), FLOOR) == ("lstm", "gru")
+
+
+def test_costs_of_a_busy_machine_decide_nothing() -> None:
+    measured = [timings("lstm", 3.0, 3.1, shares=0.6), timings("gru", 1.0, 1.1)]
+    known = table(measured)
+    assert known.disturbed == 0.6
+    assert known.value("gru", DECODING) == 1.05  # it is shown all the same
+    assert known.best(("lstm", "gru"), DECODING) == set()
+    assert known.deciding.measured() == []
+    assert "60 % of its cores by others" in known.doubts()[0]
+
+
+def test_the_best_quality_is_the_leader_whatever_ties_with_it() -> None:
+    """The headline and the cards have one criterion; a cheaper one that is level is a trade."""
     rows = [row("lstm", 0.0), row("gru", 0.004)]
     measured = [costs("lstm", 1.0, 2.0, 1.0, 4.0), costs("gru", 0.5, 1.0, 0.5, 2.0)]
-    first, second = recommend(ranking_of(rows, measured), table(measured))
-    assert first.startswith("For the best quality: gru, 2.004 bits per byte, tied with lstm")
-    assert second.startswith("For the fastest training: lstm trains 2.0 times faster")
-    assert second.endswith("than gru, level in bits per byte.")
+    ranking = ranking_of(rows, measured)
+    first, second = recommend(ranking, table(measured))
+    assert first.startswith("For the best quality: lstm, 2.000 bits per byte, tied with gru")
+    assert second.startswith("For the fastest decoding, the least memory")
+    assert second.endswith("than lstm, level in bits per byte.")
+    beaten = [row("lstm", 0.0), row("gru", 0.004)]  # the leader is dearer on every axis
+    dear = [costs("lstm", 1.0, 1.0, 1.0, 4.0), costs("gru", 0.5, 2.0, 0.5, 2.0)]
+    assert pareto_front(beaten, table(dear), FLOOR) == ("gru",)
+    said = recommend(ranking_of(beaten, dear), table(dear))
+    assert said[0].startswith("For the best quality: lstm")
+    assert "the fastest training" in said[1]
+
+
+def test_no_trade_loses_more_than_a_stated_amount() -> None:
+    """The fastest decoder is the last in quality: it is named, and not proposed."""
+    rows = [row("lstm", 0.0), row("gru", 0.09), row("irnn", 0.9)]
+    measured = [
+        costs("lstm", 3.0, 1.0, 3.0, 3.0),
+        costs("gru", 2.0, 1.0, 3.0, 3.0),
+        costs("irnn", 1.0, 1.0, 3.0, 3.0),
+    ]
+    ranking = ranking_of(rows, measured)
+    said = recommend(ranking, table(measured))
+    assert said[1] == (
+        "For the fastest decoding: gru decodes 1.5 times faster (2,000 ms per token) than lstm, "
+        "for 0.09 more bits per byte."
+    )
+    assert said[2] == (
+        "Not proposed, though cheapest on an axis: irnn (0.9 behind); a trade may lose 0.1 bits "
+        "per byte."
+    )
+    assert most_lost(ranking) == pytest.approx(MOST_LOST * 2.0)
+    noisy = ranking.model_copy(update={"noise_floor": 1.0})  # level in quality: any may be offered
+    assert "irnn decodes" in recommend(noisy, table(measured))[1]
+    tied = [one.model_copy(update={"ties_leader": True}) for one in ranking.rows]
+    wide = ranking.model_copy(update={"rows": tuple(tied), "leaders": ("lstm", "gru", "irnn")})
+    told = verdict(wide, table(measured), seeds_measured=True, unfinished=0)
+    assert told.endswith("gru decodes 1.5 times faster than lstm.")
 
 
 def test_an_uncertain_tie_is_not_sent_to_for_quality() -> None:
@@ -144,11 +233,11 @@ def test_an_uncertain_tie_is_not_sent_to_for_quality() -> None:
 
 
 def test_costs_of_nothing_have_no_ratio() -> None:
-    rows = [row("lstm", 0.0), row("average", 0.4)]
+    rows = [row("lstm", 0.0), row("average", 0.08)]
     measured = [costs("lstm", 1.0, None, None, 4.0), costs("average", 1.0, None, None, 0.0)]
     second = recommend(ranking_of(rows, measured), table(measured))[1]
     assert second == (
-        "For the smallest state: average has a state size of 0 B, for 0.4 more bits per byte."
+        "For the smallest state: average has a state size of 0 B, for 0.08 more bits per byte."
     )
 
 

@@ -18,7 +18,7 @@ import seqarena
 
 SOURCE = Path(seqarena.__file__).parent
 SCRIPT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch
 from seqarena.claims.claim import Claim, Part
@@ -41,6 +41,7 @@ def part(architecture, alone=False):
 if __name__ == "__main__":
     cores = int(sys.argv[1])
     runtime.available_cores = lambda: cores
+    os.environ.pop("OMP_NUM_THREADS", None)
     torch.set_num_threads(cores)
     call("compare", "--models", "gru,elman", "--params", "8k", "--tokens", "3k", "--length", "16",
          "--rates", "3e-3", "--seeds", "1", "--repeats", "0", "--no-measure", "--name", "r",

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy import optimize, special, stats
 
-from benchmarks.doubt import Truth, coverage, findings, neighbours
+from benchmarks.doubt import Truth, coverage, findings, looking, neighbours, search_bias
+from seqarena.arena.doubt.spread import Spread
+from seqarena.arena.requests import SearchRequest
 from seqarena.arena.statistics import (
     Sample,
-    Spread,
     gap_estimate,
     mean_estimate,
     mean_of_chunks,
@@ -50,21 +51,18 @@ def test_the_p_value_of_two_is_that_of_welch() -> None:
     assert (gap.low, gap.high) == pytest.approx((interval.low, interval.high))
 
 
-def test_the_p_value_among_several_is_that_of_tukey() -> None:
-    """Where the common variance is used for all: scipy's test of all pairs."""
-    groups = [[2.5, 2.9, 2.6, 3.0], [2.4, 2.7, 2.45, 2.6], [3.1, 3.0, 3.3, 3.5]]
-    samples = [sample(group) for group in groups]
-    noise = seed_noise(samples)
-    assert noise is not None
-    gap = gap_estimate(
-        samples[0], samples[2], (noise.common, noise.common),
-        degrees=noise.common.degrees, among=3, confidence=0.95,
-    )  # fmt: skip
-    assert gap.p_value == pytest.approx(stats.tukey_hsd(*groups).pvalue[0, 2], rel=1e-3)
-    assert gap.p_value > gap_estimate(
-        samples[0], samples[2], (noise.common, noise.common),
-        degrees=noise.common.degrees, confidence=0.95,
-    ).p_value  # fmt: skip
+@pytest.mark.parametrize(("among", "pairs"), [(3, 3), (15, 105)])
+def test_the_p_value_among_several_is_that_of_sidak(among: int, pairs: int) -> None:
+    """Among five or more with the degrees of the architecture that has fewer, else with Welch's."""
+    one, other = sample([2.5, 2.9, 2.6, 3.0]), sample([3.1, 3.0, 3.3])
+    spreads = own_spread(one), own_spread(other)
+    gap = gap_estimate(one, other, spreads, among=among, confidence=0.95)
+    welch: Any = stats.ttest_ind(one.values_S, other.values_S, equal_var=False)
+    single = welch.pvalue if among < 5 else 2 * stats.t.sf(abs(welch.statistic), 2)
+    assert gap.p_value == pytest.approx(1 - (1 - single) ** pairs)
+    alone = gap_estimate(one, other, spreads, confidence=0.95)
+    assert alone.p_value < gap.p_value
+    assert (alone.low, alone.high) == (gap.low, gap.high)
 
 
 def test_pairing_by_chunk_takes_out_what_chunks_share() -> None:
@@ -214,11 +212,20 @@ def test_independent_chunks_would_fail_that_coverage() -> None:
     assert np.mean(held) < 0.6
 
 
-@pytest.mark.parametrize(("num", "seeds"), [(2, 3), (8, 3), (15, 5)])
-def test_identical_architectures_are_rarely_told_apart(num: int, seeds: int) -> None:
+@pytest.mark.parametrize(
+    ("num", "seeds", "kind"),
+    [
+        (2, 3, "normal"),
+        (2, 3, "unequal deviations"),
+        (8, 3, "normal"),
+        (15, 5, "normal"),
+        (15, 3, "unequal deviations"),
+    ],
+)
+def test_identical_architectures_are_rarely_told_apart(num: int, seeds: int, kind: str) -> None:
     """At most 5 % of comparisons; three standard errors of 100 to 400 simulations on top."""
     simulations = 400 if num == 2 else 100
-    told_apart, named = findings(Truth(own_chunks=0.0), num, seeds, simulations)
+    told_apart, named = findings(Truth(own_chunks=0.0, seeds=kind), num, seeds, simulations)
     assert told_apart <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / simulations)
     assert named <= told_apart
 
@@ -227,6 +234,40 @@ def test_a_lead_of_four_seed_deviations_among_fifteen_is_mostly_found() -> None:
     told_apart, named = findings(Truth(own_chunks=0.0), 15, 5, 40, lead=4.0)
     assert named >= 0.7
     assert told_apart <= 0.2
+
+
+@pytest.mark.parametrize("until_decided", [False, True])
+def test_looking_again_names_no_more_false_winners(until_decided: bool) -> None:
+    """Two identical architectures, the worst case: at most 5 % and three standard errors."""
+    truth = SEEDS_ONLY._replace(num_chunks=4)
+    simulations = 60 if until_decided else 300
+    found = looking(truth, 2, SearchRequest(until_decided=until_decided), simulations)
+    assert found.wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / simulations)
+
+
+def test_looks_that_each_spend_the_whole_error_would_fail_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.doubt.share_spent", lambda *_, **__: 1.0)
+    truth = SEEDS_ONLY._replace(num_chunks=4)
+    assert looking(truth, 2, SearchRequest(until_decided=True), 100).wrong > 0.1
+
+
+def test_looking_until_it_is_decided_finds_a_small_lead() -> None:
+    truth = SEEDS_ONLY._replace(num_chunks=4)
+    default = looking(truth, 2, SearchRequest(), 60, lead=1.5)
+    decided = looking(truth, 2, SearchRequest(until_decided=True), 60, lead=1.5)
+    assert default.named < 0.6
+    assert decided.named > 0.9
+    assert decided.wrong <= 0.05
+
+
+def test_a_seed_that_chose_the_rate_leaves_the_intervals_right() -> None:
+    """The mean of three seeds is too good by at most .85 / 3 seed deviations with three rates."""
+    found = search_bias(8, 3, 3, 150)
+    assert -0.33 < found.bias < -0.2
+    assert found.coverage >= 0.91
+    assert found.told_apart <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 150)
 
 
 def test_the_noise_floor_holds_what_it_says() -> None:

@@ -35,7 +35,7 @@ def _planted(name: str, **arguments: object) -> Claim:
 
     def judge(records: object) -> object:
         points = curve(records, "dependent_operations", "attention").points  # pyright: ignore
-        return judgement("holds", f"{points[0].repeats[0]:g} operations")
+        return judgement("holds", "it holds", f"{points[0].repeats[0]:g} operations")
 
     words = ("a title", "words", "source", "experiment", "criterion")
     return Claim(name, *words, lambda _: [part], judge)  # pyright: ignore

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -97,3 +98,22 @@ def test_a_training_says_what_it_read_and_stores_it() -> None:
     stored = json.loads(Path("runs/a/task.json").read_text())["summary"]
     assert stored["files"][0]["file"] == "reviews.csv"
     assert "The data" in Path("runs/a/report.html").read_text()
+
+
+def test_the_cores_that_are_used_are_said_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a.txt").write_text("It was the best of times, it was the worst of times. " * 60)
+    options: dict[str, Any] = {"models": ["gru"], "params": "5k", "steps": 5, "verbose": False}
+
+    def said(**more: Any) -> tuple[str, int]:
+        preview = sa.compare("a.txt", dry_run=True, **options, **more)
+        (line,) = [one for one in preview.choices if one.startswith("cores")]
+        return line, preview.plan.threads
+
+    asked = "cores: 3 (asked for), 3 trials at a time with 1 thread each"
+    assert said(threads=3) == (asked, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    shared = "cores: 4 (OMP_NUM_THREADS is 4), 2 trials at a time with 2 threads each"
+    assert said(jobs=2) == (shared, 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "none")
+    with pytest.raises(sa.UserError, match="OMP_NUM_THREADS is 'none'"):
+        said()

@@ -180,7 +180,7 @@ def test_costs_that_cannot_be_measured_are_one_line() -> None:
         config = sa.build(name, problem=problem, width=8, mixer=f"bad.py:{name}").config
         with pytest.raises(sa.UserError, match=re.escape(words)) as told:
             measure_entry(
-                name, config.model_dump(mode="json"), problem.model_dump(mode="json"), {},
+                name, 0, config.model_dump(mode="json"), problem.model_dump(mode="json"), {},
                 batch_size=2, sequence_length=16, device="cpu", dtype="float32", threads=1,
             )  # fmt: skip
         assert len(str(told.value).splitlines()) == 1

@@ -30,6 +30,7 @@ pytestmark = [NEEDS_FORK, pytest.mark.slow]
 WORDS = (*COMPARE, "--steps", "20")
 KINDS = (
     *("plan.json", "task.json", "catalog.json", "measurements.jsonl", "results.sqlite"),
+    "baselines.jsonl",
     *("report.html", "trials/*/trial.json", "trials/*/records.jsonl", "prepared/*/sums.json"),
     *("prepared/*/facts.json", "prepared/*/train.npy", "trials/*/checkpoint/model.safetensors"),
     *("trials/*/checkpoint/optimizer.safetensors", "trials/*/checkpoint/about.json"),
@@ -79,7 +80,8 @@ def expected(folder: Path) -> dict[str, Any]:
         patch.chdir(folder)
         found = {name: answered(name, words)[1] for name, words in VERBS.items()}
     assert None not in found.values()
-    assert [row["state_bytes"] is None for row in found["report"]["table"]] == [False, False]
+    rows = [row for row in found["report"]["table"] if not row["baseline"]]
+    assert [row["state_bytes"] is None for row in rows] == [False, False]
     return found
 
 

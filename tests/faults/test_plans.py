@@ -119,6 +119,7 @@ def test_another_number_of_cores_goes_on_and_is_said(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seqarena.core.runtime.available_cores", lambda: 2)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     done = call(*COMPARE, "--seeds", "2")
     assert done.exit_code == 0, done.output
     words = " ".join(done.output.split())

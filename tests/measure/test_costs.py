@@ -12,7 +12,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable, quantity
 from seqarena.core.user_code import allow
-from seqarena.measure.costs.costs import measure_costs
+from seqarena.measure.costs.costs import CostSubject, exact_costs, timed_costs
 from seqarena.models.any import build_model
 from seqarena.models.build import model_config
 from seqarena.models.catalog import Architecture, architecture, yours
@@ -72,22 +72,24 @@ def planted(tmp_path: Path) -> str:
     return f"{path}:Planted"
 
 
-def costs(row: Architecture, length: int = 16, problem: Problem | None = None) -> dict[str, Series]:
+def subject_of(row: Architecture, length: int, problem: Problem | None = None) -> CostSubject:
     problem = problem or own_inputs(32, length)
-    config = model_config(row, problem, params=None, width=16, depth=2)
-    records = measure_costs(
-        row.name,
-        config,
-        problem,
+    return CostSubject(
+        architecture=row.name,
+        config=model_config(row, problem, params=None, width=16, depth=2),
+        problem=problem,
         batch_size=2,
         sequence_length=length,
         device="cpu",
         dtype="float32",
         threads=1,
-        repeats=3,
-        seconds=0.05,
         optimizer=OptimizerConfig(),
     )
+
+
+def costs(row: Architecture, length: int = 16, problem: Problem | None = None) -> dict[str, Series]:
+    subject = subject_of(row, length, problem)
+    records = [*exact_costs(subject), *timed_costs(subject, seconds=0.02)]
     return {record.quantity: record for record in records}
 
 
@@ -149,12 +151,13 @@ def test_records_of_real_architectures(name: str, length: int) -> None:
         (point,) = series.points
         assert point.x == length
         assert value(found, key) > 0
-        assert set(series.settings) == {"batch_size", "algorithms"}
+        timed = {"others_share"} if "second" in key else set()
+        assert set(series.settings) == {"batch_size", "algorithms"} | timed
         alone = key in ("decode_seconds_per_token", "state_bytes")
         assert series.settings["batch_size"] == (1 if alone else 2)
         assert (series.machine.device, series.machine.dtype) == ("cpu", "float32")
         assert series.machine.threads == 1
-        assert len(point.repeats) == (3 if "second" in key else 1)
+        assert len(point.repeats) == 1
     config = model_config(
         architecture(name), own_inputs(32, length), params=None, width=16, depth=2
     )

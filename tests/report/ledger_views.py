@@ -120,8 +120,8 @@ def measurements() -> list[Measurement]:
 def claim(name: str, verdict: str, *, source: str = "A paper, 1997", **more: object) -> ClaimView:
     figure = f"p = 1.02 (0.97 to 1.07), {name}"
     judgement = Judgement(
-        verdict=verdict, figure=figure, estimate=Estimate(value=1.02, low=0.97, high=1.07),
-        remark=f"A remark on {name}.",
+        verdict=verdict, figure=figure, answer=f"what {name} shows",
+        estimate=Estimate(value=1.02, low=0.97, high=1.07), remark=f"A remark on {name}.",
     )  # fmt: skip
     return ClaimView(
         name=name, title=f"The claim {name}", words=f"In our own words, {name}.", source=source,
@@ -139,7 +139,7 @@ def ledger() -> LedgerView:
         scale="quick",
         command="seqarena claims --quick",
         claims=(
-            claim("serial", "holds", series=speeds),
+            claim("serial", "holds", series=speeds, chart="training_step_seconds"),
             claim("vanishing", "holds within limits", series=gradients),
             claim(
                 "memory", "does not hold", series=recalls,

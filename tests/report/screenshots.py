@@ -24,11 +24,14 @@ def take(page: Path, stem: str, part: str = "#answer") -> list[Path]:
         for width, height in SIZES.items():
             for scheme in ("light", "dark"):
                 view = browser.new_page(
-                    viewport={"width": width, "height": height}, color_scheme=scheme
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,
+                    reduced_motion="reduce",  # no picture of a page that still scrolls
                 )
                 view.set_default_timeout(120_000)
                 view.goto(page.resolve().as_uri() + part)
                 view.wait_for_function("document.documentElement.dataset.drawn")
+                view.evaluate("part => document.querySelector(part).scrollIntoView()", part)
                 taken.append(Path(f"{stem}-{width}-{scheme}.png"))
                 view.screenshot(path=taken[-1])
                 view.close()

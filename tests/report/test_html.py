@@ -79,6 +79,7 @@ def test_the_answer_comes_first(whole: Page) -> None:
     assert view.ranking.verdict.replace(": ", " ", 1) in whole.words
     for sentence in view.ranking.recommendation:
         assert sentence.replace(": ", " ", 1) in whole.words
+    assert all(sentence in whole.words for sentence in view.ranking.open_questions)
     order = ["No winner", "For the best quality", "All numbers", "What quality costs"]
     order += ["How they learned", "Complexity in theory", "Run it again"]
     places = [whole.words.index(text) for text in order]

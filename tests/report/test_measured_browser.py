@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_views import CATALOG, LENGTHS, ledger, measurements, speed
+from ledger_views import CATALOG, LENGTHS, claim, ledger, measurements, speed
 
 from seqarena.core.results.measurement import append_measurements
 from seqarena.report.claims.page import render_ledger
@@ -103,6 +103,26 @@ def test_nothing_is_fetched_and_nothing_is_wrong(opened: Opened) -> None:
     assert opened.overflow <= 0
 
 
+def test_a_chart_that_was_folded_takes_its_width_when_it_is_opened(
+    browser: Any, tmp_path: Path
+) -> None:
+    found = measurements()
+    view = ledger().model_copy(
+        update={"claims": (claim("two", "holds", series=(found[0], found[6])),)}
+    )
+    path = tmp_path / "ledger.html"
+    path.write_text(render_ledger(view, CATALOG), encoding="utf-8")
+    opened = Opened(browser, path.as_uri(), 390)
+    plot = opened.page.locator("#claim-two .pair .plot")
+    assert not plot.is_visible()
+    opened.page.click("#claim-two .behind > summary")
+    width = "place => place._fullLayout.width <= place.clientWidth"
+    opened.page.wait_for_function(f"({width})(document.querySelector('#claim-two .pair .plot'))")
+    assert opened.overflow <= 0
+    assert opened.errors == []
+    opened.context.close()
+
+
 def test_legend_and_axis_buttons(opened: Opened) -> None:
     chip = opened.page.locator("#claim-serial .chip", has_text="attention")
     chip.focus()
@@ -113,6 +133,7 @@ def test_legend_and_axis_buttons(opened: Opened) -> None:
     assert shown["lstm, loop"]
     assert chip.get_attribute("aria-pressed") == "false"
     chip.click()
+    opened.page.click("#claim-serial .behind > summary")
     button = opened.page.locator("#claim-serial .axis", has_text="y:")
     assert (opened.axis("claim-serial-0", "yaxis"), button.get_attribute("aria-pressed")) == (
         "log",

@@ -73,6 +73,7 @@ def test_verdict_recommendation_and_exclusions_stand_below() -> None:
     assert ranking is not None
     assert ranking.verdict in text
     assert all(sentence in text for sentence in ranking.recommendation)
+    assert all(sentence in text for sentence in ranking.open_questions)
     assert all(name in text and why in text for name, why in ranking.excluded.items())
     assert text.index("elman") < text.index("No winner")
 

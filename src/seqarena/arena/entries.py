@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
+from seqarena.arena.doubt.undertrained import LEAST_STEPS, mean_slope
 from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import TrialSummary, TriedRate
@@ -33,6 +35,9 @@ class RankingEntry:
     diverged_seeds: tuple[int, ...]
     failed_seeds: tuple[int, ...]
     skipped_steps: int
+    steps: int  # of a trial
+    seconds: float  # of training, the mean of its trials
+    slope_per_doubling: float | None  # of the validation curve, see doubt/undertrained.py
 
 
 def enter(
@@ -48,7 +53,7 @@ def enter(
     """
     entries, reasons = [], dict(excluded)
     by_architecture: dict[str, list[TrialSummary]] = {}
-    for trial in trials:
+    for trial in sorted(trials, key=lambda one: (one.architecture, one.seed, one.trial)):
         by_architecture.setdefault(trial.architecture, []).append(trial)
     for architecture, own in by_architecture.items():
         if architecture in excluded:
@@ -139,6 +144,8 @@ def _entry(
     widths = {len(trial.test_chunk_values) for trial in scored}
     if len(widths) > 1:
         raise UserError(_unpaired(f"the trials of {architecture}", widths))
+    steps = max(trial.steps for trial in scored)
+    curves = [] if 0 < steps < LEAST_STEPS else [trial.validation_curve for trial in scored]
     return RankingEntry(
         architecture=architecture,
         learning_rate=rate,
@@ -152,6 +159,9 @@ def _entry(
         diverged_seeds=tuple(trial.seed for trial in here if _diverged(trial)),
         failed_seeds=tuple(trial.seed for trial in here if trial.status == "failed"),
         skipped_steps=sum(trial.skipped_steps for trial in here),
+        steps=steps,
+        seconds=fmean(trial.training_seconds for trial in scored),
+        slope_per_doubling=mean_slope(curves),
     )
 
 

@@ -6,6 +6,7 @@ runs/NAME/trials/HASH/records.jsonl  its records, append-only
 runs/NAME/trials/HASH/checkpoint/    its weights
 runs/NAME/trials/HASH/failure.json   why it failed, and error.txt with the traceback of its code
 runs/NAME/prepared/                  the task's data, prepared once for all processes
+runs/NAME/baselines.jsonl            what a model has to beat, computed before it trains
 runs/NAME/measurements.jsonl         costs, curves and maps, measured alone on the machine
 runs/NAME/results.sqlite             the same records, for queries
 runs/NAME/report.html                the page
@@ -56,6 +57,10 @@ class RunFolder:
     @property
     def measurements_path(self) -> Path:
         return self.path / "measurements.jsonl"
+
+    @property
+    def baselines_path(self) -> Path:
+        return self.path / "baselines.jsonl"
 
     @property
     def prepared_path(self) -> Path:

@@ -1,11 +1,12 @@
 """The Pareto front over quality and the measured costs (core/results/quantities.py).
 
 An architecture beats another when it is no worse on any axis and better on at least one. Qualities
-inside the noise floor count as equal, costs are compared as measured. Such a tie is not transitive
-(in a chain of three, neighbours can be level and the ends not), so the front is the kernel of the
-relation: its members do not beat each other, and each of the others is beaten by a member. Exactly
-one such set exists, since the relation has no cycle: round a cycle all costs would be equal and
-quality would have to improve at every step.
+inside the noise floor count as equal. A cost is no worse as it was measured, and it is better where
+the repeats of the two do not overlap. Such a tie is not transitive (in a chain of three, neighbours
+can be level and the ends not), so the front is the kernel of the relation: its members do not beat
+each other, and each of the others is beaten by a member. Exactly one such set exists, since the
+relation has no cycle: round a cycle all costs would be equal as measured, and quality would have to
+improve at every step.
 """
 
 import math
@@ -47,7 +48,7 @@ def beats(one: RankRow, other: RankRow, costs: CostTable, noise_floor: float) ->
         if mine is not None and theirs is not None:
             if mine > theirs:
                 return False
-            better = better or mine < theirs
+            better = better or not costs.level(one.architecture, other.architecture, cost)
     return better
 
 
@@ -57,21 +58,22 @@ def measured_costs(rows: Iterable[RankRow], costs: CostTable) -> list[Quantity]:
 
 
 def best_on(cost: Quantity, rows: Sequence[RankRow], costs: CostTable) -> RankRow:
-    """The cheapest row on an axis; of equal ones the best in quality, so not an unmeasured one."""
+    """Of the rows that are level with the cheapest on an axis, the best in quality; where none was
+    measured, the best in quality of all."""
+    best = costs.best([row.architecture for row in rows], cost)
+    return min((row for row in rows if row.architecture in best or not best), key=_place)
 
-    def burden(row: RankRow) -> float:
-        value = costs.burden(row.architecture, cost)
-        return math.inf if value is None else value
 
-    return min(rows, key=lambda row: (burden(row), row.place))
+def _place(row: RankRow) -> int:
+    return row.place
 
 
 def cost_ratio(cost: Quantity, costs: CostTable, dear: str, cheap: str) -> float | None:
-    """How many times more the architecture `dear` costs than `cheap`; None where that is unknown
-    or without bound."""
+    """How many times more the architecture `dear` costs than `cheap`: 1 where their repeats do not
+    tell them apart, None where that is unknown or without bound."""
     high, low = costs.burden(dear, cost), costs.burden(cheap, cost)
     if high is None or low is None:
         return None
-    if high == low:
+    if costs.level(dear, cheap, cost):
         return 1.0
     return high / low if low > 0 and math.isfinite(high) else None

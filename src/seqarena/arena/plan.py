@@ -151,9 +151,14 @@ def seed_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, 
     return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.search.seeds[1:])
 
 
-def further_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:
-    """The seeds at the chosen rate that only the architectures that tie for the lead run."""
-    return tuple(trial(plan, entry, learning_rate, seed) for seed in plan.search.further_seeds)
+def further_trials(
+    plan: Plan, entry: Entry, learning_rate: float, num_seeds: int
+) -> tuple[Trial, ...]:
+    """The seeds at the chosen rate that only the architectures that tie for the lead run, up to
+    `num_seeds` in all."""
+    first = plan.search.first_seed
+    seeds = range(first + plan.search.num_seeds, first + num_seeds)
+    return tuple(trial(plan, entry, learning_rate, seed) for seed in seeds)
 
 
 def repeat_trials(plan: Plan, entry: Entry, learning_rate: float) -> tuple[Trial, ...]:

@@ -8,8 +8,9 @@ import torch
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
-from seqarena.core import runtime
+from seqarena.core import runtime, words
 from seqarena.core.config import Config, digest
+from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError, in_words
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
@@ -37,6 +38,7 @@ class Prepared(Config):
     plan: Plan
     folder: RunFolder
     jobs: int
+    cores: int  # that are used in all; costs are measured with as many threads
     task: Task
     summary: DataSummary
     choices: tuple[str, ...]
@@ -59,8 +61,8 @@ def prepare(
     task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
-    cores = runtime.available_cores()
-    jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores)
+    cores = chosen_cores(request.run.threads)
+    jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
     start, fixed = (
         plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
     )
@@ -78,7 +80,7 @@ def prepare(
         search=request.search,
         device=device.name,
         dtype=dtype.name,
-        threads=max(1, cores // jobs),
+        threads=max(1, cores.count // jobs),
         code=runtime.code_digest(),
         start=start,
     )
@@ -90,13 +92,15 @@ def prepare(
         f"dtype: {dtype.name} ({dtype.reason})",
         f"freed memory: {memory.name} ({memory.reason})",
         f"denormals: {denormals.name} ({denormals.reason})",
-        f"{jobs} trial(s) at a time, {plan.threads} thread(s) each, of {cores} core(s)",
+        f"cores: {cores.count} ({cores.reason}), {words.plural(jobs, 'trial')} at a time with "
+        f"{words.plural(plan.threads, 'thread')} each",
         *([] if start is None else [start.words()]),
     )
     return Prepared(
         plan=plan,
         folder=folder,
         jobs=jobs,
+        cores=cores.count,
         task=task,
         summary=summarise(task),
         choices=choices,

@@ -2,25 +2,32 @@
 
 from collections.abc import Sequence
 
+from seqarena.arena.doubt.sentences import training_doubt
 from seqarena.arena.front import beats, best_on, cost_ratio, measured_costs
 from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow
 
-MARGIN = 1.05  # cost ratios below this are within what timing on a busy machine repeats
+MARGIN = 1.05  # cost ratios below this are too small to speak of, even where repeats show them
+MOST_LOST = 0.05  # of the leader's score: a cheaper architecture that loses more is not proposed
 _MOST = 3  # names written out before "and n more"
 
 
 def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
-    """At most six sentences: best quality, then each cost with a best of its own, then the beaten.
+    """At most seven sentences: best quality, each cost with a best of its own, what is cheapest and
+    too far behind, and the beaten.
 
-    An architecture with several goals gets one sentence for all of them.
+    The best quality is the leader's. An architecture with several goals gets one sentence for all
+    of them; one that loses more than `most_lost` is not proposed for any.
     """
-    front = [row for row in ranking.rows if row.on_front]
-    choice = _quality_choice(ranking, front, costs)
+    choice = ranking.rows[0]
+    below = set(ranking.below_baseline)  # cheap and no better than no training: never advised
+    front = [row for row in ranking.rows if row.on_front or row is choice]
+    front = [row for row in front if row.architecture not in below]
+    offered = [row for row in front if row.gap_to_leader <= most_lost(ranking)]
     goals: dict[str, list[Quantity]] = {}
-    for cost in measured_costs(front, costs):
-        best = best_on(cost, front, costs)
+    for cost in measured_costs(offered, costs):
+        best = best_on(cost, offered, costs)
         ratio = cost_ratio(cost, costs, choice.architecture, best.architecture)
         keeps = ratio is not None and ratio < MARGIN
         goals.setdefault((choice if keeps else best).architecture, []).append(cost)
@@ -29,8 +36,14 @@ def recommend(ranking: Ranking, costs: CostTable) -> tuple[str, ...]:
     for name, best_in in goals.items():
         if name != choice.architecture:
             sentences.append(_cost_sentence(ranking, by_name[name], choice, best_in, costs))
-    beaten = _beaten_sentence(ranking, costs)
-    return (*sentences, beaten) if beaten else tuple(sentences)
+    more = (_too_far_sentence(ranking, front, costs), _beaten_sentence(ranking, costs))
+    return (*sentences, *(sentence for sentence in more if sentence))
+
+
+def most_lost(ranking: Ranking) -> float:
+    """The gap to the leader beyond which nothing is proposed, however cheap, in the metric's
+    unit."""
+    return max(ranking.noise_floor, MOST_LOST * abs(ranking.rows[0].mean))
 
 
 def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinished: int) -> str:
@@ -45,6 +58,8 @@ def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinis
         text = _tie(ranking, costs)
     else:
         text = _lead(ranking, seeds_measured)
+    if doubt := training_doubt(ranking):
+        text += f"; {doubt}"
     if not seeds_measured:
         text += "; seed noise is not measured (one seed each): run at least three seeds"
     ran = len(leader.seeds) + len(leader.diverged_seeds) + len(leader.failed_seeds)
@@ -91,7 +106,7 @@ def _tie(ranking: Ranking, costs: CostTable) -> str:
             f"No winner: {names} differ by {most}{amount}, which may be chance "
             f"({doubt}, among {among})"
         )
-    cheaper = _cheaper(tied, costs)
+    cheaper = _cheaper([row for row in tied if row.gap_to_leader <= most_lost(ranking)], costs)
     return f"{text}; {cheaper}" if cheaper else text
 
 
@@ -108,7 +123,10 @@ def _lead(ranking: Ranking, seeds_measured: bool) -> str:
     leader = ranking.rows[0]
     second = next((row for row in ranking.rows[1:] if row.gap_to_leader >= 0), None)
     unit, interval = words.of_name(ranking.metric), f"{words.percent(ranking.confidence)} interval"
-    head = "Winner" if seeds_measured else "No winner yet, though ahead"
+    wins = seeds_measured and not ranking.too_short
+    head = "Winner" if wins else "No winner yet, though ahead"
+    if ranking.leader_below_baseline:
+        head = "Ahead of the other architectures"
     floor = f"; noise floor {words.amount(ranking.noise_floor)}" if seeds_measured else ""
     ahead = (
         ""
@@ -139,14 +157,6 @@ def _cheaper(tied: Sequence[RankRow], costs: CostTable) -> str:
     return ""
 
 
-def _quality_choice(ranking: Ranking, front: Sequence[RankRow], costs: CostTable) -> RankRow:
-    """Of the front's members level with the leader inside the noise floor, the one that is best on
-    most costs. One that ties only by a wide interval is too uncertain to recommend."""
-    tied = [row for row in front if row.gap_to_leader <= ranking.noise_floor]
-    wins = [best_on(cost, tied, costs).architecture for cost in measured_costs(tied, costs)]
-    return max(tied, key=lambda row: (wins.count(row.architecture), -row.place))
-
-
 def _quality_sentence(ranking: Ranking, choice: RankRow, kept: Sequence[Quantity]) -> str:
     figures = f"{figure(ranking, choice.mean)} {words.of_name(ranking.metric)}"
     text = f"For the best quality: {choice.architecture}, {figures}"
@@ -156,7 +166,8 @@ def _quality_sentence(ranking: Ranking, choice: RankRow, kept: Sequence[Quantity
     if kept:
         margin = f"{100 * (MARGIN - 1):.0f} %"
         nouns = words.listed([cost.phrases.noun for cost in kept], last=" or ")
-        text += f"; none on the front is {margin} better in {nouns}"
+        share = words.percent(MOST_LOST)
+        text += f"; none within {share} of it is measurably {margin} better in {nouns}"
     return text + "."
 
 
@@ -181,6 +192,20 @@ def _cost_sentence(
     than = f" than {choice.architecture}" if compared else ""
     gains = words.listed([*bare, *compared]) + than
     return f"For {goals}: {row.architecture} {gains}, {_price(ranking, row, choice)}."
+
+
+def _too_far_sentence(ranking: Ranking, front: Sequence[RankRow], costs: CostTable) -> str:
+    """Names what is cheapest on some axis and loses too much to be proposed."""
+    limit = most_lost(ranking)
+    cheapest = {best_on(cost, front, costs).architecture for cost in measured_costs(front, costs)}
+    far = [row for row in front if row.gap_to_leader > limit and row.architecture in cheapest]
+    if not far:
+        return ""
+    named = [f"{row.architecture} ({words.amount(row.gap_to_leader)} behind)" for row in far]
+    return (
+        f"Not proposed, though cheapest on an axis: {words.listed(named, most=_MOST)}; a trade may "
+        f"lose {words.amount(limit)} {words.of_name(ranking.metric)}."
+    )
 
 
 def _beaten_sentence(ranking: Ranking, costs: CostTable) -> str:

@@ -51,6 +51,7 @@ class TaskRequest(Config):
     )
     tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
+    drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
     settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
 
     def config(self, **more: Any) -> TaskConfig:
@@ -70,6 +71,10 @@ class TaskRequest(Config):
             if name in fields:
                 raise UserError(f"{name} is given twice, by an option of its own and by --set")
             fields[name] = value
+        if self.drop_overlap:
+            if not takes(self.kind, "drop_overlap"):
+                raise UserError(f"task {self.kind} reads no splits that could overlap")
+            fields["drop_overlap"] = True
         return parse_task(fields)
 
 
@@ -126,6 +131,11 @@ class SearchRequest(Config):
     )  # fmt: skip
     first_seed: int = knob(0, "The first of them.", ge=0, le=2**62)
     repeats: int = knob(1, "Runs of one trial once more, to see that runs repeat.", ge=0, le=10**4)
+    until_decided: bool = knob(
+        False,
+        "Run more seeds of those that tie for the lead until there is a winner, or until it is "
+        "plain that seeds cannot find one.",
+    )
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -150,20 +160,37 @@ class SearchRequest(Config):
             raise UserError("give at least one learning rate")
         return self
 
+    @model_validator(mode="after")
+    def _seed_noise(self) -> Self:
+        if self.until_decided and self.num_seeds == 1:
+            raise UserError("--until-decided measures the noise of seeds: give --seeds 2 or more")
+        return self
+
 
 class RunRequest(Config):
     """Where it runs and where its records go."""
 
-    jobs: int | None = knob(None, "Trials at a time [cores].", ge=1, le=10**4)
+    jobs: int | None = knob(None, "Trials at a time [as many as --threads].", ge=1, le=10**4)
+    threads: int | None = knob(
+        None,
+        "Cores to use in all: trials share them, costs are measured with as many threads. Default: "
+        "OMP_NUM_THREADS, else every core that the process may use.",
+        ge=1, le=1024,
+    )  # fmt: skip
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
+    yes: bool = knob(False, "Go on without a question where splits overlap.")
+    baselines: bool = knob(True, "Compute what a model has to beat before it trains.")
     measure: bool = knob(True, "Measure costs when training is done.")
     trial_timeout: Number | None = knob(
         None,
         "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
         "more and then marked as failed. Default: no limit.",
+    )
+    max_minutes: Number | None = knob(
+        None, "Minutes after which --until-decided starts no further seed. Default: no limit."
     )
 
     @model_validator(mode="after")
@@ -186,11 +213,17 @@ class CompareRequest(Config):
     search: SearchRequest = SearchRequest()
     run: RunRequest = RunRequest()
 
+    @model_validator(mode="after")
+    def _limit_of_what(self) -> Self:
+        if self.run.max_minutes is not None and not self.search.until_decided:
+            raise UserError("--max-minutes limits --until-decided: give both, or neither")
+        return self
+
 
 class TrainRequest(Config):
     """One architecture; its name, its sizes and its options may come from a trained one."""
 
-    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout")
+    hidden: ClassVar[tuple[str, ...]] = ("jobs", "measure", "trial_timeout", "max_minutes")
 
     task: TaskRequest = TaskRequest()
     model: str | None = knob(

@@ -7,9 +7,12 @@ the last checkpoint; calling it again goes on where it stopped.
 import math
 import os
 import shutil
+import time
 from collections.abc import Generator
+from itertools import pairwise
 from pathlib import Path
 
+from seqarena.arena.doubt.looks import seed_counts
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import (
     Plan,
@@ -46,14 +49,22 @@ class RunState:
         lower_is_better: bool,
         timeout_seconds: float | None = None,
         metric: str = "",
+        max_minutes: float | None = None,
     ) -> None:
-        """`timeout_seconds` is what a trial may take, one try; `metric` is the task's."""
+        """`timeout_seconds` is what a trial may take, one try; `metric` is the task's. After
+        `max_minutes` from now no further seed starts."""
         self.plan = plan
         self.folder = folder
         self.lower_is_better = lower_is_better
         self.timeout_seconds = timeout_seconds
         self.metric = metric
-        self.tied: tuple[str, ...] | None = None  # architectures that tie for the lead, once known
+        self.seed_counts = seed_counts(plan.search)
+        # for each look but the last: the architectures that run more seeds after it
+        self.rounds: list[tuple[str, ...]] = []
+        self.further: set[str] = set()  # hashes of the trials of those seeds
+        self.stop_at = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+        self.out_of_time = False  # further seeds were left for the next call
+        self.in_vain = False  # seeds will not find a winner, see `_undecided`
         self.trials: dict[str, tuple[Role, Trial]] = {}  # every one met so far, by hash
         self.results: dict[str, ResultRecord] = {}
         self.failures: dict[str, str] = {}  # hash of a trial -> why it failed
@@ -76,8 +87,7 @@ class RunState:
 
     def _total(self, settled: Settled) -> int:
         """How many trials there are, as far as is known."""
-        further = len(self.tied or ()) * len(self.plan.search.further_seeds)
-        return total_trials(self.plan, settled, self.lower_is_better) + further
+        return total_trials(self.plan, settled, self.lower_is_better) + len(self.further)
 
     def wider_rates(self) -> dict[str, tuple[float, ...]]:
         """Architecture -> learning rates beyond those asked for that its search tried."""
@@ -89,28 +99,33 @@ class RunState:
         return {name: tuple(sorted(rates)) for name, rates in found.items()}
 
     def _further(self, settled: Settled) -> list[tuple[Role, Trial]]:
-        """More seeds of the architectures that tie for the lead after the seeds of all. That is
-        decided once, by those seeds only, so that the same call always decides the same."""
-        if not self.plan.search.further_seeds:
-            return []
-        if self.tied is None:
-            self.tied = self._leaders()
-        found: list[Trial] = []
-        for entry in self.plan.entries:
-            if entry.architecture in self.tied:
-                rate = chosen_rate(self.plan, entry, settled, self.lower_is_better)
-                assert rate is not None  # it is ranked
-                found += further_trials(self.plan, entry, rate)
-        return [("seed", trial) for trial in found if trial.hash not in settled]
+        """More seeds of the architectures that tie for the lead, look by look. Each look is decided
+        once, by the seeds before it only, so that the same records always decide the same."""
+        for look, (before, upto) in enumerate(pairwise(self.seed_counts)):
+            if len(self.rounds) == look:
+                self.rounds.append(self._undecided(before))
+            found: list[Trial] = []
+            for entry in self.plan.entries:
+                if entry.architecture in self.rounds[look]:
+                    rate = chosen_rate(self.plan, entry, settled, self.lower_is_better)
+                    assert rate is not None  # it is ranked
+                    found += further_trials(self.plan, entry, rate, upto)
+            self.further |= {trial.hash for trial in found}
+            waiting = [trial for trial in found if trial.hash not in settled]
+            if waiting or not self.rounds[look]:
+                return [("seed", trial) for trial in waiting]
+        return []
 
-    def _leaders(self) -> tuple[str, ...]:
-        """The architectures of which none is told apart from the leader; none with a winner."""
+    def _undecided(self, num_seeds: int) -> tuple[str, ...]:
+        """The architectures of which none is told apart from the leader by their first seeds; none
+        with a winner, and none where it is plain that seeds will not find one."""
         from seqarena.arena.view import summarise
 
+        end = self.plan.search.first_seed + num_seeds
         trials = [
             summarise(self.folder, role, trial, self.failures.get(key, ""))
             for key, (role, trial) in self.trials.items()
-            if trial.training.seed in self.plan.search.seeds
+            if trial.training.seed < end
         ]
         try:
             ranking = rank(
@@ -119,15 +134,24 @@ class RunState:
                 metric=self.metric,
                 lower_is_better=self.lower_is_better,
                 excluded=self.plan.excluded,
+                search=self.plan.search,
             )
         except UserError:  # nothing is ranked: all diverged or failed
             return ()
-        return ranking.leaders if len(ranking.leaders) > 1 else ()
+        search = self.plan.search
+        reach = all(one.within_reach for one in ranking.partings)
+        self.in_vain = search.until_decided and not reach
+        return () if self.in_vain or len(ranking.leaders) == 1 else ranking.leaders
 
     def ready_jobs(self) -> list[Job]:
         """The same as jobs, and remembers which trials they are."""
         found = []
-        for role, trial in self.ready():
+        ready = self.ready()
+        if time.monotonic() > self.stop_at:
+            now = [pair for pair in ready if pair[1].hash not in self.further]
+            self.out_of_time = len(now) < len(ready)
+            ready = now
+        for role, trial in ready:
             self.trials.setdefault(trial.hash, (role, trial))
             seconds = self.seconds_of(trial.architecture)
             found.append(trial_job(trial, self.folder, seconds, self.timeout_seconds))

@@ -20,9 +20,13 @@ and not below 0. What the interaction adds is in the seeds' variance already and
 Scores that are shares of examples have at least the doubt of a share (Agresti and Coull 1998;
 Wilson 1927), also where every answer is right.
 
-Two architectures are told apart if their gap's studentised range among all K architectures has a
-p value below 5 % (Tukey and Kramer; Games and Howell 1976 for unequal variances): of K identical
-architectures any pair is then told apart in at most 5 % of comparisons, whichever leads.
+Two architectures are told apart if the p value of their gap is below 5 % after a correction for all
+K (K - 1) / 2 pairs (Sidak 1967; Tamhane 1977 for unequal variances): of K identical architectures
+any pair is then told apart in at most 5 % of comparisons, whichever leads. So corrected, it is the
+far tail that counts, where Satterthwaite's degrees of freedom are too many: the fewer of the two
+architectures' are taken, which no ratio of their variances makes too many (Mickey and Brown 1966).
+Of two alone, which share one variance, the degrees are at most those of their own (Welch 1947).
+Among three and four, where the wider of two variances is taken, Satterthwaite's are enough.
 
 Coverage, false findings and power by simulation: benchmarks/doubt.py; figures in the lab log.
 
@@ -36,9 +40,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-_LEAST_GROUPS = 5  # architectures that tell how much their variances differ
-_WILD = 1e-6  # level at which a variance is beyond that of the others
-_COMMON_WEIGHT = 2  # of the common variance, in degrees of freedom of the own
+from seqarena.arena.doubt.spread import (
+    LEAST_GROUPS,
+    NO_SPREAD,
+    Spread,
+    shared,
+    sum_of,
+    typical_variance,
+    with_at_most,
+    without_wild,
+)
+
 _HIGHEST_CORRELATION = 0.97  # above it fewer than two independent chunks would be left of 100
 
 
@@ -54,17 +66,6 @@ class Sample:
     @property
     def mean(self) -> float:
         return float(self.values_S.mean())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """A variance and the degrees of freedom that it was estimated with."""
-
-    variance: float
-    degrees: float
-
-
-NO_SPREAD = Spread(variance=0.0, degrees=math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,25 +102,16 @@ class TestedEstimate:
 
 def seed_noise(samples: Sequence[Sample]) -> SeedNoise | None:
     """The seed noise of a comparison; None where no architecture has two seeds."""
-    several = [sample.values_S for sample in samples if len(sample.seeds) > 1]
-    if not several:
+    each = [_own_spread(sample) for sample in samples]
+    measured = [own for own in each if own is not None]
+    if not measured:
         return None
-    variances_K = np.array([values_S.var(ddof=1) for values_S in several])
-    degrees_K = np.array([len(values_S) - 1.0 for values_S in several])
-    common = _pooled(variances_K, degrees_K)
-    total = common.degrees
-    prior = _typical_variance(variances_K, degrees_K)
-    of_each = []
-    measured = iter(zip(variances_K.tolist(), degrees_K.tolist()))
-    for sample in samples:
-        if len(sample.seeds) < 2:
-            of_each.append(common)
-            continue
-        own = Spread(**dict(zip(("variance", "degrees"), next(measured))))
-        weight = max(prior.degrees, _COMMON_WEIGHT * own.degrees)
-        with_all = _shrunk(own, Spread(variance=common.variance, degrees=weight), total)
-        of_each.append(max(with_all, _shrunk(own, prior, total), key=_half_width))
-    return SeedNoise(of_each=tuple(of_each), common=common, num_measured=len(several))
+    variances_K = np.array([own.variance for own in measured])
+    degrees_K = np.array([own.degrees for own in measured])
+    common = without_wild(variances_K, degrees_K)
+    prior = typical_variance(variances_K, degrees_K)
+    of_each = tuple(common if own is None else shared(own, common, prior) for own in each)
+    return SeedNoise(of_each=of_each, common=common, num_measured=len(measured))
 
 
 def mean_estimate(sample: Sample, seeds: Spread | None, *, confidence: float) -> TestedEstimate:
@@ -146,15 +138,28 @@ def gap_estimate(
 ) -> TestedEstimate:
     """`sample` minus `leader`, paired by chunk. `seeds` are the variances of one run of each.
 
-    The interval is of this gap; the p value counts all pairs `among` so many architectures.
+    The interval is of this gap alone; the p value counts all pairs `among` so many architectures.
     `degrees` are those of the seeds' variances together, which may share some.
     """
     pair = (sample, leader)
     spreads = [_over(spread, len(one.seeds)) for spread, one in zip(seeds, pair)]
-    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
-    tests = _test_spread(pair, profile_C, [one.mean for one in pair])
+    tests = spread_of_tests(sample, leader)
     gap = sample.mean - leader.mean
-    return _estimate(gap, spreads, tests, degrees, confidence, among)
+    own = [_over(_own_spread(one), len(one.seeds)) for one in pair]
+    return _estimate(gap, spreads, tests, degrees, confidence, among, sum_of(own).degrees)
+
+
+def gap_at(
+    gap: float, seeds: Sequence[Spread], tests: Spread, *, degrees: float, among: int
+) -> TestedEstimate:
+    """What `gap_estimate` would say of a gap with such variances of two means and of the tests."""
+    return _estimate(gap, seeds, tests, degrees, 0.95, among)
+
+
+def spread_of_tests(sample: Sample, leader: Sample) -> Spread:
+    """What the choice of test examples adds to the gap of two means, which more seeds leave."""
+    profile_C = sample.chunks_SC.mean(axis=0) - leader.chunks_SC.mean(axis=0)
+    return _test_spread((sample, leader), profile_C, [sample.mean, leader.mean])
 
 
 def wilson(share: float, count: int, confidence: float) -> tuple[float, float]:
@@ -207,33 +212,33 @@ def _estimate(
     limit: float,
     confidence: float,
     among: int,
+    own_degrees: float = math.inf,
 ) -> TestedEstimate:
-    of_seeds = _sum(seeds)
-    of_seeds = Spread(variance=of_seeds.variance, degrees=min(of_seeds.degrees, limit))
-    total = _sum([of_seeds, tests])
+    of_seeds = sum_of(seeds)
+    total = sum_of([with_at_most(of_seeds, limit), tests])
     if total.variance == 0:
         return TestedEstimate(value=value, low=value, high=value, p_value=float(value == 0))
     deviation = math.sqrt(total.variance)
     half = float(stats.t.ppf((1 + confidence) / 2, total.degrees)) * deviation
-    p_value = _range_p_value(abs(value) / deviation, total.degrees, among)
+    fewest = _fewest_degrees(seeds, among, own_degrees)
+    careful = sum_of([with_at_most(of_seeds, min(limit, fewest)), tests])
+    p_value = _p_value(abs(value) / deviation, careful.degrees, among)
     return TestedEstimate(value=value, low=value - half, high=value + half, p_value=p_value)
 
 
-def _range_p_value(statistic: float, degrees: float, among: int) -> float:
-    """The chance that any pair of so many equal means is at least so far apart."""
+def _fewest_degrees(seeds: Sequence[Spread], among: int, own_degrees: float) -> float:
+    """What the degrees of freedom of a p value are at most, beyond those of its interval."""
+    if among >= LEAST_GROUPS:
+        return min(spread.degrees for spread in seeds)
+    return own_degrees if among < 3 else math.inf
+
+
+def _p_value(statistic: float, degrees: float, among: int) -> float:
+    """The chance that any pair of so many equal means is at least so far apart (Sidak 1967)."""
+    p_value = float(2 * stats.t.sf(statistic, degrees))
     if among == 2:
-        return float(2 * stats.t.sf(statistic, degrees))
-    found = float(stats.studentized_range.sf(statistic * math.sqrt(2), among, min(degrees, 1e5)))
-    return min(1.0, max(0.0, found))
-
-
-def _sum(spreads: Sequence[Spread]) -> Spread:
-    """Of independent terms, with the degrees of freedom of Satterthwaite."""
-    variance = sum(spread.variance for spread in spreads)
-    if variance == 0:
-        return NO_SPREAD
-    inverse = sum((spread.variance / variance) ** 2 / spread.degrees for spread in spreads)
-    return Spread(variance=variance, degrees=1 / inverse if inverse > 0 else math.inf)
+        return p_value
+    return float(-np.expm1(special.xlog1py(among * (among - 1) / 2, -p_value)))
 
 
 def _over(spread: Spread | None, seeds: int) -> Spread:
@@ -243,67 +248,11 @@ def _over(spread: Spread | None, seeds: int) -> Spread:
     return Spread(variance=spread.variance / seeds, degrees=spread.degrees)
 
 
-def _shrunk(own: Spread, prior: Spread, most: float) -> Spread:
-    if math.isinf(prior.degrees):
-        return Spread(variance=prior.variance, degrees=most)
-    degrees = own.degrees + prior.degrees
-    variance = (own.degrees * own.variance + prior.degrees * prior.variance) / degrees
-    return Spread(variance=variance, degrees=min(degrees, most))
-
-
-def _half_width(spread: Spread) -> float:
-    return float(stats.t.ppf(0.975, spread.degrees)) * math.sqrt(spread.variance)
-
-
-def _pooled(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
-    """The variance of all together, without the wild ones, the largest first."""
-    order = np.argsort(variances_K)
-    while True:
-        *rest, last = order
-        degrees = float(degrees_K[order].sum())
-        together = Spread(
-            variance=float(variances_K[order] @ degrees_K[order]) / degrees, degrees=degrees
-        )
-        if len(rest) < _LEAST_GROUPS - 1:
-            return together
-        others = float(variances_K[rest] @ degrees_K[rest] / degrees_K[rest].sum())
-        beyond = stats.f.isf(_WILD, degrees_K[last], degrees_K[rest].sum()) * others
-        if variances_K[last] <= beyond:
-            return together
-        order = np.array(rest)
-
-
-def _typical_variance(variances_K: np.ndarray, degrees_K: np.ndarray) -> Spread:
-    """The variance that is typical of the architectures and what it weighs, by the moments of the
-    logs of their variances (Smyth 2004, section 6.2). Degrees 0: it says nothing; infinite: they
-    are all the same."""
-    if len(variances_K) < _LEAST_GROUPS:
-        return Spread(variance=0.0, degrees=0.0)
-    median = float(np.median(variances_K))
-    if median == 0:
-        return Spread(variance=0.0, degrees=0.0)
-    half_K = degrees_K / 2
-    logs_K = np.log(np.maximum(variances_K, 1e-5 * median))
-    logs_K = logs_K - special.digamma(half_K) + np.log(half_K)
-    excess = float(logs_K.var(ddof=1) - special.polygamma(1, half_K).mean())
-    if excess <= 0:
-        common = float(variances_K @ degrees_K / degrees_K.sum())
-        return Spread(variance=common, degrees=math.inf)
-    degrees = 2 * _inverse_trigamma(excess)
-    log_variance = logs_K.mean() + special.digamma(degrees / 2) - math.log(degrees / 2)
-    return Spread(variance=float(np.exp(log_variance)), degrees=degrees)
-
-
-def _inverse_trigamma(value: float) -> float:
-    """By Newton's method on 1 / trigamma, which is convex (Smyth 2004, appendix)."""
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = float(special.polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
-        x += step
-        if -step < 1e-9 * x:
-            break
-    return x
+def _own_spread(sample: Sample) -> Spread | None:
+    """Of one run, by the sample's own seeds; None with one seed."""
+    if len(sample.seeds) < 2:
+        return None
+    return Spread(variance=float(sample.values_S.var(ddof=1)), degrees=len(sample.seeds) - 1.0)
 
 
 def _interaction_variance(chunks_SC: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from seqarena.core.results.baselines import BaselineRecord
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import quantity
 from seqarena.core.results.records import TrialSummary
@@ -28,6 +29,9 @@ create table evaluations (
 create table slices (
     trial text references trials, slice text, test_value real, primary key (trial, slice)
 );
+create table baselines (
+    baseline text primary key, detail text, validation_value real, test_value real, seconds real
+);
 create table costs (
     architecture text, quantity text, value real, lowest real, highest real,
     primary key (architecture, quantity)
@@ -40,7 +44,12 @@ _TRIAL_COLUMNS = (
 )  # fmt: skip
 
 
-def write_database(path: Path, trials: Iterable[TrialSummary], costs: Iterable[Series]) -> None:
+def write_database(
+    path: Path,
+    trials: Iterable[TrialSummary],
+    costs: Iterable[Series],
+    baselines: Iterable[BaselineRecord] = (),
+) -> None:
     """Writes the database from these summaries in the place of an older one, which may be damaged.
 
     Raises OSError that names `path` where it cannot be written.
@@ -48,7 +57,7 @@ def write_database(path: Path, trials: Iterable[TrialSummary], costs: Iterable[S
     with replacing(path) as fresh:
         try:
             with closing(sqlite3.connect(fresh)) as connection, connection:
-                _fill(connection, trials, costs)
+                _fill(connection, trials, costs, baselines)
         except sqlite3.OperationalError as error:  # of a full disk, say
             raise OSError(errno.EIO, str(error), str(path)) from error
         for suffix in ("-wal", "-shm", "-journal"):  # of the older one, which this is not
@@ -56,7 +65,10 @@ def write_database(path: Path, trials: Iterable[TrialSummary], costs: Iterable[S
 
 
 def _fill(
-    connection: sqlite3.Connection, trials: Iterable[TrialSummary], costs: Iterable[Series]
+    connection: sqlite3.Connection,
+    trials: Iterable[TrialSummary],
+    costs: Iterable[Series],
+    baselines: Iterable[BaselineRecord],
 ) -> None:
     connection.execute("pragma journal_mode=off")  # the file is thrown away where this fails
     connection.executescript(_SCHEMA)
@@ -72,6 +84,10 @@ def _fill(
             "insert into slices values (?, ?, ?)",
             [(trial.trial, name, value) for name, value in trial.test_slices.items()],
         )
+    connection.executemany(
+        "insert into baselines values (?, ?, ?, ?, ?)",
+        [(one.name, one.detail, one.validation_value, one.value, one.seconds) for one in baselines],
+    )
     connection.executemany(
         "insert into costs values (?, ?, ?, ?, ?)", [_cost_row(one) for one in costs]
     )

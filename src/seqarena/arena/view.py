@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from seqarena.arena.baselines.jobs import current_baselines
+from seqarena.arena.baselines.overlap import warned
 from seqarena.arena.entries import enter
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Plan, Role, Trial
-from seqarena.arena.rank import rank
+from seqarena.arena.rank import rank_entries, unfinished
 from seqarena.arena.run import RunState, reuse
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_signed
@@ -44,13 +46,18 @@ def read_run(folder: RunFolder) -> RunView:
     entries, reasons = enter(trials, plan.excluded, task["lower_is_better"], task["metric"])
     ranking = None  # while nothing is finished; the page says so
     if entries:
-        ranking = rank(
+        ranking = rank_entries(
+            entries,
+            reasons,
             trials,
             CostTable(costs),
             metric=task["metric"],
             lower_is_better=task["lower_is_better"],
-            excluded=plan.excluded,
+            unfinished=unfinished(trials, plan.excluded),
+            search=plan.search,
+            baselines=current_baselines(folder, plan),
         )
+    summary = DataSummary.model_validate(task["summary"]) if "summary" in task else None
     return RunView(
         name=plan.name,
         command=plan.command,
@@ -58,10 +65,10 @@ def read_run(folder: RunFolder) -> RunView:
         metric=task["metric"],
         lower_is_better=task["lower_is_better"],
         data=task["facts"],
-        summary=DataSummary.model_validate(task["summary"]) if "summary" in task else None,
+        summary=summary,
         plan=plan.model_dump(mode="json"),
         provenance=_first_provenance(folder, state),
-        ranking=ranking,
+        ranking=None if ranking is None else warned(ranking, summary),
         trials=trials,
         costs=costs,
         catalog=_facts(folder, plan, "catalog.json"),
@@ -95,6 +102,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial, failure: str = "") ->
         parameters=trial.parameters,
         width=trial.model.width,
         tokens=result.tokens if result else steps[-1].tokens if steps else 0,
+        steps=result.steps if result else steps[-1].step if steps else 0,
         training_seconds=result.training_seconds if result else 0.0,
         training_flops=result.training_flops if result else 0.0,
         state_bytes=result.state_bytes if result else 0,

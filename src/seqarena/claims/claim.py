@@ -1,8 +1,10 @@
 """What a claim is: words, an experiment made of parts, and a judge that sees records only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from seqarena.claims.enough import STEADY, disturbed, is_timing, missing_repeats
+from seqarena.core import words
 from seqarena.core.config import load_object
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
@@ -59,8 +61,9 @@ def run_part(function: str, arguments: dict[str, Any]) -> list[str]:
 
 
 class Claim(NamedTuple):
-    """One claim. The criterion is written before the run and `judge` does what it says;
-    `amended` says what was changed after a run had been seen."""
+    """One claim. The criterion is written before the run and `judge` does what it says of records
+    that are enough; `amended` says what was changed after a run had been seen. `judged` is the
+    verdict."""
 
     name: str  # short and literal, for the command line
     title: str
@@ -71,3 +74,37 @@ class Claim(NamedTuple):
     parts: Callable[[Scale], Sequence[Part]]
     judge: Callable[[Sequence[Measurement]], Judgement]
     amended: str = ""  # what of the criterion was changed once an earlier run had been seen
+    repeats: Mapping[str, int] = {}  # quantity -> seeds or timings that a verdict needs at a point
+    chart: str = ""  # the quantity that the page draws beside the answer; else the first of these
+
+    def judged(self, records: Sequence[Measurement]) -> Judgement:
+        """The verdict, "not measured yet" with what is missing included."""
+        missing = missing_repeats(records, self.repeats) or disturbed(records, self.repeats)
+        if missing:
+            return not_yet(missing)
+        try:
+            return self.judge(records)
+        except UserError as error:
+            return not_yet(str(error))
+
+    @property
+    def rule(self) -> str:
+        """The criterion with the repeats that it needs."""
+        if not self.repeats:
+            return self.criterion
+        needed = words.listed(
+            [f"{number} of {words.of_name(name)}" for name, number in self.repeats.items()]
+        )
+        quiet = (
+            f" Timings of one point that differ by more than {STEADY:g} times decide nothing."
+            if any(map(is_timing, self.repeats))
+            else ""
+        )
+        return (
+            f"{self.criterion} Needs equally many repeats at every point, at least {needed}.{quiet}"
+        )
+
+
+def not_yet(why: str) -> Judgement:
+    """The verdict of records that are not enough."""
+    return Judgement(verdict="not measured yet", figure=why, answer=why)

@@ -1,12 +1,22 @@
 """The ledger: every claim, in the order in which it is printed. Importing it loads no torch."""
 
-from seqarena.claims.book import attention, cost, gradients, memory, recurrence, scaling, systems
+from seqarena.claims.book import (
+    attention,
+    cost,
+    gradients,
+    memory,
+    recall,
+    recurrence,
+    scaling,
+    systems,
+)
 from seqarena.claims.claim import Claim
 
 CLAIMS: tuple[Claim, ...] = (
     *recurrence.CLAIMS,
     *gradients.CLAIMS,
     *memory.CLAIMS,
+    *recall.CLAIMS,
     *attention.CLAIMS,
     *cost.CLAIMS,
     *systems.CLAIMS,

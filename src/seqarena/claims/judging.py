@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from seqarena.core import words
 from seqarena.core.errors import UserError
-from seqarena.core.results.estimates import Estimate, mean, mean_of
+from seqarena.core.results.estimates import Estimate, mean_of
 from seqarena.core.results.measurement import Map, Measurement, Point, Series
 from seqarena.core.results.verdicts import Judgement, Verdict
+
+SEEDS = 3  # that a verdict about trained scores needs, of each of what it compares
 
 
 def curve(
@@ -34,11 +37,12 @@ def last(series: Series) -> Point:
 
 
 def difference(one: Point, other: Point) -> Estimate:
-    """one - other over seeds that both have in common, in their order; else of the means."""
-    if len(one.repeats) == len(other.repeats):
-        return mean_of([a - b for a, b in zip(one.repeats, other.repeats, strict=True)])
-    value = mean(one).value - mean(other).value
-    return Estimate(value=value, low=value, high=value)
+    """one - other, seed by seed. Raises UserError where they have not the same number of seeds,
+    or fewer than two."""
+    numbers = len(one.repeats), len(other.repeats)
+    if numbers[0] != numbers[1] or numbers[0] < 2:
+        raise UserError(f"a difference needs the same seeds, at least two: here {numbers}")
+    return mean_of([a - b for a, b in zip(one.repeats, other.repeats, strict=True)])
 
 
 def verdict(holds: bool, within_limits: bool = False) -> Verdict:
@@ -56,14 +60,22 @@ def settled(gap: Estimate, margin: float, *, limits: bool = False) -> tuple[Verd
     """
     if gap.value < margin:
         return verdict(False, limits), ""
-    if gap.low > 0 or gap.low == gap.high:
-        return "holds", ("one seed alone" if gap.low == gap.high else "")
+    if gap.low > 0:
+        return "holds", ""
     return "holds within limits", "so few seeds do not exclude that there is no difference"
 
 
 def judgement(
-    found: Verdict, figure: str, estimate: Estimate | None = None, *remarks: str
+    found: Verdict, answer: str, figure: str, estimate: Estimate | None = None, *remarks: str
 ) -> Judgement:
-    """With the remarks that say something, as sentences."""
+    """With the remarks that say something, as sentences. `answer` says in plain words what was
+    found, whichever verdict follows from it."""
     said = [remark[0].upper() + remark[1:].rstrip(".") + "." for remark in remarks if remark]
-    return Judgement(verdict=found, figure=figure, estimate=estimate, remark=" ".join(said))
+    return Judgement(
+        verdict=found, figure=figure, estimate=estimate, answer=answer, remark=" ".join(said)
+    )
+
+
+def plain(value: float) -> str:
+    """A number for a sentence: two digits."""
+    return words.significant(value, 2)

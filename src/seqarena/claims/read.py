@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqarena.claims.citations import CITATIONS
-from seqarena.claims.claim import Claim, Scale
+from seqarena.claims.claim import Claim, Scale, not_yet
 from seqarena.claims.contents import CLAIMS
 from seqarena.claims.parts import read_part
-from seqarena.core.errors import UserError
+from seqarena.core import words
 from seqarena.core.results.measurement import Map, Measurement, Series
 from seqarena.core.results.verdicts import ClaimView, Judgement, LedgerView
 
@@ -42,8 +42,9 @@ def _view(folder: Path, claim: Claim, scale: Scale) -> ClaimView:
         words=claim.words,
         source=claim.source,
         experiment=claim.experiment,
-        criterion=claim.criterion,
+        criterion=claim.rule,
         amended=claim.amended,
+        chart=claim.chart or next(iter(claim.repeats), ""),
         judgement=_judge(claim, records, errors, waiting),
         series=tuple(record for record in records if isinstance(record, Series)),
         maps=tuple(record for record in records if isinstance(record, Map)),
@@ -55,14 +56,7 @@ def _judge(
     claim: Claim, records: Sequence[Measurement], errors: Sequence[str], waiting: int
 ) -> Judgement:
     if errors:
-        return _not_yet(f"not measured yet: {errors[0]}")
+        return not_yet(errors[0])
     if waiting:
-        return _not_yet(f"not measured yet: {waiting} part(s) to run")
-    try:
-        return claim.judge(records)
-    except UserError as error:
-        return _not_yet(f"not measured yet: {error}")
-
-
-def _not_yet(why: str) -> Judgement:
-    return Judgement(verdict="not measured yet", figure=why)
+        return not_yet(f"{words.plural(waiting, 'part')} of its measuring to run")
+    return claim.judged(records)

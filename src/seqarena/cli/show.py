@@ -33,11 +33,12 @@ def tasks(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """What can be asked, each with its settings: --task NAME --set key=value."""
+    """What can be asked, each with what to beat and its settings: --task NAME --set key=value."""
     from rich.console import Console
 
     from seqarena import api
     from seqarena.report.tables import settings_table, tasks_table
+    from seqarena.tasks.baselines.catalog import baseline_rows
 
     ideas = api.tasks()
     settings = {} if name is None else api.tasks(name)
@@ -52,10 +53,16 @@ def tasks(
         )
         return
     console = Console()
-    console.print(tasks_table(ideas if name is None else {name: ideas[name]}))
-    if name is not None:
-        console.print()
-        console.print(settings_table(settings))
+    to_beat = {kind: ", ".join(row.name for row in baseline_rows(kind)) for kind in ideas}
+    if name is None:
+        lines = {kind: f"{idea}\nto beat: {to_beat[kind]}" for kind, idea in ideas.items()}
+        console.print(tasks_table(lines))
+        return
+    console.print(tasks_table({name: ideas[name]}))
+    console.print()
+    console.print(settings_table(settings))
+    console.print("\nbaselines, computed before anything is trained:")
+    console.print(tasks_table({row.name: row.idea for row in baseline_rows(name)}))
 
 
 def report(

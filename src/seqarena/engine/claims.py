@@ -14,9 +14,9 @@ from seqarena.claims.claim import Claim, Scale
 from seqarena.claims.parts import jobs_of, missing_jobs
 from seqarena.claims.read import read_ledger
 from seqarena.claims.run import run_parts
+from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import unknown_name
 from seqarena.core.results.verdicts import LedgerView
-from seqarena.core.runtime import available_cores
 from seqarena.core.words import duration
 from seqarena.jobs.display import Display
 from seqarena.jobs.executor import seconds_of
@@ -76,7 +76,7 @@ def _measure(
     jobs: int | None,
 ) -> int:
     """Runs what is missing and says so; the number of parts that failed."""
-    workers = jobs or available_cores()
+    workers = jobs or chosen_cores().count
     with RunFolder(folder).lock():
         parts = jobs_of(chosen, scale)
         missing = missing_jobs(folder, parts)

@@ -4,18 +4,21 @@ from contextlib import closing
 
 from rich.console import Console
 
-from seqarena.arena.costs import missing_costs, run_costs
+from seqarena.arena.baselines.jobs import current_baselines
+from seqarena.arena.costs import CostRounds, run_costs
 from seqarena.arena.prepare import Prepared, write_facts
-from seqarena.arena.requests import CompareRequest, TrainRequest
+from seqarena.arena.requests import CompareRequest, RunRequest, TrainRequest
 from seqarena.arena.run import RunState, run
 from seqarena.arena.store import write_database
+from seqarena.core import words
+from seqarena.core.cores import is_watched
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import is_own, reporting
-from seqarena.core.words import listed
-from seqarena.engine.live import comparison_display
+from seqarena.engine.before_training.baselines import compute_baselines
+from seqarena.engine.before_training.overlap import ask_about_overlap
+from seqarena.engine.live import CostDisplay, comparison_display
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
-from seqarena.jobs.display import Display
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.signals import ending_on_signals
@@ -31,10 +34,12 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 def _compare(request: CompareRequest, console: Console) -> Run:
     prepared, rows = plan_comparison(request, console)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
-        _run(console, prepared, timeout_seconds=request.run.trial_timeout)
-        not_measured = _measure(console, prepared) if request.run.measure else {}
+        not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
+        _run(console, prepared, request.run)
+        not_measured |= _measure(console, prepared) if request.run.measure else {}
         return _finish(prepared, not_measured)
 
 
@@ -49,44 +54,58 @@ def train(request: TrainRequest, console: Console) -> Run:
 
 def _train(request: TrainRequest, console: Console) -> Run:
     prepared, rows = plan_training(request)
+    ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
         announce(console, prepared, write_facts(prepared, rows))
+        not_measured = compute_baselines(console, prepared) if request.run.baselines else {}
         own = request.mixer is not None or is_own(request.task.kind)
         with reporting(own, f"{rows[0].name} failed: "):
-            state = _run(console, prepared, inline=True)
+            state = _run(console, prepared, request.run, inline=True)
         for trial, why in state.failures.items():
             trace = prepared.folder.path / "trials" / trial / "error.txt"
             raise UserError(f"{why}; the traceback: {trace}" if trace.exists() else why)
-        return _finish(prepared, {})
+        return _finish(prepared, not_measured)
 
 
 def _run(
     console: Console,
     prepared: Prepared,
+    request: RunRequest,
     *,
     inline: bool = False,
-    timeout_seconds: float | None = None,
 ) -> RunState:
     """Runs what is missing of the plan, in workers or in this process, and shows it."""
     plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    state = RunState(plan, folder, task.lower_is_better, timeout_seconds, task.metric)
+    state = RunState(
+        plan, folder, task.lower_is_better, request.trial_timeout, task.metric, request.max_minutes
+    )
     display = comparison_display(console, state, task.metric, prepared.jobs)
     executor = Inline(display.show) if inline else None
-    said = False
+    said = 0
     with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
         for event in events:
             if state.total != display.total:
                 display.extend(state.total)
-            if state.tied and not said:
-                said = True
-                more = len(plan.search.seeds) + len(plan.search.further_seeds)
-                say(console, f"{more} seeds of those that tie for the lead: {listed(state.tied)}")
+            for tied, seeds in list(zip(state.rounds, state.seed_counts[1:]))[said:]:
+                said += 1
+                if tied:
+                    names = words.listed(tied)
+                    say(console, f"{seeds} seeds of those that tie for the lead: {names}")
             display.show(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
+    if state.in_vain:
+        say(console, "stopped: more seeds will not part all of those that tie")
+    if state.out_of_time:
+        say(
+            console,
+            f"stopped after --max-minutes {request.max_minutes:g}, before it was decided: the same "
+            "command goes on",
+        )
     if wider := state.wider_rates():
         parts = (
-            f"{name} {listed([f'{rate:g}' for rate in rates])}" for name, rates in wider.items()
+            f"{name} {words.listed([f'{rate:g}' for rate in rates])}"
+            for name, rates in wider.items()
         )
         say(console, f"wider learning rates, as the best was at the edge: {'; '.join(parts)}")
     return state
@@ -94,15 +113,33 @@ def _run(
 
 def _measure(console: Console, prepared: Prepared) -> dict[str, str]:
     """Measures the costs that are missing; what could not be, and why."""
-    plan, folder, task = prepared.plan, prepared.folder, prepared.task
-    missing = missing_costs(plan, folder, task.problem, task.sequence_length)
-    display = Display(console, total=len(missing), noun="costs")
-    with display, closing(run_costs(folder, missing)) as events:
-        failures = {}
+    task = prepared.task
+    rounds = CostRounds(
+        prepared.plan, prepared.folder, task.problem, task.sequence_length, threads=prepared.cores
+    )
+    failures: dict[str, str] = {}
+    if not rounds.ready():
+        return failures
+    watched = "watched" if is_watched() else "not told by this system: it cannot be watched"
+    say(
+        console,
+        f"costs: {words.plural(rounds.total, 'measurement')} with "
+        f"{words.plural(prepared.cores, 'thread')}, about {words.duration(rounds.seconds)}; what "
+        f"others do on the machine is {watched}",
+        "dim",
+    )
+    display = CostDisplay(console, rounds)
+    with display, closing(run_costs(rounds)) as events:
         for event in events:
             display.show(event)
             if event.kind == "failed":
                 failures[event.job.label] = event.payload.message
+    if rounds.again:
+        say(
+            console,
+            f"{words.plural(rounds.again, 'measurement')} had been disturbed by others on the "
+            "machine and were taken again",
+        )
     return failures
 
 
@@ -111,6 +148,7 @@ def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     folder = prepared.folder
     finished = Run(folder.path, not_measured)
     view = finished.view
-    write_database(folder.path / "results.sqlite", view.trials, view.costs)
+    baselines = current_baselines(folder, prepared.plan)
+    write_database(folder.path / "results.sqlite", view.trials, view.costs, baselines)
     write_atomically(folder.report_path, render_html(view))
     return finished

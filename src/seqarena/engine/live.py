@@ -1,10 +1,13 @@
-"""What a person sees while a comparison runs: one row an architecture."""
+"""What a person sees while a comparison runs: one row an architecture, then rounds of timings."""
+
+import math
 
 from rich.console import Console
 
+from seqarena.arena.costs import CostRounds
 from seqarena.arena.run import RunState
 from seqarena.core.results.records import ResultRecord
-from seqarena.core.words import plural
+from seqarena.core.words import duration, plural
 from seqarena.jobs.display import Display
 from seqarena.jobs.job import Event, Failure
 
@@ -43,3 +46,32 @@ def comparison_display(console: Console, state: RunState, metric: str, workers: 
         summary=best,
         noun="trials",
     )
+
+
+class CostDisplay(Display):
+    """The display of `arena.costs.run_costs`: a bar on a terminal, a line a round anywhere else."""
+
+    def __init__(self, console: Console, rounds: CostRounds) -> None:
+        super().__init__(
+            console,
+            total=rounds.total,
+            expected_seconds=rounds.seconds,
+            noun="costs",
+            quiet_seconds=math.inf,
+        )
+        self.rounds = rounds
+        self._words = ""
+
+    def show(self, event: Event) -> None:
+        """Takes one event in, after the rounds have."""
+        if self.rounds.total > self.total:
+            more = self.rounds.total - self.total
+            self.extend(self.rounds.total, more * (event.job.needs.seconds or 0.0))
+        super().show(event)
+        if self.rounds.ready() and self.rounds.words != self._words:
+            self._words = self.rounds.words
+            if not self.console.is_terminal:
+                left = duration(self.seconds_left())
+                self.console.print(
+                    f"costs: {self._words} (about {left} left)", highlight=False, soft_wrap=True
+                )

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest, own_name, own_row
+from seqarena.core.cores import BUSY_SHARE, chosen_cores
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
+from seqarena.core.words import listed
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import OwnCode, find_checkpoint, trained_models
 from seqarena.measure.calls import Call, Findings, Target, perform
@@ -41,7 +42,9 @@ def measure(request: MeasureRequest, console: Console) -> Measured:
     subjects = request.subjects
     calls, refused = plan_calls(request)
     folder = RunFolder(subjects.folder)
-    with folder.lock(), limited_threads(subjects.threads or torch.get_num_threads()):
+    cores = chosen_cores(subjects.threads)
+    with folder.lock(), limited_threads(cores.count):
+        _say(console, f"threads: {cores.count} ({cores.reason})")
         for label, why in refused.items():
             _say(console, f"not measured: {label}: {why}")
         findings = perform(calls, folder.path / "measurements.jsonl", console)
@@ -135,6 +138,8 @@ def _report(findings: Findings, console: Console) -> None:
     """What was reused, and what is missing from what was found."""
     for gap in gaps(findings.measurements):
         _say(console, f"not measured: {gap}")
+    if busy := busy_sentence(findings.measurements):
+        _say(console, busy)
     if findings.reused:
         _say(console, f"reused: {'; '.join(dict.fromkeys(findings.reused))}")
     if not findings.measurements:
@@ -156,6 +161,19 @@ def gaps(measurements: Sequence[Measurement]) -> list[str]:
             axis = getattr(one, "axis", "")
             found.append(f"{one.label}, {axis} {', '.join(places)}: {why}")
     return list(dict.fromkeys(found))
+
+
+def busy_sentence(measurements: Sequence[Measurement]) -> str:
+    """Which timings others on the machine disturbed; nothing where none was."""
+    shares = {one.label: one.settings.get("others_share") or 0.0 for one in measurements}
+    busy = {label: share for label, share in shares.items() if share > BUSY_SHARE}
+    if not busy:
+        return ""
+    return (
+        f"the machine was busy (up to {100 * max(busy.values()):.0f} % of its cores by others) "
+        f"while {listed(list(busy))} {'was' if len(busy) == 1 else 'were'} timed: compare no "
+        "seconds, and time again with another --out"
+    )
 
 
 def _say(console: Console, text: str) -> None:

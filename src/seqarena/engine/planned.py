@@ -97,6 +97,8 @@ def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) 
 def seeds_in_words(search: SearchRequest) -> str:
     """`3 seeds (5 of those that tie for the lead)`."""
     seeds = words.plural(len(search.seeds), "seed")
+    if search.until_decided:
+        return f"{seeds} (more of those that tie for the lead, until it is decided)"
     more = len(search.seeds) + len(search.further_seeds)
     return f"{seeds} ({more} of those that tie for the lead)" if search.further_seeds else seeds
 

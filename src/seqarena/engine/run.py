@@ -83,13 +83,22 @@ class Run:
         return self.view.plan["task"].get("data")
 
     def table(self) -> list[dict[str, Any]]:
-        """One dictionary an architecture: its place, scores and measured costs."""
+        """One dictionary an architecture: its place, scores and measured costs. Behind them one a
+        baseline, with neither place nor costs."""
         costs = CostTable(self.view.costs)
-        return [
+        ranking = self.view.ranking
+        below = ranking.below_baseline if ranking else ()
+        found: list[dict[str, Any]] = [
             row.model_dump()
+            | {"baseline": False, "below_baseline": row.architecture in below}
             | {cost.key: costs.value(row.architecture, cost) for cost in cost_quantities()}
             for row in self.rows
         ]
+        for one in ranking.baselines if ranking else ():
+            said = {"architecture": one.name, "mean": one.value, "gap_to_leader": one.lead}
+            said |= {"gap_low": one.lead_low, "gap_high": one.lead_high, "p_value": one.p_value}
+            found.append(dict.fromkeys(found[0]) | said | {"baseline": True})
+        return found
 
     def trials(self) -> list[dict[str, Any]]:
         """One dictionary a trial: rate, seed, scores and what it took."""
@@ -124,7 +133,12 @@ class Run:
             "verdict": ranking.verdict if ranking else ". ".join(words.unranked(self.view)),
             "winner": ranking.winner if ranking else None,
             "noise_floor": ranking.noise_floor if ranking else None,
+            "warnings": list(ranking.warnings) if ranking else [],
+            "baselines": [one.model_dump() for one in ranking.baselines] if ranking else [],
             "recommendation": list(ranking.recommendation) if ranking else [],
+            "open_questions": list(ranking.open_questions) if ranking else [],
+            "partings": [one.model_dump() for one in ranking.partings] if ranking else [],
+            "costs_disturbed": CostTable(self.view.costs).disturbed,
             "table": self.table(),
             "excluded": dict(ranking.excluded if ranking else self.view.reasons),
             "failures": self.failures,

@@ -62,9 +62,10 @@ class Display:
         if self.console.is_terminal:
             self._live.stop()
 
-    def extend(self, total: int) -> None:
-        """More jobs than were known of at the start."""
+    def extend(self, total: int, seconds: float = 0.0) -> None:
+        """More jobs than were known of at the start, which take so many `seconds` more."""
         self.total = total
+        self.expected_seconds += seconds
         self._bar.update(self._task, total=total)
 
     def show(self, event: Event) -> None:

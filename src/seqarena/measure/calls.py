@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from seqarena.core.config import load_object
+from seqarena.core.cores import LoadWatch
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import (
     Measurement,
@@ -71,7 +72,8 @@ class Call(NamedTuple):
 
 
 def measure(function: str, name: str, arguments: dict[str, Any]) -> list[Measurement]:
-    """Calls the measuring function; the records carry the target's own `name`.
+    """Calls the measuring function; the records carry the target's own `name`, and timings the
+    share of the cores that other processes took meanwhile.
 
     Raises UserError for an argument that the function does not have.
     """
@@ -81,10 +83,15 @@ def measure(function: str, name: str, arguments: dict[str, Any]) -> list[Measure
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
         for unknown in [argument for argument in arguments if argument not in known]:
             raise UserError(f"this measurement has no --{_FLAGS.get(unknown, unknown)}")
-    found = called(**arguments)
+    with LoadWatch() as load:
+        found = called(**arguments)
     if not found:
         raise UserError("nothing was found to measure")
-    return [one.model_copy(update={"architecture": name}) for one in found]
+    share = {"others_share": load.others_share} if function in _TIMINGS else {}
+    return [
+        one.model_copy(update={"architecture": name, "settings": one.settings | share})
+        for one in found
+    ]
 
 
 def measuring_key(

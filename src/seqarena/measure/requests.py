@@ -32,8 +32,11 @@ class SubjectRequest(Config):
         None, "Algorithms side by side, loop,fused,... or all. Default: the fastest."
     )
     threads: int | None = knob(
-        None, "Threads inside operations. Default: torch's own.", ge=1, le=1024
-    )
+        None,
+        "Threads inside operations. Default: OMP_NUM_THREADS, else every core that the process may "
+        "use.",
+        ge=1, le=1024,
+    )  # fmt: skip
     out: str | None = knob(None, "Folder of the records [measurements; with --run, the run's own].")
     runs: Path = knob(Path("runs"), "Where run folders live.")
 

@@ -15,6 +15,7 @@ from seqarena.core import words
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
+from seqarena.report.run.baseline_lines import add_baseline, add_baseline_across
 from seqarena.report.run.line_styles import line_styles
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
@@ -106,6 +107,7 @@ def ranking_figure(view: RunView) -> go.Figure:
         showarrow=False,
         font={"size": 12, "color": MUTED},
     )
+    add_baseline_across(figure, ranking, [_label(row) for row in rows])
     figure.update_layout(showlegend=False, margin_t=28, meta={"near": near_leader(ranking)})
     return figure
 
@@ -179,7 +181,8 @@ def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
 
 
 def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
-    """Quality against one cost, with the Pareto front of the two. None where nothing was measured.
+    """Quality against one cost, with the Pareto front of the two. None where nothing was measured,
+    and no front where costs decide nothing.
 
     Filled points are on the ranking's front over all costs, hollow ones are beaten on every axis.
     """
@@ -193,15 +196,16 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
     unit = cost.unit_words(scale)
     figure = blank(360, f"{cost.title}, {unit}", metric_title(view))
     points = [(value / scale.factor, row.mean) for row, value in measured]
-    front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
-    figure.add_scatter(
-        x=[x for x, _ in front],
-        y=[y for _, y in front],
-        mode="lines",
-        line={"color": FLOOR, "width": 1.5, "dash": "dot", "shape": "hv"},
-        hoverinfo="skip",
-        name="Pareto front",
-    )
+    if not costs.doubts():
+        front = pareto_front(points, cost.lower_is_better, view.lower_is_better)
+        figure.add_scatter(
+            x=[x for x, _ in front],
+            y=[y for _, y in front],
+            mode="lines",
+            line={"color": FLOOR, "width": 1.5, "dash": "dot", "shape": "hv"},
+            hoverinfo="skip",
+            name="Pareto front",
+        )
     styles, decimals = line_styles(view), words.metric_decimals(ranking)
     for row, value in measured:
         ends = costs.spread(row.architecture, cost)
@@ -209,6 +213,7 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
         colour = styles[row.architecture].colour.light
         figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
     figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
+    add_baseline(figure, ranking, on_test=True)
     figure.update_layout(showlegend=False, meta={"named_points": True})
     return figure
 

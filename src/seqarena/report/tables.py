@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from seqarena.core import words
+from seqarena.core.results.baselines import BaselineRow
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 
-_ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-"})
+_ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-", "†": "+"})
 _IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs at least
 
 
@@ -48,6 +49,7 @@ class FittingTable:
 class _Column(NamedTuple):
     heading: str
     cell: Callable[[RankRow], str]
+    baseline: Callable[[BaselineRow], str] = lambda row: ""
 
 
 def ranking_table(view: RunView) -> RenderableType:
@@ -74,14 +76,21 @@ def ranking_table(view: RunView) -> RenderableType:
 def _ranked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
     """A row an architecture."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold")
-    rows = ranking.rows
-    cells = [[_place(ranking, row) for row in rows], [row.architecture for row in rows]]
-    cells += [[_printable(column.cell(row), plain) for row in rows] for column in columns]
+    rows, known = ranking.rows, ranking.baselines
+    cells = [[*(_place(ranking, row) for row in rows), *[""] * len(known)]]
+    cells += [
+        [*(_name(ranking, row) for row in rows), *(f"{one.name} (baseline)" for one in known)]
+    ]
+    cells += [[*map(column.cell, rows), *map(column.baseline, known)] for column in columns]
+    cells = [[_printable(cell, plain) for cell in own] for own in cells]
     headings = ["#", "architecture", *(_printable(column.heading, plain) for column in columns)]
     for heading, own in zip(headings, cells, strict=True):
         _add_fixed(table, heading, own, right=heading != "architecture")
-    for row, own in zip(rows, zip(*cells, strict=True), strict=True):
-        style = "bold" if row.architecture in ranking.leaders else ""
+    styles = ["bold" if row.architecture in ranking.leaders else "" for row in rows]
+    for number, own in enumerate(zip(*cells, strict=True)):
+        if number == len(rows):
+            table.add_section()
+        style = styles[number] if number < len(rows) else "dim"
         table.add_row(*(Text(cell) for cell in own), style=style)
     return table
 
@@ -99,14 +108,24 @@ def _stacked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for row in ranking.rows:
-        name = Text(f"{_place(ranking, row)} {row.architecture}", style="bold")
-        table.add_row(name, "")
+        name = _printable(_name(ranking, row), plain)
+        table.add_row(Text(f"{_place(ranking, row)} {name}", style="bold"), "")
         for column in columns:
             heading = column.heading.replace("\n", " ")
             table.add_row(
                 Text(f"  {_printable(heading, plain)}"), Text(_printable(column.cell(row), plain))
             )
+    for one in ranking.baselines:
+        table.add_row(Text(f"{one.name} (baseline)", style="bold"), "")
+        for column in columns:
+            if cell := column.baseline(one):
+                heading = _printable(column.heading.replace("\n", " "), plain)
+                table.add_row(Text(f"  {heading}"), Text(_printable(cell, plain)))
     return table
+
+
+def _name(ranking: Ranking, row: RankRow) -> str:
+    return f"{row.architecture}{' †' if row.architecture in ranking.below_baseline else ''}"
 
 
 def _place(ranking: Ranking, row: RankRow) -> str:
@@ -125,7 +144,8 @@ class _Notes:
         ranking, plain = self.ranking, options.ascii_only
         lines = [Text(_printable(ranking.verdict, plain), style="bold"), Text()]
         lines += [Text(f"- {_printable(reason, plain)}") for reason in ranking.recommendation]
-        lines += [Text()] if ranking.recommendation else []
+        lines += [Text(f"- {_printable(text, plain)}") for text in ranking.open_questions]
+        lines += [Text()] if ranking.recommendation or ranking.open_questions else []
         lines.append(Text(_printable("; ".join(_marks(ranking)), plain), style="dim"))
         lines += [
             Text(_printable(f"not ranked: {name}: {why}", plain), style="dim")
@@ -142,6 +162,8 @@ def _marks(ranking: Ranking) -> list[str]:
         notes.append("= ties with the leader")
     if any(row.learning_rate_at_edge for row in ranking.rows):
         notes.append("* best rate at the edge of those tried")
+    if ranking.below_baseline:
+        notes.append(f"† does not beat the {ranking.baselines[0].name} baseline")
     return notes + [note for row in ranking.rows for note in words.seed_notes(row)]
 
 
@@ -174,12 +196,16 @@ def _quality_columns(view: RunView, ranking: Ranking) -> list[_Column]:
         return "" if row.place == 1 else words.signed(row.gap_to_leader, decimals)
 
     return [
-        _Column(_two_lines(words.of_name(view.metric)), lambda row: f"{row.mean:.{decimals}f}"),
+        _Column(
+            _two_lines(words.of_name(view.metric)),
+            lambda row: f"{row.mean:.{decimals}f}",
+            lambda row: f"{row.value:.{decimals}f}",
+        ),
         _Column(
             f"{words.percent(ranking.confidence)}\ninterval",
             lambda row: f"{row.low:.{decimals}f}–{row.high:.{decimals}f}",
         ),
-        _Column("gap to\nleader", gap),
+        _Column("gap to\nleader", gap, lambda row: words.signed(row.lead, decimals)),
         _Column("learning\nrate", learning_rate),
         _Column(
             f"parameters\n{parameters.unit}".strip(),

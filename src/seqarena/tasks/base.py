@@ -26,6 +26,7 @@ from seqarena.tasks.survey import Survey
 
 if TYPE_CHECKING:
     from seqarena.data.files.reading import Reading
+    from seqarena.tasks.baselines.baseline import Baseline
 
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
 
@@ -218,6 +219,12 @@ class Task(ABC):
         """What was read, for people (tasks/summary.py); None where examples are drawn."""
         return None
 
+    def baselines(self) -> "tuple[Baseline, ...]":
+        """What a model has to beat on this task, before its training means anything."""
+        from seqarena.tasks.baselines.catalog import baselines_of
+
+        return baselines_of(self.name)
+
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""
         return {}
@@ -238,6 +245,20 @@ class Task(ABC):
 
         Chunk `c` of C holds the examples `i` of n with i * C // n == c, whatever the batch size.
         """
+
+        def ratios(batch: Batch) -> Ratios:
+            return self.ratios(predict(batch), batch)
+
+        return self.score(ratios, split, batch_size, max_batches)
+
+    def score(
+        self,
+        ratios: Callable[[Batch], Ratios],
+        split: Split,
+        batch_size: int,
+        max_batches: int | None = None,
+    ) -> Scores:
+        """The same of anything that gives the metric's sums for a batch."""
         total = self._num_selected(split, batch_size, max_batches)
         num_chunks = min(NUM_CHUNKS, total)
         chunks = np.zeros((2, num_chunks))
@@ -245,7 +266,7 @@ class Task(ABC):
         seen = num_scored = 0
         with torch.no_grad():
             for batch in self.evaluation_batches(split, batch_size, max_batches):
-                found = self.ratios(predict(batch), batch)
+                found = ratios(batch)
                 size = len(found.numerators_B)
                 chunk_B = np.arange(seen, seen + size) * num_chunks // total
                 np.add.at(chunks[0], chunk_B, found.numerators_B)

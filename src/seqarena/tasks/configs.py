@@ -17,6 +17,12 @@ class TaskConfig(Config):
     kind: str
 
 
+class SplitConfig(TaskConfig):
+    """Base of the tasks that read examples by split."""
+
+    drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
+
+
 def _check_encoding(kind: str, encoding: str) -> None:
     """Raises UserError for a name that is no encoding of text."""
     try:
@@ -27,7 +33,7 @@ def _check_encoding(kind: str, encoding: str) -> None:
         ) from error
 
 
-class LanguageConfig(TaskConfig):
+class LanguageConfig(SplitConfig):
     """Predict the next token of a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["language"] = "language"
@@ -50,7 +56,7 @@ class LanguageConfig(TaskConfig):
         return self
 
 
-class MaskedLanguageConfig(TaskConfig):
+class MaskedLanguageConfig(SplitConfig):
     """Guess the tokens that were hidden in a text. `data` is a path; None is the embedded text."""
 
     kind: Literal["masked_language"] = "masked_language"
@@ -129,7 +135,7 @@ class MQARConfig(TaskConfig):
         return self
 
 
-class ClassificationConfig(TaskConfig):
+class ClassificationConfig(SplitConfig):
     """The class of a sentence or of two. `data`: see data/text/labelled.py; None: the embedded
     sentences."""
 
@@ -159,7 +165,7 @@ class ClassificationConfig(TaskConfig):
         return self
 
 
-class QuestionAnsweringConfig(TaskConfig):
+class QuestionAnsweringConfig(SplitConfig):
     """One answer to a question about a story. `data`: files in the form of bAbI
     (data/text/stories.py), several are learnt jointly, or tables (data/text/story_tables.py);
     None: generated stories."""
@@ -224,7 +230,7 @@ class RunningAdditionConfig(TaskConfig):
         return self
 
 
-class SpeechConfig(TaskConfig):
+class SpeechConfig(SplitConfig):
     """The class of a recording. `data`: a folder or archive of sound files, or a table of them
     (data/signals/audio.py); None: touch tones in noise."""
 
@@ -260,7 +266,7 @@ class SpeechConfig(TaskConfig):
         return self
 
 
-class PixelsConfig(TaskConfig):
+class PixelsConfig(SplitConfig):
     """The class of a picture that is read pixel by pixel. `data`: idx files as MNIST is published,
     class folders, a table or arrays (data/signals/images.py); None: digits drawn from a font."""
 
@@ -280,7 +286,7 @@ class PixelsConfig(TaskConfig):
         return self
 
 
-class PairsConfig(TaskConfig):
+class PairsConfig(SplitConfig):
     """What the tasks of pairs share. `data`: files of pairs in the forms of data/text/pairs.py."""
 
     data: str | None = knob(None, "A path; none: the embedded pairs.")
@@ -336,7 +342,7 @@ class SummarisingConfig(PairsConfig):
     target: str = knob("summary", "Suffix, column or field that holds the summaries.")
 
 
-class TaggingConfig(TaskConfig):
+class TaggingConfig(SplitConfig):
     """A tag for every word of a sentence. `data` None: roles of names in Python's own library."""
 
     kind: Literal["tagging"] = "tagging"

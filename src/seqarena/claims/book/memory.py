@@ -1,12 +1,12 @@
-"""Claims about how far back a model remembers, and how much."""
+"""Claims about how far back a model remembers."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from seqarena.claims.book.measuring import part
 from seqarena.claims.claim import Claim, Part, Scale
-from seqarena.claims.judging import curve, difference, judgement, last, settled, verdict
-from seqarena.core.results.estimates import Estimate, at, mean, reach
+from seqarena.claims.enough import ENOUGH_RECALL, undertrained
+from seqarena.claims.judging import SEEDS, curve, judgement, last, verdict
+from seqarena.core.results.estimates import Estimate, mean, reach
 from seqarena.core.results.measurement import Measurement, Series
 from seqarena.core.results.verdicts import Judgement
 
@@ -16,22 +16,29 @@ LEARNT = 0.9  # accuracy at which a distance counts as remembered
 def _remembering(scale: Scale, *architectures: str) -> list[Part]:
     """Repeat two symbols out of four after a blank stretch; a model trained at each distance. The
     quick scale has one rate for each, at which the network learns soonest
-    (measure/trained/recall.py)."""
+    (measure/trained/recall.py), and five times the steps that the slowest learnt distance took."""
     quick = scale == "quick"
     return [
-        part("trained.recall:recall", 25 if quick else 3600, architecture=name, task="copying",
-             distances=[2, 5, 10, 20, 40] if quick else [2, 5, 10, 20, 40, 80, 160, 320, 640, 1000],
-             steps=400 if quick else 4000, width=64, depth=1,
+        part("trained.recall:recall", 30 if quick else 9000, architecture=name, task="copying",
+             distances=[2, 5, 10, 20, 50, 100, 200] if quick
+             else [2, 5, 10, 20, 40, 80, 160, 320, 640, 1000],
+             steps=1000 if quick else 20_000, width=64, depth=1,
              learning_rates=[1e-2 if name == "lstm" else 3e-3] if quick else [1e-3, 3e-3, 1e-2],
-             seeds=[0, 1] if quick else [0, 1, 2, 3, 4], give_up_after=1 if quick else 2)
+             seeds=[0, 1, 2] if quick else [0, 1, 2, 3, 4], give_up_after=1)
         for name in architectures
     ]  # fmt: skip
 
 
-def at_least(series: Series, found: Estimate) -> str:
-    """The reach in words: an end of the curve is a lower bound."""
+def at_least(series: Series, found: Estimate, *, short: bool = False) -> str:
+    """The reach in words, `short` without its interval: an end of the curve is a lower bound."""
     bound = "at least " if found.value and found.value == last(series).x else ""
-    return f"{bound}{found}"
+    return f"{bound}{found.value:g}" if short else f"{bound}{found}"
+
+
+AMENDED_TRAINING = (
+    "That training must have been long enough was asked after runs whose models had learnt too "
+    "little to tell what they can hold from how far they had come."
+)
 
 
 VANILLA = (5, 20)
@@ -43,14 +50,20 @@ def judge_vanilla(records: Sequence[Measurement]) -> Judgement:
     low, high = VANILLA
     inside, beyond = low <= found["elman"].value <= high, found["irnn"].value > high
     said = ", ".join(f"{name} {at_least(series[name], found[name])}" for name in found)
+    figure = f"reach in steps at {LEARNT:.0%}: {said}"
+    names = ("elman", "irnn") if inside and not beyond else ("elman",)
+    for name in names if found["elman"].value <= high else ():
+        if why := undertrained(series[name], solved=LEARNT, begun=LEARNT):
+            return judgement("not measured yet", why, f"{why}; {figure}", found["elman"])
     return judgement(
         verdict(inside and not beyond, inside),
-        f"reach in steps at {LEARNT:.0%}: {said}",
+        f"a plain network remembers over {at_least(series['elman'], found['elman'], short=True)} "
+        f"steps, and one that begins as the identity over "
+        f"{at_least(series['irnn'], found['irnn'], short=True)}",
+        figure,
         found["elman"],
         "the same network with identity initialisation and ReLU goes farther: it is the "
         "initialisation, not the recurrence" if beyond else "",
-        "the least distance that was asked is not learnt: with few steps the reach is that of the "
-        "training, not of the network" if found["elman"].value == 0 else "",
         "the reach depends on the task, the steps of training and the size",
     )  # fmt: skip
 
@@ -65,9 +78,12 @@ VANILLA_CONTEXT = Claim(
     f"accuracy is at least {LEARNT:.0%}, of an Elman network and of one with identity "
     "initialisation (Le et al. 2015).",
     criterion=f"Holds when the Elman network's reach is {VANILLA[0]} to {VANILLA[1]} and identity "
-    f"initialisation does not go beyond {VANILLA[1]}. Within limits when it does.",
+    f"initialisation does not go beyond {VANILLA[1]}. Within limits when it does. "
+    f"{ENOUGH_RECALL}",
     parts=lambda scale: _remembering(scale, "elman", "irnn"),
     judge=judge_vanilla,
+    amended=AMENDED_TRAINING,
+    repeats={"accuracy": SEEDS},
 )
 
 LONG = (100, 1000)
@@ -79,21 +95,25 @@ def judge_lstm(records: Sequence[Measurement]) -> Judgement:
     found = {name: reach(one, LEARNT) for name, one in series.items()}
     lstm, elman = found["lstm"].value, found["elman"].value
     said = ", ".join(f"{name} {at_least(series[name], found[name])}" for name in found)
-    better = lstm > 0 and lstm >= BETTER * elman
-    unseen = lstm < LONG[0] and lstm == last(series["lstm"]).x and not _gave_up(series["lstm"])
+    figure = f"reach in steps at {LEARNT:.0%}: {said}"
+    missed = any(mean(point).value < LEARNT for point in series["lstm"].points)
+    if lstm < LONG[0]:
+        why = undertrained(series["lstm"], solved=LEARNT, begun=LEARNT)
+        why = why or ("" if missed else f"nothing beyond {lstm:g} steps was asked")
+        if why:
+            return judgement("not measured yet", why, f"{why}; {figure}", found["lstm"])
+    trained = not undertrained(series["elman"], solved=LEARNT, begun=LEARNT)
+    better = trained and lstm >= BETTER * elman
+    inside = LONG[0] <= lstm <= LONG[1]
     return judgement(
-        verdict(LONG[0] <= lstm <= LONG[1], better or unseen),
-        f"reach in steps at {LEARNT:.0%}: {said}",
+        verdict(inside and missed, inside or better),
+        f"an LSTM remembers over {at_least(series['lstm'], found['lstm'], short=True)} steps, a "
+        f"plain network over {at_least(series['elman'], found['elman'], short=True)}",
+        figure,
         found["lstm"],
-        "nothing farther was asked at this scale" if unseen else "",
-        "learning to hold two symbols takes more steps of training the farther they are: with "
-        "few steps the reach is that of the training, not of the cell" if lstm < LONG[0] else "",
-    )  # fmt: skip
-
-
-def _gave_up(series: Series) -> bool:
-    """Whether distances were left out because nearer ones were not learnt."""
-    return any(mean(point).value < LEARNT for point in series.points)
+        "nothing farther was asked at this scale" if not missed else "",
+        "" if trained else "the plain network's training was too short to compare with",
+    )
 
 
 LSTM_CONTEXT = Claim(
@@ -103,184 +123,79 @@ LSTM_CONTEXT = Claim(
     source="Hochreiter and Schmidhuber 1997; introductory texts",
     experiment="Copying two symbols across a blank stretch: the reach of an LSTM beside an Elman "
     "network's.",
-    criterion=f"Holds when the LSTM's reach is {LONG[0]} to {LONG[1]:,}. Within limits when it is "
-    f"at least {BETTER:g} times the Elman network's, or all distances asked at this scale are "
-    "remembered.",
+    criterion=f"Holds when the LSTM's reach is {LONG[0]} to {LONG[1]:,} and a greater distance was "
+    f"missed. Within limits when nothing greater was asked, or the reach is at least {BETTER:g} "
+    f"times the Elman network's. {ENOUGH_RECALL}",
     parts=lambda scale: _remembering(scale, "lstm", "elman"),
     judge=judge_lstm,
-)
-
-# The curves that introductory texts draw instead of measuring: accuracy by distance.
-DRAWN: dict[str, Callable[[float], float]] = {
-    "lstm": lambda distance: max(0.1, 0.9 * math.exp(-distance / 30)),
-    "attention": lambda distance: max(0.85, 0.95 - 0.0005 * distance),
-}
-NEAR = 0.1  # in accuracy
-
-
-def _drawn_parts(scale: Scale) -> list[Part]:
-    quick = scale == "quick"
-    return [
-        part("trained.recall:recall", 65 if quick else 1800, architecture=name, task="text_copy",
-             distances=[9, 39, 89, 189], steps=120 if quick else 4000, width=64, depth=2,
-             learning_rates=[3e-3] if quick else [1e-3, 3e-3],
-             seeds=[0, 1] if quick else [0, 1, 2, 3, 4])
-        for name in DRAWN
-    ]  # fmt: skip
-
-
-def judge_drawn(records: Sequence[Measurement]) -> Judgement:
-    gaps = {
-        name: {p.x: mean(p).value - line(p.x) for p in curve(records, "accuracy", name).points}
-        for name, line in DRAWN.items()
-    }
-    worst = {name: max(found.values(), key=abs) for name, found in gaps.items()}
-    near = {name: abs(gap) <= NEAR for name, gap in worst.items()}
-    said = "; ".join(
-        f"{name} " + ", ".join(f"{gap:+.2f} at {x:g}" for x, gap in found.items())
-        for name, found in gaps.items()
-    )
-    largest = max(worst.values(), key=abs)
-    return judgement(
-        verdict(all(near.values()), any(near.values())),
-        f"measured minus drawn accuracy: {said}",
-        Estimate(value=largest, low=largest, high=largest),
-        "the texts' curves are formulas of the distance, not measurements",
-        "what is measured depends on the training: each point is a model trained for equal steps",
-    )
-
-
-DRAWN_CURVES = Claim(
-    name="copy-curves",
-    title="The curves of recall over distance that texts draw",
-    words="Accuracy of copying across noise falls as 0.9 exp(-d/30), not below 0.1, for an LSTM, "
-    "and as 0.95 - 0.0005 d, not below 0.85, for a Transformer.",
-    source="introductory texts, which draw these curves by formula",
-    experiment="Their own task: five of nine symbols, noise of the same alphabet, a delimiter, "
-    "then the five; LSTM and attention trained at distances 9, 39, 89 and 189.",
-    criterion=f"Holds when every measured mean lies within {NEAR} of the drawn curve. Within "
-    "limits when that is so for one of the two.",
-    parts=_drawn_parts,
-    judge=judge_drawn,
-)
-
-KNOWS, LOSES = 0.8, 0.1
-KNEW = 0.5  # what must have been there at the fewest pairs, to be lost
-AMENDED_LOOKUP = (
-    "The first runs decided by models of which none had learnt to look up. That attention must be "
-    f"right in {KNOWS:.0%}, and others once in {KNEW:.0%}, was asked from then on; the steps and "
-    "the number of pairs are those at which attention was seen to learn."
-)
-UNDECIDED = "not decided: attention has not learnt to look up within these steps"
-
-
-def lookup(scale: Scale, *architectures: str) -> list[Part]:
-    """Values of keys seen before, by the number of pairs, at equal width."""
-    quick = scale == "quick"
-    return [
-        part("trained.recall:recall", 65 if quick else 3600, architecture=name, task="mqar",
-             distances=[4, 8] if quick else [4, 8, 16, 32], steps=1200 if quick else 6000,
-             width=64, depth=2, train="mixed", batch_size=32 if quick else 64, weight_decay=0.1,
-             learning_rates=[5e-3] if quick else [1e-3, 3e-3, 1e-2],
-             seeds=[0] if quick else [0, 1, 2],
-             task_settings={} if quick else {"sequence_length": 128})
-        for name in architectures
-    ]  # fmt: skip
-
-
-def judge_bottleneck(records: Sequence[Measurement]) -> Judgement:
-    attention, lstm = (curve(records, "accuracy", name) for name in ("attention", "lstm"))
-    few, many = min(p.x for p in lstm.points), last(lstm).x
-    knows = mean(at(attention, many))
-    figure = (
-        f"at {many:g} pairs attention {knows}, LSTM {mean(at(lstm, many))}; the LSTM at {few:g} "
-        f"pairs {mean(at(lstm, few))}"
-    )
-    if knows.value < KNOWS:
-        return judgement("not measured yet", f"{UNDECIDED}: {figure}", knows)
-    gap = difference(at(attention, many), at(lstm, many))
-    fall = mean(at(lstm, few)).value - mean(at(lstm, many)).value
-    found, said = settled(gap, LOSES)
-    learnt = mean(at(lstm, few)).value >= KNEW
-    if found == "holds" and (fall < LOSES or not learnt):
-        found = "holds within limits"
-    return judgement(
-        found,
-        figure,
-        gap,
-        said,
-        "the LSTM is low at few pairs too: then it is learning to look up that fails here, not "
-        "the room in its state" if not learnt or fall < LOSES <= gap.value else "",
-        "one seed" if len(last(lstm).repeats) < 2 else "",
-    )  # fmt: skip
-
-
-BOTTLENECK = Claim(
-    name="state-bottleneck",
-    title="A state of fixed size is a bottleneck",
-    words="A recurrent network puts everything into one vector of fixed size, so the more it has "
-    "to keep the more it loses; attention keeps every position.",
-    source="Bahdanau et al. 2015; Arora et al. 2024 (Zoology); introductory texts",
-    experiment="Multi-query associative recall at equal width: accuracy by the number of pairs of "
-    "a key and a value, LSTM beside attention.",
-    criterion=f"Holds when at the most pairs attention is right in at least {KNOWS:.0%}, at least "
-    f"{LOSES} more than the LSTM, and the LSTM, right in at least {KNEW:.0%} at the fewest pairs, "
-    f"has lost at least {LOSES} since. "
-    "Within limits when only the gap at the most pairs is there. Not decided when attention itself "
-    "is below that.",
-    parts=lambda scale: lookup(scale, "attention", "lstm"),
-    judge=judge_bottleneck,
-    amended=AMENDED_LOOKUP,
+    amended=f"{AMENDED_TRAINING} The quick scale asked up to 40 steps only, so that it could never "
+    "hold there; now up to 200.",
+    repeats={"accuracy": SEEDS},
 )
 
 SOLVES, FAILS = 0.95, 0.2  # of the way from guessing to always right
+PARITY_OF = ("attention", "lstm_plain")
 
 
 def _trained(scale: Scale) -> int:
-    """Length up to which parity is trained."""
-    return 16 if scale == "quick" else 40
+    """Length up to which parity is trained: attention was seen to learn 4 (in 660 and 924 steps at
+    a rate of 1e-3), and 6 in part."""
+    return 4 if scale == "quick" else 8
 
 
 def _parity_parts(scale: Scale) -> list[Part]:
     quick = scale == "quick"
+    rates = {"attention": 1e-3, "lstm_plain": 1e-2}
+    seconds = {"attention": 40, "lstm_plain": 5}
     return [
-        part("trained.length:length_generalisation", 30 if quick else 3600, architecture=name,
-             task="parity", train_length=_trained(scale), batch_size=64,
-             factors=[1, 2, 4, 16] if quick else [1, 1.6, 3.2, 6.4],
-             steps=800 if quick else 10000, width=64, depth=1 if name == "lstm_plain" else 2,
-             learning_rates=[1e-2] if quick else [1e-3, 3e-3, 1e-2],
-             seeds=[0, 1] if quick else [0, 1, 2])
-        for name in ("lstm_plain", "attention")
+        part("trained.length:length_generalisation", seconds[name] if quick else 9000,
+             architecture=name, task="parity", train_length=_trained(scale), batch_size=64,
+             factors=[1, 2, 4, 16] if quick else [1, 2, 4, 8, 32],
+             steps=2000 if quick else 30_000, width=64, depth=1 if name == "lstm_plain" else 2,
+             learning_rates=[rates[name]] if quick else [3e-4, 1e-3, 3e-3, 1e-2],
+             seeds=[0, 1, 2])
+        for name in PARITY_OF
     ]  # fmt: skip
 
 
-def _above_chance(series: Series) -> Estimate:
-    """(accuracy - guess) / (1 - guess), averaged over the lengths beyond the first, the trained."""
+def _above_chance(series: Series) -> tuple[Estimate, Estimate]:
+    """(accuracy - guess) / (1 - guess) at the trained length, and averaged over longer ones."""
     trained = min(point.x for point in series.points)
     guess = next(iter(series.baselines.values()))
-    beyond = [
-        Estimate(**{k: (getattr(mean(p), k) - g) / (1 - g) for k in ("value", "low", "high")})
-        for p, g in zip(series.points, guess, strict=True)
-        if p.x > trained
-    ]
-    return Estimate(
-        **{k: sum(getattr(e, k) for e in beyond) / len(beyond) for k in ("value", "low", "high")}
-    )
+    found: dict[bool, list[Estimate]] = {True: [], False: []}
+    for p, g in zip(series.points, guess, strict=True):
+        share = {k: (getattr(mean(p), k) - g) / (1 - g) for k in ("value", "low", "high")}
+        found[p.x == trained].append(Estimate(**share))
+    beyond = {
+        k: sum(getattr(e, k) for e in found[False]) / len(found[False])
+        for k in ("value", "low", "high")
+    }
+    return found[True][0], Estimate(**beyond)
 
 
 def judge_parity(records: Sequence[Measurement]) -> Judgement:
-    found = {
-        name: _above_chance(curve(records, "accuracy", name))
-        for name in ("lstm_plain", "attention")
-    }
-    beaten = found["attention"].value >= found["lstm_plain"].value
-    return judgement(
-        verdict(found["attention"].value >= SOLVES, beaten),
+    shares = {name: _above_chance(curve(records, "accuracy", name)) for name in PARITY_OF}
+    (learnt, attention), (learnt_lstm, lstm) = (shares[name] for name in PARITY_OF)
+    figure = (
         "parity beyond the trained lengths, share of the way from guessing to right: "
-        f"attention {found['attention']}, LSTM {found['lstm_plain']}",
-        found["attention"],
+        f"attention {attention}, LSTM {lstm}; at the trained lengths {learnt} and {learnt_lstm}"
+    )
+    solves = attention.value >= SOLVES
+    untrained = learnt if learnt.value < SOLVES else learnt_lstm
+    if untrained.value < SOLVES and not solves:
+        why = (
+            f"{'attention' if untrained is learnt else 'the LSTM'} has not learnt the lengths that "
+            f"it was trained on ({untrained.value:.0%} of the way)"
+        )
+        return judgement("not measured yet", why, f"{why}; {figure}", untrained)
+    return judgement(
+        verdict(solves, attention.value >= lstm.value),
+        f"both learn the parity of short sequences, and beyond these attention gets "
+        f"{attention.value:.0%} of the way from guessing to right, an LSTM {lstm.value:.0%}",
+        figure,
+        attention,
         f"the LSTM solves what attention does not (at most {FAILS})"
-        if found["lstm_plain"].value >= SOLVES and found["attention"].value <= FAILS else "",
+        if lstm.value >= SOLVES and attention.value <= FAILS else "",
         "attention averages over positions, and a parity turns on each of them; one state that "
         "flips carries it to any length",
     )  # fmt: skip
@@ -293,12 +208,17 @@ PARITY = Claim(
     "than any recurrent network.",
     source="introductory texts; against it: Hahn 2020, Deletang et al. 2023",
     experiment=f"Parity of bits, trained on up to {_trained('quick')} symbols (in full "
-    f"{_trained('full')}), asked at up to 256: how far from guessing to always right, beyond the "
-    "trained lengths, attention and a bare LSTM.",
+    f"{_trained('full')}) and asked at longer ones: how far from guessing to always right, beyond "
+    "the trained lengths, attention and a bare LSTM.",
     criterion=f"Holds when attention is at least {SOLVES:.0%} of the way. Within limits when it is "
-    "at least as far as the LSTM.",
+    "at least as far as the LSTM. Not measured where one of the two is less far at the lengths "
+    "that it was trained on.",
     parts=_parity_parts,
     judge=judge_parity,
+    amended="It was trained on up to 16 symbols, in full 40, which attention did not learn, so "
+    "that nothing told what it cannot do from what it had not learnt. Lengths that it was seen to "
+    "learn in a trial, and that it must learn them, replaced these.",
+    repeats={"accuracy": SEEDS},
 )
 
-CLAIMS = (VANILLA_CONTEXT, LSTM_CONTEXT, DRAWN_CURVES, BOTTLENECK, PARITY)
+CLAIMS = (VANILLA_CONTEXT, LSTM_CONTEXT, PARITY)

@@ -4,6 +4,9 @@ from seqarena.core import words
 from seqarena.core.config import Config
 
 NUMBERS_DEPEND_ON_THIS = False  # it says what was read (jobs/sources.py)
+LARGE_OVERLAP = (
+    0.1  # of which a person is asked, and with which a verdict begins (docs/measuring.md)
+)
 LOUD_OVERLAP = 0.01  # share of a split's examples that are in the training data too
 _MOST_CLASSES = 6  # that a sentence names
 
@@ -94,6 +97,22 @@ class DataSummary(Config):
             for split in self.splits
             if split.overlap > LOUD_OVERLAP
         )
+
+    @property
+    def large_overlap(self) -> str | None:
+        """What a verdict begins with where much of the test, else of validation, is in the training
+        data too: a headline, a colon and the figures."""
+        by_name = {split.split: split for split in self.splits}
+        for name in ("test", "validation"):
+            split = by_name.get(name)
+            if split is not None and split.overlap > LARGE_OVERLAP:
+                found, compared = split.in_training or 0, split.compared or split.examples
+                several = words.several(self.compared)
+                return (
+                    f"{words.share(split.overlap)} of the {name}'s {several} are in training too: "
+                    f"{found:,} of {compared:,}, so that memory scores as well"
+                )
+        return None
 
     def sizes_in_words(self) -> str:
         """ "800 train, 100 validation, 100 test examples"."""

@@ -269,6 +269,54 @@ class CostTable:
         repeats = () if found is None else found.points[0].repeats
         return (min(repeats), max(repeats)) if len(repeats) > 1 else None
 
+    def level(self, one: str, other: str, cost: Quantity) -> bool:
+        """Whether two architectures cannot be told apart on a cost: between their lowest and
+        highest repeats lies some value that both have. What is exact is level where it is equal."""
+        mine, theirs = (self._range(name, cost) for name in (one, other))
+        if mine is None or theirs is None:
+            return False
+        return mine[0] <= theirs[1] and theirs[0] <= mine[1]
+
+    def best(self, architectures: Sequence[str], cost: Quantity) -> set[str]:
+        """Those that are level with the cheapest of these; none where costs decide nothing."""
+        known = {name: self.burden(name, cost) for name in architectures}
+        found = {name: value for name, value in known.items() if value is not None}
+        if not found or self.doubts():
+            return set()
+        cheapest = min(found, key=lambda name: found[name])
+        return {name for name in found if self.level(name, cheapest, cost)}
+
+    def _range(self, architecture: str, cost: Quantity) -> tuple[float, float] | None:
+        value = self.value(architecture, cost)
+        return self.spread(architecture, cost) or (None if value is None else (value, value))
+
+    @property
+    def disturbed(self) -> float | None:
+        """The share of the cores that other processes took while costs were measured, where it was
+        too much for them to count; None where they count."""
+        shares = [
+            float(one.settings["others_share"])
+            for one in self._series.values()
+            if one.settings.get("disturbed")
+        ]
+        return statistics.median(shares) if shares else None
+
+    @property
+    def deciding(self) -> "CostTable":
+        """The costs by which something may be decided: all, or none where `doubts` says why."""
+        return CostTable() if self.doubts() else self
+
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences that say why costs decide nothing."""
+        if self.disturbed is None:
+            if any(one.settings.get("unfinished") for one in self._series.values()):
+                return ("Costs are not measured to their end: they decide nothing yet.",)
+            return ()
+        return (
+            f"The machine was busy ({100 * self.disturbed:.0f} % of its cores by others) while "
+            "costs were measured: costs decide nothing. The same command measures them again.",
+        )
+
     def measured(self, architectures: Sequence[str] | None = None) -> list[Quantity]:
         """The costs that at least one of these architectures has (None: any)."""
         known = {

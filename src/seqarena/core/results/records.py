@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from seqarena.core.config import Config
+from seqarena.core.results.baselines import BaselineRow
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.core.results.lines import read_lines
 from seqarena.core.results.measurement import Series
@@ -112,6 +113,7 @@ class TrialSummary(Config):
     training_seconds: float
     training_flops: float
     state_bytes: int
+    steps: int = 0  # of the optimizer, so far
     validation_value: float | None = None
     test_value: float | None = None
     test_chunk_values: tuple[float, ...] = ()
@@ -143,6 +145,19 @@ class TriedRate(Config):
     diverged: int
 
 
+class Parting(Config):
+    """What would tell an architecture that ties with the leader apart from it, with four chances in
+    five and a gap as measured."""
+
+    architecture: str
+    leader: str
+    gap: float  # in the metric's unit
+    more_seeds: int | None  # of each of the two; None: seeds do not, however many
+    seconds: float | None  # of training, of those trials one after the other
+    times_test_data: float | None  # how much larger the test data must be, where seeds do not
+    within_reach: bool  # seeds may, if the gap is as wide as what was measured leaves open
+
+
 class RankRow(Config):
     """One architecture in the ranking. Seeds are those run at the chosen learning rate."""
 
@@ -168,6 +183,10 @@ class RankRow(Config):
     tried_rates: tuple[TriedRate, ...] = ()  # lowest first
     # of the rates tried, the neighbours of the chosen one that lose at most WINDOW_LOSS to the best
     window: tuple[TriedRate, ...] = ()
+    steps: int = 0  # optimizer steps of a trial
+    # what its validation curve gained for each doubling of training in the second half; above 0 is
+    # better, in the metric's unit. None: too few evaluations
+    gain_per_doubling: float | None = None
 
 
 class Ranking(Config):
@@ -185,6 +204,18 @@ class Ranking(Config):
     verdict: str  # one sentence
     recommendation: tuple[str, ...]  # sentences, each one reason
     confidence: float = 0.95
+    look_share: float = 1.0  # of the error, which this look at the comparison may spend
+    partings: tuple[Parting, ...] = ()  # of all that tie with the leader
+    too_short: bool = False  # trained for too few steps to name a winner
+    open_questions: tuple[str, ...] = ()  # what the budget leaves open, in sentences
+    baselines: tuple[BaselineRow, ...] = ()  # the best first, see arena.baselines
+    below_baseline: tuple[str, ...] = ()  # architectures that do not beat the best of them
+    warnings: tuple[str, ...] = ()  # what is wrong with the data; the verdict begins with it
+
+    @property
+    def leader_below_baseline(self) -> bool:
+        """Whether no architecture is better than the best baseline."""
+        return bool(self.rows) and self.rows[0].architecture in self.below_baseline
 
     @property
     def fineness(self) -> float:

@@ -21,6 +21,7 @@ class Judgement(Config):
     verdict: Verdict
     figure: str  # the decisive numbers with their intervals, in one line
     estimate: Estimate | None = None  # the one number that the criterion is about
+    answer: str = ""  # the same in one plain sentence, which follows "Yes:", "No:" and the like
     remark: str = ""  # where the claim is too simple, what limits the measurement
 
 
@@ -35,6 +36,7 @@ class ClaimView(Config):
     criterion: str  # stated before the run: when it holds, and within which limits
     amended: str = ""  # what of it was changed after an earlier run had been seen
     judgement: Judgement
+    chart: str = ""  # the quantity that is drawn beside the answer
     series: tuple[Series, ...] = ()
     maps: tuple[Map, ...] = ()
     seconds: float = 0.0  # that its measuring took

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from seqarena.core.errors import UserError
+from seqarena.core.words import plural
 from seqarena.data.files.find import SplitFiles
 from seqarena.data.files.reading import Reading
 from seqarena.data.streams import Stream, philox
@@ -120,6 +121,28 @@ def count_overlap(
         name: sum(key(example) in known for example in part)
         for name, part in zip(("validation", "test"), splits[1:])
     }
+
+
+def without_overlap(
+    splits: Sequence[Sequence[Example]],
+    key: Callable[[Example], Hashable],
+    reading: Reading | None = None,
+    noun: str = "example",
+) -> Splits:
+    """The splits without the training examples that validation or test hold too; the reading says
+    how many those are. Raises UserError where nothing is left to train on."""
+    train, validation, test = (list(part) for part in splits)
+    held_out = {key(example) for part in (validation, test) for example in part}
+    kept = [example for example in train if key(example) not in held_out]
+    if not kept:
+        raise UserError(
+            f"validation and test hold every training {noun}: nothing is left to train on without "
+            "them; leave --drop-overlap out, or split the data again"
+        )
+    if reading is not None and len(kept) < len(train):
+        left_out = plural(len(train) - len(kept), f"training {noun}")
+        reading.note(f"{left_out} that validation or test hold too are left out")
+    return Splits(kept, validation, test)
 
 
 def _held_out(train: Sequence[Example], class_of: Callable[[Example], Hashable] | None) -> set[int]:

@@ -118,6 +118,20 @@ def repeated_lines(splits: TextSplits) -> dict[str, dict[str, int]]:
     }
 
 
+def without_repeated_lines(splits: TextSplits) -> tuple[TextSplits, int]:
+    """The splits without the long lines of training that validation or test have too, and how many
+    those were. Raises UserError where nothing is left to train on."""
+    held_out = {line for part in splits[1:] for line in part.split("\n") if len(line) >= _COMPARED}
+    lines = splits.train.split("\n")
+    kept = [line for line in lines if line not in held_out]
+    if not any(kept):
+        raise UserError(
+            "validation and test hold every line of the training text: nothing is left to train on "
+            "without them; leave --drop-overlap out"
+        )
+    return splits._replace(train="\n".join(kept)), len(lines) - len(kept)
+
+
 def embedded_corpus() -> Corpus:
     """The Python language reference that ships inside Python: about 465 KB of English prose.
 

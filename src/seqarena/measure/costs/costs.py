@@ -1,15 +1,20 @@
-"""The costs of one architecture on random inputs, while nothing else runs on the machine.
+"""The costs of one architecture on random inputs, while no trial runs on the machine.
 
-What is asked of a model does not change what it costs, so that no task is needed.
+What is asked of a model does not change what it costs, so that no task is needed. What is counted
+is exact. A timing is taken once and with a fresh model; who calls takes turns between
+architectures, so that what disturbs the machine hits all alike (arena/costs.py).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import torch
 
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
+from seqarena.core.cores import LoadWatch
 from seqarena.core.errors import UserError
-from seqarena.core.results.measurement import Machine, Point, Series, this_machine
+from seqarena.core.results.measurement import Point, Series, this_machine
 from seqarena.core.results.quantities import COSTS, quantity
 from seqarena.core.runtime import autocast, limited_threads, parameter_dtype
 from seqarena.core.shapes import measured_state_bytes
@@ -50,132 +55,133 @@ class RandomTask(NamedTuple):
     loss = Task.loss
 
 
-def measure_costs(
-    architecture: str,
-    config: AnyConfig,
-    problem: Problem,
-    *,
-    batch_size: int,
-    sequence_length: int,
-    device: str,
-    dtype: str,
-    threads: int,
-    repeats: int = 5,
-    seconds: float = 2.0,
-    optimizer: OptimizerConfig,
-) -> list[Series]:
-    """One series of one point a cost, at `sequence_length`. What writes tokens has a decoding
-    latency and a state; what does not has the time of one answer.
+class CostSubject(NamedTuple):
+    """One architecture whose costs are measured, and how. `device` and `dtype` are resolved names;
+    `sequence_length` is that of the task."""
 
-    `device` and `dtype` are resolved names. `seconds` is what the timing of training takes; the
-    rest adds a few steps. Raises UserError where a mixer misstates its state's bytes.
+    architecture: str
+    config: AnyConfig
+    problem: Problem
+    batch_size: int
+    sequence_length: int
+    device: str
+    dtype: str
+    threads: int
+    optimizer: OptimizerConfig
+
+    @property
+    def training(self) -> TrainConfig:
+        return TrainConfig(
+            budget=Budget(steps=STEPS),
+            optimizer=self.optimizer,
+            batch_size=self.batch_size,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    @property
+    def task(self) -> RandomTask:
+        return RandomTask(self.problem, self.sequence_length)
+
+    def build(self) -> Any:
+        return build_model(self.config).to(self.device, parameter_dtype(self.dtype))
+
+    def trainer(self) -> Trainer:
+        return Trainer(self.build(), cast("Task", self.task), self.training)
+
+    def written(self) -> Batch:
+        """What is decoded: a whole sequence; of pairs, half a target after a whole source."""
+        pairs = self.problem.form == "pairs"
+        length = max(1, self.problem.max_length // 2) if pairs else self.sequence_length
+        return to_device(random_batch(self.problem, 1, length=length, seed=0), self.device)
+
+    def decoder(self, model: Model) -> Decoder:
+        """What writes its last token."""
+        room = self.problem.max_length if self.problem.form == "pairs" else 0
+        return Decoder(model, self.written(), self.device, self.dtype, max_length=room)
+
+
+def exact_costs(subject: CostSubject) -> list[Series]:
+    """What is counted and the same each time, one series of one point a cost: bytes of training,
+    and of the state of what writes tokens.
+
+    Raises UserError where a mixer misstates its state's bytes.
     """
-    training = TrainConfig(
-        budget=Budget(steps=STEPS),
-        optimizer=optimizer,
-        batch_size=batch_size,
-        device=device,
-        dtype=dtype,
-    )
-    task = RandomTask(problem, sequence_length)
-    with limited_threads(threads), torch.random.fork_rng(devices=[]):
-        found = _training_costs(config, task, training, repeats, seconds)
-        model = _build(config, training)
+    with _measuring(subject.threads):
+        peak = peak_bytes(subject.trainer, lambda made: next(made.steps()), subject.device)
+        found = {"peak_training_bytes": float(peak)}
+        model = subject.build()
         if model.writes:
-            found |= _decoding_costs(architecture, model, task, training, repeats)
-        else:
-            found |= _answering_costs(model, task, training, repeats)
-        machine = this_machine(device, dtype)
-    settings = {"batch_size": batch_size, "algorithms": list(model.algorithms)}
-    return [
-        _series(architecture, key, repeats_of, sequence_length, settings, machine)
-        for key, repeats_of in found.items()
-    ]
+            found["state_bytes"] = _state_bytes(subject, model)
+        return _series(subject, model, found)
 
 
-_Found = dict[str, tuple[float, ...]]  # quantity -> its repeats
+def timed_costs(subject: CostSubject, *, seconds: float = 0.4) -> list[Series]:
+    """What is timed, once: one series of one point with one repeat a cost. What writes tokens has
+    a decoding latency, and what does not has the time of one answer.
 
-
-def _series(
-    architecture: str,
-    key: str,
-    repeats: tuple[float, ...],
-    length: int,
-    settings: dict[str, Any],
-    machine: Machine,
-) -> Series:
-    own = {"batch_size": 1} if quantity(key).of_one_sequence else {}
-    return Series(
-        measurement=COSTS,
-        quantity=key,
-        axis="length",
-        architecture=architecture,
-        points=(Point(x=length, repeats=repeats),),
-        settings=settings | own,
-        machine=machine,
-    )
-
-
-def _training_costs(
-    config: AnyConfig, task: RandomTask, training: TrainConfig, repeats: int, seconds: float
-) -> _Found:
-    def trainer() -> Trainer:
-        return Trainer(_build(config, training), cast("Task", task), training)
-
-    def step(made: Trainer) -> None:
-        next(made.steps())
-
-    peak = peak_bytes(trainer, step, training.device)
-    timing = time_training(trainer(), repeats=repeats, seconds=seconds)
-    tokens = num_tokens(task.training_batch(0, training.batch_size, seed=0))
-    return {
-        "training_tokens_per_second": tuple(tokens / each for each in timing.repeats),
-        "peak_training_bytes": (float(peak),),
-    }
-
-
-def _decoding_costs(
-    architecture: str, model: Model, task: RandomTask, training: TrainConfig, repeats: int
-) -> _Found:
-    """The last token of a whole sequence; of pairs, that of half a target after a whole source.
-
-    The declared bytes of pairs are those of a source as long as the target, so that only a
-    sequence of its own can be held against them.
+    `seconds` is what the timing of training takes; the rest adds a few steps. The setting
+    `others_share` is what other processes took of the cores meanwhile, None where the system does
+    not tell it.
     """
-    problem, length = task.problem, task.mean_length
-    pairs = problem.form == "pairs"
-    if pairs:
-        length = max(1, problem.max_length // 2)
-    batch = to_device(random_batch(problem, 1, length=length, seed=0), training.device)
-    decoder = Decoder(
-        model, batch, training.device, training.dtype,
-        max_length=problem.max_length if pairs else 0,
-    )  # fmt: skip
-    timing = time_decoding(decoder, repeats=repeats)
+    with _measuring(subject.threads), LoadWatch() as load:
+        timing = time_training(subject.trainer(), repeats=1, seconds=seconds)
+        tokens = num_tokens(subject.task.training_batch(0, subject.batch_size, seed=0))
+        found = {"training_tokens_per_second": tokens / timing.median}
+        model = subject.build()
+        if model.writes:
+            decoding = time_decoding(subject.decoder(model), repeats=1)
+            found["decode_seconds_per_token"] = decoding.median
+        else:
+            found["answer_seconds_per_example"] = _answer_seconds(subject, model)
+        measured = _series(subject, model, found)
+    share = {"others_share": load.others_share}
+    return [one.model_copy(update={"settings": one.settings | share}) for one in measured]
+
+
+@contextmanager
+def _measuring(threads: int) -> Iterator[None]:
+    with limited_threads(threads), torch.random.fork_rng(devices=[]):
+        yield
+
+
+def _state_bytes(subject: CostSubject, model: Model) -> float:
+    """Of one sequence. The declared bytes of pairs are those of a source as long as the target, so
+    that only a sequence of its own can be held against them."""
+    decoder = subject.decoder(model)
     _, state = decoder.step(decoder.copied_state())
-    length = batch.inputs_BT.shape[1]
-    measured, declared = measured_state_bytes(state), model.state_bytes(length)
-    if measured != declared and not pairs:
+    measured = measured_state_bytes(state)
+    length = subject.written().inputs_BT.shape[1]
+    if subject.problem.form != "pairs" and measured != model.state_bytes(length):
         raise UserError(
-            f"{architecture}: the state after {length} tokens holds {measured} bytes, but the "
-            f"model declares {declared}: correct its state_bytes (seqarena check shows where)"
+            f"{subject.architecture}: the state after {length} tokens holds {measured} bytes, but "
+            f"the model declares {model.state_bytes(length)}: correct its state_bytes (seqarena "
+            "check shows where)"
         )
-    return {
-        "decode_seconds_per_token": timing.repeats,
-        "state_bytes": (float(measured),),
-    }
+    return float(measured)
 
 
-def _answering_costs(model: Model, task: RandomTask, training: TrainConfig, repeats: int) -> _Found:
-    """A batch of one example, from inputs to logits."""
-    batch = to_device(task.training_batch(0, 1, seed=0), training.device)
+def _answer_seconds(subject: CostSubject, model: Model) -> float:
+    """Of a batch of one example, from inputs to logits."""
+    batch = to_device(subject.task.training_batch(0, 1, seed=0), subject.device)
     model.eval()
-    with torch.inference_mode(), autocast(training.device, training.dtype):
-        timing = repeat(
-            lambda: model.answer(batch), repeats=repeats, seconds=0.2, device=training.device
+    with torch.inference_mode(), autocast(subject.device, subject.dtype):
+        timing = repeat(lambda: model.answer(batch), repeats=1, seconds=0.05, device=subject.device)
+    return timing.median
+
+
+def _series(subject: CostSubject, model: Model, found: dict[str, float]) -> list[Series]:
+    machine = this_machine(subject.device, subject.dtype)
+    settings = {"batch_size": subject.batch_size, "algorithms": list(model.algorithms)}
+    return [
+        Series(
+            measurement=COSTS,
+            quantity=key,
+            axis="length",
+            architecture=subject.architecture,
+            points=(Point(x=subject.sequence_length, repeats=(value,)),),
+            settings=settings | ({"batch_size": 1} if quantity(key).of_one_sequence else {}),
+            machine=machine,
         )
-    return {"answer_seconds_per_example": timing.repeats}
-
-
-def _build(config: AnyConfig, training: TrainConfig) -> Any:
-    return build_model(config).to(training.device, parameter_dtype(training.dtype))
+        for key, value in found.items()
+    ]

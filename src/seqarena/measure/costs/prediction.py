@@ -20,6 +20,7 @@ from torch import Tensor
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import autocast
 from seqarena.measure.costs.bench import Bench
+from seqarena.measure.costs.memory import filled_memory, unwritten_bytes
 from seqarena.models.model import Model
 
 _BLOCK = 64  # positions: a multiple of what chunked and banded algorithms treat at once
@@ -66,27 +67,39 @@ def predict_training_bytes(bench: Bench, lengths: Sequence[int]) -> TrainingByte
 
 def activation_bytes(bench: Bench, length: int) -> int:
     """Bytes of what one forward pass saves for its backward pass, each storage once and without
-    the parameters, and twice the largest of it."""
+    the parameters, and twice the largest of it. Of a kernel's workspace on the CPU, what the pass
+    writes of it (measure/costs/memory.py)."""
     trainer = bench.trainer(bench.model(length), length)
     trainer.model.train()
     own = {p.untyped_storage().data_ptr() for p in trainer.model.parameters()}
     found: dict[int, int] = {}
     differentiable: dict[int, int] = {}  # a kernel's workspace and a mask have no gradient
+    workspaces: list[Tensor] = []
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         found[storage.data_ptr()] = storage.nbytes()
         if tensor.is_floating_point() or tensor.is_complex():
             differentiable[storage.data_ptr()] = storage.nbytes()
+        elif tensor.dtype == torch.uint8 and bench.device == "cpu":
+            workspaces.append(tensor.detach())
         return tensor.detach()  # the tensor itself could hold its own graph alive
 
-    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-    with hooks, autocast(bench.device, bench.dtype):
-        # held until the counting is done, so that no storage is given out twice
-        loss = trainer.model.loss(bench.batch(length), trainer.criterion)
-    del loss
+    def forward() -> Tensor:
+        hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with hooks, autocast(bench.device, bench.dtype):
+            return trainer.model.loss(bench.batch(length), trainer.criterion)
+
+    loss = forward()  # held until the counting is done, so that no storage is given out twice
     saved = sum(size for place, size in found.items() if place not in own)
     largest = max((size for place, size in differentiable.items() if place not in own), default=0)
+    del loss
+    if workspaces:
+        workspaces.clear()
+        with filled_memory():
+            loss = forward()
+        saved -= sum(unwritten_bytes(one) for one in workspaces)
+        del loss
     return saved + 2 * largest
 
 

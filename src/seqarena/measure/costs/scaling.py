@@ -1,6 +1,7 @@
 """How time and memory grow with the length: curves of one architecture with one algorithm.
 
     speed        seconds of a forward pass, of a training step, and of decoding one token
+    equal_tokens seconds of a training step of so many tokens, in many short or few long sequences
     memory       peak bytes of a training step, bytes of the decoding state; each beside a formula
     utilisation  operations a second, as a share of the machine's own fastest matrix product
 
@@ -76,6 +77,43 @@ def speed(
             )
         wanted = {QUANTITIES[name]: getattr(growth, name) for name in what}
         return _curves("speed", growth, wanted, settings)
+
+
+def equal_tokens(
+    architecture: str,
+    *,
+    tokens: int,
+    lengths: Sequence[int],
+    **more: Any,
+) -> list[Series]:
+    """Seconds of a training step of `tokens` tokens against the length of the sequences that they
+    are cut into: the work is about the same everywhere, the serial steps grow with the length.
+
+    `more` goes to `speed`. Raises UserError for a length that does not divide the tokens.
+    """
+    found: list[Series] = []
+    for length in sorted(lengths):
+        if tokens % length:
+            raise UserError(f"{tokens} tokens cannot be cut into sequences of {length}")
+        found += speed(
+            architecture, lengths=[length], batch_size=tokens // length, what=("training",), **more
+        )
+    first = found[0]
+    by_length = {
+        name: [value for each in found for value in each.settings[name]]
+        for name in ("flops", "serial_steps")
+    }
+    return [
+        first.model_copy(
+            update={
+                "measurement": "speed at equal tokens",
+                "points": tuple(point for each in found for point in each.points),
+                "settings": first.settings
+                | by_length
+                | {"tokens": tokens, "batch_size": [each.settings["batch_size"] for each in found]},
+            }
+        )
+    ]
 
 
 def memory(

@@ -25,6 +25,7 @@ from seqarena.core.batch import Batch, map_batch, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import Point, Series, this_machine
 from seqarena.measure.flow.flow import GradientFlow, loss_flow, receptive_field, state_flow
+from seqarena.measure.flow.gates import hold_gates
 from seqarena.measure.subject import Subject, subject
 from seqarena.models.model import Model, load_system
 
@@ -46,13 +47,15 @@ def gradient_flow_series(
     of: str = "loss",
     spectral_radius: float | None = None,
     assumed_slope: float | None = None,
+    held_gates: bool = False,
 ) -> list[Series]:
     """One curve: `gradient_norm` by `distance` k = 0 .. length - 1, relative to k = 0. A repeat is
     one seed of the weights and of the random tokens; of a checkpoint, of the tokens alone.
 
     `spectral_radius` rescales an Elman network's recurrent matrix. `assumed_slope` adds the line
-    that a text draws: (spectral radius times that slope)^k. Raises UserError where there is no such
-    state, matrix or sequence.
+    that a text draws: (spectral radius times that slope)^k. `held_gates` leaves an LSTM's gates
+    their biases alone (gates.py). Raises UserError where there is no such state, matrix, layer or
+    sequence.
     """
     if of not in ("loss", "state"):
         raise UserError(f'of={of!r}: the gradient is of the "loss" or of the "state"')
@@ -65,6 +68,8 @@ def gradient_flow_series(
         batch, model = _example(chosen, length, seed), _double(chosen, length, seed)
         if spectral_radius is not None:
             _rescale(model, spectral_radius)
+        if held_gates:
+            hold_gates(model)
         if of == "loss":
             flow = loss_flow(model, batch)
         else:
@@ -90,6 +95,7 @@ def gradient_flow_series(
                 "inputs": "random",
                 "spectral_radius": spectral_radius,
                 "projections": draws,
+                **({"gates": "held"} if held_gates else {}),
                 **{name: [line[name] for line in lines] for name in (lines[0] if lines else ())},
             },
             machine=this_machine(dtype="float64"),

@@ -27,9 +27,10 @@ from seqarena.measure.flow.reading import (
     read_as_words,
 )
 from seqarena.measure.subject import Subject, subject
-from seqarena.measure.trained.fit import fit
+from seqarena.measure.trained.fit import begin, fit
 from seqarena.models.catalog import why_not
 from seqarena.models.model import Model
+from seqarena.tasks.base import Task
 from seqarena.tasks.registry import build_task, parse_task
 
 _DRAWS = 64  # random projections of an answer that has more numbers
@@ -117,20 +118,44 @@ def language_maps(
         chosen = subject(name, width=width, depth=depth)
         if (reason := why_not(chosen.row, task.problem)) is not None:
             raise UserError(f"{name} cannot be trained on a text: {reason}")
-        for variant, taken, rate in (("initial", 1, 1e-30), ("trained", steps, learning_rate)):
-            fitted = fit(
-                chosen, task, steps=taken, batch_size=batch_size, learning_rate=rate, seed=seed
-            )
-            model, after = fitted.model.double().eval(), variant == "trained"
-            settings = {
-                "text": text, "weights": variant, "width": width, "depth": depth, "seed": seed,
-                **fields, "batch_size": batch_size, "learning_rate": rate,
-                "steps": len(fitted.losses) if after else 0,
-                "loss_nats": fitted.losses[-1] if after else fitted.losses[0],
-            }  # fmt: skip
-            found += _attention_of(model, reading, chosen.row.name, variant, settings)
-            found.append(influence_of(model, reading, chosen.row.name, variant, settings))
+        found += _before_and_after(
+            chosen, task, reading, {"text": text, "width": width, "depth": depth, **fields},
+            steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed,
+        )  # fmt: skip
     return found
+
+
+def _before_and_after(
+    chosen: Subject,
+    task: Task,
+    reading: ReadSentence,
+    settings: dict[str, Any],
+    *,
+    steps: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> list[Map]:
+    """The maps of the model as it begins and after its training."""
+
+    def maps(model: Model, variant: str, **own: Any) -> list[Map]:
+        model, told = model.double().eval(), {**settings, "weights": variant, "seed": seed, **own}
+        return [
+            *_attention_of(model, reading, chosen.row.name, variant, told),
+            influence_of(model, reading, chosen.row.name, variant, told),
+        ]
+
+    model = begin(chosen, task, seed=seed)
+    with torch.no_grad():
+        loss = float(model.loss(task.training_batch(0, batch_size, seed=seed), task.loss))
+    found = maps(model, "initial", steps=0, loss_nats=loss)
+    end = fit(
+        chosen, task, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    return found + maps(
+        end.model, "trained", steps=len(end.losses), loss_nats=end.losses[-1],
+        batch_size=batch_size, learning_rate=learning_rate,
+    )  # fmt: skip
 
 
 def attention_of(

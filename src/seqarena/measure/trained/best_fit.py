@@ -59,6 +59,7 @@ class Kept(NamedTuple):
     model: Model
     learning_rate: float = 0.0
     steps: int = 0
+    loss_tail: tuple[float, ...] = ()  # how training ended (Fitted.loss_tail), none of a checkpoint
     seconds: float = 0.0  # of all rates together
     device: str = "cpu"
 
@@ -100,7 +101,7 @@ def best_fit(of: Subject, task: Task, recipe: Recipe, *, seed: int) -> Kept:
             device=recipe.device,
             until=_has_learnt(max(10, recipe.steps // _LOOKS)),
         )
-        kept = Kept(found.model, rate, len(found.losses), 0.0, recipe.device)
+        kept = Kept(found.model, rate, len(found.losses), found.loss_tail, device=recipe.device)
         if len(recipe.learning_rates) == 1:
             best = 0.0, kept
             break

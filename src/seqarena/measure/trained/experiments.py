@@ -7,11 +7,12 @@ chain        the longest chain of dependent operations that autograd recorded, b
 layers       parameters, operations and seconds of one sequence mixer alone
 
 A training tries each of its learning rates on the first seed, chooses on validation, and scores
-every seed on test; seeds are the repeats of a point.
+every seed on test; seeds are the repeats of a point. `loss_tails` of the settings say how each
+training ended, one list a point, one pair a seed (Fitted.loss_tail).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -31,7 +32,7 @@ def language(
     architecture: str,
     *,
     sizes: Sequence[dict[str, Any]],
-    steps: int,
+    steps: int | Sequence[int],
     sequence_length: int = 64,
     batch_size: int = 16,
     learning_rates: Sequence[float] = (3e-3,),
@@ -40,22 +41,25 @@ def language(
     model: dict[str, Any] | None = None,
     variant: str = "",
 ) -> list[Series]:
-    """Bits per byte on the embedded text after equal steps: one point a size.
+    """Bits per byte on the embedded text: one point a size, after the same `steps` or its own.
 
     `sizes` are {"params": ..} or {"width": .., "depth": ..}; x is the depth where the sizes differ
     in depth alone, else the parameters. `model` sets fields of the stack, such as norm_position.
     """
     task = build_task(parse_task({"kind": "language", "sequence_length": sequence_length}))
     deeper = len({size.get("width") for size in sizes}) == 1 and "depth" in sizes[0]
-    points, rates, parameters = [], [], []
-    for size in sizes:
-        chosen, values, fitted = _train(
+    taken = [steps] * len(sizes) if isinstance(steps, int) else list(steps)
+    if len(taken) != len(sizes):
+        raise UserError(f"{len(sizes)} sizes need as many steps, or one number: here {len(taken)}")
+    found = [
+        _train(
             _subject(architecture, options, model, variant, size),
-            task, learning_rates, seeds, steps=steps, batch_size=batch_size,
-        )  # fmt: skip
-        parameters.append(fitted.settings["parameters"])
-        points.append(Point(x=size["depth"] if deeper else parameters[-1], repeats=values))
-        rates.append(chosen)
+            task, learning_rates, seeds, steps=number, batch_size=batch_size,
+        )
+        for size, number in zip(sizes, taken, strict=True)
+    ]  # fmt: skip
+    parameters = [each.fitted.settings["parameters"] for each in found]
+    places = [size["depth"] for size in sizes] if deeper else parameters
     return [
         Series(
             measurement="language",
@@ -63,15 +67,19 @@ def language(
             axis="depth" if deeper else "parameters",
             architecture=architecture,
             variant=variant,
-            points=tuple(points),
+            points=tuple(
+                Point(x=x, repeats=each.scores) for x, each in zip(places, found, strict=True)
+            ),
             settings={
                 "sizes": list(sizes),
                 "parameters": parameters,
-                "steps": steps,
+                "steps": steps if isinstance(steps, int) else taken,
+                "tokens": [number * batch_size * sequence_length for number in taken],
                 "batch_size": batch_size,
                 "sequence_length": sequence_length,
                 "learning_rates": list(learning_rates),
-                "chosen_rates": rates,
+                "chosen_rates": [each.rate for each in found],
+                "loss_tails": [each.loss_tails for each in found],
                 "seeds": list(seeds),
                 "options": options or {},
                 "model": model or {},
@@ -93,7 +101,7 @@ def translation(
 ) -> list[Series]:
     """Share of the embedded dates written exactly: one point, at `steps`."""
     task = build_task(parse_task({"kind": "translation"}))
-    chosen, values, fitted = _train(
+    found = _train(
         subject(architecture, width=width, variant=variant),
         task, learning_rates, seeds, steps=steps, batch_size=batch_size, test_batches=4,
     )  # fmt: skip
@@ -104,9 +112,10 @@ def translation(
             axis="steps",
             architecture=architecture,
             variant=variant,
-            points=(Point(x=steps, repeats=values),),
-            settings={**fitted.settings, "learning_rates": list(learning_rates),
-                      "chosen_rate": chosen, "seeds": list(seeds)},
+            points=(Point(x=steps, repeats=found.scores),),
+            settings={**found.fitted.settings, "learning_rates": list(learning_rates),
+                      "chosen_rate": found.rate, "loss_tails": [found.loss_tails],
+                      "seeds": list(seeds)},
             machine=this_machine(),
         )
     ]  # fmt: skip
@@ -127,13 +136,13 @@ def questions(
     baseline of always giving the most usual answer."""
     task = build_task(parse_task({"kind": "question_answering"}))
     usual = float(task.describe()["baseline"]["accuracy"])
-    points = []
-    for number in hops:
-        _, values, _ = _train(
+    found = [
+        _train(
             subject(architecture, width=width, options={"hops": number}),
             task, learning_rates, seeds, steps=steps, batch_size=batch_size,
-        )  # fmt: skip
-        points.append(Point(x=number, repeats=values))
+        )
+        for number in hops
+    ]  # fmt: skip
     return [
         Series(
             measurement="questions",
@@ -141,9 +150,13 @@ def questions(
             axis="hops",
             architecture=architecture,
             variant=variant,
-            points=tuple(points),
-            baselines={"most usual answer": (usual,) * len(points)},
+            points=tuple(
+                Point(x=number, repeats=each.scores)
+                for number, each in zip(hops, found, strict=True)
+            ),
+            baselines={"most usual answer": (usual,) * len(found)},
             settings={"width": width, "steps": steps, "batch_size": batch_size,
+                      "loss_tails": [each.loss_tails for each in found],
                       "learning_rates": list(learning_rates), "seeds": list(seeds)},
             machine=this_machine(),
         )
@@ -247,6 +260,15 @@ def _subject(
     return chosen._replace(row=chosen.row._replace(model={**chosen.row.model, **(model or {})}))
 
 
+class Trained(NamedTuple):
+    """One architecture after its trainings: what every seed scored on test."""
+
+    rate: float  # chosen on validation with the first seed
+    scores: tuple[float, ...]
+    loss_tails: list[list[float]]
+    fitted: Fitted  # the last training
+
+
 def _train(
     chosen: Subject,
     task: Task,
@@ -256,17 +278,15 @@ def _train(
     steps: int,
     batch_size: int,
     test_batches: int = _TEST_BATCHES,
-) -> tuple[float, tuple[float, ...], Fitted]:
-    """The rate chosen on validation with the first seed, the test scores of every seed, and the
-    last training."""
-
+) -> Trained:
     def train(rate: float, seed: int) -> Fitted:
         return fit(chosen, task, steps=steps, batch_size=batch_size, learning_rate=rate, seed=seed)
 
     first = {rate: train(rate, seeds[0]) for rate in learning_rates}
     rate = _best(first, lambda fitted: _score(fitted, "validation", test_batches), task)
     fits = [first[rate], *(train(rate, seed) for seed in seeds[1:])]
-    return rate, tuple(_score(fitted, "test", test_batches) for fitted in fits), fits[-1]
+    scores = tuple(_score(fitted, "test", test_batches) for fitted in fits)
+    return Trained(rate, scores, [list(fitted.loss_tail) for fitted in fits], fits[-1])
 
 
 def _best(fits: dict[float, Fitted], score: Callable[[Fitted], float], task: Task) -> float:

@@ -1,5 +1,6 @@
 """A short training in this process: what probes of memory and length are measured on."""
 
+import statistics
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,9 +32,30 @@ class Fitted(NamedTuple):
     def model(self) -> Model:
         return self.trainer.model
 
+    @property
+    def loss_tail(self) -> tuple[float, float]:
+        """Mean loss of the fifth before the last of the steps, and of the last, in nats: whether
+        training was still getting somewhere when it ended."""
+        fifth = max(1, len(self.losses) // 5)
+        last = self.losses[-fifth:]
+        return statistics.fmean(self.losses[-2 * fifth : -fifth] or last), statistics.fmean(last)
+
     def scores(self, split: Split = "test", *, batch_size: int = 64) -> Scores:
         """The task's metric, with its slices."""
         return self.trainer.task.evaluate(self.trainer.predict, split, batch_size)
+
+
+def begin(subject: Subject, task: Task, *, seed: int) -> Model:
+    """The model as it begins: what `fit` trains from the same seed."""
+    config = model_config(
+        subject.row,
+        task.problem,
+        params=subject.params,
+        width=None if subject.params else subject.width or 64,
+        depth=subject.depth,
+    )
+    torch.manual_seed(seed)
+    return build_model(config)
 
 
 def fit(
@@ -52,14 +74,6 @@ def fit(
     """Trains `subject` on `task` for so many steps: AdamW, warm-up and cosine. A function of its
     arguments. Divergence ends it early (train/loop.py), and so does `until`, asked after each step.
     """
-    config = model_config(
-        subject.row,
-        task.problem,
-        params=subject.params,
-        width=None if subject.params else subject.width or 64,
-        depth=subject.depth,
-    )
-    torch.manual_seed(seed)
     training = TrainConfig(
         budget=Budget(steps=steps),
         optimizer=OptimizerConfig(
@@ -72,7 +86,7 @@ def fit(
         seed=seed,
         device=device,
     )
-    model = build_model(config).to(device)
+    model = begin(subject, task, seed=seed).to(device)
     trainer = Trainer(model, task, training)
     start = time.perf_counter()
     records = []
@@ -87,7 +101,7 @@ def fit(
         time.perf_counter() - start,
         {
             "parameters": model.num_parameters,
-            "width": config.width,
+            "width": model.config.width,
             "steps": len(records),
             "batch_size": batch_size,
             "learning_rate": learning_rate,

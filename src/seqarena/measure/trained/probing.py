@@ -122,6 +122,7 @@ class Curves:
             **settings,
             **(_sizes(models[0][0].model) if models else {}),
             "steps_taken": [[kept.steps for kept in of_place] for of_place in models],
+            "loss_tails": [[list(kept.loss_tail) for kept in of_place] for of_place in models],
             "chosen_rates": [[kept.learning_rate for kept in of_place] for of_place in models],
             "training_seconds": round(sum(kept.seconds for kept in once.values()), 1),
             "left_out": self.left_out,

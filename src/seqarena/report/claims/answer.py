@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from seqarena.core import words
 from seqarena.core.results.verdicts import ClaimView, LedgerView
-from seqarena.report.claims.verdicts import JUDGED, VERDICTS, number_with
+from seqarena.report.claims.verdicts import JUDGED, VERDICTS, answer, number_with
 from seqarena.report.page.parts import AnswerSection, Card, Cell, Section, Table, Verdict, headings
 
 _DOUBT = (
@@ -62,18 +62,19 @@ def _cards(view: LedgerView) -> list[Card]:
         head = f"{VERDICTS[verdict].mark.sign} {verdict}"
         for claim in view.claims:
             if claim.judgement.verdict == verdict and claim is not surprising:
-                cards.append(_card(head, claim, claim.judgement.figure))
+                cards.append(_card(head, claim, f"{answer(claim.judgement)}."))
     return cards
 
 
 def _surprise_card(claim: ClaimView) -> Card:
-    figure, remark = claim.judgement.figure, claim.judgement.remark
-    text = f"{figure.rstrip('.')}. {remark}" if remark else figure
+    remark = claim.judgement.remark
+    text = f"{answer(claim.judgement)}. {remark}".strip()
     return _card("Most surprising", claim, text)._replace(long=True)
 
 
 def _card(head: str, claim: ClaimView, text: str) -> Card:
-    return Card(head, f": {text}", f"#claim-{claim.name}", claim.title)
+    lead = VERDICTS[claim.judgement.verdict].lead
+    return Card(head, f" {lead}: {text}", f"#claim-{claim.name}", f"{claim.title}.")
 
 
 def _most_surprising(view: LedgerView) -> ClaimView | None:
@@ -89,21 +90,21 @@ def _most_surprising(view: LedgerView) -> ClaimView | None:
 
 
 def claims_section(view: LedgerView) -> ClaimsSection:
-    """Every claim with its verdict and the figure that decides it."""
+    """Every claim with its verdict and what was found, in plain words."""
     places = list(VERDICTS)
     rows = []
     for claim in view.claims:
-        verdict, figure = claim.judgement.verdict, claim.judgement.figure
+        verdict, said = claim.judgement.verdict, answer(claim.judgement)
         rows.append(
             [
                 Cell(claim.title, claim.title, href=f"#claim-{claim.name}"),
                 Cell(verdict, str(places.index(verdict)), mark=VERDICTS[verdict].mark),
-                Cell(figure, figure),
+                Cell(said[:1].upper() + said[1:], said, prose=True),
             ]
         )
     table = Table(
-        "Every claim with its verdict and the figure it rests on",
-        headings("claim", "verdict", "figure"),
+        "Every claim with its verdict and what was found",
+        headings("claim", "verdict", "found"),
         rows,
         sortable=True,
         kind="ledger",

@@ -1,4 +1,4 @@
-"""Claim by claim: the words, the experiment, the criterion, the records. Then the citations."""
+"""Claim by claim: the answer, a chart, and folded the criterion and the records; the citations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,34 @@ from typing import NamedTuple
 
 from seqarena.core import words
 from seqarena.core.results.verdicts import Citation, ClaimView, LedgerView
-from seqarena.report.claims.verdicts import VERDICTS
+from seqarena.report.claims.charts import small_chart
+from seqarena.report.claims.verdicts import VERDICTS, answer
 from seqarena.report.measured.curves import CurveBlock, curve_block
 from seqarena.report.measured.series_reading import groups
-from seqarena.report.page.parts import Mark, Section
+from seqarena.report.page.parts import Figure, Mark, Section
 
 
 class ClaimCard(NamedTuple):
-    """One claim. `maps`: how many maps the explorer shows for it, in words."""
+    """One claim: its answer in plain words, one small chart, and what is folded below."""
 
     name: str  # of its place on the page
     title: str
     mark: Mark
     verdict: str
+    lead: str  # "Yes", "No" and the like
+    answer: str
     words: str
-    figure: str
+    remark: str
+    chart: CurveBlock | None
     facts: Sequence[tuple[str, str]]
-    maps: str
-    blocks: Sequence[CurveBlock]
+    maps: str  # how many the explorer shows for it, in words
+    blocks: Sequence[CurveBlock]  # of the other quantities
+
+    @property
+    def figures(self) -> list[Figure]:
+        """In the order of the card."""
+        shown = [] if self.chart is None else [self.chart]
+        return [block.figure for block in (*shown, *self.blocks)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +59,32 @@ def evidence_section(view: LedgerView, order: Sequence[str]) -> EvidenceSection:
         name="evidence",
         link="Evidence",
         heading="Claim by claim",
-        figures=tuple(block.figure for card in cards for block in card.blocks),
+        figures=tuple(figure for card in cards for figure in card.figures),
         cards=cards,
     )
 
 
 def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
     name, judgement = f"claim-{claim.name}", claim.judgement
+    shown = groups(claim.series)
+    chosen = next((group for group in shown if group.quantity == claim.chart), None)
+    chosen = chosen or next(iter(shown), None)
+    words_of_it = VERDICTS[judgement.verdict]
     return ClaimCard(
         name=name,
         title=claim.title,
-        mark=VERDICTS[judgement.verdict].mark,
+        mark=words_of_it.mark,
         verdict=judgement.verdict,
+        lead=words_of_it.lead,
+        answer=answer(judgement),
         words=claim.words,
-        figure=judgement.figure,
+        remark=judgement.remark,
+        chart=chosen and small_chart(chosen, f"{name}-0", order),
         facts=_facts(claim),
         maps=words.plural(len(claim.maps), "map") if claim.maps else "",
         blocks=[
-            curve_block(group, f"{name}-{i}", order) for i, group in enumerate(groups(claim.series))
+            curve_block(group, f"{name}-{i}", order, height=320)
+            for i, group in enumerate((group for group in shown if group is not chosen), start=1)
         ],
     )
 
@@ -74,11 +92,11 @@ def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
 def _facts(claim: ClaimView) -> list[tuple[str, str]]:
     """Names and values; a fact without a value is left out."""
     facts = [
+        ("figures", claim.judgement.figure),
         ("source", claim.source),
         ("experiment", claim.experiment),
         ("criterion", claim.criterion),
         ("criterion changed", claim.amended),
-        ("remark", claim.judgement.remark),
         ("measuring took", words.duration(claim.seconds) if claim.seconds else ""),
     ]
     return [(name, value) for name, value in facts if value]

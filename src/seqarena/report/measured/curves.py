@@ -67,11 +67,13 @@ def machine_facts(machine: Machine) -> list[str]:
     return [*facts, f"torch {machine.torch_version}", machine.measured_at[:10]]
 
 
-def curve_block(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBlock:
-    """The block of one figure. `name` is unique on the page."""
+def curve_block(
+    group: CurveGroup, name: str, order: Sequence[str], *, height: int = 400
+) -> CurveBlock:
+    """The block of one figure, `height` pixels tall. `name` is unique on the page."""
     curves = words.plural(len(group.series), "curve")
     label = f"{group.heading}, {curves}. The table below holds the same numbers."
-    drawn = series_figure(group, order)
+    drawn = series_figure(group, order, height=height)
     return CurveBlock(
         figure=Figure(name, drawn, label, _caption(group), group.heading),
         chips=_chips(group, order),

@@ -27,13 +27,16 @@ from seqarena.report.measured.series_reading import (
 from seqarena.report.page.style import LineStyle
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
-_TICKS = 12  # that fit on one axis
+_TICKS = 12  # that fit on one logarithmic axis
+_FEW = 6  # places of a linear axis that get a tick each
+_NEAR = 1.05  # places this near share a tick
 
 
-def series_figure(group: CurveGroup, order: Sequence[str]) -> go.Figure:
-    """The curves of one group; `order` gives each architecture its colour over the page."""
+def series_figure(group: CurveGroup, order: Sequence[str], *, height: int = 400) -> go.Figure:
+    """The curves of one group, `height` pixels tall; `order` gives each architecture its colour
+    over the page."""
     title = f"{words.of_name(group.axis)} (k)" if group.axis == "distance" else group.axis
-    figure = blank(400, words.of_name(title), quantity_words(group))
+    figure = blank(height, words.of_name(title), quantity_words(group))
     factor = group.scale.factor
     for place, (one, style) in enumerate(zip(group.series, line_styles_of(group.series, order))):
         if any(len(point.repeats) > 1 for point in one.points):
@@ -143,9 +146,19 @@ def _x_axis(group: CurveGroup) -> dict[str, Any]:
     places = sorted({point.x for one in group.series for point in one.points})
     kind = _kind_of_axis(places) if places[0] > 0 else "linear"
     axis: dict[str, Any] = {"type": kind}
-    if axis["type"] == "log" and len(places) <= _TICKS:
-        axis |= {"tickvals": places, "ticktext": [_tick(place) for place in places]}
+    ticks = _apart(places) if kind == "log" else places
+    if len(ticks) <= (_TICKS if kind == "log" else _FEW) and places[0] > 0:
+        axis |= {"tickvals": ticks, "ticktext": [_tick(place) for place in ticks]}
     return axis | {"minor_ticks": "", "tickangle": 0}
+
+
+def _apart(places: Sequence[float]) -> list[float]:
+    """Without those that are within a few per cent of one that is kept: models of one size."""
+    kept: list[float] = []
+    for place in places:
+        if not kept or place > _NEAR * kept[-1]:
+            kept.append(place)
+    return kept
 
 
 def _y_axis(group: CurveGroup) -> dict[str, Any]:

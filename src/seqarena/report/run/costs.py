@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
-from seqarena.core.results.quantities import cost_quantities
+from seqarena.core.results.quantities import CostTable, cost_quantities
 from seqarena.core.results.records import RunView
 from seqarena.report.figures import cost_figure
 from seqarena.report.page.parts import Family, Figure, Section
@@ -13,10 +13,11 @@ from seqarena.report.run.labels import family_legend
 
 @dataclass(frozen=True, kw_only=True)
 class CostsSection(Section):
-    """One figure a cost, under a legend of the families."""
+    """One figure a cost, under a legend of the families. `doubts`: why costs decide nothing."""
 
     template = "run/costs.html"
     families: Sequence[Family]
+    doubts: Sequence[str]
 
 
 def costs_section(view: RunView) -> CostsSection | None:
@@ -41,4 +42,5 @@ def costs_section(view: RunView) -> CostsSection | None:
         heading="What quality costs",
         figures=tuple(figures),
         families=family_legend(view, [row.architecture for row in view.ranking.rows]),
+        doubts=CostTable(view.costs).doubts(),
     )

@@ -11,6 +11,7 @@ from seqarena.core import words
 from seqarena.core.results.records import RunView, TrialSummary
 from seqarena.report.figures import INK, PAPER, blank, metric_title
 from seqarena.report.page.style import HEAT, LineStyle
+from seqarena.report.run.baseline_lines import add_baseline
 from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import (
     Curve,
@@ -24,9 +25,12 @@ from seqarena.report.run.reading import (
 
 def validation_figure(view: RunView) -> go.Figure | None:
     """The metric on validation against tokens: mean over seeds and, shaded, lowest to highest."""
-    return _curves_figure(
+    figure = _curves_figure(
         view, lambda trial: trial.validation_curve, f"validation {metric_title(view)}"
     )
+    if figure is not None:
+        add_baseline(figure, view.ranking, on_test=False)
+    return figure
 
 
 def training_figure(view: RunView) -> go.Figure | None:
@@ -133,6 +137,7 @@ def search_figure(view: RunView) -> go.Figure | None:
         figure.update_layout(
             yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
         )
+    add_baseline(figure, view.ranking, on_test=False)
     rates = sorted({trial.learning_rate for trial in view.trials})
     figure.update_xaxes(
         type="log", tickvals=rates, ticktext=[words.rate(rate) for rate in rates], minor_ticks=""

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from seqarena.core import words
-from seqarena.core.results.records import RunView
+from seqarena.core.results.records import Ranking, RunView
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
 from seqarena.report.run.labels import architecture_cell
 from seqarena.report.run.reading import architectures, chosen_rate, chosen_trials
@@ -133,6 +133,17 @@ def _trained_row(view: RunView, name: str) -> list[Cell]:
     ]
 
 
+def _looks(ranking: Ranking) -> str:
+    """What looking at a comparison again, with more seeds, adds to p."""
+    if ranking.look_share == 1:
+        return ""
+    share = words.percent(ranking.look_share)
+    return (
+        ", and for looking again with more seeds of those that tie: this look may spend "
+        f"{share} of the error"
+    )
+
+
 def _method(view: RunView) -> list[str]:
     """How the numbers were made, in sentences."""
     metric = words.of_name(view.metric)
@@ -154,11 +165,12 @@ def _method(view: RunView) -> list[str]:
         "vary. Neighbouring test chunks count as alike as they are. The seed variance is shared "
         "between architectures as far as theirs are alike. The gap to the leader is paired by test "
         "chunk.",
-        "p is the test of the gap to the leader, corrected for all pairs of architectures "
-        "(Tukey's studentised range).",
+        "p is the test of the gap to the leader, corrected for all pairs of architectures (Sidak)"
+        f"{_looks(ranking)}.",
         f"The noise floor is {floor}: {ranking.noise_floor_origin}.",
         f"Two architectures tie if p is above {1 - ranking.confidence:.2g}. If leaders tie, there "
         "is no winner. An architecture with a diverged seed cannot win.",
-        "Costs are measured after training, while no trial runs. The spread is that of the "
-        "repeats.",
+        "Costs are measured after training, while no trial runs: every architecture once, then "
+        "again, so that what disturbs the machine hits all alike. Two costs are level where their "
+        "repeats overlap.",
     ]

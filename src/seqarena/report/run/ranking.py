@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from seqarena.core import words
+from seqarena.core.results.baselines import BaselineRow
 from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import WINDOW_LOSS, Ranking, RankRow, RunView
 from seqarena.report.figures import near_leader, ranking_figure
@@ -47,7 +48,10 @@ def ranking_section(view: RunView) -> RankingSection | None:
         figure=figure,
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
-        notes=[f"{note}." for row in ranking.rows for note in words.seed_notes(row)],
+        notes=[
+            *ranking.open_questions,
+            *(f"{note}." for row in ranking.rows for note in words.seed_notes(row)),
+        ],
     )
 
 
@@ -85,21 +89,48 @@ def _table(view: RunView, ranking: Ranking) -> Table:
     for row in ranking.rows:
         rows.append(
             [
-                architecture_cell(view, row.architecture, sortable=True),
+                _name_cell(view, row.architecture, ranking),
                 *_quality_cells(row, ranking),
                 number_cell(words.scaled(row.parameters, size), row.parameters),
                 *(cell_of(row.architecture) for _, cell_of in costs),
                 number_cell(_rate(row), row.learning_rate, under=words.window(row)),
             ]
         )
+    rows += [_baseline_cells(one, ranking, len(heads)) for one in ranking.baselines]
     tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
     return Table(_caption(ranking), heads, rows, sortable=True, shaded=frozenset(tied))
 
 
+def _name_cell(view: RunView, architecture: str, ranking: Ranking) -> Cell:
+    cell = architecture_cell(view, architecture, sortable=True)
+    return cell._replace(text=f"{cell.text} †") if architecture in ranking.below_baseline else cell
+
+
+def _baseline_cells(one: BaselineRow, ranking: Ranking, columns: int) -> list[Cell]:
+    """A baseline set apart: its value and its gap, and neither place nor costs."""
+    decimals = words.metric_decimals(ranking)
+    ends = f"{words.signed(one.lead_low, decimals)} to {words.signed(one.lead_high, decimals)}"
+    cells = [
+        Cell(f"{one.name} baseline", f"{one.name} baseline", under=one.detail),
+        number_cell(words.ABSENT, None),
+        number_cell(f"{one.value:.{decimals}f}", one.value),
+        number_cell(words.signed(one.lead, decimals), one.lead, under=ends),
+        number_cell(_probability(one.p_value), one.p_value),
+    ]
+    return cells + [number_cell("", None)] * (columns - len(cells))
+
+
 def _caption(ranking: Ranking) -> str:
-    caption = "All numbers. Shaded: leaders that tie. Bold: best of the column. A heading sorts."
+    caption = (
+        "All numbers. Shaded: leaders that tie. Bold: best of the column, and what the repeats do "
+        "not tell from it. A heading sorts."
+    )
     if any(row.learning_rate_at_edge for row in ranking.rows):
         caption += " *: the best learning rate is at the edge of those tried."
+    if ranking.baselines:
+        caption += " Baselines have no place: they are computed and not trained."
+    if ranking.below_baseline:
+        caption += f" †: does not beat the {ranking.baselines[0].name} baseline."
     return caption
 
 
@@ -138,11 +169,10 @@ def _cost_column(
     values = [costs.value(row.architecture, cost) for row in ranking.rows]
     present = [value for value in values if value is not None]
     scale = cost.scale(present)
-    best = (min if cost.lower_is_better else max)(present, default=None)
+    best = costs.best([row.architecture for row in ranking.rows], cost)
 
     def cell_of(architecture: str) -> Cell:
         value = costs.value(architecture, cost)
-        is_best = value is not None and value == best
-        return number_cell(words.scaled(value, scale), value, best=is_best)
+        return number_cell(words.scaled(value, scale), value, best=architecture in best)
 
     return Heading(cost.heading, cost.unit_words(scale)), cell_of

@@ -13,7 +13,7 @@ logits are not numbers is wrong. Slices give the same by condition.
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from seqarena.core.config import Config, digest
 from seqarena.data.batches import spread
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
+
+if TYPE_CHECKING:
+    from seqarena.tasks.baselines.baseline import Baseline
 
 Cell = TypeVar("Cell")
 
@@ -52,6 +55,11 @@ class ProbeTask(Task, Generic[Cell]):
     @abstractmethod
     def baseline(self) -> dict[str, float]:
         """`accuracy` and `loss_nats` of the best guesser that remembers nothing."""
+
+    def baselines(self) -> "tuple[Baseline, ...]":
+        from seqarena.tasks.baselines.catalog import baselines_of
+
+        return baselines_of(self.name) or baselines_of("copying")
 
     def training_batch(self, index: int, batch_size: int, *, seed: int) -> Batch:
         cell = self.cells[index % len(self.cells)]

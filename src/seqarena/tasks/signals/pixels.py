@@ -25,7 +25,7 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler
 from seqarena.data.files.columns import Wanted
-from seqarena.data.files.examples import complete, count_overlap
+from seqarena.data.files.examples import complete, count_overlap, without_overlap
 from seqarena.data.files.find import kind_of, list_files
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.digits import drawn_digits
@@ -62,6 +62,8 @@ class PixelsTask(LabelTask):
                 config.data, label=config.label, encoding=config.encoding, reading=self.reading
             )
         splits = _split(found, self.reading)
+        if config.drop_overlap:
+            splits["train"] = _new(splits, self.reading)
         splits["train"] = _first(splits["train"], config.train_examples)
         labels = {name: [str(k) for k in images.labels_N] for name, images in splits.items()}
         known = known_classes(labels)
@@ -278,6 +280,13 @@ def _split(found: dict[str, Images], reading: Reading | None) -> dict[str, Image
         name: found["train"].take(numbers) if name == "train" or name in missing else found[name]
         for name, numbers in chosen.items()
     }
+
+
+def _new(splits: Mapping[str, Images], reading: Reading | None) -> Images:
+    """The training pictures that validation and test do not hold."""
+    numbered = [list(enumerate(part.pixels_NHW)) for part in splits.values()]
+    kept = without_overlap(numbered, lambda pair: pair[1].tobytes(), reading, "picture")
+    return splits["train"].take(np.array([number for number, _ in kept.train]))
 
 
 def _first(train: Images, limit: int | None) -> Images:

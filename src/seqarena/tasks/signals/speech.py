@@ -27,7 +27,7 @@ from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.columns import Wanted
-from seqarena.data.files.examples import Splits, complete, count_overlap
+from seqarena.data.files.examples import Splits, complete, count_overlap, without_overlap
 from seqarena.data.files.find import kind_of, list_files
 from seqarena.data.files.reading import Reading
 from seqarena.data.signals.audio import (
@@ -76,7 +76,10 @@ class SpeechTask(LabelTask):
             )
         )
         self._about, self.reading = recordings._replace(items=()), recordings.reading
-        splits = _split(recordings, config)._asdict()
+        parts = _split(recordings, config)
+        if config.drop_overlap:
+            parts = without_overlap(parts, _sound, self.reading, "recording")
+        splits = parts._asdict()
         labels = {name: [r.label for r in found] for name, found in splits.items()}
         self.classes = known_classes(labels)
         self._majority = majority(labels)
@@ -95,7 +98,7 @@ class SpeechTask(LabelTask):
         }
         self._speakers = {name: [r.speaker for r in found] for name, found in splits.items()}
         self.sizes = {name: len(found) for name, found in labels.items()}
-        self._overlap = count_overlap(list(splits.values()), lambda item: item.samples_N.tobytes())
+        self._overlap = count_overlap(list(splits.values()), _sound)
         self._seconds = {
             name: sum(len(r.samples_N) for r in found) / recordings.sample_rate
             for name, found in splits.items()
@@ -312,6 +315,10 @@ class SpeechCodec(Codec):
                 f"{self.config.max_seconds:g}: cut it"
             )
         return self.frontend.normalised(self.frontend.raw(samples_N))
+
+
+def _sound(item: Recording) -> bytes:
+    return item.samples_N.tobytes()
 
 
 def _split(recordings: Recordings, config: SpeechConfig) -> Splits:

@@ -26,7 +26,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import count_overlap, part_to_score
+from seqarena.data.files.examples import count_overlap, part_to_score, without_overlap
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import table_format
 from seqarena.data.text.labelled import (
@@ -72,6 +72,9 @@ class ClassificationTask(LabelTask):
         self.config = config
         self.data = data or load_labelled(config.data, config)
         self.reading = self.data.reading
+        if config.drop_overlap:
+            kept = without_overlap(self.data.splits, _texts, self.reading)
+            self.data = self.data._replace(splits=kept)
         splits = self.data.splits._asdict()
         self.reader = (
             reader_of_checkpoint(config.reads_like)

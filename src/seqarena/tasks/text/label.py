@@ -26,12 +26,17 @@ class LabelBatch(Batch):
 
 
 class LabelTask(ExampleTask):
-    """Abstract. A subclass sets `classes` beside what ExampleTask wants."""
+    """Abstract. A subclass sets `classes` and `_labels` beside what ExampleTask wants."""
 
     metric = "accuracy"
     lower_is_better = False
     causal = False
     classes: tuple[str, ...]  # in the order of the outputs
+    _labels: dict[str, np.ndarray]  # of each split, numbers of classes
+
+    def labels(self, split: str) -> np.ndarray:
+        """The numbers of the classes of a split's examples, in their order."""
+        return self._labels[split]
 
     @abstractmethod
     def groups(self, split: Split, index: int) -> tuple[str, ...]:

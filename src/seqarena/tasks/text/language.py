@@ -35,11 +35,18 @@ from torch.nn import functional as F
 
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.words import plural
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.batches import WindowSampler, count_evaluation_windows, spread, windows_at
 from seqarena.data.files.reading import Reading
 from seqarena.data.splits import TextSplits
-from seqarena.data.text.corpora import Corpus, load_corpus, repeated_lines, split_corpus
+from seqarena.data.text.corpora import (
+    Corpus,
+    load_corpus,
+    repeated_lines,
+    split_corpus,
+    without_repeated_lines,
+)
 from seqarena.data.text.tokenizers import Tokenizer, tokenizer_from_json, train_tokenizer
 from seqarena.tasks.base import IGNORE, Batch, Ratios, Split, Task
 from seqarena.tasks.configs import LanguageConfig
@@ -74,6 +81,9 @@ class LanguageTask(Task):
             splits, how, repeated = TextSplits(*[corpus.text] * 3), "", {}
         else:
             splits, how = split_corpus(corpus, config.validation_fraction, config.test_fraction)
+            if config.drop_overlap:
+                splits, dropped = without_repeated_lines(splits)
+                how += f"; {plural(dropped, 'line')} left out of training, repeated in the rest"
             repeated = repeated_lines(splits)
             tokenizer = train_tokenizer(
                 config.tokenizer, splits.train, splits.validation + splits.test
@@ -167,6 +177,10 @@ class LanguageTask(Task):
             )
         return lane, lane // self.sequence_length
 
+    def split_tokens(self, split: str) -> np.ndarray:
+        """The text of `train`, `validation` or `test` as tokens [N]."""
+        return self._tokens[split]
+
     def steps_per_epoch(self, batch_size: int) -> int:
         if self.config.carry_state:
             return self._lanes(batch_size)[1]
@@ -189,6 +203,10 @@ class LanguageTask(Task):
         nats_BT = F.cross_entropy(
             logits_BTV.float().transpose(1, 2), targets_BT, ignore_index=IGNORE, reduction="none"
         )
+        return self.ratios_of_nats(nats_BT, batch)
+
+    def ratios_of_nats(self, nats_BT: Tensor, batch: Batch) -> Ratios:
+        """The metric's sums, of the nats of every target."""
         bits_BT = nats_BT.double().cpu().numpy() / math.log(2)
         bytes_BT = self._token_bytes_V[batch.targets_BT.cpu()].numpy()
         slices = {

@@ -118,12 +118,19 @@ class MaskedLanguageTask(Task):
         nats_BT = F.cross_entropy(
             logits_BTV.float().cpu().transpose(1, 2), targets_BT, reduction="none"
         )  # IGNORE gives zero
+        found = self.ratios_of_nats(nats_BT, batch)
         asked_BT = targets_BT != IGNORE
-        bytes_BT = self._token_bytes_V[targets_BT.clamp(min=0)] * asked_BT
         right_BT = asked_BT & (logits_BTV.argmax(-1).cpu() == targets_BT)
         slices = {"right": (float(right_BT.sum()), float(asked_BT.sum()))}
-        bits_B = nats_BT.double().sum(1).numpy() / math.log(2)
-        return Ratios(bits_B, bytes_BT.sum(1).double().numpy(), slices)
+        return found._replace(slices=slices)
+
+    def ratios_of_nats(self, nats_BT: Tensor, batch: Batch) -> Ratios:
+        """The metric's sums, of the nats of every target; what is not asked does not count."""
+        targets_BT = batch.targets_BT.cpu()
+        asked_BT = targets_BT != IGNORE
+        bytes_BT = self._token_bytes_V[targets_BT.clamp(min=0)] * asked_BT
+        bits_B = (nats_BT.double() * asked_BT).sum(1).numpy() / math.log(2)
+        return Ratios(bits_B, bytes_BT.sum(1).double().numpy(), {})
 
     def describe(self) -> dict[str, Any]:
         return {**self.language.describe(), "vocab_size": self.vocab_size,

@@ -27,7 +27,7 @@ from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.buckets import BucketSampler
 from seqarena.data.files.columns import Wanted
-from seqarena.data.files.examples import Splits, count_overlap, part_to_score
+from seqarena.data.files.examples import Splits, count_overlap, part_to_score, without_overlap
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.dates import make_dates
 from seqarena.data.text.docstrings import standard_library_docstrings
@@ -79,6 +79,9 @@ class PairsTask(ExampleTask):
         check_packages(self.metric)
         self.corpus = self._embedded() if config.data is None else self._load(config.data)
         self.reading = self.corpus.reading
+        if config.drop_overlap:
+            kept = without_overlap(self.corpus.splits, lambda pair: pair, self.reading, "pair")
+            self.corpus = self.corpus._replace(splits=kept)
         self._scorer = self._metric([pair.target for pair in self.corpus.splits.test])
         self.sides = learn_sides(config, self.corpus.splits.train)
         self.vocab_size = len(self.sides.target)
@@ -212,12 +215,16 @@ class PairsTask(ExampleTask):
 
         Chunks are contiguous in the order of the file and long enough to mean something.
         """
-        examples = self._examples[split]
         written: dict[int, str] = {}
         with torch.no_grad():
             for chosen in self._evaluation_order(split, batch_size, max_batches):
                 rows = predict(self.batch(split, chosen)).tolist()
                 written |= zip(chosen.tolist(), map(self.sides.target.decode, rows), strict=True)
+        return self.score_texts(written, split)
+
+    def score_texts(self, written: Mapping[int, str], split: Split) -> Scores:
+        """The metric of texts, by the number of the example that each is written for."""
+        examples = self._examples[split]
         places = np.array(sorted(written))
         num_chunks = min(self._scorer.most_chunks, max(1, len(places) // self._scorer.fewest_texts))
         chunk_N = np.arange(len(places)) * num_chunks // len(places)

@@ -32,6 +32,7 @@ from seqarena.data.files.examples import (
     count_overlap,
     part_to_score,
     read_splits,
+    without_overlap,
 )
 from seqarena.data.files.find import find_files
 from seqarena.data.files.opening import read_lines
@@ -73,6 +74,10 @@ class QuestionAnsweringTask(ExampleTask):
             name: [question for story in part for question in story]
             for name, part in splits._asdict().items()
         }
+        if config.drop_overlap:
+            parts = list(self._questions.values())
+            kept = without_overlap(parts, _asked_words, self.reading, "question")
+            self._questions = kept._asdict()
         train = self._questions["train"]
         self.vocabulary = Vocabulary.build(_token_lists(train))
         self.answers = sorted({question.answer for question in train})
@@ -125,6 +130,10 @@ class QuestionAnsweringTask(ExampleTask):
             max_length=self.sequence_length,
         )
 
+    def questions(self, split: str) -> list[Question]:
+        """Those of `train`, `validation` or `test`, in their order."""
+        return self._questions[split]
+
     def batch(self, split: str, chosen_B: np.ndarray) -> Batch:
         return as_batch([self._examples[split][k] for k in chosen_B])
 
@@ -170,7 +179,7 @@ class QuestionAnsweringTask(ExampleTask):
         }
 
     def survey(self) -> Survey:
-        overlap = count_overlap(list(self._questions.values()), lambda q: (q.statements, q.words))
+        overlap = count_overlap(list(self._questions.values()), _asked_words)
         parts: dict[str, SplitSurvey] = {}
         for split, questions in self._questions.items():
             tokens, unknown = count_tokens([example.tokens_T for example in self._examples[split]])
@@ -354,6 +363,10 @@ def story_parts(data: str, config: StoryFields, reading: Reading) -> list[list[S
             *((q.words, q.answer, len(q.statements)) for q in story),
         ),
     )
+
+
+def _asked_words(question: Question) -> tuple[object, ...]:
+    return question.statements, question.words
 
 
 def _token_lists(questions: Sequence[Question]) -> Iterator[Words]:

@@ -32,7 +32,7 @@ from seqarena.core.batch import IGNORE, Batch, Problem
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
 from seqarena.data.buckets import BucketSampler, pad
-from seqarena.data.files.examples import count_overlap, part_to_score
+from seqarena.data.files.examples import count_overlap, part_to_score, without_overlap
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_parts
 from seqarena.data.text.vocabulary import normalised
@@ -74,7 +74,10 @@ class TaggingTask(ExampleTask):
         data = data or load_tagged(config.data, asked_columns(config))
         self.tags, self.origin, self.reading = data.tags, data.origin, data.reading
         self._name_metric()
-        self.sentences: dict[str, list[Sentence]] = data.splits._asdict()
+        splits = data.splits
+        if config.drop_overlap:
+            splits = without_overlap(splits, _words, self.reading, "sentence")
+        self.sentences: dict[str, list[Sentence]] = splits._asdict()
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
@@ -173,12 +176,11 @@ class TaggingTask(ExampleTask):
             },
             "too_long_for_training": self._left_out,
             "unseen_test_words": unseen / sum(len(s.words) for s in test),
-            "baseline": {self.metric: self._baseline()},
         }
 
     def survey(self) -> Survey:
         parts = list(self.sentences.values())
-        overlap = count_overlap(parts, lambda sentence: sentence.words)
+        overlap = count_overlap(parts, _words)
         found: dict[str, SplitSurvey] = {}
         for split, sentences in self.sentences.items():
             tokens, unknown = count_tokens([one.words_T for one in self._encoded[split]])
@@ -268,22 +270,9 @@ class TaggingTask(ExampleTask):
                 named.append(("spans with unseen words" if new else "spans of seen words", share))
         return (2.0 * len(right), float(len(found) + len(true))), named
 
-    def _baseline(self) -> float:
-        """The test metric of giving each word its most frequent tag, unknown ones the commonest."""
-        counts: dict[int, Counter[int]] = {}
-        overall: Counter[int] = Counter()
-        for sentence, targets_T in zip(self._encoded["train"], self._targets["train"]):
-            for word, tag in zip(sentence.words_T.tolist(), targets_T.tolist()):
-                counts.setdefault(word, Counter())[tag] += 1
-                overall[tag] += 1
-        usual = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-        common = overall.most_common(1)[0][0]
-        count = self._span_sums if self.has_spans else self._word_sums
-        totals = np.zeros(2)
-        for sentence, targets_T in zip(self._encoded["test"], self._targets["test"]):
-            guess_T = np.array([usual.get(word, common) for word in sentence.words_T.tolist()])
-            totals += count(guess_T, targets_T, None)[0]
-        return float(totals[0] / totals[1]) if totals[1] else 0.0
+
+def _words(sentence: Sentence) -> tuple[str, ...]:
+    return sentence.words
 
 
 def spans(tags: Sequence[str]) -> list[Span]:

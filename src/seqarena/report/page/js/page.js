@@ -243,6 +243,13 @@
     addEventListener(event, () => { printing = value; drawAll(); });
   }
 
+  // A chart that was drawn inside a closed part has no width of its own yet.
+  for (const part of document.querySelectorAll("details")) {
+    part.addEventListener("toggle", () => {
+      if (part.open) part.querySelectorAll(".plot").forEach((place) => Plotly.Plots.resize(place));
+    });
+  }
+
   showTheme();
   drawAll().then(() => {
     plots.forEach(followSize);
