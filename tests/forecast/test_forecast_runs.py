@@ -90,9 +90,10 @@ def test_an_architecture_that_misses_a_rung_is_left_out_and_why(folders: list[Pa
     assert [len(rung.cells) for rung in rungs] == [2, 2, 2]
     with pytest.raises(UserError, match="gru is in"):
         merged([*rungs, read_rung(folders[0]).rung])
+    first = rungs[0]
+    other = first.model_copy(update={"params": first.params * 2, "tokens": first.tokens // 2})
     with pytest.raises(UserError, match="same parameters times tokens"):
-        merged([rungs[0], rungs[0].model_copy(update={"params": rungs[0].params * 2,
-                                                      "tokens": rungs[0].tokens // 2})])  # fmt: skip
+        merged([first, other])
 
 
 def test_the_verb_forecasts_from_folders(folders: list[Path], tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def _train_rungs(
         say(console, sentence)
 
     plans = plan_rungs(request, path, console)
-    kept = fitting(plans, request.ladder.max_minutes)
+    kept = fitting(plans, request.run.max_minutes)
     left = sum(plan.seconds_left for plan in kept)
     low, high = (words.duration(factor * left) for factor in RANGE)
     sizes = words.listed([words.with_unit(plan.params, "count") for plan in kept])

@@ -52,9 +52,6 @@ class LadderRequest(Config):
         0, "Train so many architectures, the best first, at the target and score the forecast.",
         ge=0, le=10**4,
     )  # fmt: skip
-    max_minutes: Number | None = knob(
-        None, "Leave out the top rungs that by the estimate do not fit. Default: no limit."
-    )
     folders: Texts = knob(
         (), "A finished run folder as a rung, instead of training. Repeatable.", option="--from"
     )
@@ -78,12 +75,21 @@ class LadderRequest(Config):
         return max(1, round(params * self.tokens_per_parameter))
 
 
+class LadderRunRequest(RunRequest):
+    """Where the ladder runs and for how long."""
+
+    max_minutes: Number | None = knob(
+        None, "Leave out the top rungs that by the estimate do not fit. Default: no limit."
+    )
+
+
 class ForecastRequest(Config):
     """Who is better at a size that is too large to try, from a ladder of smaller ones."""
 
     # a ladder says how large, how long and how many seeds
     hidden: ClassVar[tuple[str, ...]] = (
-        "rate", "leader_seeds", "repeats", "steps", "epochs", "tokens", "flops", "seconds",
+        "rate", "leader_seeds", "until_decided",
+        "repeats", "steps", "epochs", "tokens", "flops", "seconds",
     )  # fmt: skip
 
     task: TaskRequest = TaskRequest()
@@ -91,7 +97,7 @@ class ForecastRequest(Config):
     ladder: LadderRequest = LadderRequest()
     training: TrainingRequest = TrainingRequest()
     search: SearchRequest = SearchRequest()
-    run: RunRequest = RunRequest()
+    run: LadderRunRequest = LadderRunRequest()
 
     @model_validator(mode="after")
     def _a_budget_of_its_own(self) -> Self:
@@ -112,6 +118,7 @@ class ForecastRequest(Config):
                 "learning_rates": rates or self.search.learning_rates,
                 "leader_seeds": self.search.num_seeds,
                 "repeats": 0,
+                "until_decided": False,
                 "widen": self.search.widen if widens else 0,
             }
         )
@@ -123,5 +130,5 @@ class ForecastRequest(Config):
             size=SizeRequest(params=params),
             training=self.training.model_copy(update={"budget": Budget(tokens=tokens)}),
             search=search,
-            run=self.run.model_copy(update={"name": name, "runs": runs}),
+            run=RunRequest(**{**dict(self.run), "name": name, "runs": runs, "max_minutes": None}),
         )
