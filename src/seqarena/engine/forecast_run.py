@@ -33,6 +33,7 @@ class ForecastRun:
 
     @property
     def forecast(self) -> Forecast:
+        """The ladder and all that is carried on from it."""
         return self.view.forecast
 
     @property
@@ -57,6 +58,7 @@ class ForecastRun:
 
     @property
     def page_path(self) -> Path:
+        """Where the page is."""
         return self.path / "report.html"
 
     def summary(self) -> dict[str, Any]:
