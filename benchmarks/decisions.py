@@ -226,8 +226,8 @@ def page(scored: Sequence[Scored], hide: int) -> str:
             f"{len(data)} data sets ({', '.join(data)}), {len(models)} architectures "
             f"({', '.join(models)}). Scored against {how}, "
             f"{' and '.join(f'{factor:g}' for factor in factors)} times the compute of the highest "
-            "rung that the forecast saw. Written by `python -m benchmarks.decisions`; every pair is "
-            "in [decisions.csv](decisions.csv). How it is made: [forecast](forecast.md).",
+            "rung that the forecast saw. Written by `python -m benchmarks.decisions`; every pair "
+            "is in [decisions.csv](decisions.csv). How: [forecast](forecast.md).",
             f"A pair is told from a probability of {THRESHOLD:g} on. The bounds, set before: "
             f"{BOUNDS}. The plain order says every pair by the top rung; its probability and "
             "interval know the noise of seeds and tests alone.",

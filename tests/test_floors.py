@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "measure": {"jobs", "train", "models", "tasks", "core"},
     "arena": {"measure", "train", "models", "tasks", "jobs", "core"},
     "claims": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
+    "forecast": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "report": {"core"},
     "use": {"models", "train", "data", "tasks", "core"},
 }

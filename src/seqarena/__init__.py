@@ -13,7 +13,8 @@ from seqarena.core.version import __version__
 
 __all__ = [
     "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "TrainedModel", "UserError", "__version__",
-    "build", "check", "claims", "compare", "evaluate", "generate", "load", "load_published",
+    "build", "check", "claims", "compare", "evaluate", "forecast", "forecast_from", "generate",
+    "load", "load_published",
     "measure", "models", "open_run", "predict", "recipe", "report", "save_published", "tasks",
     "train",
 ]  # fmt: skip
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         claims,
         compare,
         evaluate,
+        forecast,
+        forecast_from,
         generate,
         load,
         load_published,

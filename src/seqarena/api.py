@@ -291,8 +291,8 @@ def forecast_from(
     console: Console | None = None,
     **options: Any,
 ) -> "ForecastRun":
-    """The same from run folders that are trained: each a rung, of the same data and at another
-    size. `target` and `options` are as in `forecast`."""
+    """The same from `folders` of runs that are trained: each a rung, of the same data and at
+    another size. `target` and `options` are as in `forecast`."""
     named = tuple(str(folder) for folder in folders)
     return forecast(verbose=verbose, console=console, target=target, folders=named, **options)
 

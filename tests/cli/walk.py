@@ -38,6 +38,9 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         "train": f"train {text} --model gru {TINY} {_RUN} --name w {out}",
         "compare": f"compare {text} --models gru {TINY} {_RUN} --rates 1e-2 --seeds 1 --repeats 0 "
         f"--jobs 1 --no-measure --name w {out}",
+        # of data that it has read; a whole ladder takes longer
+        "forecast": f"forecast {text} --models gru --length 8 --rungs 1500,1800,2100,2400 "
+        f"--dtype float32 --device cpu --rates 1e-2 --seeds 1 --dry-run --name f {out}",
         "evaluate": f"evaluate {trained}",
         "predict": f"predict {tagger} word",
         "generate": f"generate {trained} --count 3",

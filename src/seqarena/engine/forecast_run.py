@@ -12,7 +12,7 @@ from seqarena.core import words
 from seqarena.core.results.forecasts import Forecast, ForecastView, PairForecast, Verification
 from seqarena.engine.pages import write_page
 from seqarena.forecast.store import read_forecast
-from seqarena.report.forecast.wording import decision, pair_words
+from seqarena.report.forecast.wording import decision, pair_words, verification_words
 
 
 class ForecastRun:
@@ -33,6 +33,7 @@ class ForecastRun:
 
     @property
     def forecast(self) -> Forecast:
+        """The ladder and all that is carried on from it."""
         return self.view.forecast
 
     @property
@@ -57,6 +58,7 @@ class ForecastRun:
 
     @property
     def page_path(self) -> Path:
+        """Where the page is."""
         return self.path / "report.html"
 
     def summary(self) -> dict[str, Any]:
@@ -113,6 +115,8 @@ class ForecastRun:
         yield table
         for pair in forecast.pairs:
             yield Text(pair_words(forecast, pair))
+        for line in verification_words(self.view):
+            yield Text(line)
         for warning in forecast.warnings:
             yield Text(warning, style="bold yellow")
 

@@ -54,6 +54,7 @@ class LadderPreview:
 
     @property
     def seconds(self) -> float:
+        """About how long what is left of all rungs takes."""
         return sum(rung.seconds_left for rung in self.rungs)
 
     def summary(self) -> dict[str, Any]:

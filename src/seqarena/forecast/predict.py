@@ -44,7 +44,7 @@ _BEYOND = math.log(10.0)  # how far past the target a crossing is looked for, in
 _DRAWS = 4000  # for the probability of being the best of all
 
 
-class Fitted(NamedTuple):
+class CarriedLadder(NamedTuple):
     """A ladder with the method that carries it on."""
 
     scale: MetricScale
@@ -65,7 +65,7 @@ def forecast(ladder: Ladder, target: ForecastTarget, method: str | None = None) 
     place = list(METHODS).index(method) if method else choose(scores)
     scores[place] = scores[place].model_copy(update={"chosen": True})
     chosen = list(METHODS.values())[place]
-    fitted = Fitted(
+    fitted = CarriedLadder(
         scale,
         evidence,
         chosen,
@@ -89,7 +89,7 @@ def forecast(ladder: Ladder, target: ForecastTarget, method: str | None = None) 
     )
 
 
-def _pair(fitted: Fitted, one: int, other: int, end: float) -> PairForecast:
+def _pair(fitted: CarriedLadder, one: int, other: int, end: float) -> PairForecast:
     scale, evidence, method, calibration, level = fitted
     names = evidence.names
     gap, deviation = _gap(fitted, method.predict(evidence, end), one, other, end)
@@ -118,7 +118,7 @@ def _pair(fitted: Fitted, one: int, other: int, end: float) -> PairForecast:
     )
 
 
-def method_of_top(fitted: Fitted, one: int, other: int) -> tuple[float, float]:
+def method_of_top(fitted: CarriedLadder, one: int, other: int) -> tuple[float, float]:
     """The gap at the top rung, `other` minus `one`, and the probability that it is above 0."""
     evidence = fitted.evidence
     z_K, noise_K = evidence.z_KR[:, -1], evidence.noise_KR[:, -1]
@@ -128,7 +128,7 @@ def method_of_top(fitted: Fitted, one: int, other: int) -> tuple[float, float]:
 
 
 def _gap(
-    fitted: Fitted, prediction: Prediction, one: int, other: int, x: float
+    fitted: CarriedLadder, prediction: Prediction, one: int, other: int, x: float
 ) -> tuple[float, float]:
     """z of `one` minus z of `other` at x, and its deviation with the method's own error."""
     gap, variance = prediction.gap(one, other)
@@ -141,7 +141,7 @@ def _in_unit(scale: MetricScale, middle: float, gap: float) -> float:
 
 
 def _interval(
-    fitted: Fitted, middle: float, gap: float, deviation: float, share: float
+    fitted: CarriedLadder, middle: float, gap: float, deviation: float, share: float
 ) -> tuple[float, float]:
     half = fitted.calibration.half_width(deviation, share)
     return (
@@ -151,7 +151,7 @@ def _interval(
 
 
 def _multiplier(
-    fitted: Fitted, one: int, other: int, end: float, gap: float, deviation: float
+    fitted: CarriedLadder, one: int, other: int, end: float, gap: float, deviation: float
 ) -> Span | None:
     """Compute that the worse needs over that of the better for the same score near the target: the
     gap over the slope of the scores there. The doubt of the slope is in the interval."""
@@ -168,7 +168,7 @@ def _exp(log: float) -> float:
     return math.exp(min(max(log, -30.0), 30.0))
 
 
-def _crossing(fitted: Fitted, one: int, other: int, end: float) -> Span | None:
+def _crossing(fitted: CarriedLadder, one: int, other: int, end: float) -> Span | None:
     """Where the order of the top rung turns, over the top rung's scale; None where it stays. The
     interval is where the 80 % band of the gap holds 0, open where it does not end."""
     places = np.linspace(0.0, end + _BEYOND, 2 * _PLACES)
@@ -200,7 +200,7 @@ def _first_below(places: np.ndarray, values: np.ndarray) -> float | None:
 
 
 def _path(
-    fitted: Fitted, one: int, other: int, end: float
+    fitted: CarriedLadder, one: int, other: int, end: float
 ) -> tuple[tuple[float, float, float, float, float, float], ...]:
     """The scale over the top rung's, the gap that the method says, its 80 % and 95 % intervals."""
     middle, found = fitted.level.of_pair(one, other), []
@@ -214,14 +214,14 @@ def _path(
     return tuple(found)
 
 
-def _places(fitted: Fitted, end: float) -> np.ndarray:
+def _places(fitted: CarriedLadder, end: float) -> np.ndarray:
     """x from the lowest rung to the target, the top rung among them."""
     below = np.linspace(float(fitted.evidence.x_R[0]), 0.0, _PLACES_BELOW, endpoint=False)
     return np.concatenate([below, np.linspace(0.0, end, _PLACES)])
 
 
 def _measured(
-    fitted: Fitted, one: int, other: int
+    fitted: CarriedLadder, one: int, other: int
 ) -> tuple[tuple[float, float, float, float], ...]:
     """The gap of each rung, `other` minus `one`, with the 80 % interval of its noise."""
     evidence, found = fitted.evidence, []
@@ -240,7 +240,7 @@ def _measured(
 
 
 def _architectures(
-    fitted: Fitted, ladder: Ladder, target: ForecastTarget, pairs: Sequence[PairForecast]
+    fitted: CarriedLadder, ladder: Ladder, target: ForecastTarget, pairs: Sequence[PairForecast]
 ) -> tuple[ArchitectureForecast, ...]:
     end = math.log(target.factor)
     best = _best_probabilities(fitted, end)
@@ -271,7 +271,7 @@ def _architectures(
     return tuple(one.model_copy(update={"place": k + 1}) for k, one in enumerate(found))
 
 
-def _score(fitted: Fitted, place: int, x: float) -> tuple[float, float, float]:
+def _score(fitted: CarriedLadder, place: int, x: float) -> tuple[float, float, float]:
     """The architecture's score at x with its 80 % interval, lower bound first."""
     prediction = fitted.method.predict(fitted.evidence, x)
     deviation_K = prediction.z_K - prediction.z_K.mean()
@@ -285,7 +285,7 @@ def _score(fitted: Fitted, place: int, x: float) -> tuple[float, float, float]:
     return float(fitted.scale.y(z)), low, high
 
 
-def _best_probabilities(fitted: Fitted, end: float) -> list[float]:
+def _best_probabilities(fitted: CarriedLadder, end: float) -> list[float]:
     """The share of draws in which each architecture is the best. Model errors of architectures are
     taken as independent, so that those of a pair add up to what the back-test found of pairs."""
     prediction, calibration = fitted.method.predict(fitted.evidence, end), fitted.calibration

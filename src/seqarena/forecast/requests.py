@@ -75,6 +75,14 @@ class LadderRequest(Config):
         return max(1, round(params * self.tokens_per_parameter))
 
 
+class LadderRunRequest(RunRequest):
+    """Where the ladder runs and for how long."""
+
+    max_minutes: Number | None = knob(
+        None, "Leave out the top rungs that by the estimate do not fit. Default: no limit."
+    )
+
+
 class ForecastRequest(Config):
     """Who is better at a size that is too large to try, from a ladder of smaller ones."""
 
@@ -89,7 +97,7 @@ class ForecastRequest(Config):
     ladder: LadderRequest = LadderRequest()
     training: TrainingRequest = TrainingRequest()
     search: SearchRequest = SearchRequest()
-    run: RunRequest = RunRequest()
+    run: LadderRunRequest = LadderRunRequest()
 
     @model_validator(mode="after")
     def _a_budget_of_its_own(self) -> Self:

@@ -10,6 +10,7 @@ from seqarena.report.forecast.wording import (
     rivals,
     share,
     times,
+    verification_words,
 )
 from seqarena.report.page.parts import AnswerSection, Card, Verdict
 
@@ -120,18 +121,11 @@ def _top_card(forecast: Forecast) -> Card:
 
 
 def _verification_card(view: ForecastView) -> Card | None:
-    found = view.verification
-    if found is None:
+    lines = verification_words(view)
+    if not lines:
         return None
-    told = found.told
-    right = sum(one.right for one in told)
-    inside = sum(one.inside_80 for one in found.pairs)
-    orders = f"{right} of {words.plural(len(told), 'order')} right" if told else "No order was told"
-    return Card(
-        "Verified at the target",
-        f"{orders}; {inside} of {words.plural(len(found.pairs), 'gap')} inside the 80 % interval; "
-        f"Brier score {found.brier:.3f}. The predictions were written before.",
-    )
+    text = lines[0].partition(": ")[2]
+    return Card("Verified at the target", f"{text[:1].upper()}{text[1:]}.", long=len(text) > 200)
 
 
 def _warning_card(forecast: Forecast) -> Card | None:

@@ -74,12 +74,13 @@ def charts_section(view: ForecastView) -> ForecastChartsSection:
 
 def line_styles(forecast: Forecast) -> dict[str, LineStyle]:
     """Colour by family, dashes by place inside of the family."""
-    families = forecast.ladder.families
+    every = forecast.ladder.architectures
+    families = {name: forecast.ladder.families.get(name, "") for name in every}
     names = sorted(set(families.values()))
     seen: dict[str, int] = {}
     found = {}
     for one in forecast.architectures:
-        family = families.get(one.architecture, "")
+        family = families[one.architecture]
         colour = FAMILY_COLOURS[names.index(family) % len(FAMILY_COLOURS)]
         dash = DASHES[seen.get(family, 0) % len(DASHES)]
         found[one.architecture] = LineStyle(colour, dash)

@@ -1,7 +1,13 @@
 """A forecast in sentences: the decision, a pair, a cost. The terminal and the page say the same."""
 
 from seqarena.core import words
-from seqarena.core.results.forecasts import ArchitectureForecast, Forecast, PairForecast, Span
+from seqarena.core.results.forecasts import (
+    ArchitectureForecast,
+    Forecast,
+    ForecastView,
+    PairForecast,
+    Span,
+)
 
 
 def decision(forecast: Forecast) -> tuple[str, str]:
@@ -124,3 +130,19 @@ def cost_words(one: ArchitectureForecast) -> str:
     if one.peak_training_bytes is not None:
         parts.append(f"{words.with_unit(one.peak_training_bytes.value, 'bytes')} of memory")
     return words.listed(parts) or "not measured"
+
+
+def verification_words(view: ForecastView) -> list[str]:
+    """How the predictions did at the target, in lines; none where nothing was verified."""
+    found = view.verification
+    if found is None:
+        return []
+    told = found.told
+    right = sum(one.right for one in told)
+    inside = sum(one.inside_80 for one in found.pairs)
+    orders = f"{right} of {words.plural(len(told), 'order')} right" if told else "no order was told"
+    return [
+        f"verified at the target: {orders}; {inside} of {words.plural(len(found.pairs), 'gap')} "
+        f"inside the 80 % interval; Brier score {found.brier:.3f}; predictions of "
+        f"{found.written_at}, SHA-256 {found.sha256[:12]}..."
+    ]
