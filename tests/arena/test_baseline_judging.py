@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from comparisons import comparison, costs, table, trial
 
+from seqarena.arena.baselines.judging import no_recommendation
 from seqarena.arena.baselines.overlap import warned
 from seqarena.arena.rank import rank
 from seqarena.core.results.baselines import BaselineRecord
@@ -80,6 +81,23 @@ def test_a_leader_below_its_baseline_is_not_called_best() -> None:
     assert (best.name, chance.name) == ("n-gram", "chance")
     assert best.lead == pytest.approx(-0.5, abs=0.03)
     assert chance.lead_low > 5
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (0.25, "gru still gains 0.25 a doubling, at which at least 4.0 times the training"),
+        (0.05, "Train longer or larger, or use"),  # ten doublings are too far
+        (None, "Train longer or larger, or use"),
+    ],
+)
+def test_it_says_how_much_training_would_reach_the_baseline(gain: float | None, said: str) -> None:
+    ranking = ranked(trials_of(), baseline(value=1.5))
+    leader = ranking.rows[0].model_copy(update={"gain_per_doubling": gain})
+    best = ranking.baselines[0].model_copy(update={"lead": -0.5})
+    changed = {"rows": (leader, *ranking.rows[1:]), "baselines": (best,)}
+    (only,) = no_recommendation(ranking.model_copy(update=changed))
+    assert said in only
 
 
 def test_a_leader_above_it_wins_and_what_is_below_is_never_advised() -> None:

@@ -197,6 +197,17 @@ def test_the_best_quality_is_the_leader_whatever_ties_with_it() -> None:
     assert "the fastest training" in said[1]
 
 
+def test_the_leader_is_not_both_proposed_and_refused() -> None:
+    """Where a cheaper one is level inside the noise, the leader is the best quality still."""
+    rows = [row("lstm", 0.0), row("gru", 0.008), row("elman", 0.5)]
+    measured = [costs(name, size, 1 / size, size, size)
+                for name, size in (("lstm", 2.0), ("gru", 1.0), ("elman", 3.0))]  # fmt: skip
+    quality, *others = recommend(ranking_of(rows, measured), table(measured))
+    assert quality.startswith("For the best quality: lstm")
+    assert others[-1].startswith("Never: elman")
+    assert "lstm, which" not in others[-1]
+
+
 def test_no_trade_loses_more_than_a_stated_amount() -> None:
     """The fastest decoder is the last in quality: it is named, and not proposed."""
     rows = [row("lstm", 0.0), row("gru", 0.09), row("irnn", 0.9)]

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from seqarena.core.errors import UserError
-from seqarena.data.splits import TextSplits
+from seqarena.data.splits import TextSplits, split_text
 from seqarena.data.text.corpora import (
     MINIMUM_CHARACTERS,
     load_corpus,
@@ -37,6 +37,13 @@ def test_embedded_default_is_english_prose_and_stable():
     assert 300_000 < corpus.num_bytes < 1_000_000
     assert corpus.text.count(" the ") > 2_000
     assert corpus.sha256 == hashlib.sha256(corpus.text.encode()).hexdigest()
+
+
+def test_no_long_line_of_the_embedded_default_stands_in_it_twice():
+    lines = [line for line in load_corpus(None).text.split("\n") if len(line) >= 40]
+    assert len(lines) == len(set(lines)) > 4000
+    splits = split_text(load_corpus(None).text)
+    assert repeated_lines(splits)["test"]["repeated"] == 0
 
 
 def test_every_source_gives_the_same_text_and_digest(tmp_path):

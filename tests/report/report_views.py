@@ -21,13 +21,13 @@ NASTY = "<script>alert('data')</script>.txt"
 RATES = (3e-4, 1e-3, 3e-3)
 # architecture: family, title, bits per byte, seconds a token, peak bytes, tokens/s, state, rate
 ARENA = {
-    "gru": ("recurrent", "Gated recurrent unit", 2.041, 61e-6, 88e6, 41_200, 2_048, 3e-3),
-    "lstm": ("recurrent", "Long short-term memory", 2.048, 74e-6, 104e6, 36_900, 4_096, 3e-3),
+    "gru": ("recurrent", "gated recurrent unit", 2.041, 61e-6, 88e6, 41_200, 2_048, 3e-3),
+    "lstm": ("recurrent", "long short-term memory", 2.048, 74e-6, 104e6, 36_900, 4_096, 3e-3),
     "attention": ("attention", "Transformer", 2.067, 212e-6, 161e6, 78_300, 524_288, 1e-3),
     "mamba": ("state space", "Mamba", 2.079, 143e-6, 190e6, 21_400, 36_864, 1e-3),
     "linear_attention": (
         "linear",
-        "Linear Transformer",
+        "linear Transformer",
         2.152,
         158e-6,
         142e6,
@@ -35,9 +35,9 @@ ARENA = {
         69_632,
         1e-3,
     ),
-    "min_gru": ("recurrent", "Minimal GRU", 2.171, 58e-6, 92e6, 88_100, 2_048, 3e-3),
-    "tcn": ("convolution", "Temporal convolution", 2.204, 231e-6, 118e6, 55_700, 61_440, 1e-3),
-    "s4d": ("state space", "Diagonal S4", 2.236, 137e-6, 133e6, 47_100, 16_384, 3e-3),
+    "min_gru": ("recurrent", "minimal GRU", 2.171, 58e-6, 92e6, 88_100, 2_048, 3e-3),
+    "tcn": ("convolution", "temporal convolution", 2.204, 231e-6, 118e6, 55_700, 61_440, 1e-3),
+    "s4d": ("state space", "diagonal S4", 2.236, 137e-6, 133e6, 47_100, 16_384, 3e-3),
     "elman": ("recurrent", "Elman network", 2.438, 52e-6, 71e6, 52_400, 1_024, 3e-4),
 }
 YEARS = dict(zip(ARENA, (2014, 1997, 2017, 2023, 2020, 2024, 2018, 2022, 1990)))

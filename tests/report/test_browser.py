@@ -46,7 +46,7 @@ const overlap = (a, b) =>
   found.themed = ink !== getComputedStyle(wide).color && line !== stroke();
   click("#ranking thead th:nth-child(7) button");
   click("#ranking thead th:nth-child(7) button");
-  found.sorted = seen("#ranking tbody th").map((cell) => cell.textContent);
+  found.sorted = seen("#ranking tbody th small").map((name) => name.textContent);
   const lines = () => seen(curve).length;
   const before = lines();
   click("[data-show=leaders]");

@@ -13,6 +13,7 @@ from test_html import Page as Read
 
 import seqarena.report
 from seqarena.report.claims.page import render_ledger
+from seqarena.report.forecast.page import render_forecast
 from seqarena.report.measured.drawing import Arrow, Drawing, Label, Line, Node
 from seqarena.report.page.parts import (
     Cell,
@@ -34,7 +35,7 @@ EVIL = '"><img src=x onerror=alert(1)>'
 
 
 # whose imports define every section
-PAGES = (render_html, render_ledger)
+PAGES = (render_html, render_ledger, render_forecast)
 
 
 def sections(kind: type[Section] = Section) -> Iterator[type[Section]]:
@@ -102,7 +103,7 @@ def test_a_table_aligns_numbers_and_escapes_texts() -> None:
     assert '<td class="number best" data-sort="1.0">1</td>' in html
     assert '<th scope="row" data-sort=' in html
     assert '<tr class="tied">' in html
-    assert html.count("<button") == 2
+    assert html.count("<button") == 3  # two headings, and the one that saves it
     assert "<img" not in html
     read = Read(html)
     assert read.open == []

@@ -76,16 +76,16 @@ def test_a_new_cost_is_an_axis_of_the_front_and_a_sentence(planted: Quantity) ->
     view = whole_view()
     assert view.ranking is not None
     rows, noise = view.ranking.rows, view.ranking.noise_floor
-    assert "s4d" not in pareto_front(rows, CostTable(view.costs), noise)
-    with_energy = CostTable([*view.costs, *energies(s4d=0.5)])
+    assert "mamba" not in pareto_front(rows, CostTable(view.costs), noise)
+    with_energy = CostTable([*view.costs, *energies(mamba=0.5)])
     front = pareto_front(rows, with_energy, noise)
-    assert "s4d" in front
+    assert "mamba" in front
     placed = [row.model_copy(update={"on_front": row.architecture in front}) for row in rows]
     ranking = view.ranking.model_copy(update={"rows": tuple(placed)})
     said = recommend(ranking, with_energy)
     (sentence,) = (one for one in said if "energy" in one)
     assert sentence.startswith(
-        "For the least energy: s4d needs 8.0 times less energy (0.5 J per token) than "
+        "For the least energy: mamba needs 8.0 times less energy (0.5 J per token) than "
     )
 
 

@@ -2,16 +2,20 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from report_views import ARENA, unranked_view, whole_view
 from rich.console import Console, RenderableType
 
 from seqarena.core.results.records import RunView
+from seqarena.core.words import AN_ENTRY
+from seqarena.models.catalog import CATALOG
 from seqarena.report.tables import models_table, ranking_table, settings_table, tasks_table
 
 MODELS = {
     "gru": {
+        "title": "gated recurrent unit",
         "year": 2014,
         "idea": "two gates blend the old state with a candidate",
         "work": "T D^2",
@@ -20,6 +24,7 @@ MODELS = {
         "state": "D",
     },
     "attention_of_a_long_name": {
+        "title": "Transformer",
         "year": 2017,
         "idea": "every position looks at every earlier one and takes a weighted mean of what "
         "stands there, in several heads",
@@ -177,3 +182,25 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch, no_color: str) ->
     console.print("failed", style="red")
     coloured = re.search(r"\x1b\[[0-9;]*3[0-7]", file.getvalue()) is not None
     assert coloured == (no_color == "")
+
+
+def test_a_wide_ranking_has_plain_names() -> None:
+    assert "gated recurrent unit" not in printed(whole_view(), 120)
+    wide = printed(whole_view(), 200).splitlines()
+    assert next(line for line in wide if line.split()[:2] == ["1=", "gru"]).split()[2] == "gated"
+
+
+def test_a_catalog_begins_each_idea_with_the_plain_name() -> None:
+    assert "Gated recurrent unit: two gates blend" in shown(models_table(MODELS), 200)
+
+
+def test_every_plain_name_is_short_and_one_of_a_kind() -> None:
+    titles = [row.title for row in CATALOG.values()]
+    assert len(set(titles)) == len(titles)
+    assert max(map(len, titles)) <= 50
+    assert not [title for title in titles if "_" in title or title.endswith(".")]
+
+
+def test_the_readme_says_what_an_entry_is() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert AN_ENTRY in " ".join(readme.split())

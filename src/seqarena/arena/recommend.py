@@ -214,7 +214,7 @@ def _beaten_sentence(ranking: Ranking, costs: CostTable) -> str:
     for row in ranking.rows:
         beaters = [one for one in front if beats(one, row, costs, ranking.noise_floor)]
         measured = measured_costs([row], costs)
-        if row.on_front or not beaters or not measured:
+        if row.on_front or row is ranking.rows[0] or not beaters or not measured:
             continue
         beater = beaters[0]
         ratios = [

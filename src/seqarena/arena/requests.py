@@ -190,7 +190,9 @@ class RunRequest(Config):
         "more and then marked as failed. Default: no limit.",
     )
     max_minutes: Number | None = knob(
-        None, "Minutes after which --until-decided starts no further seed. Default: no limit."
+        None,
+        "Minutes after which --until-decided starts no further seed; a forecast leaves out the top "
+        "rungs that by the estimate do not fit into them. Default: no limit.",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from seqarena.core.errors import UserError
 
 
 def models(as_json: AsJson = False) -> None:
-    """The catalog: every architecture, its paper, and what a layer of it costs.
+    """The catalog: every architecture, its idea, and what a layer of it costs.
 
     The columns are those of Table 1 of "Attention Is All You Need", for every architecture:
     T is the sequence length, D the width, N the state size, W the window, K the kernel.
@@ -19,13 +19,16 @@ def models(as_json: AsJson = False) -> None:
     from rich.console import Console
 
     from seqarena import api
+    from seqarena.core import words
     from seqarena.report.tables import models_table
 
     rows = api.models()
     if as_json:
         print_json(rows)
         return
-    Console().print(models_table(rows))
+    console = Console()
+    console.print(models_table(rows))
+    console.print(f"\n{words.AN_ENTRY.replace('`', '')}", highlight=False, markup=False)
 
 
 def tasks(

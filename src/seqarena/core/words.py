@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ABSENT = "–"  # not measured
+AN_ENTRY = (  # the README says it too
+    "An entry is a whole model and not a bare layer. `lstm` is a stack of residual blocks: each "
+    "has an LSTM layer and a small feed-forward network (MLP). Most other entries differ from it "
+    "in that layer, the mixer. `lstm_plain` is the bare network: LSTM layers and nothing else. "
+    "Systems such as `wavenet` are wired as their papers wire them."
+)
 
 
 class Scale(NamedTuple):
@@ -156,6 +162,16 @@ def share(part: float) -> str:
 def of_name(name: str) -> str:
     """An identifier as words: bits_per_byte becomes bits per byte."""
     return name.replace("_", " ")
+
+
+def capitalised(text: str) -> str:
+    """The text as the start of a sentence or a label; a name keeps its own letters.
+
+    >>> capitalised("gated recurrent unit"), capitalised("minGRU"), capitalised("LSTM")
+    ('Gated recurrent unit', 'minGRU', 'LSTM')
+    """
+    first = text.split(" ", 1)[0]
+    return text[:1].upper() + text[1:] if first.islower() else text
 
 
 def plural(number: int, noun: str) -> str:

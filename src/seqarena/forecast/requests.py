@@ -117,8 +117,8 @@ class ForecastRequest(Config):
             update={
                 "learning_rates": rates or self.search.learning_rates,
                 "leader_seeds": self.search.num_seeds,
-                "repeats": 0,
                 "until_decided": False,
+                "repeats": 0,
                 "widen": self.search.widen if widens else 0,
             }
         )

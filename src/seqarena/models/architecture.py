@@ -12,7 +12,7 @@ class Architecture(NamedTuple):
     """What the catalog knows of one architecture, and how its stack is built."""
 
     name: str
-    title: str
+    title: str  # a noun phrase as it reads within a sentence: "gated recurrent unit"
     family: Family
     year: int
     paper: str

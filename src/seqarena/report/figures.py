@@ -16,6 +16,7 @@ from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.report.page.style import FONT, ROLES
 from seqarena.report.run.baseline_lines import add_baseline, add_baseline_across
+from seqarena.report.run.labels import hover_name, name_of
 from seqarena.report.run.line_styles import line_styles
 
 INK, MUTED, LINE = ROLES["ink"].light, ROLES["muted"].light, ROLES["line"].light
@@ -78,7 +79,8 @@ def ranking_figure(view: RunView) -> go.Figure:
     figure = blank(96 + 34 * len(rows), x_title=f"{words.of_name(view.metric)} ({better})")
     figure.add_trace(_seed_dots(rows, styles, decimals))
     for row in rows:
-        figure.add_trace(_interval(row, styles[row.architecture].colour.light, decimals))
+        name, style = hover_name(view, row.architecture), styles[row.architecture]
+        figure.add_trace(_interval(row, name, style.colour.light, decimals))
     leader = rows[0].mean
     worse = leader + ranking.noise_floor * (1 if view.lower_is_better else -1)
     band = {"yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
@@ -108,7 +110,9 @@ def ranking_figure(view: RunView) -> go.Figure:
         font={"size": 12, "color": MUTED},
     )
     add_baseline_across(figure, ranking, [_label(row) for row in rows])
-    figure.update_layout(showlegend=False, margin_t=28, meta={"near": near_leader(ranking)})
+    plain = [_label(row, name_of(view, row.architecture).text) for row in rows]
+    meta = {"near": near_leader(ranking), "plain_names": plain}  # where they have room
+    figure.update_layout(showlegend=False, margin_t=28, meta=meta)
     return figure
 
 
@@ -135,8 +139,8 @@ def _ranking_of(view: RunView) -> Ranking:
     return view.ranking
 
 
-def _label(row: RankRow) -> str:
-    return f"{escape(row.architecture)}  <b>{row.place}</b>"
+def _label(row: RankRow, name: str = "") -> str:
+    return f"{escape(name or row.architecture)}  <b>{row.place}</b>"
 
 
 def _seed_dots(rows: Iterable[RankRow], styles: dict[str, Any], decimals: int) -> go.Scatter:
@@ -155,7 +159,7 @@ def _seed_dots(rows: Iterable[RankRow], styles: dict[str, Any], decimals: int) -
     )
 
 
-def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
+def _interval(row: RankRow, name: str, colour: str, decimals: int) -> go.Scatter:
     ends = f"{row.low:.{decimals}f} to {row.high:.{decimals}f}"
     seeds = words.plural(len(row.seed_values), "seed")
     return go.Scatter(
@@ -173,8 +177,7 @@ def _interval(row: RankRow, colour: str, decimals: int) -> go.Scatter:
             "width": 0,
         },
         hovertemplate=(
-            f"<b>{escape(row.architecture)}</b><br>{row.mean:.{decimals}f}, interval {ends}"
-            f"<br>{seeds}<extra></extra>"
+            f"{name}<br>{row.mean:.{decimals}f}, interval {ends}<br>{seeds}<extra></extra>"
         ),
         name=escape(row.architecture),
     )
@@ -211,7 +214,8 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
         ends = costs.spread(row.architecture, cost)
         spread = (ends[0] / scale.factor, ends[1] / scale.factor) if ends else None
         colour = styles[row.architecture].colour.light
-        figure.add_trace(_cost_point(row, value / scale.factor, spread, colour, unit, decimals))
+        name, x = hover_name(view, row.architecture), value / scale.factor
+        figure.add_trace(_cost_point(row, name, x, spread, colour, unit, decimals))
     figure.update_xaxes(type="log", **_log_axis([x for x, _ in points]))
     add_baseline(figure, ranking, on_test=True)
     figure.update_layout(showlegend=False, meta={"named_points": True})
@@ -220,6 +224,7 @@ def cost_figure(view: RunView, cost: Quantity) -> go.Figure | None:
 
 def _cost_point(
     row: RankRow,
+    hover: str,
     x: float,
     spread: tuple[float, float] | None,
     colour: str,
@@ -259,7 +264,7 @@ def _cost_point(
             "arrayminus": [row.mean - row.low],
         },
         hovertemplate=(
-            f"<b>{name}</b><br>{words.significant(x)} {escape(unit)}{repeats}"
+            f"{hover}<br>{words.significant(x)} {escape(unit)}{repeats}"
             f"<br>{row.mean:.{decimals}f}<extra></extra>"
         ),
         name=name,

@@ -21,6 +21,7 @@ from seqarena.core.results.quantities import CostTable, Quantity
 from seqarena.core.results.records import Ranking, RankRow, RunView
 
 _ASCII = str.maketrans({"µ": "u", "–": "-", "−": "-", "†": "+"})
+_NAME = "that is"  # heading of the plain names
 _IDEA_WIDTH, _MEANING_WIDTH = 40, 24  # columns that such a text needs at least
 
 
@@ -61,6 +62,9 @@ def ranking_table(view: RunView) -> RenderableType:
         return Text("\n".join([f"{few}. {sentence}", *reasons, *_failed(view)]))
     quality, costs = _quality_columns(view, ranking), _cost_columns(view)
 
+    def named(plain: bool) -> list[RenderableType]:
+        return [_ranked(ranking, [_name_column(view), *quality, *costs], plain)]
+
     def whole(plain: bool) -> list[RenderableType]:
         return [_ranked(ranking, quality + costs, plain)]
 
@@ -70,7 +74,7 @@ def ranking_table(view: RunView) -> RenderableType:
     def stacked(plain: bool) -> list[RenderableType]:
         return [_stacked(ranking, quality + costs, plain)]
 
-    return Group(FittingTable(whole, halves, stacked), _Notes(view, ranking))
+    return Group(FittingTable(named, whole, halves, stacked), _Notes(view, ranking))
 
 
 def _ranked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
@@ -85,7 +89,7 @@ def _ranked(ranking: Ranking, columns: Sequence[_Column], plain: bool) -> Table:
     cells = [[_printable(cell, plain) for cell in own] for own in cells]
     headings = ["#", "architecture", *(_printable(column.heading, plain) for column in columns)]
     for heading, own in zip(headings, cells, strict=True):
-        _add_fixed(table, heading, own, right=heading != "architecture")
+        _add_fixed(table, heading, own, right=heading not in ("architecture", _NAME))
     styles = ["bold" if row.architecture in ranking.leaders else "" for row in rows]
     for number, own in enumerate(zip(*cells, strict=True)):
         if number == len(rows):
@@ -214,6 +218,12 @@ def _quality_columns(view: RunView, ranking: Ranking) -> list[_Column]:
     ]
 
 
+def _name_column(view: RunView) -> _Column:
+    """Plain names, for who does not know the catalog's."""
+    titles = {name: str(facts.get("title") or "") for name, facts in view.catalog.items()}
+    return _Column(_NAME, lambda row: titles.get(row.architecture, ""))
+
+
 def _cost_columns(view: RunView) -> list[_Column]:
     costs = CostTable(view.costs)
     return [_cost_column(costs, cost) for cost in costs.measured()]
@@ -234,14 +244,15 @@ _ORDERS = (  # key of the row, heading of a column, word of a line
 
 
 def models_table(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    """The catalog, with the keys of `measure.complexity.catalog_rows`: a row an architecture; where
-    the costs of a layer do not fit as columns, they are a line below the idea."""
+    """The catalog, with the keys of `measure.complexity.catalog_rows`: a row an architecture, its
+    plain name before its idea; where the costs of a layer do not fit as columns, they are a line
+    below the idea."""
     names = {"name": list(rows), "year": [str(row["year"]) for row in rows.values()]}
     orders = {heading: [str(row[key]) for row in rows.values()] for key, heading, _ in _ORDERS}
-    ideas = [str(row["idea"]) for row in rows.values()]
+    ideas = [f"{words.capitalised(str(row['title']))}: {row['idea']}" for row in rows.values()]
     with_orders = [
-        f"{row['idea']}\n" + "; ".join(f"{word} {row[key]}" for key, _, word in _ORDERS)
-        for row in rows.values()
+        f"{idea}\n" + "; ".join(f"{word} {row[key]}" for key, _, word in _ORDERS)
+        for idea, row in zip(ideas, rows.values(), strict=True)
     ]
     below = "idea; a layer's work, serial steps, longest path and state"
     return FittingTable(

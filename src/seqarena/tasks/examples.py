@@ -1,7 +1,7 @@
 """What tasks over a fixed set of examples share: batches by length, then a fixed order to score."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -45,3 +45,8 @@ class ExampleTask(Task):
         chosen = spread(self.sizes[split], selected)
         for first in range(0, selected, batch_size):
             yield self.scored_batch(split, chosen[first : first + batch_size])
+
+
+def longest_read(lengths: Iterable[int], artifacts: Mapping[str, str]) -> int:
+    """The longest of the examples that are scored, or of training's where that was longer."""
+    return max(*lengths, int(artifacts.get("sequence_length", 0)))

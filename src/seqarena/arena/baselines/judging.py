@@ -21,6 +21,7 @@ from seqarena.core import words
 from seqarena.core.results.baselines import BaselineRecord, BaselineRow
 from seqarena.core.results.records import Ranking
 
+_MOST_DOUBLINGS = 5  # of training: farther than that a slope says nothing
 _SHORT = 12  # characters of a detail that a headline has room for
 
 
@@ -38,7 +39,7 @@ def judge(
     found = sorted(baselines, key=lambda one: (sign * one.value, one.name))
 
     def lead(index: int, record: BaselineRecord) -> TestedEstimate:
-        return _lead(index, entries, noise, record, sign, ranking.confidence)
+        return _lead(index, entries, noise, record, sign, ranking)
 
     beaten = [_is_beaten(lead(k, found[0]), noise, ranking) for k in range(len(entries))]
     behind = tuple(row.architecture for row, won in zip(ranking.rows, beaten) if not won)
@@ -77,7 +78,20 @@ def no_recommendation(ranking: Ranking) -> tuple[str, ...]:
     seconds = words.with_unit(best.seconds, "seconds")
     return (
         f"No recommendation: nothing here beats the {best.name} baseline ({best.idea}), computed "
-        f"in {seconds}. Train longer or larger, or use the baseline.",
+        f"in {seconds}. {_way_to(ranking)}, or use the baseline.",
+    )
+
+
+def _way_to(ranking: Ranking) -> str:
+    """How much more training the leader would need at the rate at which it still learns."""
+    leader, behind = ranking.rows[0], -ranking.baselines[0].lead
+    gain = leader.gain_per_doubling or 0.0
+    if behind <= 0 or gain <= 0 or behind / gain > _MOST_DOUBLINGS:
+        return "Train longer or larger"
+    times = words.times(2 ** (behind / gain))
+    return (
+        f"Train longer or larger: {leader.architecture} still gains {words.amount(gain)} a "
+        f"doubling, at which at least {times} times the training reaches it"
     )
 
 
@@ -87,10 +101,10 @@ def _lead(
     noise: SeedNoise | None,
     record: BaselineRecord,
     sign: int,
-    confidence: float,
+    ranking: Ranking,
 ) -> TestedEstimate:
     """How far an entry is ahead of a baseline: positive for better, whichever way the metric
-    points."""
+    points. The p value counts all looks, as those of gaps do."""
     sample = entries[index].sample
     gap = gap_estimate(
         _sample(record, sample.chunks_SC.shape[1], sample.num_scored),
@@ -98,10 +112,11 @@ def _lead(
         (None, noise.of_each[index] if noise else None),
         degrees=noise.common.degrees if noise else math.inf,
         among=len(entries) + 1,
-        confidence=confidence,
+        confidence=ranking.confidence,
     )
     low, high = sorted((sign * gap.low, sign * gap.high))
-    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=gap.p_value)
+    p_value = min(1.0, gap.p_value / ranking.look_share)
+    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=p_value)
 
 
 def _sample(record: BaselineRecord, chunks: int, num_scored: int | None) -> Sample:

@@ -37,6 +37,7 @@ class Quantity(Config):
     heading: str = ""  # of a narrow column: "decode"
     unit: str = ""  # seconds, bytes and count get a prefix that fits; others stay as they are
     per: str = ""  # what follows the unit: "per token"
+    meaning: str = ""  # one line for a reader who does not know it
     better: Literal["lower", "higher"] | None = None
     # the number that speaks for the repeats: a busy machine only ever adds to a timing, and
     # gradients span many powers of ten
@@ -98,6 +99,7 @@ _ROWS = (
         better="lower",
         middle="median",
         of_one_sequence=True,
+        meaning="The time for one token more while a model writes, one sequence at a time.",
         cost=CostPhrases(
             goal="the fastest decoding",
             noun="decoding speed",
@@ -114,6 +116,7 @@ _ROWS = (
         better="lower",
         middle="median",
         of_one_sequence=True,
+        meaning="The time from an example to its answer, one at a time.",
         cost=CostPhrases(
             goal="the fastest answers",
             noun="speed of answering",
@@ -129,6 +132,7 @@ _ROWS = (
         per="tokens/s",
         better="higher",
         middle="median",
+        meaning="The tokens that training takes in within a second.",
         cost=CostPhrases(
             goal="the fastest training",
             noun="training speed",
@@ -142,6 +146,7 @@ _ROWS = (
         heading="peak memory",
         unit="bytes",
         better="lower",
+        meaning="The most memory that a training step holds at one time.",
         cost=CostPhrases(
             goal="the least memory while training",
             noun="training memory",
@@ -156,6 +161,7 @@ _ROWS = (
         unit="bytes",
         better="lower",
         of_one_sequence=True,
+        meaning="What the model keeps of the tokens so far, to go on from there.",
         cost=CostPhrases(
             goal="the smallest state",
             noun="state size",
@@ -193,10 +199,19 @@ _ROWS = (
     Quantity(key="gradient_norm", title="Gradient norm", middle="median"),
     Quantity(key="reach_positions", title="Reach in positions", better="higher"),
     Quantity(key="head_divergence_bits", title="Head divergence bits"),
-    Quantity(key="accuracy", title="Accuracy", better="higher", share=True),
-    Quantity(key="exact_match", title="Exact match", better="higher", share=True),
+    Quantity(
+        key="accuracy", title="Accuracy", better="higher", share=True,
+        meaning="The share of answers that are right.",
+    ),
+    Quantity(
+        key="exact_match", title="Exact match", better="higher", share=True,
+        meaning="The share of answers that are right from the first token to the last.",
+    ),
     Quantity(key="solved", title="Solved", better="higher", share=True),
-    Quantity(key="bits_per_byte", title="Bits per byte", better="lower"),
+    Quantity(
+        key="bits_per_byte", title="Bits per byte", better="lower",
+        meaning="The bits in which the model could store a byte of text that it has not seen.",
+    ),
 )  # fmt: skip
 QUANTITIES: dict[str, Quantity] = {row.key: row for row in _ROWS}
 

@@ -9,7 +9,7 @@ its pieces; from a word, their mean.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,16 +85,18 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
     written = written[: written.index(END) + 1] if END in written else written
-    read = _whole(
-        [codec.sides.source.decode([token]).strip() or "·" for token in batch.source_BS[0]]
-    )
-    words = [codec.sides.target.decode([token]).strip() or "·" for token in written[:-1]]
-    words += (
-        ["end"] if written[-1] == END else [codec.sides.target.decode(written[-1:]).strip() or "·"]
-    )
+    read = _whole(_spelled(codec.sides.source, batch.source_BS[0]))
+    ended = written[-1] == END
+    words = _spelled(codec.sides.target, written[:-1] if ended else written)
+    words += ["end"] if ended else []
     pair = _pair(batch.source_BS, torch.tensor([written]))
     pair = pair._replace(source_mask_BS=batch.source_mask_BS)
     return ReadSentence(pair, read, _whole(words))
+
+
+def _spelled(side: Any, tokens: Iterable[Any]) -> list[str]:
+    """Each token by itself; a dot for one that is blank."""
+    return [side.decode([token]).strip() or "·" for token in tokens]
 
 
 def read_as_tokens(tokenizer: Any, text: str) -> ReadSentence:

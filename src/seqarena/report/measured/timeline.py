@@ -89,7 +89,7 @@ def _card(
     pairs += [("paper", str(facts["paper"]))] if facts.get("paper") else []
     return SystemCard(
         name="card-" + re.sub(r"[^A-Za-z0-9_]+", "-", name),
-        title=str(facts.get("title") or name),
+        title=words.capitalised(str(facts.get("title") or name)),
         year=int(facts["year"]),
         family=family,
         idea=str(facts.get("idea") or ""),

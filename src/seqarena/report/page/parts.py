@@ -3,11 +3,26 @@
 No part holds HTML. A template escapes every text, so a name from a run cannot become markup.
 """
 
+import csv
+import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import plotly.graph_objects as go
+
+from seqarena.core import words
+
+
+class Phrase(NamedTuple):
+    """A piece of a sentence, and what follows it in small type."""
+
+    text: str
+    small: str = ""
+
+
+Prose = Sequence[Phrase]  # a text in pieces
 
 
 class Mark(NamedTuple):
@@ -45,7 +60,11 @@ class Heading(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table with a caption. The first cell of a row is its heading."""
+    """A table with a caption. The first cell of a row is its heading.
+
+    `export` is what is saved as CSV, the heads of the columns first, where that is more than what
+    is drawn.
+    """
 
     caption: str
     headings: Sequence[Heading]
@@ -53,12 +72,59 @@ class Table(NamedTuple):
     sortable: bool = False
     kind: str = ""  # CSS class
     shaded: frozenset[int] = frozenset()  # rows, counted from 0
+    name: str = ""  # of a saved file; default: from the caption
+    export: Sequence[Sequence[Any]] = ()
+
+    @property
+    def file_name(self) -> str:
+        """Letters, digits and dashes."""
+        return slug(self.name or self.caption)
+
+    @property
+    def csv(self) -> str:
+        """The table as CSV: numbers in full or as they are drawn, nothing for what is absent."""
+        rows = self.export or [*_exported(self.headings, self.rows)]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue()
 
     @property
     def numeric(self) -> list[bool]:
         """For each column, whether all of its cells are numbers, which align at the right."""
         columns = range(len(self.headings))
         return [bool(self.rows) and all(row[i].is_number for row in self.rows) for i in columns]
+
+
+def _exported(heads: Sequence[Heading], rows: Sequence[Sequence[Cell]]) -> Iterable[list[str]]:
+    """The cells of a table as text. A second line is a column of its own."""
+    doubled = [any(row[i].under for row in rows) for i in range(len(heads))]
+    names = []
+    for head, double in zip(heads, doubled, strict=True):
+        unit = head.unit or "note"
+        title = f"{head.text}, {head.unit}" if head.unit and not double else head.text
+        names += [title, f"{head.text}, {unit}"] if double else [title]
+    yield names
+    for row in rows:
+        texts = []
+        for cell, double in zip(row, doubled, strict=True):
+            texts += [_bare(cell), cell.under] if double else [_bare(cell)]
+        yield texts
+
+
+def _bare(cell: Cell) -> str:
+    """A cell's text; a number without the signs that only people read."""
+    if cell.text == words.ABSENT:
+        return ""
+    return cell.text.replace(",", "").replace("−", "-") if cell.is_number else cell.text
+
+
+def slug(text: str) -> str:
+    """A text as part of a file's name or of an address.
+
+    >>> slug("Quality, by length"), slug("…")
+    ('quality-by-length', 'seqarena')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "seqarena"
 
 
 def headings(*texts: str | Heading) -> list[Heading]:
@@ -104,7 +170,7 @@ class Card(NamedTuple):
     """A short statement in a box: a head, a link to a part of the page, a text."""
 
     head: str
-    text: str
+    text: str | Prose
     href: str = ""
     link: str = ""
     long: bool = False  # takes the whole width
@@ -115,6 +181,14 @@ class Verdict(NamedTuple):
 
     large: str
     small: str = ""
+
+
+class Fold(NamedTuple):
+    """A text that a reader opens: names and what they mean, or a paragraph."""
+
+    summary: str
+    text: str = ""
+    terms: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +227,11 @@ class Page:
     name: str
     sections: tuple[Section, ...]
     served: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """How the names of files begin that are saved from the page."""
+        return slug(self.name)
 
     @property
     def figures(self) -> list[Figure]:

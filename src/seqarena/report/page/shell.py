@@ -21,7 +21,7 @@ from seqarena.report.page.style import ROLES, css, dark_of_light
 
 _PACKAGE = "seqarena.report.page"
 _STYLES = ("page.css", "measured.css")
-_SCRIPTS = ("page.js", "explorer.js")
+_SCRIPTS = ("page.js", "save.js", "explorer.js")
 
 
 def render(page: Page) -> str:
@@ -32,6 +32,7 @@ def render(page: Page) -> str:
         page=page,
         version=__version__,
         colours={role: css(colour) for role, colour in ROLES.items()},
+        picture=ROLES["paper"].light,
         dark_of_light=dark_of_light(),
         styles=_package_text("css", _STYLES),
         scripts=_package_text("js", scripts),
@@ -61,6 +62,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["script_json"] = script_json
+    made.filters["script_text"] = lambda text: script_json(json.dumps(text))
     return made
 
 

@@ -1,11 +1,34 @@
-"""The answer of a run: its verdict in large words, the doubt, and the recommendation as cards."""
+"""The answer of a run: what to use here, how sure that is, what it costs, what else there is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seqarena.core import words
+from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import Ranking, RunView
-from seqarena.report.page.parts import AnswerSection, Card, Table, Verdict, headings, number_cell
-from seqarena.report.run.labels import architecture_cell
+from seqarena.report.page.parts import (
+    AnswerSection,
+    Card,
+    Fold,
+    Phrase,
+    Prose,
+    Section,
+    Table,
+    Verdict,
+    headings,
+    number_cell,
+)
+from seqarena.report.run.decision import (
+    Outlook,
+    Tile,
+    certainty,
+    choice,
+    choice_label,
+    cost_tiles,
+    doubt_fold,
+    unknown_outlook,
+)
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, prose
 from seqarena.report.run.reading import architectures, chosen_trials
 
 _LONG_CARD = 200  # characters from which a card takes the whole width
@@ -13,8 +36,37 @@ _LONGEST_HEADLINE = 60  # characters before a colon that still read as a headlin
 _STATES = ("finished", "running", "planned", "diverged", "failed")
 
 
-def answer_section(view: RunView) -> AnswerSection:
-    """The verdict of the ranking; before there is one, how many trials have finished."""
+@dataclass(frozen=True, kw_only=True)
+class DecisionSection(Section):
+    """The top of a run's page: what to use here, how sure that is, what it costs.
+
+    `verdict` is the verdict of the ranking after its first words, `state`. `settle`: what
+    the budget leaves open and what would close it, a sentence each.
+    """
+
+    template = "run/decision.html"
+    name: str = "answer"
+    link: str = "Answer"
+    label: str = "The answer"
+    title: str
+    facts: Sequence[str]
+    choice_label: str
+    choice: Phrase
+    state: str
+    verdict: Prose
+    sure: str
+    doubt: Fold
+    settle: Sequence[Prose]
+    outlook: Outlook
+    tiles: Sequence[Tile]
+    about_costs: str  # how far they can be trusted; on which no other of its quality is better
+    cards: Sequence[Card]
+
+
+def answer_section(
+    view: RunView, outlook: Outlook | None = None
+) -> AnswerSection | DecisionSection:
+    """The decision of a ranking; before there is one, how many trials have finished."""
     ranking = view.ranking
     if ranking is None:
         few, sentence = words.unranked(view)
@@ -26,14 +78,33 @@ def answer_section(view: RunView) -> AnswerSection:
             doubt=f"{sentence} This page shows their results.",
             table=_states_table(view),
         )
-    return AnswerSection(
-        label="The answer",
+    if not ranking.rows:
+        return AnswerSection(
+            label="The answer",
+            title=view.name,
+            facts=_facts(view),
+            verdict=Verdict(ranking.verdict),
+            doubt="",
+        )
+    best = ranking.rows[0]
+    state, verdict = _verdict(ranking)
+    quality, others = _split(ranking)
+    doubts = CostTable(view.costs).doubts()
+    known = () if ranking.leader_below_baseline else (best.architecture,)  # from the headline
+    return DecisionSection(
         title=view.name,
         facts=_facts(view),
-        verdict=_verdict(ranking),
-        doubt=_doubt(ranking),
-        cards_label="Recommendation",
-        cards=[_card(sentence) for sentence in ranking.recommendation],
+        choice_label=choice_label(view, ranking),
+        choice=choice(view, ranking),
+        state=state,
+        verdict=prose(view, verdict, known),
+        sure=certainty(ranking),
+        doubt=doubt_fold(ranking),
+        settle=[prose(view, sentence, known) for sentence in ranking.open_questions],
+        outlook=outlook or unknown_outlook(view),
+        tiles=cost_tiles(view, best),
+        about_costs=" ".join([*doubts, quality]).strip(),
+        cards=[_card(view, sentence, known) for sentence in others if sentence not in doubts],
     )
 
 
@@ -56,43 +127,30 @@ def _span(values: Sequence[int]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _verdict(ranking: Ranking) -> Verdict:
-    """The verdict, large up to its colon and through the leader's name where that follows."""
+def _verdict(ranking: Ranking) -> tuple[str, str]:
+    """The verdict up to its colon, and the rest, without the leader's name where it begins so."""
     verdict = ranking.verdict
     colon = verdict.rfind(": ", 0, _LONGEST_HEADLINE)
     if colon < 0:
-        return Verdict(verdict) if len(verdict) <= _LONGEST_HEADLINE else Verdict("", verdict)
-    head, rest = verdict[:colon], verdict[colon + 2 :]
-    leader = f"{ranking.rows[0].architecture}, " if ranking.rows else ""
-    if leader and rest.startswith(leader):
-        return Verdict(f"{head}: {leader[:-2]}", rest.removeprefix(leader))
-    return Verdict(head, rest)
+        return "", verdict
+    state, rest = verdict[:colon], verdict[colon + 2 :]
+    return state, rest.removeprefix(f"{ranking.rows[0].architecture}, ")
 
 
-def _card(sentence: str) -> Card:
+def _split(ranking: Ranking) -> tuple[str, Sequence[str]]:
+    """What the first sentence says beyond the headline, where it is on quality; the others."""
+    first, *others = ranking.recommendation or ("",)
+    if not first.startswith(f"For the best quality: {ranking.rows[0].architecture},"):
+        return "", ranking.recommendation
+    return words.capitalised(first.partition("; ")[2]), others
+
+
+def _card(view: RunView, sentence: str, known: Sequence[str]) -> Card:
     head, colon, rest = sentence.partition(": ")
     long = len(sentence) > _LONG_CARD
     if not colon or len(head) > _LONGEST_HEADLINE:
-        return Card("", sentence, long=long)
-    return Card(head, rest, long=long)
-
-
-def _doubt(ranking: Ranking) -> str:
-    metric, decimals = words.of_name(ranking.metric), words.metric_decimals(ranking)
-    counts = {len(row.seed_values) for row in ranking.rows}
-    sentences = []
-    if counts:
-        low, high = min(counts), max(counts)
-        seeds = words.plural(high, "seed") if low == high else f"{low} to {high} seeds"
-        interval = words.percent(ranking.confidence)
-        sentences.append(f"Each mean is over {seeds}, with its {interval} interval.")
-    if ranking.noise_floor > 0:
-        sentences.append(f"A gap below {ranking.noise_floor:.{decimals}f} {metric} is noise.")
-    if ranking.repeat_difference is not None:
-        same = ranking.repeat_difference == 0
-        by = "exactly" if same else f"to within {words.significant(ranking.repeat_difference)}"
-        sentences.append(f"The same trial run twice agreed {by}.")
-    return " ".join(sentences)
+        return Card("", prose(view, sentence, known), long=long)
+    return Card(head, prose(view, rest, known), long=long)
 
 
 def _states_table(view: RunView) -> Table:
@@ -110,4 +168,5 @@ def _states_table(view: RunView) -> Table:
             ]
         )
     metric = f"best validation {words.of_name(view.metric)}"
-    return Table("Trials by state", headings("architecture", *_STATES, metric), rows)
+    heads = headings(ARCHITECTURE, *_STATES, metric)
+    return Table("Trials by state", heads, rows, name="trials")

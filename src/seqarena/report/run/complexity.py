@@ -8,7 +8,7 @@ from typing import Any
 from seqarena.core import words
 from seqarena.core.results.records import RunView
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
-from seqarena.report.run.labels import architecture_cell
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell
 from seqarena.report.run.reading import architectures
 
 _FORMULA = 20  # characters of a formula that a cell holds on one line
@@ -30,7 +30,7 @@ def complexity_section(view: RunView) -> ComplexitySection | None:
     if not names:
         return None
     heads = headings(
-        "architecture",
+        ARCHITECTURE,
         "work per layer",
         "serial steps",
         "longest path",
@@ -43,14 +43,13 @@ def complexity_section(view: RunView) -> ComplexitySection | None:
         name="complexity",
         link="Complexity",
         heading="Complexity in theory",
-        table=Table("Complexity and origin of each architecture", heads, rows),
+        table=Table("Complexity and origin of each architecture", heads, rows, name="complexity"),
     )
 
 
 def _row(view: RunView, name: str, facts: Mapping[str, Any]) -> list[Cell]:
-    architecture = architecture_cell(view, name, sortable=True)
     return [
-        architecture._replace(under=_fact(facts, "title"), wraps=True),
+        architecture_cell(view, name, sortable=True),
         *(Cell(_formula(_fact(facts, key)), _fact(facts, key)) for key in _ORDERS),
         number_cell(_fact(facts, "year"), facts.get("year")),
         Cell(_fact(facts, "idea"), under=_fact(facts, "paper"), wraps=True, prose=True),

@@ -32,7 +32,7 @@ def costs_section(view: RunView) -> CostsSection | None:
             continue
         label = f"{words.of_name(view.metric)} against {cost.name}, one point each."
         horizontal = "left" if cost.lower_is_better else "right"
-        caption = f"Better is to the {vertical} {horizontal}."
+        caption = f"{cost.meaning} Better is to the {vertical} {horizontal}.".strip()
         figures.append(Figure(cost.key, drawn, label, caption, cost.title))
     if not figures:
         return None

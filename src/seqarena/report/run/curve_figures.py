@@ -12,6 +12,7 @@ from seqarena.core.results.records import RunView, TrialSummary
 from seqarena.report.figures import INK, PAPER, blank, metric_title
 from seqarena.report.page.style import HEAT, LineStyle
 from seqarena.report.run.baseline_lines import add_baseline
+from seqarena.report.run.labels import hover_name
 from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import (
     Curve,
@@ -61,7 +62,7 @@ def _curves_figure(
             legendgroup=name,
             name=escape(name),
             hovertemplate=(
-                f"<b>{escape(name)}</b><br>%{{x:.3s}} tokens: %{{y:.{decimals}f}}<extra></extra>"
+                f"{hover_name(view, name)}<br>%{{x:.3s}} tokens: %{{y:.{decimals}f}}<extra></extra>"
             ),
         )
     if not drawn:
@@ -117,7 +118,7 @@ def search_figure(view: RunView) -> go.Figure | None:
         lost = [rate for rate, value in tried.items() if value is None]
         if scored:
             chosen = chosen_rate(view, name)
-            figure.add_trace(_search_line(name, scored, chosen, styles[name]))
+            figure.add_trace(_search_line(view, name, scored, chosen, styles[name]))
         if lost:
             crossed = True
             figure.add_scatter(
@@ -126,7 +127,7 @@ def search_figure(view: RunView) -> go.Figure | None:
                 yaxis="y2",
                 mode="markers",
                 marker={"symbol": "x", "size": 9, "color": styles[name].colour.light},
-                hovertemplate=f"<b>{escape(name)}</b> diverged at %{{x:.2g}}<extra></extra>",
+                hovertemplate=f"{hover_name(view, name)} diverged at %{{x:.2g}}<extra></extra>",
                 legendgroup=name,
                 showlegend=False,
                 name=escape(name),
@@ -158,7 +159,7 @@ def _tried(view: RunView, architecture: str) -> dict[float, float | None]:
 
 
 def _search_line(
-    name: str, scored: dict[float, float], chosen: float | None, style: LineStyle
+    view: RunView, name: str, scored: dict[float, float], chosen: float | None, style: LineStyle
 ) -> go.Scatter:
     return go.Scatter(
         x=list(scored),
@@ -173,7 +174,7 @@ def _search_line(
         },
         legendgroup=name,
         name=escape(name),
-        hovertemplate=f"<b>{escape(name)}</b> at %{{x:.2g}}: %{{y:.4g}}<extra></extra>",
+        hovertemplate=f"{hover_name(view, name)} at %{{x:.2g}}: %{{y:.4g}}<extra></extra>",
     )
 
 
@@ -203,7 +204,8 @@ def slices_figure(view: RunView, group: SliceGroup) -> go.Figure:
         showscale=False,
         xgap=2,
         ygap=2,
-        hovertemplate="<b>%{y}</b>, %{x}: %{text}<br>%{z:.3g} from the best<extra></extra>",
+        customdata=[[hover_name(view, name)] * len(labels) for name in names],
+        hovertemplate="%{customdata}, %{x}: %{text}<br>%{z:.3g} from the best<extra></extra>",
     )
     figure.update_xaxes(type="category", showgrid=False, ticks="", side="bottom")
     figure.update_yaxes(

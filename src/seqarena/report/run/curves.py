@@ -13,7 +13,7 @@ from seqarena.report.run.curve_figures import (
     training_figure,
     validation_figure,
 )
-from seqarena.report.run.labels import architecture_cell
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell
 from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import SliceGroup, slice_groups
 
@@ -63,21 +63,24 @@ def _curve_figures(view: RunView) -> list[Figure]:
             "validation",
             "Validation",
             validation_figure(view),
-            "Mean over seeds at the chosen learning rate; shaded from the lowest to the highest. "
-            "The frame fits the values after the first eighth of the tokens.",
+            "Quality on the validation data while training goes on. Line: mean over seeds at the "
+            "chosen learning rate. Shaded: from the lowest seed to the highest. The frame leaves "
+            "out the first eighth of the tokens.",
         ),
         (
             "training",
             "Training loss",
             training_figure(view),
-            "The same trials; neighbouring steps are averaged where they are dense.",
+            "The loss on the training data in the same trials. A nat is 1.44 bits. Neighbouring "
+            "steps are averaged where they are dense.",
         ),
         (
             "search",
             "Learning-rate search",
             search_figure(view),
-            "Every architecture had the same number of tries. Ring: the rate chosen on validation. "
-            "Cross at the top: diverged.",
+            "The learning rate is the size of a training step. One rule and one cap gave every "
+            "architecture its tries. Ring: the rate that was best on the validation data. Cross at "
+            "the top: training diverged.",
         ),
     ]
     return [
@@ -113,5 +116,6 @@ def _singles_table(view: RunView, groups: Sequence[SliceGroup]) -> Table:
         values = [group.values[name][0] for group in groups]
         cells = [number_cell(words.significant(value, 4), value) for value in values]
         rows.append([architecture_cell(view, name), *cells])
-    heads = headings("architecture", *(words.of_name(group.slices[0]) for group in groups))
-    return Table("Further values on the test split, mean over seeds", heads, rows)
+    heads = headings(ARCHITECTURE, *(words.of_name(group.slices[0]) for group in groups))
+    caption = "Further values on the test split, mean over seeds"
+    return Table(caption, heads, rows, name="further-values")

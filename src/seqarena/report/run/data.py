@@ -72,6 +72,7 @@ def _splits(summary: DataSummary) -> Table:
         "Each split as it was read",
         [heads[k] for k in used],
         [[row[k] for k in used] for row in rows],
+        name="splits",
     )
 
 
@@ -118,4 +119,4 @@ def _files(summary: DataSummary) -> Table:
     if more:
         rows.append([Cell(f"and {more:,} more"), *[Cell("")] * 2, number_cell("", None)])
     heads = headings("file", "split", "format", words.several(summary.in_files))
-    return Table("The files that were read", heads, rows)
+    return Table("The files that were read", heads, rows, name="files")

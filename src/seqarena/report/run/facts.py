@@ -9,7 +9,7 @@ from typing import Any
 from seqarena.core import words
 from seqarena.core.results.records import Ranking, RunView
 from seqarena.report.page.parts import Cell, Section, Table, headings, number_cell
-from seqarena.report.run.labels import architecture_cell
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell
 from seqarena.report.run.reading import architectures, chosen_rate, chosen_trials
 
 Facts = Sequence[tuple[str, str]]
@@ -94,7 +94,7 @@ def _repeats(items: Sequence[str]) -> str:
 
 def _trained_table(view: RunView) -> Table:
     heads = headings(
-        "architecture",
+        ARCHITECTURE,
         "parameters",
         "width",
         "learning rate",
@@ -108,7 +108,8 @@ def _trained_table(view: RunView) -> Table:
         "algorithm of each layer",
     )
     rows = [_trained_row(view, name) for name in architectures(view)]
-    return Table("One trial at the chosen rate, and how many there were", heads, rows)
+    caption = "One trial at the chosen rate, and how many there were"
+    return Table(caption, heads, rows, name="trained")
 
 
 def _trained_row(view: RunView, name: str) -> list[Cell]:

@@ -1,20 +1,76 @@
-"""Names of architectures on the page, each with the colour of its family."""
+"""Names of architectures: a plain noun, the catalog's name in small type, the family's colour."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
 
+from seqarena.core import words
 from seqarena.core.results.records import RunView
-from seqarena.report.page.parts import Cell, Family
+from seqarena.report.page.parts import Cell, Family, Heading, Phrase
 from seqarena.report.page.style import css
 from seqarena.report.run.line_styles import family_colours
-from seqarena.report.run.reading import family
+from seqarena.report.run.reading import family, title
 
+ARCHITECTURE = Heading("architecture", "catalog name")  # of a column of `architecture_cell`
 _NO_COLOUR = "transparent"
 
 
+def name_of(view: RunView, architecture: str) -> Phrase:
+    """Its plain name as a label, the catalog's name small; of a user's own mixer, their name."""
+    plain = title(view, architecture)
+    if plain == architecture:
+        return Phrase(architecture)
+    return Phrase(words.capitalised(plain), architecture)
+
+
 def architecture_cell(view: RunView, architecture: str, *, sortable: bool = False) -> Cell:
-    """The name of an architecture with its family's dot."""
-    colour = _colour(view, family(view, architecture))
-    return Cell(architecture, architecture if sortable else None, colour=colour)
+    """The plain name of an architecture with its family's dot, its name in the catalog below."""
+    name = name_of(view, architecture)
+    return Cell(
+        name.text,
+        name.text if sortable else None,
+        colour=_colour(view, family(view, architecture)),
+        under=name.small,
+        wraps=True,
+    )
+
+
+def hover_name(view: RunView, architecture: str) -> str:
+    """The same for the hover of a chart, in plotly's HTML."""
+    name = name_of(view, architecture)
+    return f"<b>{escape(name.text)}</b>{f' ({escape(name.small)})' if name.small else ''}"
+
+
+def prose(view: RunView, sentence: str, known: Iterable[str] = ()) -> list[Phrase]:
+    """A sentence of the ranking with plain names; the first time, the catalog's name follows each.
+
+    Such a sentence names an architecture by its catalog name, as a word by itself. The reader has
+    met those that are `known`.
+    """
+    titles = {
+        row.architecture: plain
+        for row in (view.ranking.rows if view.ranking else ())
+        if (plain := title(view, row.architecture)) != row.architecture
+    }
+    return _named(sentence, titles, set(known)) if titles else [Phrase(sentence)]
+
+
+def _named(sentence: str, titles: Mapping[str, str], seen: set[str]) -> list[Phrase]:
+    longest_first = sorted(titles, key=len, reverse=True)
+    pattern = rf"(?<![\w.-])({'|'.join(map(re.escape, longest_first))})(?![\w-])"
+    found: list[Phrase] = []
+    text = ""
+    for place, piece in enumerate(re.split(pattern, sentence)):
+        if place % 2 == 0:
+            text += piece
+            continue
+        begins = text.endswith(". ") or not (text or found)
+        text += words.capitalised(titles[piece]) if begins else titles[piece]
+        if piece not in seen:
+            seen.add(piece)
+            found.append(Phrase(text, piece))
+            text = ""
+    return [*found, Phrase(text)] if text else found
 
 
 def family_legend(view: RunView, shown: Iterable[str]) -> list[Family]:

@@ -12,16 +12,24 @@ from seqarena.report.run.complexity import complexity_section
 from seqarena.report.run.costs import costs_section
 from seqarena.report.run.curves import curves_section
 from seqarena.report.run.data import data_section
+from seqarena.report.run.decision import Outlook
 from seqarena.report.run.facts import facts_section
 from seqarena.report.run.ranking import ranking_section
 
 
 def render_html(
-    view: RunView, measurements: Sequence[Measurement] = (), *, served: bool = False
+    view: RunView,
+    measurements: Sequence[Measurement] = (),
+    *,
+    served: bool = False,
+    outlook: Outlook | None = None,
 ) -> str:
-    """The whole page of a run, ranked or not yet, with the measurements of its folder."""
+    """The whole page of a run, ranked or not yet, with the measurements of its folder.
+
+    `outlook`: what a forecast says of another size.
+    """
     sections = [
-        answer_section(view),
+        answer_section(view, outlook),
         ranking_section(view),
         costs_section(view),
         curves_section(view),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from seqarena.core import words
 from seqarena.core.results.baselines import BaselineRow
@@ -12,13 +13,16 @@ from seqarena.report.page.parts import (
     Cell,
     Family,
     Figure,
+    Fold,
     Heading,
+    Prose,
     Section,
     Table,
     headings,
     number_cell,
 )
-from seqarena.report.run.labels import architecture_cell, family_legend
+from seqarena.report.run.labels import ARCHITECTURE, architecture_cell, family_legend, prose
+from seqarena.report.run.reading import title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,8 @@ class RankingSection(Section):
     figure: Figure
     zooms: bool
     table: Table
-    notes: Sequence[str]
+    notes: Sequence[Prose]
+    entry: Fold
 
 
 def ranking_section(view: RunView) -> RankingSection | None:
@@ -48,10 +53,8 @@ def ranking_section(view: RunView) -> RankingSection | None:
         figure=figure,
         zooms=near_leader(ranking) is not None,
         table=_table(view, ranking),
-        notes=[
-            *ranking.open_questions,
-            *(f"{note}." for row in ranking.rows for note in words.seed_notes(row)),
-        ],
+        notes=[prose(view, f"{note}.") for row in ranking.rows for note in words.seed_notes(row)],
+        entry=Fold("What an entry is", words.AN_ENTRY.replace("`", "")),
     )
 
 
@@ -62,12 +65,12 @@ def _figure(view: RunView, ranking: Ranking) -> Figure:
         "The table below holds the same numbers."
     )
     caption = (
-        "Large dot: mean on the test split. Line: its "
+        "Large dot: mean on the test data. Line: its "
         f"{words.percent(ranking.confidence)} interval. Small dots: single seeds. Grey band: the "
-        "noise floor, counted from the leader; an entry inside it cannot be distinguished from the "
-        "leader."
+        "noise floor from the leader on. An entry whose mean is inside it may differ from the "
+        "leader by chance alone."
     )
-    return Figure("ranking", ranking_figure(view), label, caption)
+    return Figure("ranking", ranking_figure(view), label, caption, "Ranking")
 
 
 def _table(view: RunView, ranking: Ranking) -> Table:
@@ -76,14 +79,14 @@ def _table(view: RunView, ranking: Ranking) -> Table:
     measured = CostTable(view.costs)
     costs = [_cost_column(measured, ranking, cost) for cost in measured.measured()]
     heads = headings(
-        "architecture",
+        ARCHITECTURE,
         "place",
         Heading(words.of_name(view.metric), interval),
         Heading("gap to leader", interval),
         "p",
         Heading("parameters", size.unit),
         *(heading for heading, _ in costs),
-        Heading("learning rate", f"within {words.percent(WINDOW_LOSS)}"),
+        Heading("learning rate", f"and those within {words.percent(WINDOW_LOSS)}"),
     )
     rows = []
     for row in ranking.rows:
@@ -98,7 +101,36 @@ def _table(view: RunView, ranking: Ranking) -> Table:
         )
     rows += [_baseline_cells(one, ranking, len(heads)) for one in ranking.baselines]
     tied = (i for i, row in enumerate(ranking.rows) if row.architecture in ranking.leaders)
-    return Table(_caption(ranking), heads, rows, sortable=True, shaded=frozenset(tied))
+    return Table(
+        _caption(ranking),
+        heads,
+        rows,
+        sortable=True,
+        shaded=frozenset(tied),
+        name="ranking",
+        export=_export(view, ranking, measured),
+    )
+
+
+def _export(view: RunView, ranking: Ranking, costs: CostTable) -> list[list[Any]]:
+    """Every number in full, in the units of the records; the seeds' values behind."""
+    measured = costs.measured()
+    most = max(len(row.seed_values) for row in ranking.rows)
+    heads = ["architecture", "name", "place", "ties_with_leader", ranking.metric, "low", "high"]
+    heads += ["gap_to_leader", "gap_low", "gap_high", "p", "parameters", "learning_rate"]
+    heads += [cost.key for cost in measured] + [f"seed_value_{i + 1}" for i in range(most)]
+    rows: list[list[Any]] = [heads]
+    for row in ranking.rows:
+        own = [row.architecture, title(view, row.architecture), row.place, row.ties_leader]
+        own += [row.mean, row.low, row.high, row.gap_to_leader, row.gap_low, row.gap_high]
+        own += [row.p_value, row.parameters, row.learning_rate]
+        own += [costs.value(row.architecture, cost) for cost in measured]
+        rows.append([*own, *row.seed_values, *[None] * (most - len(row.seed_values))])
+    for one in ranking.baselines:
+        own = [one.title, f"{one.name} baseline", None, None, one.value, None, None]
+        own += [one.lead, one.lead_low, one.lead_high, one.p_value]
+        rows.append(own + [None] * (len(heads) - len(own)))
+    return rows
 
 
 def _name_cell(view: RunView, architecture: str, ranking: Ranking) -> Cell:

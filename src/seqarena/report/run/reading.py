@@ -38,6 +38,11 @@ def family(view: RunView, architecture: str) -> str:
     return str(view.catalog.get(architecture, {}).get("family") or "other")
 
 
+def title(view: RunView, architecture: str) -> str:
+    """Its plain name, as it reads within a sentence; of a user's own mixer, the name they gave."""
+    return str(view.catalog.get(architecture, {}).get("title") or architecture)
+
+
 def chosen_rate(view: RunView, architecture: str) -> float | None:
     """The learning rate of the ranking; before there is one, the best so far on validation."""
     for row in view.ranking.rows if view.ranking else ():

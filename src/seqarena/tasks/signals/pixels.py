@@ -34,9 +34,16 @@ from seqarena.data.signals.images import Images, content_hash, load_images, read
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import PixelsConfig
-from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.survey import SplitSurvey, Survey
-from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
+from seqarena.tasks.text.label import (
+    LabelTask,
+    as_targets,
+    class_numbers,
+    known_classes,
+    likeliest,
+    majority,
+)
 
 _PAPER, _INK = -0.1, 1.175
 
@@ -96,13 +103,10 @@ class PixelsTask(LabelTask):
                 f"{size}"
             )
         task.classes = tuple(json.loads(artifacts["classes"]))
-        number = {label: index for index, label in enumerate(task.classes)}
-        for label in np.unique(images.labels_N):
-            if str(label) not in number:
-                raise unknown_answer(data, "class", str(label), task.classes)
+        given = ((data, str(label)) for label in images.labels_N)
+        task._labels = {"test": class_numbers(given, task.classes)}
         task._read = PixelReader(config, size)
         task._images = {"test": images}
-        task._labels = {"test": np.array([number[str(label)] for label in images.labels_N])}
         task.sizes = {"test": len(images)}
         task.vocab_size = len(task.classes)
         task.sequence_length = task._read.height * task._read.width

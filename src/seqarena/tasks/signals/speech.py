@@ -43,9 +43,17 @@ from seqarena.data.signals.wav import LOWEST_RATE
 from seqarena.data.splits import parse_range
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import SpeechConfig
-from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.examples import longest_read
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
-from seqarena.tasks.text.label import LabelTask, as_targets, known_classes, likeliest, majority
+from seqarena.tasks.text.label import (
+    LabelTask,
+    as_targets,
+    class_numbers,
+    known_classes,
+    likeliest,
+    majority,
+)
 
 _MU = 255.0
 _SMALLEST_STD = 1e-3  # a band that hardly changes is left near zero, not blown up
@@ -129,18 +137,14 @@ class SpeechTask(LabelTask):
         if found.num_cut:
             task.reading.note(f"{found.num_cut:,} recordings are cut at {config.max_seconds:g} s")
         task.classes = tuple(json.loads(artifacts["classes"]))
-        number = {label: index for index, label in enumerate(task.classes)}
-        for item in chosen:
-            if item.label not in number:
-                raise unknown_answer(item.name, "class", item.label, task.classes)
+        given = ((item.name, item.label) for item in chosen)
+        task._labels = {"test": class_numbers(given, task.classes)}
         rows = [task.frontend.normalised(task.frontend.raw(item.samples_N)) for item in chosen]
         task._features = {"test": rows}
-        task._labels = {"test": np.array([number[item.label] for item in chosen])}
         task._speakers = {"test": [item.speaker for item in chosen]}
         task.sizes = {"test": len(chosen)}
         task.vocab_size = len(task.classes)
-        longest = max(len(x_TF) for x_TF in rows)
-        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task.sequence_length = longest_read(map(len, rows), artifacts)
         return task
 
     @property

@@ -39,9 +39,10 @@ from seqarena.data.text.labelled import (
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Codec, Split
 from seqarena.tasks.configs import ClassificationConfig
-from seqarena.tasks.inputs import read_inputs, unknown_answer
+from seqarena.tasks.examples import longest_read
+from seqarena.tasks.inputs import read_inputs
 from seqarena.tasks.survey import SplitSurvey, Survey
-from seqarena.tasks.text.label import LabelTask
+from seqarena.tasks.text.label import LabelTask, class_numbers
 from seqarena.tasks.text.reading import (
     Reader,
     WordReader,
@@ -120,21 +121,19 @@ class ClassificationTask(LabelTask):
         examples = part_to_score(data, parts, task.reading)
         task.reader = reader_from_artifacts(config, artifacts)
         task.classes = tuple(json.loads(artifacts["labels"]))
-        number = {label: index for index, label in enumerate(task.classes)}
-        for example in examples:
-            if example.label not in number:
-                raise unknown_answer(example.place, "class", example.label, task.classes)
+        given = ((example.place, example.label) for example in examples)
+        task._labels = {"test": class_numbers(given, task.classes)}
         tokens = [[task.reader(text) for text in _texts(example)] for example in examples]
         cut = sum(any(len(s) > config.max_length for s in example) for example in tokens)
         if cut:
             task.reading.note(f"{cut:,} texts are cut at {config.max_length} tokens")
         encoded = [_encode(example, task.reader, config.max_length) for example in tokens]
         task._examples = {"test": encoded}
-        task._labels = {"test": np.array([number[example.label] for example in examples])}
         task.sizes = {"test": len(examples)}
         task.vocab_size = task.reader.vocab_size
-        longest = max(len(example.tokens_T) for example in encoded)
-        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task.sequence_length = longest_read(
+            (len(example.tokens_T) for example in encoded), artifacts
+        )
         return task
 
     @property

@@ -7,7 +7,7 @@ groups that an example belongs to.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.tasks.base import Answer, Ratios, Split
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.inputs import unknown_answer
 
 
 class LabelBatch(Batch):
@@ -58,6 +59,20 @@ class LabelTask(ExampleTask):
                 hits, count = slices.get(name, (0.0, 0.0))
                 slices[name] = (hits + float(hit), count + 1.0)
         return Ratios(right_B, np.ones(len(right_B)), dict(sorted(slices.items())))
+
+
+def class_numbers(answers: Iterable[tuple[str, str]], classes: Sequence[str]) -> np.ndarray:
+    """The number of each answer's class. `answers`: the place of each in its file, and its class.
+
+    Raises UserError, with the place, for a class that is not one of `classes`.
+    """
+    number = {label: index for index, label in enumerate(classes)}
+    found = []
+    for place, label in answers:
+        if label not in number:
+            raise unknown_answer(place, "class", label, classes)
+        found.append(number[label])
+    return np.array(found)
 
 
 def as_targets(labels_B: Sequence[int] | np.ndarray) -> Tensor:

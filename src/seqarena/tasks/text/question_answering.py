@@ -51,7 +51,7 @@ from seqarena.data.text.story_tables import StoryFields, read_story_rows
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer, Batch, Codec, Ratios
 from seqarena.tasks.configs import QuestionAnsweringConfig
-from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.examples import ExampleTask, longest_read
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens
 
 _EMBEDDED = {"train": 500, "validation": 100, "test": 250}  # stories of four questions each
@@ -115,8 +115,8 @@ class QuestionAnsweringTask(ExampleTask):
         task._examples = {"test": [encode_question(q, task.vocabulary, memory) for q in questions]}
         task.vocab_size = len(task.vocabulary)
         task.sizes = {"test": len(questions)}
-        longest = max(len(example.tokens_T) for example in task._examples["test"])
-        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        lengths = [len(example.tokens_T) for example in task._examples["test"]]
+        task.sequence_length = longest_read(lengths, artifacts)
         task._tasks_of = _tasks_by_content(task._questions, task._examples)
         return task
 

@@ -38,7 +38,7 @@ from seqarena.data.text.tagged import Sentence, Tagged, load_tagged, tagged_part
 from seqarena.data.text.vocabulary import normalised
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.configs import TaggingConfig
-from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.examples import ExampleTask, longest_read
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 from seqarena.tasks.text.tagging_codec import WordEncoder, asked_columns
 
@@ -81,7 +81,7 @@ class TaggingTask(ExampleTask):
         self._left_out = self._check_lengths()
         train = self.sentences["train"]
         self.encoder = WordEncoder.build(train, config.min_count, config.spelling)
-        self._seen = {normalised(word.lower()) for sentence in train for word in sentence.words}
+        self._seen = {_folded(word) for sentence in train for word in sentence.words}
         index = {tag: k for k, tag in enumerate(self.tags)}
         self._encoded = {
             split: [self.encoder.encode(s.words) for s in sentences]
@@ -112,13 +112,12 @@ class TaggingTask(ExampleTask):
         task.sentences = {"test": found}
         task.encoder = WordEncoder.from_artifacts(artifacts)
         rare = json.loads(artifacts.get("rare", "[]"))
-        task._seen = {normalised(word.lower()) for word in (*task.encoder.words.words, *rare)}
+        task._seen = {_folded(word) for word in (*task.encoder.words.words, *rare)}
         task._encoded = {"test": [task.encoder.encode(s.words) for s in found]}
         task._targets = {"test": [np.array([index[tag] for tag in s.tags]) for s in found]}
         task.vocab_size = len(task.encoder.words)
         task.sizes = {"test": len(found)}
-        longest = max(len(s.words) for s in found)
-        task.sequence_length = max(longest, int(artifacts.get("sequence_length", 0)))
+        task.sequence_length = longest_read((len(s.words) for s in found), artifacts)
         return task
 
     def _name_metric(self) -> None:
@@ -204,7 +203,7 @@ class TaggingTask(ExampleTask):
         return digest({**settings, "tags": self.tags, "sha256": content.hexdigest()})
 
     def artifacts(self) -> dict[str, str]:
-        known = {normalised(word.lower()) for word in self.encoder.words.words}
+        known = {_folded(word) for word in self.encoder.words.words}
         return {
             **self.encoder.artifacts(),
             "tags": json.dumps(self.tags, ensure_ascii=False),
@@ -219,7 +218,7 @@ class TaggingTask(ExampleTask):
         )
 
     def _unseen(self, sentence: Sentence) -> np.ndarray:
-        return np.array([normalised(word.lower()) not in self._seen for word in sentence.words])
+        return np.array([_folded(word) not in self._seen for word in sentence.words])
 
     def _check_lengths(self) -> int:
         limit = self.config.max_length
@@ -273,6 +272,11 @@ class TaggingTask(ExampleTask):
 
 def _words(sentence: Sentence) -> tuple[str, ...]:
     return sentence.words
+
+
+def _folded(word: str) -> str:
+    """A word as it is looked up among those of training."""
+    return normalised(word.lower())
 
 
 def spans(tags: Sequence[str]) -> list[Span]:

@@ -8,7 +8,7 @@
     responsive: true,
     displaylogo: false,
     displayModeBar: coarse ? false : "hover",
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]], // save.js saves pictures
   };
   const plots = [...document.querySelectorAll(".plot")].map((place) => ({
     place,
@@ -22,11 +22,14 @@
   const isDark = () =>
     !printing && (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
 
-  function figureOf({ source, hidden: off, axes }) {
-    const dark = isDark();
+  function figureOf({ place, source, hidden: off, axes }, dark = isDark()) {
     const figure = JSON.parse(source, (_, value) =>
       dark && typeof value === "string" && Object.hasOwn(darkOf, value) ? darkOf[value] : value);
     Object.assign(figure.layout, { showlegend: false, uirevision: "kept", dragmode: coarse ? false : "zoom" });
+    if (figure.layout.meta?.plain_names && place.clientWidth >= 700) {
+      const { categoryarray: tickvals } = figure.layout.yaxis;
+      Object.assign(figure.layout.yaxis, { tickvals, ticktext: figure.layout.meta.plain_names });
+    }
     if (Object.keys(axes).length) figure.layout.uirevision = JSON.stringify(axes);
     for (const [axis, type] of Object.entries(axes)) {
       if (figure.layout[axis].type !== type) delete figure.layout[axis].range;
@@ -54,6 +57,7 @@
     await Plotly.react(place, data, layout, config);
     if (layout.meta?.named_points) await placeNames(place);
   }
+  window.seqarenaPage = { plots, figureOf };
   const drawAll = () => Promise.all(plots.map(draw));
 
   // Names of the points of a chart: each takes the nearest free place round its point.
