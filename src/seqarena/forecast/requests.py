@@ -88,8 +88,8 @@ class ForecastRequest(Config):
 
     # a ladder says how large, how long and how many seeds
     hidden: ClassVar[tuple[str, ...]] = (
-        "rate", "leader_seeds", "until_decided", "repeats",
-        "steps", "epochs", "tokens", "flops", "seconds",
+        "rate", "leader_seeds", "until_decided",
+        "repeats", "steps", "epochs", "tokens", "flops", "seconds",
     )  # fmt: skip
 
     task: TaskRequest = TaskRequest()
@@ -130,5 +130,5 @@ class ForecastRequest(Config):
             size=SizeRequest(params=params),
             training=self.training.model_copy(update={"budget": Budget(tokens=tokens)}),
             search=search,
-            run=self.run.model_copy(update={"name": name, "runs": runs, "max_minutes": None}),
+            run=RunRequest(**{**dict(self.run), "name": name, "runs": runs, "max_minutes": None}),
         )
