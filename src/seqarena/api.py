@@ -294,7 +294,8 @@ def forecast_from(
     """The same from `folders` of runs that are trained: each a rung, of the same data and at
     another size. `target` and `options` are as in `forecast`."""
     named = tuple(str(folder) for folder in folders)
-    return forecast(verbose=verbose, console=console, target=target, folders=named, **options)
+    more: dict[str, Any] = {"target": target, "folders": named, **options}
+    return forecast(None, dry_run=False, verbose=verbose, console=console, **more)
 
 
 def open_run(path: Place, *, mixer: Code = (), trust_code: bool = False) -> "Run":

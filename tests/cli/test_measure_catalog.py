@@ -117,7 +117,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measured(*words: str) -> str:
     result = CliRunner().invoke(app, ["measure", *words])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def test_a_run_is_measured_as_it_was_trained(trained: Path) -> None:

@@ -229,7 +229,10 @@ def test_learns_short_ones(name: str, problem: str, width: int, rate: float, ste
     task = build_task(config)
     model = build(name, problem=task.problem, width=width, options={"dropout": 0.0}, seed=0)
     optimizer = OptimizerConfig(
-        name="adamax" if "diagonal" in name else "adamw", learning_rate=rate, weight_decay=0.0
+        name="adamax" if "diagonal" in name else "adamw",
+        learning_rate=rate,
+        warmup_fraction=0.05,
+        weight_decay=0.0,
     )
     trainer = Trainer(
         model, task, TrainConfig(budget=Budget(steps=steps), optimizer=optimizer, batch_size=32)

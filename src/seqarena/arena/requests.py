@@ -191,8 +191,7 @@ class RunRequest(Config):
     )
     max_minutes: Number | None = knob(
         None,
-        "Minutes after which --until-decided starts no further seed; a forecast leaves out the top "
-        "rungs that by the estimate do not fit into them. Default: no limit.",
+        "Minutes after which --until-decided starts no further seed. Default: no limit.",
     )
 
     @model_validator(mode="after")
