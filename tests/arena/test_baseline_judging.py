@@ -83,6 +83,15 @@ def test_a_leader_below_its_baseline_is_not_called_best() -> None:
     assert chance.lead_low > 5
 
 
+def test_of_unfinished_trials_it_says_so_first() -> None:
+    ranking = ranked(
+        [*trials_of(), trial("sru", role="search", status="running")], baseline(value=1.5)
+    )
+    assert ranking.verdict.startswith(
+        "So far (1 trial unfinished): no architecture beats the n-gram baseline: 1.50 bits per byte"
+    )
+
+
 @pytest.mark.parametrize(
     ("gain", "said"),
     [

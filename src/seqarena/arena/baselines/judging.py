@@ -66,10 +66,14 @@ def with_baselines(verdict: str, ranking: Ranking) -> str:
     baseline, value = (f"{figure:.{decimals}f}" for figure in (best.value, leader.mean))
     gap = words.amount(abs(best.lead))
     short = f" ({best.detail})" if 0 < len(best.detail) <= _SHORT else ""
-    return (
+    said = (
         f"No architecture beats the {best.name} baseline{short}: {baseline} {unit} against {value} "
-        f"of {leader.architecture} ({gap} {how}; {percent} interval {low} to {high}). {verdict}"
+        f"of {leader.architecture} ({gap} {how}; {percent} interval {low} to {high})"
     )
+    so_far, unfinished, rest = verdict.partition(" unfinished): ")
+    if unfinished:
+        return f"{so_far}{unfinished}{said[0].lower()}{said[1:]}. {rest[0].upper()}{rest[1:]}"
+    return f"{said}. {verdict}"
 
 
 def no_recommendation(ranking: Ranking) -> tuple[str, ...]:

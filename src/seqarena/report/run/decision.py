@@ -104,6 +104,11 @@ def _told_apart(ranking: Ranking) -> str:
         return "Not known: the training was too short to name a winner."
     ties, others = len(ranking.leaders), len(ranking.rows) - len(ranking.leaders)
     share = words.percent(ranking.confidence)
+    if ranking.leader_below_baseline:
+        best = ranking.baselines[0]
+        if best.lead_high < 0:
+            return f"Sure: the {best.name} baseline is better than each of them, at {share}."
+        return f"Not sure: chance can explain the gap to the {best.name} baseline."
     if ranking.winner:
         return f"Sure: at {share} for the whole table, each of the others is worse."
     if ties == 1:
