@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.forecasts import Ladder, LadderRung
 from seqarena.forecast.backtest import (
@@ -223,8 +224,8 @@ def page(scored: Sequence[Scored], hide: int) -> str:
     return "\n\n".join(
         [
             "# Decisions: does a ladder say who is better beyond it?",
-            f"{len(data)} data sets ({', '.join(data)}), {len(models)} architectures "
-            f"({', '.join(models)}). Scored against {how}, "
+            f"{words.plural(len(data), 'data set')} ({', '.join(data)}), {len(models)} "
+            f"architectures ({', '.join(models)}). Scored against {how}, "
             f"{' and '.join(f'{factor:g}' for factor in factors)} times the compute of the highest "
             "rung that the forecast saw. Written by `python -m benchmarks.decisions`; every pair "
             "is in [decisions.csv](decisions.csv). How: [forecast](forecast.md).",
