@@ -9,12 +9,15 @@ from planted_ladders import LAWS, planted
 from typer.testing import CliRunner
 
 import seqarena as sa
+from seqarena.arena.requests import SearchRequest
 from seqarena.cli import app
 from seqarena.core.errors import UserError
 from seqarena.core.results.forecasts import ForecastView
+from seqarena.engine.forecast import fitting, next_rates
+from seqarena.engine.ladder_plan import RungPlan
 from seqarena.forecast.ladder import merged, read_ladder, read_rung
 from seqarena.forecast.predict import forecast
-from seqarena.forecast.requests import ForecastRequest
+from seqarena.forecast.requests import ForecastRequest, LadderRequest
 from seqarena.forecast.store import (
     read_forecast,
     stored_predictions,
@@ -207,3 +210,30 @@ def test_the_page_says_the_decision_and_escapes_names(tmp_path: Path) -> None:
     assert html.count('class="plot"') == 2
     bare = render_forecast(view.model_copy(update={"verification": None}))
     assert "Scored at the target" not in bare
+
+
+def rung_plan(folder: Path, seconds: float) -> RungPlan:
+    return RungPlan(1_000, 10_000, folder, seconds, ForecastRequest())
+
+
+def test_the_rungs_that_fit_into_the_time_are_the_smallest(tmp_path: Path) -> None:
+    plans = [rung_plan(tmp_path, seconds) for seconds in (10, 20, 40, 80, 160)]
+    assert fitting(plans, None) == plans
+    assert fitting(plans, 3.0) == plans[:4]
+    with pytest.raises(UserError, match=r"pays for 3 rungs of the 4 .* about 2 min 30 s"):
+        fitting(plans, 2.0)
+
+
+@pytest.mark.parametrize(("asked", "tried"), [("every-rung", ()), ("narrowed", (0.001, 0.01))])
+def test_narrowed_rates_are_the_chosen_ones_and_the_next_lower(
+    folders: list[Path], asked: str, tried: tuple[float, ...]
+) -> None:
+    request = ForecastRequest(
+        ladder=LadderRequest(rates_at=asked),
+        search=SearchRequest(learning_rates=(1e-4, 0.001, 0.01, 0.1)),
+    )
+    said: list[str] = []
+    below = [rung_plan(folder, 0.0) for folder in folders[:2]]  # 0.01 is what they chose
+    assert next_rates(request, below, said.append) == tried
+    assert next_rates(request, below[:1], said.append) == ()  # two rungs try all
+    assert len(said) == bool(tried)

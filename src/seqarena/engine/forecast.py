@@ -121,7 +121,7 @@ def _train_rungs(
         )
     start = time.monotonic()
     for number, plan in enumerate(kept, start=1):
-        rates = _rates(request, kept[: number - 1], choose)
+        rates = next_rates(request, kept[: number - 1], choose)
         console.rule(
             f"rung {number} of {len(kept)}: {words.with_unit(plan.params, 'count')} parameters, "
             f"{words.with_unit(plan.tokens, 'count')} tokens"
@@ -155,7 +155,7 @@ def fitting(plans: Sequence[RungPlan], max_minutes: float | None) -> list[RungPl
     return kept
 
 
-def _rates(
+def next_rates(
     request: ForecastRequest, below: Sequence[RungPlan], choose: Callable[[str], None]
 ) -> tuple[float, ...]:
     """The rates to try on the next rung; none: all that were asked for."""
