@@ -216,3 +216,15 @@ def test_a_ladder_of_one_seed_says_so() -> None:
     assert any("three rungs" in warning for warning in found.warnings)
     assert any("beyond what was tested" in warning for warning in found.warnings)
     assert all(math.isfinite(pair.probability) for pair in found.pairs)
+
+
+def test_a_time_is_said_with_its_interval() -> None:
+    from seqarena.core.results.forecasts import Span
+    from seqarena.report.forecast.wording import time_range, time_words
+
+    assert time_words(Span(value=208.9, low=77.0, high=566.7)) == (
+        "about 3 min 29 s (1 min 17 s to 9 min 27 s)"
+    )
+    assert time_words(Span(value=60.0, low=None, high=None)) == "about 1 min 0 s"
+    assert time_range(Span(value=208.9, low=77.0, high=566.7)) == "1.3 to 9.4 min"
+    assert time_range(Span(value=2.0, low=0.51, high=9.0)) == "0.51 to 9 s"

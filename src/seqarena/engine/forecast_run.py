@@ -12,7 +12,7 @@ from seqarena.core import words
 from seqarena.core.results.forecasts import Forecast, ForecastView, PairForecast, Verification
 from seqarena.engine.pages import write_page
 from seqarena.forecast.store import read_forecast
-from seqarena.report.forecast.wording import decision, pair_words, verification_words
+from seqarena.report.forecast.wording import decision, pair_words, time_range, verification_words
 
 
 class ForecastRun:
@@ -98,7 +98,7 @@ class ForecastRun:
         table = Table(box=None, pad_edge=False)
         table.add_column("architecture")
         metric = words.of_name(forecast.ladder.metric)
-        for head in (metric, "80 %", "is the best", "training", "peak memory"):
+        for head in (metric, "80 %", "is the best", "training, 80 %", "peak memory"):
             table.add_column(head, justify="right")
         for one in forecast.architectures:
             low, high = one.score_80
@@ -107,7 +107,7 @@ class ForecastRun:
                 words.significant(one.score),
                 f"{words.significant(low)} to {words.significant(high)}",
                 words.percent(round(one.best_probability, 2)),
-                words.ABSENT if one.seconds is None else words.duration(one.seconds.value),
+                words.ABSENT if one.seconds is None else time_range(one.seconds),
                 words.ABSENT
                 if one.peak_training_bytes is None
                 else words.with_unit(one.peak_training_bytes.value, "bytes"),

@@ -126,10 +126,31 @@ def cost_words(one: ArchitectureForecast) -> str:
     """What a training at the target costs."""
     parts = []
     if one.seconds is not None:
-        parts.append(f"about {words.duration(one.seconds.value)} for a training on this machine")
+        parts.append(f"{time_words(one.seconds)} for a training on this machine")
     if one.peak_training_bytes is not None:
         parts.append(f"{words.with_unit(one.peak_training_bytes.value, 'bytes')} of memory")
     return words.listed(parts) or "not measured"
+
+
+_UNITS = ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def time_words(span: Span) -> str:
+    """A time with its 80 % interval: trainings share the machine, and their times vary."""
+    if span.low is None or span.high is None:
+        return f"about {words.duration(span.value)}"
+    value, low, high = (words.duration(end) for end in (span.value, span.low, span.high))
+    return f"about {value} ({low} to {high})"
+
+
+def time_range(span: Span) -> str:
+    """The 80 % interval of a time in one unit, for a narrow column: "3.5 to 26 min"."""
+    if span.low is None or span.high is None:
+        return words.duration(span.value)
+    seconds, unit = next(
+        (size, name) for size, name in _UNITS if span.high >= size or size == _UNITS[-1][0]
+    )
+    return f"{span.low / seconds:.2g} to {span.high / seconds:.2g} {unit}"
 
 
 def verification_words(view: ForecastView) -> list[str]:
