@@ -160,7 +160,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
         *_option_differences(old.training, new.training),
     ]
     found = [*asked, *_pair("--dtype", old.dtype, new.dtype)]
-    start = [_without_places("start", plan.start) for plan in (old, new)]
+    start = [without_places("start", plan.start) for plan in (old, new)]
     if canonical_json(start[0]) != canonical_json(start[1]):
         places = [plan.start and plan.start.checkpoint for plan in (old, new)]
         found += [f"--start-from {_said(places[0])} -> {_said(places[1])}, or its weights"]
@@ -207,7 +207,7 @@ def remarks(old: Plan, new: Plan) -> list[str]:
 
 
 def _task_differences(old: Plan, new: Plan) -> list[str]:
-    before, after = (_without_places("task", plan.task) for plan in (old, new))
+    before, after = (without_places("task", plan.task) for plan in (old, new))
     found = []
     for key in dict.fromkeys([*before, *after]):
         found += _pair(_TASK_OPTIONS.get(key, f"--set {key}"), before.get(key), after.get(key))
@@ -272,7 +272,7 @@ def _leaves(
             yield (below, layer), inner
 
 
-def _without_places(field: str, value: Any) -> dict[str, Any]:
+def without_places(field: str, value: Any) -> dict[str, Any]:
     """A field of a plan without the places in it: what lies there is compared by digest."""
     if isinstance(value, Config):
         value = value.model_dump(mode="json")

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from seqarena.arena.requests import own_name
 from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.names import folder_name
@@ -26,7 +27,7 @@ from seqarena.core.results.forecasts import Forecast, Ladder
 from seqarena.engine.compare import compare
 from seqarena.engine.estimate import RANGE
 from seqarena.engine.forecast_run import ForecastRun
-from seqarena.engine.ladder_plan import RungPlan, plan_rungs, trained_folder
+from seqarena.engine.ladder_plan import RungPlan, plan_rungs
 from seqarena.engine.planned import say
 from seqarena.forecast.ladder import read_ladder, read_rung
 from seqarena.forecast.predict import forecast as predict
@@ -199,7 +200,7 @@ def _verify(request: ForecastRequest, path: Path, found: Forecast, console: Cons
 def _verifying(
     request: ForecastRequest, path: Path, ladder: Ladder, found: Forecast
 ) -> list[Verifying]:
-    own = {mixer_name(mixer): mixer for mixer in request.lineup.mixer}
+    own = {own_name(mixer): mixer for mixer in request.lineup.mixer}
     plans = []
     for one in found.architectures[: request.ladder.verify]:
         name, rate = one.architecture, one.learning_rate
@@ -210,7 +211,7 @@ def _verifying(
                 RungPlan(
                     params=found.target.params,
                     tokens=found.target.tokens,
-                    folder=trained_folder(path, f"verify-{found.target.params}-{name}"),
+                    folder=path / f"verify-{found.target.params}-{name}",
                     seconds_left=0.0,
                     made=request,
                     models=() if name in own else (name,),
@@ -222,10 +223,3 @@ def _verifying(
     if len(plans) < 2:
         raise UserError("--verify needs two architectures or more: a forecast is of pairs")
     return plans
-
-
-def mixer_name(mixer: str) -> str:
-    """As the line-up calls a mixer of the user's own."""
-    from seqarena.arena.requests import own_name
-
-    return own_name(mixer)

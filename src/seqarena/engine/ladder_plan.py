@@ -95,11 +95,6 @@ class LadderPreview:
         )
 
 
-def trained_folder(path: Path, name: str) -> Path:
-    """Of a rung or a verification inside of the ladder's folder."""
-    return path / name
-
-
 def plan_rungs(request: ForecastRequest, path: Path, console: Console) -> list[RungPlan]:
     """Every rung with the time that its unfinished trials take, by a few steps of each
     architecture."""
@@ -118,7 +113,7 @@ def _planned(
     found = []
     for params in request.ladder.sizes:
         tokens = request.ladder.tokens(params)
-        plan = RungPlan(params, tokens, trained_folder(path, f"rung-{params}"), 0.0, request)
+        plan = RungPlan(params, tokens, path / f"rung-{params}", 0.0, request)
         planned = plan_comparison(plan.request(()), console)
         left = _share_left(planned)
         if left:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqarena.arena.entries import RankingEntry, enter
-from seqarena.arena.folder import RunFolder
+from seqarena.arena.folder import RunFolder, without_places
 from seqarena.arena.view import read_run
 from seqarena.core import words
 from seqarena.core.errors import UserError
@@ -129,20 +129,15 @@ def _near(one: float, other: float) -> bool:
 def _check_one_question(read: Sequence[RungFolder]) -> None:
     first = read[0]
     for other in read[1:]:
-        for key, what in (("task_digest", "data"), ("task", "settings of the task")):
-            one, two = (dict_without_place(side.view.plan[key]) for side in (first, other))
+        sides = [side.view.plan for side in (first, other)]
+        digests = [plan["task_digest"] for plan in sides]
+        settings = [without_places("task", plan["task"]) for plan in sides]
+        for (one, two), what in ((digests, "data"), (settings, "settings of the task")):
             if one != two:
                 raise UserError(
                     f"{first.path} and {other.path} are no rungs of one ladder: they have other "
                     f"{what}"
                 )
-
-
-def dict_without_place(value: object) -> object:
-    """A task's settings without where its data lie: those are compared by digest."""
-    if not isinstance(value, dict):
-        return value
-    return {key: one for key, one in value.items() if key not in ("data", "reads_like")}
 
 
 def _trials_of(entry: RankingEntry, trials: Sequence[TrialSummary]) -> list[TrialSummary]:
