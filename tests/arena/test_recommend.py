@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqarena.arena.front import beats, best_on, cost_ratio, pareto_front
-from seqarena.arena.recommend import MOST_LOST, most_lost, recommend, verdict
+from seqarena.arena.recommend import MOST_LOST, most_lost, recommend, so_far, verdict
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable, quantity
 from seqarena.core.results.records import Ranking, RankRow
@@ -111,7 +111,7 @@ def test_sentences_stay_few_and_different(field) -> None:
     assert len(set(sentences)) == len(sentences)
     assert all(sentence.endswith(".") for sentence in sentences)
     assert not any("None" in sentence or "nan" in sentence for sentence in sentences)
-    said = verdict(ranking, table(measured), seeds_measured=True, unfinished=0)
+    said = verdict(ranking, table(measured), seeds_measured=True)
     assert said.endswith(".")
 
 
@@ -158,7 +158,6 @@ def test_no_sentence_tells_costs_apart_whose_repeats_overlap() -> None:
         ranking_of([rows[0], row("gru", 0.004)], measured[:2]),
         table(measured[:2]),
         seeds_measured=True,
-        unfinished=0,
     )
 
 
@@ -231,7 +230,7 @@ def test_no_trade_loses_more_than_a_stated_amount() -> None:
     assert "irnn decodes" in recommend(noisy, table(measured))[1]
     tied = [one.model_copy(update={"ties_leader": True}) for one in ranking.rows]
     wide = ranking.model_copy(update={"rows": tuple(tied), "leaders": ("lstm", "gru", "irnn")})
-    told = verdict(wide, table(measured), seeds_measured=True, unfinished=0)
+    told = verdict(wide, table(measured), seeds_measured=True)
     assert told.endswith("gru decodes 1.5 times faster than lstm.")
 
 
@@ -265,14 +264,14 @@ def test_without_costs_only_quality_is_spoken_of() -> None:
 
 def test_verdicts_in_full() -> None:
     won = ranking_of(LADDER, LADDER_COSTS)
-    assert verdict(won, table(LADDER_COSTS), seeds_measured=True, unfinished=0) == (
+    assert verdict(won, table(LADDER_COSTS), seeds_measured=True) == (
         "Winner: attention, 2.000 bits per byte (95 % interval 1.990 to 2.010), 0.05 ahead of lstm "
         "(0.045 to 0.055; noise floor 0.01)."
     )
     rows = [row("lstm", 0.0), row("gru", 0.004), row("elman", 0.3)]
     measured = [costs("lstm", 1.3, None, None, None), costs("gru", 1.0, None, None, None)]
     tied = ranking_of(rows, measured)
-    assert verdict(tied, table(measured), seeds_measured=True, unfinished=2) == (
+    assert so_far(verdict(tied, table(measured), seeds_measured=True), 2) == (
         "So far (2 trials unfinished): no winner: lstm (2.000 bits per byte) and gru (2.004) "
         "differ by 0.004, inside the noise floor of 0.01; gru decodes 1.3 times faster than lstm."
     )

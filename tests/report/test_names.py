@@ -2,7 +2,7 @@
 
 from report_views import whole_view
 
-from seqarena.arena.recommend import recommend, verdict
+from seqarena.arena.recommend import recommend, so_far, verdict
 from seqarena.core.results.quantities import CostTable
 from seqarena.core.results.records import RunView
 from seqarena.models.catalog import CATALOG
@@ -74,6 +74,6 @@ def _sentences(view: RunView, named: dict[str, str]) -> str:
         )
         found += recommend(ranking, costs)
         found += [
-            verdict(ranking, costs, seeds_measured=seeds, unfinished=3) for seeds in (True, False)
+            so_far(verdict(ranking, costs, seeds_measured=seeds), 3) for seeds in (True, False)
         ]
     return " ".join(found)

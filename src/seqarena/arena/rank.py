@@ -24,7 +24,7 @@ from seqarena.arena.doubt.sentences import noise_origin, open_questions
 from seqarena.arena.doubt.undertrained import LEAST_STEPS
 from seqarena.arena.entries import RankingEntry, enter, is_scored, score
 from seqarena.arena.front import pareto_front
-from seqarena.arena.recommend import recommend, verdict
+from seqarena.arena.recommend import recommend, so_far, verdict
 from seqarena.arena.requests import SearchRequest
 from seqarena.arena.statistics import (
     SeedNoise,
@@ -134,15 +134,13 @@ def rank_entries(
         too_short=too_short,
     )
     ranking = judge(ranking, entries, doubt.noise, baselines)
-    said = verdict(ranking, deciding, seeds_measured=doubt.noise is not None, unfinished=unfinished)
+    said = verdict(ranking, deciding, seeds_measured=doubt.noise is not None)
     below = ranking.leader_below_baseline
+    advice = no_recommendation(ranking) if below else recommend(ranking, deciding)
     return ranking.model_copy(
         update={
-            "verdict": with_baselines(said, ranking),
-            "recommendation": (
-                *(no_recommendation(ranking) if below else recommend(ranking, deciding)),
-                *costs.doubts(),
-            ),
+            "verdict": so_far(with_baselines(said, ranking), unfinished),
+            "recommendation": (*advice, *costs.doubts()),
             "open_questions": open_questions(ranking),
         }
     )
@@ -255,7 +253,7 @@ def _gap(index: int, entries: Sequence[RankingEntry], doubt: _Doubt) -> TestedEs
     counts all pairs and all looks."""
     if index == 0:
         return TestedEstimate(value=0.0, low=0.0, high=0.0, p_value=1.0)
-    noise, sign = doubt.noise, doubt.sign
+    noise = doubt.noise
     gap = gap_estimate(
         entries[index].sample,
         entries[0].sample,
@@ -264,9 +262,7 @@ def _gap(index: int, entries: Sequence[RankingEntry], doubt: _Doubt) -> TestedEs
         among=doubt.among,
         confidence=doubt.confidence,
     )
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    p_value = min(1.0, gap.p_value / doubt.share)
-    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=p_value)
+    return gap.turned(doubt.sign, doubt.share)
 
 
 def _partings(

@@ -46,7 +46,7 @@ def most_lost(ranking: Ranking) -> float:
     return max(ranking.noise_floor, MOST_LOST * abs(ranking.rows[0].mean))
 
 
-def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinished: int) -> str:
+def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool) -> str:
     """One sentence with figures: the winner, its lead and the noise, or why there is no winner."""
     leader, unit = ranking.rows[0], words.of_name(ranking.metric)
     if len(ranking.rows) == 1:
@@ -70,10 +70,15 @@ def verdict(ranking: Ranking, costs: CostTable, *, seeds_measured: bool, unfinis
     fragile = [row for row in ranking.rows[1:] if row.gap_to_leader < 0]
     if fragile and not leader.diverged_seeds:
         text += f"; {_fragile(ranking, fragile[0])}"
-    if unfinished:
-        trials = words.plural(unfinished, "trial")
-        text = f"So far ({trials} unfinished): {text[0].lower()}{text[1:]}"
     return text + "."
+
+
+def so_far(text: str, unfinished: int) -> str:
+    """The verdict; where trials have not ended, that comes first."""
+    if not unfinished:
+        return text
+    trials = words.plural(unfinished, "trial")
+    return f"So far ({trials} unfinished): {text[0].lower()}{text[1:]}"
 
 
 def figure(ranking: Ranking, value: float) -> str:

@@ -99,6 +99,13 @@ class TestedEstimate:
     high: float
     p_value: float
 
+    def turned(self, sign: int, share: float) -> "TestedEstimate":
+        """The same times `sign`, 1 or -1, with a p value that counts all looks: this one may spend
+        `share` of the error."""
+        low, high = sorted((sign * self.low, sign * self.high))
+        p_value = min(1.0, self.p_value / share)
+        return TestedEstimate(value=sign * self.value, low=low, high=high, p_value=p_value)
+
 
 def seed_noise(samples: Sequence[Sample]) -> SeedNoise | None:
     """The seed noise of a comparison; None where no architecture has two seeds."""

@@ -66,14 +66,10 @@ def with_baselines(verdict: str, ranking: Ranking) -> str:
     baseline, value = (f"{figure:.{decimals}f}" for figure in (best.value, leader.mean))
     gap = words.amount(abs(best.lead))
     short = f" ({best.detail})" if 0 < len(best.detail) <= _SHORT else ""
-    said = (
+    return (
         f"No architecture beats the {best.name} baseline{short}: {baseline} {unit} against {value} "
-        f"of {leader.architecture} ({gap} {how}; {percent} interval {low} to {high})"
+        f"of {leader.architecture} ({gap} {how}; {percent} interval {low} to {high}). {verdict}"
     )
-    so_far, unfinished, rest = verdict.partition(" unfinished): ")
-    if unfinished:
-        return f"{so_far}{unfinished}{said[0].lower()}{said[1:]}. {rest[0].upper()}{rest[1:]}"
-    return f"{said}. {verdict}"
 
 
 def no_recommendation(ranking: Ranking) -> tuple[str, ...]:
@@ -118,9 +114,7 @@ def _lead(
         among=len(entries) + 1,
         confidence=ranking.confidence,
     )
-    low, high = sorted((sign * gap.low, sign * gap.high))
-    p_value = min(1.0, gap.p_value / ranking.look_share)
-    return TestedEstimate(value=sign * gap.value, low=low, high=high, p_value=p_value)
+    return gap.turned(sign, ranking.look_share)
 
 
 def _sample(record: BaselineRecord, chunks: int, num_scored: int | None) -> Sample:
