@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from seqarena.core.batch import UNKNOWN
+from seqarena.data.batches import spread
 from seqarena.tasks.base import Batch, Split
 from seqarena.tasks.baselines.baseline import BaselineResult
 from seqarena.tasks.examples import ExampleTask
@@ -60,7 +61,7 @@ def nearest(task: LabelTask) -> BaselineResult:
     """The class of the nearest training example, by Euclidean distance: of what has one length
     position by position, else of the mean and the spread of its features over time."""
     size = task.sizes["train"]
-    chosen = np.arange(min(size, _MOST_NEIGHBOURS)) * size // min(size, _MOST_NEIGHBOURS)
+    chosen = spread(size, _MOST_NEIGHBOURS)
     train = [task.batch("train", part) for part in np.array_split(chosen, -(-len(chosen) // _ROWS))]
     one_length = len({batch.inputs_BT.shape[1] for batch in train}) == 1
     points_NF = torch.cat([_points(batch, one_length) for batch in train])
