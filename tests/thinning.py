@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from seqarena.models.architecture import Architecture
+from seqarena.core.architecture import Architecture
 from seqarena.models.catalog import CATALOG
 from seqarena.models.model import load_system
 

@@ -58,10 +58,10 @@ if __name__ == "__main__":
     }))
 """
 MIXER = "from seqarena.mixers.recurrent.lstm import LSTM\n\n\nclass NotYet(LSTM):\n    pass\n"
-ROW = """STACKS = (
+ROW = """ROWS = (
     Architecture(
         "not_yet", "A new row", "recurrent", 2026, "nothing", "nothing",
-        (_mixer("recurrent.not_yet:NotYet"),),
+        (layer("recurrent.not_yet:NotYet"),),
     ),
 """
 
@@ -115,7 +115,7 @@ def test_what_results_do_not_depend_on_leaves_them(copy: Copy) -> None:
     assert len(first["files"]) == 2 + 1 + 2 * 3
     # a new mixer and its row, a comment in an architecture, a new claim
     (copy.package / "mixers" / "recurrent" / "not_yet.py").write_text(MIXER)
-    copy.change("models/catalog_stacks.py", "STACKS = (\n", ROW)
+    copy.change("mixers/recurrent/__init__.py", "ROWS = (\n", ROW)
     lenet = copy.package / "models" / "vision" / "lenet.py"
     lenet.write_text(lenet.read_text() + "\n# a comment\n")
     gru = copy.package / "mixers" / "recurrent" / "gru.py"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
+from seqarena.core.architecture import Architecture
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.core.names import check_folder_name, folder_name
@@ -28,7 +29,6 @@ from seqarena.core.options import (
     typed,
 )
 from seqarena.core.user_code import allow, is_own
-from seqarena.models.architecture import Architecture
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task, takes, task_row

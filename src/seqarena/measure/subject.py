@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import torch
 
+from seqarena.core.architecture import Architecture
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model, parse_config
-from seqarena.models.architecture import Architecture
 from seqarena.models.build import model_config, with_options
 from seqarena.models.catalog import CATALOG, architecture, why_not, yours
 from seqarena.models.model import Model

@@ -6,9 +6,9 @@ imports no torch.
 
 from typing import TYPE_CHECKING, Any
 
+from seqarena.core.architecture import Architecture
 from seqarena.core.errors import unknown_name
-from seqarena.models.architecture import Architecture
-from seqarena.models.catalog_stacks import STACKS
+from seqarena.mixers import ROWS as STACKS
 from seqarena.models.catalog_systems import SYSTEMS
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The catalog's whole systems: each wired as its paper wires it, in a file of its own. No torch."""
 
-from seqarena.models.architecture import Architecture
+from seqarena.core.architecture import Architecture
 
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 SYSTEMS: tuple[Architecture, ...] = (

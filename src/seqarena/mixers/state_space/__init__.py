@@ -1,1 +1,19 @@
 """State spaces: diagonal linear recurrences with many states a channel."""
+
+from seqarena.core.architecture import Architecture, layer
+
+NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
+
+
+ROWS = (
+    Architecture(
+        "s4d", "diagonal state-space model", "state space", 2022, "Gu et al. 2022",
+        "a bank of damped oscillators, trained as one long convolution",
+        (layer("state_space.s4d:S4D"),),
+    ),
+    Architecture(
+        "mamba", "Mamba state-space model", "state space", 2023, "Gu and Dao 2023",
+        "a state space whose step and gates depend on the input",
+        (layer("state_space.mamba:Mamba"),),
+    ),
+)  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 Family = Literal[
     "feed-forward", "recurrent", "minimal recurrent", "convolution", "attention",
-    "linear attention", "state space", "hybrid", "memory", "algorithmic", "yours",
+    "linear attention", "delta rule", "state space", "hybrid", "memory", "algorithmic", "yours",
 ]  # fmt: skip
 
 
@@ -21,3 +21,8 @@ class Architecture(NamedTuple):
     model: dict[str, Any] = {}  # fields of ModelConfig or StackConfig; of a system: its options
     causal: bool = True  # False: sees the future, so it cannot enter language modelling
     system: str | None = None  # package.module:Class of a system that is no stack of mixers
+
+
+def layer(mixer: str, **options: Any) -> tuple[str, dict[str, Any]]:
+    """One layer of a cycle: `family.file:Class` under `seqarena.mixers`, and its options."""
+    return f"seqarena.mixers.{mixer}", options
