@@ -9,6 +9,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import IGNORE
+from seqarena.tasks.probes.mad.task import MADTask
 
 SKILLS = {
     "recall": {"length": 32},
@@ -20,9 +21,11 @@ SKILLS = {
 }
 
 
-def task_of(skill, **settings):
+def task_of(skill, **settings) -> MADTask:
     fields = {"training_examples": 230, "evaluation_examples": 40, **SKILLS[skill], **settings}
-    return build_task(parse_task({"kind": "mad", "skill": skill, **fields}))
+    task = build_task(parse_task({"kind": "mad", "skill": skill, **fields}))
+    assert isinstance(task, MADTask)
+    return task
 
 
 def evaluation_of(task):

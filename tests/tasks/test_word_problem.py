@@ -9,13 +9,16 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.base import IGNORE
+from seqarena.tasks.probes.length_probe import LengthProbeTask
 from seqarena.tasks.probes.word_problem import multiplication_table
 
 SETTINGS = {"train_length": 9, "test_lengths": (5, 9, 12), "evaluation_examples": 40}
 
 
-def task_of(kind, **settings):
-    return build_task(parse_task({"kind": kind, **SETTINGS, **settings}))
+def task_of(kind, **settings) -> LengthProbeTask:
+    task = build_task(parse_task({"kind": kind, **SETTINGS, **settings}))
+    assert isinstance(task, LengthProbeTask)
+    return task
 
 
 def batches_of(task):
