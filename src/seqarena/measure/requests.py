@@ -17,7 +17,11 @@ from seqarena.measure.flow import SENTENCE
 class SubjectRequest(Config):
     """What is measured, in which sizes, and where the records go."""
 
-    models: Names | None = knob(None, "lstm,gru,... or all. Default: a handful that tells most.")
+    models: Names | None = knob(
+        None,
+        "lstm,gru,... or all; gru:attention@3:1 is a hybrid, bi:gru reads both ways. Default: a "
+        "handful that tells most.",
+    )
     mixer: Texts = knob((), "Your own mixer, [LABEL=]my_file.py:MyMixer. Repeatable.")
     run: Path | None = knob(None, "A run or checkpoint folder: its trained models, as they are.")
     trust_code: bool = knob(
@@ -26,7 +30,9 @@ class SubjectRequest(Config):
     model: str | None = knob(None, "Which architecture of --run. Default: every ranked one.")
     width: int | None = knob(None, "Width of every model [64; of reach 32].", ge=1)
     params: Count | None = knob(None, "The same number of parameters instead: 100k.")
-    depth: int | None = knob(None, "Layers of every model.", ge=1, le=10_000)
+    depth: int | None = knob(
+        None, "Layers of every model; of a hybrid at least its pattern.", ge=1, le=10_000
+    )
     option: Settings = knob({}, "An option of every mixer, key=value. Repeatable.")
     algorithms: Names | None = knob(
         None, "Algorithms side by side, loop,fused,... or all. Default: the fastest."

@@ -61,10 +61,11 @@ def model_config(
     """The configuration `build` builds: sized by `params` or by `width`, one of them."""
     if (params is None) == (width is None):
         raise UserError("give either a parameter count or a width, and not both")
+    shape = Shape(problem, depth or default_depth(row, params))
     if params is not None:
-        return solve(row, Shape(problem, depth or default_depth(params)), params)
+        return solve(row, shape, params)
     assert width is not None
-    return configure(row, Shape(problem, depth or 2), width)
+    return configure(row, shape, width)
 
 
 def with_options(row: Architecture, options: dict[str, Any] | None) -> Architecture:

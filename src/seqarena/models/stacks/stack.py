@@ -155,19 +155,24 @@ def load_mixer(specification: str, recorded_digest: str | None = None) -> type[M
 
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:
     """The mixer of one layer. Raises UserError for options that it does not have."""
-    mixer_class = load_mixer(layer.mixer, layer.source_digest)
-    return mixer_class(
-        width, parse_options(mixer_class.__name__, mixer_class.Config, layer.options)
-    )
+    mixer_class, config = layer_config(layer.mixer, layer.options, layer.source_digest)
+    return mixer_class(width, config)
+
+
+def layer_config(
+    mixer: str, options: dict[str, Any], recorded_digest: str | None = None
+) -> tuple[type[Mixer], MixerConfig]:
+    """The class of a layer's mixer and its configuration. Raises UserError for options that the
+    mixer does not have."""
+    mixer_class = load_mixer(mixer, recorded_digest)
+    return mixer_class, parse_options(mixer_class.__name__, mixer_class.Config, options)
 
 
 def layer_operation(mixer: str, options: dict[str, Any]) -> Operation[..., Any]:
     """The operation that computes a layer of this mixer: it lists the algorithms. Raises UserError
     for options that the mixer does not have."""
-    mixer_class = load_mixer(mixer)
-    return mixer_class.operation_of(
-        parse_options(mixer_class.__name__, mixer_class.Config, options)
-    )
+    mixer_class, config = layer_config(mixer, options)
+    return mixer_class.operation_of(config)
 
 
 def user_layer(specification: str, options: dict[str, Any] | None = None) -> LayerConfig:
