@@ -197,7 +197,8 @@ def receptive_field_series(
     """`reach_positions` by `depth`: how far back the last answer sees, by perturbation, at most
     length - 1. The baseline "formula" is what the layers state, where they do, again at most
     length - 1. A system whose paper fixes its depth gets one point, at 1, and a hybrid none below
-    its pattern of layers. `length` None is one more position than the formula's reach, or 128 where that has no end.
+    its pattern of layers. `length` None is one more position than the formula's reach, or 128
+    where that has no end.
 
     A reach below the formula's says that what is left of the farthest input is lost in the rounding
     of float64: it has been forgotten, not shut out.

@@ -3,7 +3,7 @@
 from seqarena.core.architecture import Architecture, layer
 
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
-
+_MAMBA = layer("state_space.mamba:Mamba")
 
 ROWS = (
     Architecture(
@@ -24,6 +24,19 @@ ROWS = (
     Architecture(
         "hybrid", "hybrid of Mamba and attention", "hybrid", 2024, "Lieber et al. 2024 (Jamba)",
         "a state space carries the gist, attention looks things up",
-        (layer("state_space.mamba:Mamba"), layer("attention.attention:Attention")),
+        (_MAMBA, layer("attention.attention:Attention")),
+    ),
+    # Jamba has experts in every other layer and norms within Mamba: both are left out.
+    Architecture(
+        "jamba", "Jamba hybrid of Mamba and attention", "hybrid", 2024, "Lieber et al. 2024 (Jamba)",
+        "seven layers of Mamba to one of attention, which knows order from Mamba alone",
+        (*[_MAMBA] * 4, layer("attention.attention:Attention", positions="none"), *[_MAMBA] * 3),
+        {"norm": "rms", "norm_epsilon": 1e-6, "channel_mixer": "gated"},
+    ),
+    Architecture(
+        "samba", "Samba hybrid of Mamba and a window", "hybrid", 2024, "Ren et al. 2024 (Samba)",
+        "Mamba carries the past, attention over a window looks up what is near",
+        (_MAMBA, layer("attention.sliding_window:SlidingWindow")),
+        {"norm": "rms", "channel_mixer": "gated"},
     ),
 )  # fmt: skip
