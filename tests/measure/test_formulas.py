@@ -114,6 +114,8 @@ REST: dict[str, Callable[[int], int]] = {
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "mamba": lambda T: 2 * T * MAMBA,
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
+    "jamba": lambda T: 7 * T * (MAMBA - 2 * 2 * D * 16),
+    "samba": lambda T: T * (MAMBA - 2 * 2 * D * 16) + PAIR * (T * (T + 1) // 2 - T * (T + 63)),
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
@@ -199,6 +201,8 @@ PER_STEP = {
     "s4d": Fraction(2),
     "mamba": Fraction(2),
     "hybrid": Fraction(2),
+    "jamba": Fraction(2),
+    "samba": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation
     "seq2seq_gru": Fraction(5, 6),
     "rnnsearch": Fraction(12, 13),

@@ -4,6 +4,7 @@ from seqarena.core.architecture import Architecture, layer
 
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 _MAMBA = layer("state_space.mamba:Mamba")
+_MAMBA4 = (_MAMBA,) * 4
 
 ROWS = (
     Architecture(
@@ -30,7 +31,7 @@ ROWS = (
     Architecture(
         "jamba", "Jamba hybrid of Mamba and attention", "hybrid", 2024, "Lieber et al. 2024 (Jamba)",
         "seven layers of Mamba to one of attention, which knows order from Mamba alone",
-        (*[_MAMBA] * 4, layer("attention.attention:Attention", positions="none"), *[_MAMBA] * 3),
+        (*_MAMBA4, layer("attention.attention:Attention", positions="none"), *_MAMBA4[1:]),
         {"norm": "rms", "norm_epsilon": 1e-6, "channel_mixer": "gated"},
     ),
     Architecture(
