@@ -110,6 +110,9 @@ class SizeRequest(Config):
         le=10**4,
     )
     dropout: float = knob(0.0, "Share of activations that training sets to zero.", ge=0, le=0.99)
+    short_convolution: int = knob(
+        0, "Taps of a causal convolution before every mixer: 4 as published; 0: none.", ge=0, le=64
+    )
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:

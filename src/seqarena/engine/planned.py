@@ -121,7 +121,8 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
     size = request.size
     decided = {
         "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--tokenizer": request.task.tokenizer,
+        "--short-convolution": size.short_convolution, "--option": request.option,
+        "--tokenizer": request.task.tokenizer,
     }  # fmt: skip
     for option, value in decided.items():
         if value:

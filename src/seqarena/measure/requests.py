@@ -34,6 +34,9 @@ class SubjectRequest(Config):
         None, "Layers of every model; of a hybrid at least its pattern.", ge=1, le=10_000
     )
     option: Settings = knob({}, "An option of every mixer, key=value. Repeatable.")
+    short_convolution: int = knob(
+        0, "Taps of a causal convolution before every mixer: 4 as published; 0: none.", ge=0, le=64
+    )
     algorithms: Names | None = knob(
         None, "Algorithms side by side, loop,fused,... or all. Default: the fastest."
     )
@@ -53,10 +56,11 @@ class SubjectRequest(Config):
         given = {name: value for name, value in given.items() if value is not None}
         if "width" in given and "params" in given:
             raise UserError("give --width or --params, not both")
-        if self.run is not None and (given or self.option or self.algorithms):
+        changed = self.option or self.short_convolution or self.algorithms
+        if self.run is not None and (given or changed):
             raise UserError(
                 "--run measures a trained model as it is: leave out --width, --params, --depth, "
-                "--option and --algorithms"
+                "--option, --short-convolution and --algorithms"
             )
         return given
 
@@ -70,6 +74,8 @@ class SubjectRequest(Config):
     def variant(self, algorithm: str | None = None) -> dict[str, Any]:
         """`options` and `variant` of one call; nothing where no option was given."""
         chosen = dict(self.option)
+        if self.short_convolution:
+            chosen["short_convolution"] = self.short_convolution
         if algorithm is not None:
             chosen["algorithm"] = algorithm
         if not chosen:
