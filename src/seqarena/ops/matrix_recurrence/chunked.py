@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from seqarena.core.errors import UserError
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.reference import loop
-from seqarena.ops.matrix_recurrence.segment import Segment
+from seqarena.ops.matrix_recurrence.segment import Segment, Solved
 
 ELEMENTS = 2**17  # of one tensor that is worked on at once: about what a core's cache holds
 LEAST_LOGARITHM = -1e3  # its exponential is zero in every dtype
@@ -95,7 +95,7 @@ class _ChunkedRecurrence(torch.autograd.Function):
         sizes = _Sizes.of(v_BHTV, K, chunk_size)
         records = any(ctx.needs_input_grad)
         y_BHTV, after_BHKV = torch.empty_like(v_BHTV), torch.empty_like(s_BHKV)
-        saved = []
+        saved, solved = [], []
         for batch in sizes.groups(B):
             X = (batch.stop - batch.start) * H
             first = s_BHKV[batch].reshape(1, X, K, V)
@@ -106,9 +106,10 @@ class _ChunkedRecurrence(torch.autograd.Function):
             for span in sizes.spans(batch, T):
                 if not records:
                     at = 0
-                segment = _load(given, span, sizes.positions)
-                here = states[at : at + span.chunks + 1]
-                y_MLV = segment.forward(here, torch.empty_like(segment.v_MLV))
+                segment = _load(given, span, sizes.positions, None)
+                y_MLV = segment.forward(states[at : at + span.chunks + 1])
+                if records and segment.solved is not None:
+                    solved += segment.solved
                 _store(y_BHTV, y_MLV, span)
                 at += span.chunks
                 if not records:
@@ -117,28 +118,33 @@ class _ChunkedRecurrence(torch.autograd.Function):
             saved.append(states)
         if records:
             ctx.sizes = sizes
-            ctx.save_for_backward(*given, *saved)
+            ctx.save_for_backward(*given, *saved, *solved)
         return y_BHTV, after_BHKV
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy_BHTV: Tensor, ds_BHKV: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        given, saved = ctx.saved_tensors[:7], ctx.saved_tensors[7:]
+        given, saved = ctx.saved_tensors[:7], list(ctx.saved_tensors[7:])
         q, k, v_BHTV, s_BHKV, log_decay, erase, direction = given
         sizes = ctx.sizes
+        groups = list(sizes.groups(v_BHTV.shape[0]))
+        solved, saved = saved[len(groups) :], saved[: len(groups)]
         B, H, T, V = v_BHTV.shape
         grads = [None if x is None else torch.empty_like(x) for x in given]
         for x in (0, 1):
             if given[x].shape[1] != H:
                 grads[x].zero_()
-        for batch, states in zip(sizes.groups(B), saved):
+        for batch, states in zip(groups, saved):
+            spans = sizes.spans(batch, T)
+            own, solved = solved[: 2 * len(spans)], solved[2 * len(spans) :]
             at = states.shape[0] - 1
             d = ds_BHKV[batch].reshape(-1, *s_BHKV.shape[2:])
-            for span in reversed(sizes.spans(batch, T)):
+            for span in reversed(spans):
                 at -= span.chunks
-                segment = _load(given, span, sizes.positions)
+                last = Solved(*own[-2:]) if own else None
+                own = own[:-2]
+                segment = _load(given, span, sizes.positions, last)
                 here = states[at : at + span.chunks + 1]
-                segment.forward(here.clone(), torch.empty_like(segment.v_MLV))
                 dy = _take(dy_BHTV, span, sizes.positions)
                 drows, dcolumns, dv, dlog, d = segment.backward(dy, here, d)
                 _store(grads[0], drows[0], span)
@@ -154,7 +160,7 @@ class _ChunkedRecurrence(torch.autograd.Function):
         return None, *grads
 
 
-def _load(given, span: _Span, positions: int) -> Segment:
+def _load(given, span: _Span, positions: int, solved: Solved | None) -> Segment:
     q, k, v, _, log_decay, erase, direction = given
     H = v.shape[1]
     rows = [_take(q.expand(-1, H, -1, -1), span, positions)]
@@ -168,7 +174,7 @@ def _load(given, span: _Span, positions: int) -> Segment:
     g = None
     if log_decay is not None:
         g = _take(log_decay, span, positions).clamp_(min=LEAST_LOGARITHM)
-    return Segment(rows, columns, _take(v, span, positions), g, span.chunks)
+    return Segment(rows, columns, _take(v, span, positions), g, span.chunks, solved)
 
 
 def _take(x_BHTK: Tensor, span: _Span, positions: int) -> Tensor:

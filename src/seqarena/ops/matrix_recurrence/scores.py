@@ -206,14 +206,11 @@ def _accumulate(
     block: Tensor, second: Tensor, first: Tensor, dsecond: Tensor, dfirst: Tensor
 ) -> None:
     """The gradients of the product of two halves [M, n, h, K], added into views."""
-    half, features = second.shape[2:]
+    half = second.shape[2]
     if half > SMALL:
         block = block.reshape(-1, half, half)
         for into, left, right in ((dsecond, block, first), (dfirst, block.mT, second)):
-            flat = into.as_strided(
-                (block.shape[0], half, features), into.stride()[1:], into.storage_offset()
-            )
-            flat.baddbmm_(left, right.flatten(0, 1))
+            into += torch.bmm(left, right.flatten(0, 1)).view(into.shape)
         return
     for index in range(half):
         dsecond.addcmul_(block[:, :, :, index, None], first[:, :, None, index])

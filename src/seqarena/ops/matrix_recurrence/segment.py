@@ -15,11 +15,20 @@ The rows hold -e there, so that both cases differ in what is solved for and in n
     N chunks   X sequences and heads   M = N X, the chunk first   L positions of a chunk
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from seqarena.ops.matrix_recurrence.scores import HeadDecay, KeyDecay, Plain
 from seqarena.ops.matrix_recurrence.triangular import inverse_of_unit
+
+
+class Solved(NamedTuple):
+    """The inverse of I - a_ed (of I + a_ek), and u (or w)."""
+
+    inverse_MLL: Tensor
+    value_MLV: Tensor
 
 
 class Segment:
@@ -32,10 +41,12 @@ class Segment:
         v_MLV: Tensor,
         log_decay_ML: Tensor | None,
         chunks: int,
+        solved: Solved | None,
     ) -> None:
         """`rows` are the queries and, where something is erased, `erase`, with the opposite sign
-        where `columns` are the keys alone (and no directions)."""
-        self.v_MLV, self.chunks = v_MLV, chunks
+        where `columns` are the keys alone (and no directions). `solved` is what an earlier
+        `forward` returned (None: there was none)."""
+        self.v_MLV, self.chunks, self.solved = v_MLV, chunks, solved
         if log_decay_ML is None:
             self.scores = Plain(rows, columns)
         elif log_decay_ML.shape[-1] == 1:
@@ -44,15 +55,14 @@ class Segment:
             self.scores = KeyDecay(rows, columns, log_decay_ML)
         self.pairs = self.scores.pairs()
         self.erases, self.along_key = len(rows) > 1, len(columns) == 1
-        if self.erases:
-            self.inverse_MLL = inverse_of_unit(self.pairs[1][-1])
 
-    def forward(self, states: Tensor, solved_MLV: Tensor | None) -> Tensor:
-        """The outputs y_MLV; fills in `states` [N + 1, X, K, V] after its first, and `solved_MLV`,
-        what the erasing solves for (None: nothing is erased)."""
-        self.solved_MLV = solved_MLV
+    def forward(self, states: Tensor) -> Tensor:
+        """The outputs y_MLV; fills in `states` [N + 1, X, K, V] after its first, and `solved` where
+        something is erased."""
         reads, writes = self.scores.reads, self.scores.writes
         if self.erases:
+            inverse_MLL = inverse_of_unit(self.pairs[1][-1])
+            self.solved = Solved(inverse_MLL, torch.empty_like(self.v_MLV))
             self._solve(states)
         else:
             self._advance(states, torch.bmm(writes[0].mT, self.v_MLV))
@@ -65,7 +75,7 @@ class Segment:
         """What the columns write: v, or w, or v and u."""
         if not self.erases:
             return [self.v_MLV]
-        return [self.solved_MLV] if self.along_key else [self.v_MLV, self.solved_MLV]
+        return [self.solved.value_MLV] if self.along_key else [self.v_MLV, self.solved.value_MLV]
 
     def _by_chunk(self, x_M: Tensor | None) -> list:
         """One tensor for each chunk."""
@@ -88,8 +98,8 @@ class Segment:
         known_MLV = self.v_MLV
         if not self.along_key:
             known_MLV = torch.bmm(self.pairs[1][0], self.v_MLV)
-        known, solved = self._by_chunk(known_MLV), self._by_chunk(self.solved_MLV)
-        inverse, erase = self._by_chunk(self.inverse_MLL), self._by_chunk(reads[1])
+        known, solved = self._by_chunk(known_MLV), self._by_chunk(self.solved.value_MLV)
+        inverse, erase = self._by_chunk(self.solved.inverse_MLL), self._by_chunk(reads[1])
         kept = self._by_chunk(self.scores.kept)
         writers = list(zip(*(self._by_chunk(write.mT) for write in writes)))
         values = list(zip(*(self._by_chunk(value) for value in self._values())))
@@ -153,7 +163,7 @@ class Segment:
         steps, scores = dstates.unbind(0), self.scores
         dright_MLV = torch.empty_like(self.v_MLV)
         dright, dy = self._by_chunk(dright_MLV), self._by_chunk(dy_MLV)
-        inverse, kept = self._by_chunk(self.inverse_MLL.mT), self._by_chunk(scores.kept)
+        inverse, kept = self._by_chunk(self.solved.inverse_MLL.mT), self._by_chunk(scores.kept)
         query, erase = (self._by_chunk(read.mT) for read in scores.reads)
         writers = list(zip(*(self._by_chunk(write) for write in scores.writes)))
         found = list(zip(*(self._by_chunk(dvalue) for dvalue in dvalues)))
