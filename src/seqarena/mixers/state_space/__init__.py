@@ -16,4 +16,9 @@ ROWS = (
         "a state space whose step and gates depend on the input",
         (layer("state_space.mamba:Mamba"),),
     ),
+    Architecture(
+        "hawk", "Hawk real-gated linear recurrent unit", "state space", 2024, "De et al. 2024",
+        "a fading memory a channel, whose two gates see the input alone",
+        (layer("state_space.rg_lru:RGLRU"),),
+    ),
 )  # fmt: skip
