@@ -17,6 +17,11 @@ ROWS = (
         (layer("state_space.mamba:Mamba"),),
     ),
     Architecture(
+        "mamba2", "Mamba-2 state-space model", "state space", 2024, "Dao and Gu 2024",
+        "a state space with one decay a head: a matrix that is written to and fades as a whole",
+        (layer("state_space.mamba2:Mamba2"),),
+    ),
+    Architecture(
         "hawk", "Hawk real-gated linear recurrent unit", "state space", 2024, "De et al. 2024",
         "a fading memory a channel, whose two gates see the input alone",
         (layer("state_space.rg_lru:RGLRU"),),
