@@ -112,6 +112,8 @@ REST: dict[str, Callable[[int], int]] = {
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
+    "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
     "mamba": lambda T: 2 * T * MAMBA,
     "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
     "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
@@ -199,6 +201,8 @@ PER_STEP = {
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
     "s4d": Fraction(2),
+    "s5": Fraction(2),
+    "lru": Fraction(2),
     "mamba": Fraction(2),
     "mamba2": Fraction(2),
     "hawk": Fraction(2),

@@ -12,6 +12,16 @@ ROWS = (
         (layer("state_space.s4d:S4D"),),
     ),
     Architecture(
+        "s5", "simplified state-space model", "state space", 2022, "Smith et al. 2022",
+        "one bank of damped oscillators that all features drive and read together",
+        (layer("state_space.s5:S5"),),
+    ),
+    Architecture(
+        "lru", "linear recurrent unit", "state space", 2023, "Orvieto et al. 2023",
+        "a linear recurrence whose complex decays stay inside the unit disk",
+        (layer("state_space.lru:LRU"),),
+    ),
+    Architecture(
         "mamba", "Mamba state-space model", "state space", 2023, "Gu and Dao 2023",
         "a state space whose step and gates depend on the input",
         (layer("state_space.mamba:Mamba"),),
