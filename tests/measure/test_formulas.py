@@ -115,7 +115,11 @@ REST: dict[str, Callable[[int], int]] = {
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
+    "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
     "mamba": lambda T: 2 * T * MAMBA,
+    "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
@@ -200,7 +204,11 @@ PER_STEP = {
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
     "s4d": Fraction(2),
+    "s5": Fraction(2),
+    "lru": Fraction(2),
     "mamba": Fraction(2),
+    "mamba2": Fraction(2),
+    "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation
     "seq2seq_gru": Fraction(5, 6),

@@ -87,7 +87,7 @@ y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * silu(x W_g))"""
         streams = Streams(q_BTHK, beta_BTH1 * k_BTHK, v_BTHV, log_alpha_BTH[..., None], k_BTHK)
         return streams, inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         y_BTC = self.norm(y_BTHV.to(x_BTD.dtype)).flatten(2)
         return self.outward(y_BTC * F.silu(self.gate(x_BTD)))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Mixer, MixerConfig
-from seqarena.mixers.convolution.short import ShortConvolution
+from seqarena.mixers.convolution.short import ShortConvolution, TokenShift
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 
 
@@ -45,13 +45,16 @@ class Streams(NamedTuple):
     log_decay_BTHK: Tensor | None = None  # [B, T, H, 1]: one decay a head
     erase_BTHK: Tensor | None = None
     direction_BTHK: Tensor | None = None
+    aside: tuple[Tensor, ...] = ()  # what reading out needs of the same input
 
 
 class MatrixStateMixer(Mixer):
     """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
     `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
 
-    `erases` and `decays` say which products the recurrence has, for the costs.
+    `erases` and `decays` say which products the recurrence has, for the costs. A mixer that writes
+    more than once a position sets `writes`: its streams have T * writes positions, and what the
+    last query of each position reads is read out.
     """
 
     operation = matrix_recurrence
@@ -61,10 +64,11 @@ class MatrixStateMixer(Mixer):
     num_heads: int
     key_features: int
     value_features: int
+    writes: int = 1
 
     def __init__(self, width: int, config: MatrixStateConfig) -> None:
         super().__init__(width, config)
-        self.convolution: ShortConvolution | None = None
+        self.convolution: ShortConvolution | TokenShift | None = None
 
     def convolve(
         self, x_BTC: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
@@ -81,8 +85,9 @@ class MatrixStateMixer(Mixer):
         """What enters the recurrence, and the convolution's past inputs after the call."""
 
     @abstractmethod
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
-        """y_BTD from what the queries read (in the dtype of the state) and from the input."""
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
+        """y_BTD from what the queries read (in the dtype of the state), from the input and from
+        what entered the recurrence."""
 
     @abstractmethod
     def projection_flops(self, length: int) -> int:
@@ -95,11 +100,12 @@ class MatrixStateMixer(Mixer):
         streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
         q_BHTK, k_BHTK, v_BHTV = (x.transpose(1, 2) for x in streams[:3])
         log_decay, erase_BHTK, direction_BHTK = (
-            None if x is None else x.transpose(1, 2) for x in streams[3:]
+            None if x is None else x.transpose(1, 2) for x in streams[3:6]
         )
         if lengths_B is not None:
             # a position of zeros leaves the matrices as they are
-            real_B1T1 = lengths_to_mask(lengths_B, x_BTD.shape[1])[:, None, :, None]
+            real_BT = lengths_to_mask(lengths_B * self.writes, k_BHTK.shape[2])
+            real_B1T1 = real_BT[:, None, :, None]
             k_BHTK = k_BHTK * real_B1T1
             log_decay = None if log_decay is None else log_decay * real_B1T1
             erase_BHTK = None if erase_BHTK is None else erase_BHTK * real_B1T1
@@ -114,7 +120,8 @@ class MatrixStateMixer(Mixer):
             algorithm=self.algorithm,
             chunk_size=self.config.chunk_size,
         )
-        y_BTD = self.read_out(y_BHTV.transpose(1, 2), x_BTD)
+        y_BTHV = y_BHTV[:, :, self.writes - 1 :: self.writes].transpose(1, 2)
+        y_BTD = self.read_out(y_BTHV, x_BTD, streams)
         return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> MatrixState:
@@ -130,7 +137,8 @@ class MatrixStateMixer(Mixer):
 
     def flops(self, length: int) -> int:
         # a multiply-add each for writing into S and reading out of it, and as many for erasing
-        products = 4 * (2 if self.erases else 1) + (1 if self.decays else 0)
+        written = self.writes * (6 if self.erases else 2)
+        products = written + 2 + (1 if self.decays else 0)
         matrix = self.num_heads * self.key_features * self.value_features
         convolved = 0 if self.convolution is None else self.convolution.flops(length)
         return self.projection_flops(length) + convolved + length * products * matrix
@@ -144,7 +152,8 @@ class MatrixStateMixer(Mixer):
         # projection in, read, gate or norm, projection out; a convolution; between them what the
         # algorithm does in turn
         convolved = 0 if self.convolution is None else 1
-        return 4 + convolved + self.algorithm_steps(length, chunk_size=self.config.chunk_size)
+        steps = self.algorithm_steps(length * self.writes, chunk_size=self.config.chunk_size)
+        return 4 + convolved + steps
 
     def path_length(self, distance: int) -> int:
         return distance
