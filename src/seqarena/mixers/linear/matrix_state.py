@@ -15,7 +15,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from seqarena.core.shapes import lengths_to_mask
+from seqarena.core.errors import UserError
+from seqarena.core.shapes import lengths_to_mask, measured_state_bytes
 from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.ops.matrix_recurrence import matrix_recurrence
@@ -51,7 +52,8 @@ class MatrixStateMixer(Mixer):
     """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
     `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
 
-    `erases` and `decays` say which products the recurrence has, for the costs.
+    `erases` and `decays` say which products the recurrence has, for the costs. Raises UserError
+    where the heads do not divide the width.
     """
 
     operation = matrix_recurrence
@@ -64,7 +66,19 @@ class MatrixStateMixer(Mixer):
 
     def __init__(self, width: int, config: MatrixStateConfig) -> None:
         super().__init__(width, config)
+        if width < 1 or width % config.num_heads:
+            raise UserError(
+                f"width {width} does not divide into {config.num_heads} heads: "
+                "use a multiple of the heads"
+            )
+        self.num_heads = config.num_heads
         self.convolution: ShortConvolution | None = None
+
+    def heads(self, x_BTC: Tensor, *sizes: int) -> tuple[Tensor, ...]:
+        """The channels in parts of these sizes, each as [B, T, H, size / H]."""
+        return tuple(
+            part.unflatten(-1, (self.num_heads, -1)) for part in x_BTC.split(sizes, dim=-1)
+        )
 
     def convolve(
         self, x_BTC: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
@@ -93,13 +107,22 @@ class MatrixStateMixer(Mixer):
     ) -> tuple[Tensor, MatrixState]:
         state = self.initial_state(x_BTD.shape[0]) if state is None else state
         streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
+        y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
+        y_BTD = self.read_out(y_BTHV, x_BTD)
+        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
+
+    def recur(
+        self, streams: Streams, s_BHKV: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The recurrence over right-padded rows: what the queries read, y_BTHV, and the matrices
+        after each row's last real position."""
         q_BHTK, k_BHTK, v_BHTV = (x.transpose(1, 2) for x in streams[:3])
         log_decay, erase_BHTK, direction_BHTK = (
             None if x is None else x.transpose(1, 2) for x in streams[3:]
         )
         if lengths_B is not None:
             # a position of zeros leaves the matrices as they are
-            real_B1T1 = lengths_to_mask(lengths_B, x_BTD.shape[1])[:, None, :, None]
+            real_B1T1 = lengths_to_mask(lengths_B, k_BHTK.shape[2])[:, None, :, None]
             k_BHTK = k_BHTK * real_B1T1
             log_decay = None if log_decay is None else log_decay * real_B1T1
             erase_BHTK = None if erase_BHTK is None else erase_BHTK * real_B1T1
@@ -107,26 +130,26 @@ class MatrixStateMixer(Mixer):
             q_BHTK,
             k_BHTK,
             v_BHTV,
-            state.s_BHKV,
+            s_BHKV,
             log_decay=log_decay,
             erase_BHTK=erase_BHTK,
             direction_BHTK=direction_BHTK,
             algorithm=self.algorithm,
             chunk_size=self.config.chunk_size,
         )
-        y_BTD = self.read_out(y_BHTV.transpose(1, 2), x_BTD)
-        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
+        return y_BHTV.transpose(1, 2), s_BHKV
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> MatrixState:
         like = next(self.parameters())
         dtype = torch.promote_types(like.dtype, torch.float32)
         shape = (batch_size, self.num_heads, self.key_features, self.value_features)
-        return MatrixState(
-            like.new_zeros(shape, dtype=dtype),
-            like.new_zeros(batch_size, 0, 0)
-            if self.convolution is None
-            else self.convolution.initial_history(batch_size),
-        )
+        return MatrixState(like.new_zeros(shape, dtype=dtype), self.initial_inputs(batch_size))
+
+    def initial_inputs(self, batch_size: int) -> Tensor:
+        """What came before the first position: zeros for the convolution, nothing without one."""
+        if self.convolution is None:
+            return next(self.parameters()).new_zeros(batch_size, 0, 0)
+        return self.convolution.initial_history(batch_size)
 
     def flops(self, length: int) -> int:
         # a multiply-add each for writing into S and reading out of it, and as many for erasing
@@ -136,9 +159,7 @@ class MatrixStateMixer(Mixer):
         return self.projection_flops(length) + convolved + length * products * matrix
 
     def state_bytes(self, length: int) -> int:
-        size = max(4, next(self.parameters()).element_size())
-        matrix = self.num_heads * self.key_features * self.value_features * size
-        return matrix + (0 if self.convolution is None else self.convolution.history_bytes())
+        return measured_state_bytes(self.initial_state(1))
 
     def serial_steps(self, length: int) -> int:
         # projection in, read, gate or norm, projection out; a convolution; between them what the
