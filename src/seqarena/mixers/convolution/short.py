@@ -63,3 +63,12 @@ class ShortConvolution(nn.Module):
     def history_bytes(self) -> int:
         """Of the inputs that one sequence carries on."""
         return (self.kernel - 1) * self.channels * self.weight.element_size()
+
+
+def shifted(x_BTC: Tensor, history_B1C: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Each position's predecessor, and the last real input for the next call: the token shift of
+    RWKV. The first position's predecessor is the history."""
+    whole_BTC = torch.cat((history_B1C.to(x_BTC.dtype), x_BTC), dim=1)
+    ends_B = None if lengths_B is None else lengths_B + 1
+    last_B1C = take_last(whole_BTC, ends_B, 1).to(history_B1C.dtype)
+    return whole_BTC[:, :-1], last_B1C.clone()

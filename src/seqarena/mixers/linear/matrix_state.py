@@ -1,7 +1,8 @@
 """Mixers whose state is a matrix a head: what ops/matrix_recurrence computes, and its surroundings.
 
 A subclass says what becomes of the input (`streams`: queries, keys, values, decay, what is erased)
-and of what is read (`read_out`); the state, padding, splitting and costs are here.
+and of what is read (`read_out`); the state, padding, splitting and costs are here. One that needs
+more between the two writes `mix` itself, on `MatrixMixer`.
 
 Letters: B batch, T time, D width, H heads, K features of a key, V features of a value, C channels
 and I past inputs of the short convolution.
@@ -48,9 +49,10 @@ class Streams(NamedTuple):
     direction_BTHK: Tensor | None = None
 
 
-class MatrixStateMixer(Mixer):
-    """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
-    `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
+class MatrixMixer(Mixer):
+    """Abstract: what every mixer has whose state is a matrix a head. Subclasses set `key_features`,
+    `value_features` and, if they have one, `convolution`, and fill in `mix`, by way of `recur`, and
+    `projection_flops`.
 
     `erases` and `decays` say which products the recurrence has, for the costs. Raises UserError
     where the heads do not divide the width.
@@ -89,27 +91,8 @@ class MatrixStateMixer(Mixer):
         return self.convolution(x_BTC, inputs_BIC, lengths_B)
 
     @abstractmethod
-    def streams(
-        self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
-    ) -> tuple[Streams, Tensor]:
-        """What enters the recurrence, and the convolution's past inputs after the call."""
-
-    @abstractmethod
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
-        """y_BTD from what the queries read (in the dtype of the state) and from the input."""
-
-    @abstractmethod
     def projection_flops(self, length: int) -> int:
         """Of the linear maps around the recurrence; convolution and recurrence are counted here."""
-
-    def mix(
-        self, x_BTD: Tensor, state: MatrixState | None, lengths_B: Tensor | None
-    ) -> tuple[Tensor, MatrixState]:
-        state = self.initial_state(x_BTD.shape[0]) if state is None else state
-        streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
-        y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
-        y_BTD = self.read_out(y_BTHV, x_BTD)
-        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
 
     def recur(
         self, streams: Streams, s_BHKV: Tensor, lengths_B: Tensor | None
@@ -172,3 +155,26 @@ class MatrixStateMixer(Mixer):
 
     def reach(self) -> float:
         return math.inf
+
+
+class MatrixStateMixer(MatrixMixer):
+    """Abstract: subclasses say what becomes of the input and of what is read."""
+
+    @abstractmethod
+    def streams(
+        self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Streams, Tensor]:
+        """What enters the recurrence, and the convolution's past inputs after the call."""
+
+    @abstractmethod
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+        """y_BTD from what the queries read (in the dtype of the state) and from the input."""
+
+    def mix(
+        self, x_BTD: Tensor, state: MatrixState | None, lengths_B: Tensor | None
+    ) -> tuple[Tensor, MatrixState]:
+        state = self.initial_state(x_BTD.shape[0]) if state is None else state
+        streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
+        y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
+        y_BTD = self.read_out(y_BTHV, x_BTD)
+        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
