@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.convolution.short import ShortConvolution
@@ -53,7 +54,11 @@ y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * silu(x W_g))"""
 
     def __init__(self, width: int, config: GatedDeltaConfig) -> None:
         super().__init__(width, config)
-        H = config.num_heads
+        self.num_heads = H = config.num_heads
+        if width % H:
+            raise UserError(
+                f"width {width} does not divide into {H} heads: use a multiple of the heads"
+            )
         self.key_features = width // H
         self.value_features = config.value_expand * self.key_features
         self.sizes = (width, width, config.value_expand * width)  # of q, k and v
@@ -71,7 +76,9 @@ y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * silu(x W_g))"""
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
     ) -> tuple[Streams, Tensor]:
         convolved_BTC, inputs_BIC = self.convolve(self.inward(x_BTD), inputs_BIC, lengths_B)
-        q_BTHK, k_BTHK, v_BTHV = self.heads(convolved_BTC, *self.sizes)
+        q_BTHK, k_BTHK, v_BTHV = (
+            x.unflatten(-1, (self.num_heads, -1)) for x in convolved_BTC.split(self.sizes, dim=-1)
+        )
         k_BTHK = F.normalize(k_BTHK, dim=-1)
         q_BTHK = F.normalize(q_BTHK, dim=-1) * self.key_features**-0.5
         beta_BTH, step_BTH = at_least_float32(self.steps(x_BTD)).chunk(2, dim=-1)
@@ -80,7 +87,7 @@ y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * silu(x W_g))"""
         streams = Streams(q_BTHK, beta_BTH1 * k_BTHK, v_BTHV, log_alpha_BTH[..., None], k_BTHK)
         return streams, inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         y_BTC = self.norm(y_BTHV.to(x_BTD.dtype)).flatten(2)
         return self.outward(y_BTC * F.silu(self.gate(x_BTD)))
 

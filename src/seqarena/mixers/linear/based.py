@@ -70,7 +70,7 @@ y_t     = S_t^T f(q_t) / (z_t . f(q_t))        out = concat(heads) W_O"""
         with_ones_BTHV = F.pad(v_BTHV, (0, 1), value=1.0)
         return Streams(taylor_features(q_BTHF), taylor_features(k_BTHF), with_ones_BTHV), inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         read_BTHV, sum_BTH1 = y_BTHV.split((self.value_features - 1, 1), dim=-1)
         # below one half only where nothing was written: a row without real positions
         y_BTHV = read_BTHV / sum_BTH1.clamp(min=0.25)

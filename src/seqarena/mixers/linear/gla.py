@@ -85,7 +85,7 @@ y       = W_O (rms_norm(S_t^T q_t) * silu(x W_r))"""
         (log_alpha_BTHK,) = self.heads(F.logsigmoid(gate_BTC) / self.decay_root, self.sizes[0])
         return Streams(q_BTHK * self.key_features**-0.5, k_BTHK, v_BTHV, log_alpha_BTHK), inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         return self.gated_out(y_BTHV, x_BTD)
 
     def projection_flops(self, length: int) -> int:

@@ -81,7 +81,7 @@ y       = W_O rms_norm(S_t^T q_t)"""
         )
         return Streams(q_BTHK, -torch.expm1(log_f_BTHK), i_BTHV, log_f_BTHK), inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         return self.outward(self.norm(y_BTHV.to(x_BTD.dtype).flatten(2)))
 
     def projection_flops(self, length: int) -> int:

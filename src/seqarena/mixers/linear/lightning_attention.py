@@ -78,7 +78,7 @@ y        = W_O (rms_norm(S_t^T q_t) * sigmoid(x W_G))   the norm over all heads 
         log_decay_BTH1 = (-self.layer_factor * slopes_H1).expand(*x_BTD.shape[:2], -1, -1)
         return Streams(*self.heads(qkv_BTC, *[self.width] * 3), log_decay_BTH1), inputs_BIC
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         return self.gated_out(y_BTHV, x_BTD)
 
     def projection_flops(self, length: int) -> int:

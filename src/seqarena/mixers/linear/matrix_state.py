@@ -17,9 +17,9 @@ from pydantic import Field
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.core.shapes import lengths_to_mask, measured_state_bytes
+from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Mixer, MixerConfig
-from seqarena.mixers.convolution.short import ShortConvolution
+from seqarena.mixers.convolution.short import ShortConvolution, TokenShift
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 
 
@@ -47,6 +47,7 @@ class Streams(NamedTuple):
     log_decay_BTHK: Tensor | None = None  # [B, T, H, 1]: one decay a head
     erase_BTHK: Tensor | None = None
     direction_BTHK: Tensor | None = None
+    aside: tuple[Tensor, ...] = ()  # what reading out needs of the same input
 
 
 class MatrixMixer(Mixer):
@@ -54,8 +55,10 @@ class MatrixMixer(Mixer):
     `value_features` and, if they have one, `convolution`, and fill in `mix`, by way of `recur`, and
     `projection_flops`.
 
-    `erases` and `decays` say which products the recurrence has, for the costs. Raises UserError
-    where the heads do not divide the width.
+    `erases` and `decays` say which products the recurrence has, for the costs. A mixer that writes
+    more than once a position sets `writes`: its streams have T * writes positions, and what the
+    last query of each position reads is read out. Raises UserError where the heads do not divide
+    the width.
     """
 
     operation = matrix_recurrence
@@ -65,6 +68,7 @@ class MatrixMixer(Mixer):
     num_heads: int
     key_features: int
     value_features: int
+    writes: int = 1
 
     def __init__(self, width: int, config: MatrixStateConfig) -> None:
         super().__init__(width, config)
@@ -74,7 +78,7 @@ class MatrixMixer(Mixer):
                 "use a multiple of the heads"
             )
         self.num_heads = config.num_heads
-        self.convolution: ShortConvolution | None = None
+        self.convolution: ShortConvolution | TokenShift | None = None
 
     def heads(self, x_BTC: Tensor, *sizes: int) -> tuple[Tensor, ...]:
         """The channels in parts of these sizes, each as [B, T, H, size / H]."""
@@ -101,11 +105,12 @@ class MatrixMixer(Mixer):
         after each row's last real position."""
         q_BHTK, k_BHTK, v_BHTV = (x.transpose(1, 2) for x in streams[:3])
         log_decay, erase_BHTK, direction_BHTK = (
-            None if x is None else x.transpose(1, 2) for x in streams[3:]
+            None if x is None else x.transpose(1, 2) for x in streams[3:6]
         )
         if lengths_B is not None:
             # a position of zeros leaves the matrices as they are
-            real_B1T1 = lengths_to_mask(lengths_B, k_BHTK.shape[2])[:, None, :, None]
+            real_BT = lengths_to_mask(lengths_B * self.writes, k_BHTK.shape[2])
+            real_B1T1 = real_BT[:, None, :, None]
             k_BHTK = k_BHTK * real_B1T1
             log_decay = None if log_decay is None else log_decay * real_B1T1
             erase_BHTK = None if erase_BHTK is None else erase_BHTK * real_B1T1
@@ -120,35 +125,38 @@ class MatrixMixer(Mixer):
             algorithm=self.algorithm,
             chunk_size=self.config.chunk_size,
         )
-        return y_BHTV.transpose(1, 2), s_BHKV
+        return y_BHTV[:, :, self.writes - 1 :: self.writes].transpose(1, 2), s_BHKV
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> MatrixState:
         like = next(self.parameters())
         dtype = torch.promote_types(like.dtype, torch.float32)
         shape = (batch_size, self.num_heads, self.key_features, self.value_features)
-        return MatrixState(like.new_zeros(shape, dtype=dtype), self.initial_inputs(batch_size))
-
-    def initial_inputs(self, batch_size: int) -> Tensor:
-        """What came before the first position: zeros for the convolution, nothing without one."""
-        if self.convolution is None:
-            return next(self.parameters()).new_zeros(batch_size, 0, 0)
-        return self.convolution.initial_history(batch_size)
+        return MatrixState(
+            like.new_zeros(shape, dtype=dtype),
+            like.new_zeros(batch_size, 0, 0)
+            if self.convolution is None
+            else self.convolution.initial_history(batch_size),
+        )
 
     def flops(self, length: int) -> int:
         # a multiply-add each for writing into S and reading out of it, and as many for erasing
-        products = 4 * (2 if self.erases else 1) + (1 if self.decays else 0)
+        written = self.writes * (6 if self.erases else 2)
+        products = written + 2 + (1 if self.decays else 0)
         matrix = self.num_heads * self.key_features * self.value_features
         convolved = 0 if self.convolution is None else self.convolution.flops(length)
         return self.projection_flops(length) + convolved + length * products * matrix
 
     def state_bytes(self, length: int) -> int:
-        return measured_state_bytes(self.initial_state(1))
+        size = max(4, next(self.parameters()).element_size())
+        matrix = self.num_heads * self.key_features * self.value_features * size
+        return matrix + (0 if self.convolution is None else self.convolution.history_bytes())
 
     def serial_steps(self, length: int) -> int:
         # projection in, read, gate or norm, projection out; a convolution; between them what the
         # algorithm does in turn
         convolved = 0 if self.convolution is None else 1
-        return 4 + convolved + self.algorithm_steps(length, chunk_size=self.config.chunk_size)
+        steps = self.algorithm_steps(length * self.writes, chunk_size=self.config.chunk_size)
+        return 4 + convolved + steps
 
     def path_length(self, distance: int) -> int:
         return distance
@@ -167,8 +175,9 @@ class MatrixStateMixer(MatrixMixer):
         """What enters the recurrence, and the convolution's past inputs after the call."""
 
     @abstractmethod
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
-        """y_BTD from what the queries read (in the dtype of the state) and from the input."""
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
+        """y_BTD from what the queries read (in the dtype of the state), from the input and from
+        what entered the recurrence."""
 
     def mix(
         self, x_BTD: Tensor, state: MatrixState | None, lengths_B: Tensor | None
@@ -176,5 +185,5 @@ class MatrixStateMixer(MatrixMixer):
         state = self.initial_state(x_BTD.shape[0]) if state is None else state
         streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
         y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
-        y_BTD = self.read_out(y_BTHV, x_BTD)
+        y_BTD = self.read_out(y_BTHV, x_BTD, streams)
         return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)

@@ -152,6 +152,10 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         s_BHKV, inputs_BIC = super().initial_state(batch_size)
         return MLSTMState(s_BHKV, inputs_BIC, s_BHKV.new_zeros(batch_size, self.num_heads))
 
+    def state_bytes(self, length: int) -> int:
+        scales = self.num_heads * max(4, self.up.weight.element_size())
+        return super().state_bytes(length) + scales
+
     def projection_flops(self, length: int) -> int:
         projections = (self.up.weight, self.blocks, self.gates.weight, self.down.weight)
         return 2 * length * sum(weight.numel() for weight in projections)

@@ -105,7 +105,7 @@ y       = W_O (rms_norm(S_t^T q_t) * silu(x W_G))"""
     def _rotation(self, start: int | Tensor, length: int, like: Tensor):
         return rotation(start, length, self.key_features, self.rotary_base, like.dtype, like.device)
 
-    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         return self.gated_out(y_BTHV, x_BTD)
 
     def projection_flops(self, length: int) -> int:

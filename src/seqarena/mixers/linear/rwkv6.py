@@ -37,13 +37,8 @@ from torch import Tensor, nn
 
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity
-from seqarena.mixers.convolution.short import shifted
-from seqarena.mixers.linear.matrix_state import (
-    MatrixMixer,
-    MatrixState,
-    MatrixStateConfig,
-    Streams,
-)
+from seqarena.mixers.convolution.short import TokenShift
+from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMixer, Streams
 
 _MIXES = 5  # of decay, key, value, query and gate, in this order
 
@@ -56,7 +51,7 @@ class RWKV6Config(MatrixStateConfig):
     norm_epsilon: float = Field(default=64e-5, gt=0)
 
 
-class RWKV6(MatrixMixer):
+class RWKV6(MatrixStateMixer):
     """Time mixing of Finch."""
 
     Config = RWKV6Config
@@ -73,6 +68,7 @@ out           = W_o (group_norm(y) * g)"""
     def __init__(self, width: int, config: RWKV6Config) -> None:
         super().__init__(width, config)
         self.key_features = self.value_features = width // config.num_heads
+        self.convolution = TokenShift(width)
         self.mix_rank = config.mix_rank or min(32, -(-width // 16))
         decay_rank = config.decay_rank or min(64, -(-width // 8))
         self.mix_base = nn.Parameter(torch.empty(width))
@@ -109,24 +105,23 @@ out           = W_o (group_norm(y) * g)"""
         self.bonus.copy_((up * (1 - ramp_D) + zigzag_D).view_as(self.bonus))
         self.norm.weight.fill_(((1 + layer) / num_layers) ** 0.7)
 
-    def mix(
-        self, x_BTD: Tensor, state: MatrixState | None, lengths_B: Tensor | None
-    ) -> tuple[Tensor, MatrixState]:
-        state = self.initial_state(x_BTD.shape[0]) if state is None else state
-        before_BTD, inputs_B1D = shifted(x_BTD, state.inputs_BIC, lengths_B)
+    def streams(
+        self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Streams, Tensor]:
+        before_BTD, inputs_BIC = self.convolve(x_BTD, inputs_BIC, lengths_B)
         decay_BTD, key_BTD, value_BTD, query_BTD, gate_BTD = self._mixed(x_BTD, before_BTD)
         decay_BTD = self.decay_out(torch.tanh(self.decay_in(decay_BTD)))
-        log_decay_BTD = -torch.exp(self.decay + at_least_float32(decay_BTD))
-        streams = Streams(
-            *self.heads(at_least_float32(self.query(query_BTD)), self.width),
-            *self.heads(at_least_float32(self.key(key_BTD)), self.width),
-            *self.heads(at_least_float32(self.value(value_BTD)), self.width),
-            *self.heads(log_decay_BTD, self.width),
+        q_BTHK, k_BTHK, v_BTHV, log_decay_BTHK = (
+            at_least_float32(x_BTD).unflatten(-1, (self.num_heads, -1))
+            for x_BTD in (
+                self.query(query_BTD),
+                self.key(key_BTD),
+                self.value(value_BTD),
+                -torch.exp(self.decay + at_least_float32(decay_BTD)),
+            )
         )
-        y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
-        y_BTD = self.norm(y_BTHV.flatten(2).flatten(0, 1)).view_as(x_BTD).to(x_BTD.dtype)
-        y_BTD = self.outward(y_BTD * F.silu(self.gate(gate_BTD)))
-        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_B1D)
+        aside = (F.silu(self.gate(gate_BTD)),)
+        return Streams(q_BTHK, k_BTHK, v_BTHV, log_decay_BTHK, aside=aside), inputs_BIC
 
     def _mixed(self, x_BTD: Tensor, before_BTD: Tensor) -> tuple[Tensor, ...]:
         """Between each position and the one before, five times, by weights that it sets."""
@@ -149,9 +144,9 @@ out           = W_o (group_norm(y) * g)"""
         present_BTH1 = (q_BTHK * self.bonus * k_BTHK).sum(dim=-1, keepdim=True)
         return y_BTHV + present_BTH1 * v_BTHV, after_BHKV
 
-    def initial_inputs(self, batch_size: int) -> Tensor:
-        """Before the first position: zeros."""
-        return self.mix_base.new_zeros(batch_size, 1, self.width)
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
+        y_BTD = self.norm(y_BTHV.flatten(2).flatten(0, 1)).view_as(x_BTD).to(x_BTD.dtype)
+        return self.outward(y_BTD * streams.aside[0])
 
     def projection_flops(self, length: int) -> int:
         matrices = (self.mix_in, self.decay_in, self.decay_out)
