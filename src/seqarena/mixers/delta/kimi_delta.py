@@ -8,9 +8,9 @@ flash-linear-attention; the released model's in transformers).
     beta_t    = sigmoid(x W_beta)                in [0, 2] with `negative_eigenvalues`
     alpha_t   = exp(-exp(a_log) softplus(x W_a1 W_a2 + b_a))           a number for each key feature
     S_t       = (I - beta_t k_t k_t^T) diag(alpha_t) S_(t-1) + beta_t k_t v_t^T
-    y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2))
+    y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2 + b_g))
 
-The released model's decay has no bound. The authors' code offers one for its kernels, which is
+In the released model b_g is zero and the decay has no bound. The authors' code offers one for its kernels, which is
 `lowest_log_decay` m here: alpha_t = exp(m sigmoid(exp(a_log) (x W_a1 W_a2 + b_a))), m = -5 there.
 
 Letters: B batch, T time, D width, H heads, K = D / H features of a key, V features of a value; the
@@ -43,7 +43,7 @@ q, k, v   = silu(short convolution of x W_Q, x W_K, x W_V);   q, k to unit lengt
 beta_t    = sigmoid(x W_beta)
 alpha_t   = exp(-exp(a_log) softplus(x W_a1 W_a2 + b_a))           a number for each key feature
 S_t       = (I - beta_t k_t k_t^T) diag(alpha_t) S_(t-1) + beta_t k_t v_t^T
-y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2))"""
+y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2 + b_g))"""
     complexity = Complexity("T D^2 / H + T D^2", "T / L", "T", "D^2 / H")
 
     def __init__(self, width: int, config: KimiDeltaConfig) -> None:
@@ -52,7 +52,7 @@ y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2))"""
         self.beta = nn.Linear(width, H, bias=False)
         self.steps = low_rank(width, V, width)
         self.decay = Decay(H, K, slowest=1.0, lowest=config.lowest_log_decay)
-        self.gate = nn.Sequential(*low_rank(width, V, self.value_width), nn.Sigmoid())
+        self.gate = nn.Sequential(*low_rank(width, V, self.value_width, bias=True), nn.Sigmoid())
 
     def streams(
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
