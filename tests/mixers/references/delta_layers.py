@@ -53,7 +53,10 @@ INWARD: Names = {
     "outward.weight": ("o_proj.weight",),
 }
 DECAY: Names = {"decay.a_log": ("A_log",), "decay.bias": ("dt_bias",)}
-STEPS: Names = {"steps.weight": ("b_proj.weight", "a_proj.weight"), "gate.0.weight": ("g_proj.weight",)}
+STEPS: Names = {
+    "steps.weight": ("b_proj.weight", "a_proj.weight"),
+    "gate.0.weight": ("g_proj.weight",),
+}
 LOW_RANK: Names = {
     **{f"steps.{i}.weight": (f"f_proj.{i}.weight",) for i in (0, 1)},
     **{f"gate.{i}.weight": (f"g_proj.{i}.weight",) for i in (0, 1)},
@@ -212,7 +215,9 @@ def main() -> None:
     names = {**INWARD, **DECAY, **LOW_RANK, **gates}
     keep("gated_delta2", gdn2.GatedDeltaNet2(**SIZES, expand_v=2, allow_neg_eigval=True), names)
     ranks = {f"{part}_low_rank_dim": 5 for part in ("decay", "gate", "a")}
-    layer = rwkv7.RWKV7Attention("chunk", WIDTH, FEATURES, layer_idx=0, num_hidden_layers=2, **ranks)
+    layer = rwkv7.RWKV7Attention(
+        "chunk", WIDTH, FEATURES, layer_idx=0, num_hidden_layers=2, **ranks
+    )
     keep("rwkv7", layer, rwkv7_names())
 
 

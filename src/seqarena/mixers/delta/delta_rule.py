@@ -38,7 +38,7 @@ class DeltaRuleMixer(MatrixStateMixer):
     """Abstract: subclasses set `gate`, where they have one, and fill in `streams` from
     `queries_keys_values` and `strength`."""
 
-    erases = True
+    erases = "key"
     config: DeltaRuleConfig
 
     def __init__(self, width: int, config: DeltaRuleConfig, writes: int = 1) -> None:

@@ -60,7 +60,7 @@ class RWKV7(MatrixStateMixer):
     """Token shift, decay a key, erasing along one direction at rates along another, bonus, gate."""
 
     Config = RWKV7Config
-    erases = True
+    erases = "another"
     config: RWKV7Config
     equation: ClassVar[str] = """\
 x^s_t  = x_t + mu_s * (x_(t-1) - x_t)                    s in r, w, k, v, a, g

@@ -9,7 +9,7 @@ and I past inputs of the short convolution.
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -52,13 +52,13 @@ class MatrixStateMixer(Mixer):
     """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
     `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
 
-    `erases` and `decays` say which products the recurrence has, for the costs. A mixer that writes
-    more than once a position sets `writes`: its streams have T * writes positions, and what the
+    `decays` and `erases` (nothing, along the key, or along another direction) say which products the
+    recurrence has, for the costs. A mixer that writes more than once a position sets `writes`: its streams have T * writes positions, and what the
     last query of each position reads is read out.
     """
 
     operation = matrix_recurrence
-    erases: ClassVar[bool] = False
+    erases: ClassVar[Literal["nothing", "key", "another"]] = "nothing"
     decays: ClassVar[bool] = True
     config: MatrixStateConfig
     num_heads: int
@@ -136,8 +136,9 @@ class MatrixStateMixer(Mixer):
         )
 
     def flops(self, length: int) -> int:
-        # a multiply-add each for writing into S and reading out of it, and as many for erasing
-        written = self.writes * (6 if self.erases else 2)
+        # a multiply-add each for writing into S and reading out of it, for finding what is erased
+        # and for erasing it, where that is not one product with writing
+        written = self.writes * {"nothing": 2, "key": 4, "another": 6}[self.erases]
         products = written + 2 + (1 if self.decays else 0)
         matrix = self.num_heads * self.key_features * self.value_features
         convolved = 0 if self.convolution is None else self.convolution.flops(length)
