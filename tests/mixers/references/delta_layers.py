@@ -4,9 +4,9 @@ gated_delta, delta_product, kimi_delta, kimi_delta_bounded, gated_delta2 and rwk
     python -m tests.mixers.references.delta_layers        where fla-core 0.6.0 can be imported
 
 The layers are those of `fla.layers`, their wiring untouched. What runs on a GPU alone is replaced:
-the recurrence by the package's own naive function (`fla.ops.*.naive`), short convolutions, norms and
-fused elementwise products by the same in plain torch (where the package has such a form, by that).
-Everything that it computes in float32 is computed in float64.
+the recurrence by the package's own naive function (`fla.ops.*.naive`), its fused products by the
+package's plain forms, short convolutions and norms by those of torch. What it computes in float32
+is computed in float64.
 """
 
 import math

@@ -17,7 +17,7 @@ ROWS = (
     ),
     Architecture(
         "delta_product", "DeltaProduct", "delta rule", 2025, "Siems et al. 2025",
-        "erases and writes twice a position and may turn over what a key held, so that it can rotate",
+        "erases and writes twice a position, and may turn over what a key held: it can rotate",
         (layer("delta.delta_product:DeltaProduct"),),
     ),
     Architecture(

@@ -10,8 +10,10 @@ flash-linear-attention; the released model's in transformers).
     S_t       = (I - beta_t k_t k_t^T) diag(alpha_t) S_(t-1) + beta_t k_t v_t^T
     y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2 + b_g))
 
-In the released model b_g is zero and the decay has no bound. The authors' code offers one for its kernels, which is
-`lowest_log_decay` m here: alpha_t = exp(m sigmoid(exp(a_log) (x W_a1 W_a2 + b_a))), m = -5 there.
+In the released model b_g is zero and the decay has no bound. The authors' code offers one for its
+kernels, which is `lowest_log_decay` m here (there -5):
+
+    alpha_t   = exp(m sigmoid(exp(a_log) (x W_a1 W_a2 + b_a)))
 
 Letters: B batch, T time, D width, H heads, K = D / H features of a key, V features of a value; the
 rank of both products is V. The paper's S is ours.

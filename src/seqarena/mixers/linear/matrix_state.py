@@ -52,9 +52,10 @@ class MatrixStateMixer(Mixer):
     """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
     `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
 
-    `decays` and `erases` (nothing, along the key, or along another direction) say which products the
-    recurrence has, for the costs. A mixer that writes more than once a position sets `writes`: its streams have T * writes positions, and what the
-    last query of each position reads is read out.
+    `decays` and `erases` (nothing, along the key or along another direction) say which products
+    the recurrence has, for the costs. A mixer that writes more than once a position sets `writes`:
+    its streams have T * writes positions, and what the last query of each position reads is read
+    out.
     """
 
     operation = matrix_recurrence
