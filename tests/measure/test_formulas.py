@@ -93,6 +93,8 @@ def strided_pairs(T: int, stride: int = 16) -> int:
 
 D, PAIR = WIDTH, 4 * WIDTH  # scoring and averaging one pair of positions
 MAMBA = 2 * 2 * D * (4 + 4 * 16 + 1)  # multiply-adds of 2 D channels: convolution, scan, step
+MATRIX = 2 * D * D // 4  # numbers in the states of two layers, 4 heads, keys as wide as values
+CONVOLVED = 2 * 2 * 4 * D  # multiply-adds of two short convolutions over D channels
 HELD = 2 * 2 * 4 * D  # of two layers: an LSTM's input more, which holds a row at its end
 # What a formula counts and torch's counter does not see, or what an algorithm spends beyond the
 # definition (negative): operations of all layers over T positions.
@@ -114,6 +116,14 @@ REST: dict[str, Callable[[int], int]] = {
     "sliding_window": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63)),
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
+    # written, and with a decay faded; convolutions
+    "deltanet": lambda T: T * (2 * MATRIX + 3 * CONVOLVED),
+    "gated_delta": lambda T: T * (3 * 2 * MATRIX + 4 * CONVOLVED),
+    # written twice; the loop reads after each
+    "delta_product": lambda T: T * ((2 * 2 + 1 - 2) * 2 * MATRIX + 7 * CONVOLVED),
+    "kimi_delta": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
+    "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
+    "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
     "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
@@ -203,6 +213,11 @@ PER_STEP = {
     # a multiply-add is one step, and written out it is two operations
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
+    # what is erased is found and made a matrix, and added to what is written and to the state
+    "deltanet": Fraction(4),
+    **dict.fromkeys(
+        ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
+    ),
     "s4d": Fraction(2),
     "s5": Fraction(2),
     "lru": Fraction(2),
