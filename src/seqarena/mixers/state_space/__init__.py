@@ -12,6 +12,11 @@ ROWS = (
         (layer("state_space.s4d:S4D"),),
     ),
     Architecture(
+        "h3", "Hungry Hungry Hippos", "state space", 2023, "Fu et al. 2023",
+        "one state space looks a few positions back, one remembers; products join them",
+        (layer("state_space.h3:H3"),),
+    ),
+    Architecture(
         "mamba", "Mamba state-space model", "state space", 2023, "Gu and Dao 2023",
         "a state space whose step and gates depend on the input",
         (layer("state_space.mamba:Mamba"),),

@@ -116,7 +116,7 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
         y_BTEEH, h_BMN2 = self._remember(u_BTEEH, state, lengths_B)
         y_BTEEH = y_BTEEH + self.skip_H * u_BTEEH
         y_BTEH = (self._split(q_BTD)[..., None, :] * y_BTEEH).sum(2)
-        y_BTD = y_BTEH.transpose(2, 3).flatten(2).to(x_BTD.dtype)
+        y_BTD = y_BTEH.flatten(2).to(x_BTD.dtype)  # the authors' order: heads side by side
         keys_BKD = keys_BKD.to(self.in_proj.weight.dtype)
         return self.out_proj(y_BTD), H3State(keys_BKD, h_BMN2)
 
