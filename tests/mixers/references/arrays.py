@@ -29,7 +29,9 @@ def store(
     found |= {f"parameter {name}": value for name, value in parameters.items()}
     found |= {f"gradient {name}": value for name, value in gradients.items()}
     kept = {name: value.detach().double().contiguous().clone() for name, value in found.items()}
-    save_file(kept, Path(script).with_suffix(".safetensors"))
+    file = Path(script).with_suffix(".safetensors")
+    save_file(kept, file)
+    file.chmod(0o644)
 
 
 def differences(mixer: nn.Module, name: str) -> tuple[float, float]:

@@ -27,6 +27,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops.history import extend
 from seqarena.ops.long_convolution import long_convolution
@@ -122,7 +123,7 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
 
     def _split(self, x_BTD: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, E, H], in at least float32; a head's channels lie side by side."""
-        return _at_least_float32(x_BTD).unflatten(2, (self.heads, -1)).transpose(2, 3)
+        return at_least_float32(x_BTD).unflatten(2, (self.heads, -1)).transpose(2, 3)
 
     def _remember(
         self, u_BTEEH: Tensor, state: H3State | None, lengths_B: Tensor | None
@@ -143,10 +144,10 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
         return y_BTEEH, h_BMN2.contiguous()
 
     def _system(self) -> Diagonal:
-        decay_HN = torch.exp(_at_least_float32(self.log_a_real))
-        a_HN = torch.complex(-decay_HN, _at_least_float32(self.a_imaginary))
-        c_HN = torch.view_as_complex(_at_least_float32(self.c))
-        return bilinear(torch.exp(_at_least_float32(self.log_step)), a_HN, c_HN)
+        decay_HN = torch.exp(at_least_float32(self.log_a_real))
+        a_HN = torch.complex(-decay_HN, at_least_float32(self.a_imaginary))
+        c_HN = torch.view_as_complex(at_least_float32(self.c))
+        return bilinear(torch.exp(at_least_float32(self.log_step)), a_HN, c_HN)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> H3State:
         weight = self.in_proj.weight
@@ -181,7 +182,3 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
 
     def reach(self) -> float:
         return math.inf
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -15,6 +15,8 @@ that is known. A single position, which is decoding, is one weighted sum in the 
 Letters: B batch, T time, D channels, K lags of the filter, P positions of the past, L block length.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -43,6 +45,14 @@ def long_convolution(
     # autocast would turn the matrix products into bfloat16
     with torch.autocast(x_BTD.device.type, enabled=False):
         return form(x_BTD.to(dtype), kernel_KD.to(dtype), past_BPD.to(dtype))
+
+
+def convolution_flops(length: int) -> int:
+    """Of one channel over `length` positions, by what is cheaper: the sum over all lags, or three
+    real transforms of twice the length (5/2 n log n each) and the product of two spectra."""
+    size = 2 * length
+    transforms = 3 * (5 * size * math.ceil(math.log2(size)) // 2) + 6 * (length + 1)
+    return min(length * (length + 1), transforms)
 
 
 register_files(__name__, __path__)
