@@ -112,8 +112,12 @@ REST: dict[str, Callable[[int], int]] = {
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
+    "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
+    # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
+    "hyena": lambda T: 2 * T * D * (3 * 3 * 2 + 1 + 4 + T + 1),
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
@@ -197,6 +201,7 @@ PER_STEP = {
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
     "s4d": Fraction(2),
+    "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation

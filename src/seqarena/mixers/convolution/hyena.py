@@ -183,9 +183,7 @@ class ImplicitFilter(nn.Module):
         return lags * (products + self.last.out_features)
 
 
-def _appended(
-    history_BSD: Tensor, used: int, w_BTD: Tensor, lengths_B: Tensor | None
-) -> Tensor:
+def _appended(history_BSD: Tensor, used: int, w_BTD: Tensor, lengths_B: Tensor | None) -> Tensor:
     """The history with the positions of a call behind its `used` ones.
 
     With gradients off and no padding, `history_BSD` itself is written (and doubled when full);

@@ -174,8 +174,10 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
         return self.past * self.width * size + products * self.states * 2 * max(4, size)
 
     def serial_steps(self, length: int) -> int:
-        # project, shift, skip, times values, the system, skip, times queries, project
-        return 7 + self.algorithm_steps(length)
+        # project, skip, times values, skip, times queries, project; the shift and the system
+        lags = min(length, self.past + 1)
+        shifting = long_convolution.serial_steps(_FILTERED_BY[self.algorithm], lags)
+        return 6 + shifting + self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         return distance
