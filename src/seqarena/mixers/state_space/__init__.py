@@ -7,6 +7,11 @@ NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/source
 
 ROWS = (
     Architecture(
+        "s4", "structured state-space model", "state space", 2022, "Gu, Goel and Re 2022",
+        "each channel keeps its past as coefficients of polynomials, trained as one convolution",
+        (layer("state_space.s4:S4"),),
+    ),
+    Architecture(
         "s4d", "diagonal state-space model", "state space", 2022, "Gu et al. 2022",
         "a bank of damped oscillators, trained as one long convolution",
         (layer("state_space.s4d:S4D"),),

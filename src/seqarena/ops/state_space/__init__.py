@@ -4,7 +4,7 @@
     y_t = 2 Re(sum over n of c h_t)       the other half of the states are the conjugates
 
 Gu, Gupta, Goel and Re 2022, "On the Parameterization and Initialization of Diagonal State Space
-Models", arXiv:2206.11893, equations 3-8; e and b are discretised by `zero_order_hold` or `bilinear`.
+Models", arXiv:2206.11893, equations 3-8; `zero_order_hold` or `bilinear` discretise.
 
     loop      the recurrence as written: the slow truth
     parallel  one long convolution by FFT with the kernel K_t = 2 Re(sum c b exp(e t)); it reads
