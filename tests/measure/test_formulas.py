@@ -112,6 +112,7 @@ REST: dict[str, Callable[[int], int]] = {
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "s4": lambda T: 2 * T * D * (42 * 32 + 2),
     # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
     "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
@@ -201,6 +202,7 @@ PER_STEP = {
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
     "s4d": Fraction(2),
+    "s4": Fraction(12),  # a step of the bilinear rule, solved in two projections
     "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
     "hybrid": Fraction(2),

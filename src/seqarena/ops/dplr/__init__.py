@@ -8,13 +8,13 @@ arXiv:2111.00396, section 3. The matrices are real in a basis of conjugate pairs
 is kept: C x is 2 Re(sum over n of c_n x_n), and p p* x is p times 2 Re(sum of conj(p_n) x_n).
 
     loop     the rule as written, solved by the formula of Woodbury in O(N) a step: the slow truth
-    chunked  the discretised matrices, dense and real: products inside chunks of L positions, and a
-             recurrence over the chunks' states
+    chunked  matrix products inside chunks of L positions, and a recurrence over the chunks' states
     cauchy   the paper's algorithm: the filter C A^t B of the whole call from its generating
              function, which is a Cauchy kernel, and a convolution by FFT; it reads the whole call
              at once, so a later input moves earlier outputs by rounding
 
-Letters: B batch, T time, D channels, N complex states of a channel, M = 2 N real ones, L chunk.
+Letters: B batch, T time, D channels, N complex states of a channel, M = 2 N real ones,
+L chunk length.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,12 @@
-"""Dense real matrices: products inside chunks of L positions, a recurrence over their states.
+"""Products inside chunks of L positions, and a recurrence over the chunks' states.
 
-A complex state x + iy is the pair (x, y), so that A is a real matrix of M x M: blocks of a on the
-diagonal, less 2 (Re p, Im p) (Re p, Im p)^T. The discretised matrix A_d and its powers up to the
-chunk's length are made by squaring; a row vector is multiplied from the left.
+Discretised, the matrix is again diagonal less one rank: h -> d h - u r(w h), where r is the real sum
+over states and conjugates. Its powers of up to L follow from L rows w_s, each one step further:
+
+    A_d^n h = d^n h - sum over s < n of d^(n - 1 - s) u r(w_s h),   w_s h = w A_d^s h
+
+so that no dense matrix is ever multiplied by another. The rows of real numbers that enter the
+matrix products are real parts, then imaginary parts.
 """
 
 import math
@@ -13,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqarena.ops.dplr import DPLR, dplr_ssm
-from seqarena.ops.dplr.reference import loop, zero_state
+from seqarena.ops.dplr.reference import loop, real_sum, zero_state
 
 CHUNK_LENGTH = 32
 
@@ -51,48 +55,51 @@ def final_state(
 
 
 class _Matrices(NamedTuple):
-    """What a chunk does, as real matrices (rows in, columns out), and the decay of the state over
-    1, 2, 4 ... L positions."""
+    """What a chunk does, as real matrices (rows in, columns out); M = 2 N."""
 
     within_DLL: Tensor  # inputs to outputs of the same chunk
     into_DLM: Tensor  # inputs to the state at the chunk's end
     out_DML: Tensor  # state at the chunk's start to outputs
-    decays: list[Tensor]  # [D, M, M]
+    turned_DML: Tensor  # state at the chunk's start to what the one rank takes at each position
+    taken_DLM: Tensor  # that, to the state at the chunk's end
+    powers_DLN: Tensor  # d^0 to d^L, complex
 
-
-def discretised(system: DPLR) -> tuple[Tensor, Tensor]:
-    """The real matrices of h_t = h_{t-1} A_d + u_t B_d with h a row: [D, M, M] and [D, M]."""
-    half_D1 = system.step_D[:, None] / 2
-    a_DN = system.a_DN.expand_as(system.c_DN)
-    diagonal_DMM = torch.cat(
-        (
-            torch.cat((torch.diag_embed(a_DN.real), torch.diag_embed(-a_DN.imag)), dim=2),
-            torch.cat((torch.diag_embed(a_DN.imag), torch.diag_embed(a_DN.real)), dim=2),
-        ),
-        dim=1,
-    )
-    p_DM = _pairs(system.p_DN)
-    a_DMM = half_D1[..., None] * (diagonal_DMM - 2 * p_DM[:, :, None] * p_DM[:, None, :])
-    one_MM = torch.eye(a_DMM.shape[1], dtype=a_DMM.dtype, device=a_DMM.device)
-    b_DM = 2 * half_D1 * _pairs(system.b_DN)
-    right_DMW = torch.cat((one_MM + a_DMM, b_DM[..., None]), dim=2)
-    solved_DMW = torch.linalg.solve(one_MM - a_DMM, right_DMW)
-    return solved_DMW[..., :-1].transpose(1, 2), solved_DMW[..., -1]
+    whole_DMM: Tensor  # state at the chunk's start to that at its end, without inputs
 
 
 def _matrices(system: DPLR) -> _Matrices:
-    decay_DMM, b_DM = discretised(system)
-    c_DM = torch.cat((2 * system.c_DN.real, -2 * system.c_DN.imag), dim=1)
-    # B_d A_d^s and A_d^(s + 1) C for every s below the chunk's length, by doubling
-    decays, into_DLM, out_DML = [decay_DMM], b_DM[:, None], torch.bmm(decay_DMM, c_DM[..., None])
-    while into_DLM.shape[1] < CHUNK_LENGTH:
-        into_DLM = torch.cat((into_DLM, torch.bmm(into_DLM, decays[-1])), dim=1)
-        out_DML = torch.cat((out_DML, torch.bmm(decays[-1], out_DML)), dim=2)
-        decays.append(torch.bmm(decays[-1], decays[-1]))
-    kernel_DL = torch.bmm(into_DLM, c_DM[..., None])[..., 0]
+    rate_D1 = 2 / system.step_D[:, None]
+    inverse_DN = 1 / (rate_D1 - system.a_DN)
+    d_DN = ((rate_D1 + system.a_DN) * inverse_DN).expand_as(system.c_DN)
+    u_DN = (inverse_DN * system.p_DN).expand_as(d_DN)
+    damping_D1 = 1 / (1 + real_sum(system.p_DN.conj() * u_DN))
+    w_DN = 2 * rate_D1 * damping_D1 * system.p_DN.conj() * inverse_DN
+    b_DN = 2 * inverse_DN * system.b_DN
+    b_DN = b_DN - u_DN * damping_D1 * real_sum(system.p_DN.conj() * b_DN)
+    # three rows at once, each one step further: C A_d^s, w A_d^s, and A_d^s B_d
+    row_3DN = torch.stack((system.c_DN, w_DN, b_DN))
+    left_3DN, right_3DN = torch.stack((w_DN, w_DN, u_DN)), torch.stack((u_DN, u_DN, w_DN))
+    rows, powers = [row_3DN], [torch.ones_like(d_DN)]
+    for _ in range(CHUNK_LENGTH):
+        rows.append(d_DN * rows[-1] - left_3DN * real_sum(right_3DN * rows[-1]))
+        powers.append(d_DN * powers[-1])
+    c_DLN, w_DLN, b_DLN = torch.stack(rows, dim=2).unbind(0)
+    powers_DLN = torch.stack(powers, dim=1)
+    kernel_DL = real_sum(c_DLN[:, :-1] * b_DN[:, None])[..., 0]
     # row j holds the kernel from column j on: windows over zeros followed by the kernel
     within_DLL = F.pad(kernel_DL, (CHUNK_LENGTH - 1, 0)).unfold(1, CHUNK_LENGTH, 1).flip(1)
-    return _Matrices(within_DLL, into_DLM.flip(1), out_DML, decays)
+    turned_DML = _reading(w_DLN[:, :-1])
+    taken_DLM = -_pairs((powers_DLN[:, :-1] * u_DN[:, None]).flip(1))
+    whole_DMM = torch.baddbmm(_turning(powers_DLN[:, -1]), turned_DML, taken_DLM)
+    return _Matrices(
+        within_DLL,
+        _pairs(b_DLN[:, :-1].flip(1)),
+        _reading(c_DLN[:, 1:]),
+        turned_DML,
+        taken_DLM,
+        powers_DLN,
+        whole_DMM,
+    )
 
 
 def _in_chunks(u_BTD: Tensor) -> Tensor:
@@ -108,7 +115,7 @@ def _starts(u_DCBL: Tensor, start_BDN: Tensor, matrices: _Matrices) -> Tensor:
     h_DBM = _pairs(start_BDN).transpose(0, 1)
     starts = [h_DBM]
     for into_DBM in into_DCBM.unbind(1)[:-1]:
-        h_DBM = torch.baddbmm(into_DBM, h_DBM, matrices.decays[-1])
+        h_DBM = torch.baddbmm(into_DBM, h_DBM, matrices.whole_DMM)
         starts.append(h_DBM)
     return torch.stack(starts, dim=1)
 
@@ -117,23 +124,38 @@ def _end(
     u_DCBL: Tensor, starts_DCBM: Tensor, matrices: _Matrices, lengths_B: Tensor | None, length: int
 ) -> Tensor:
     """The state after each row's last real position, from the start of the chunk that holds it:
-    that decays over the row's positions there, and its inputs are moved to the chunk's end."""
+    that decays over the row's positions there; inputs, and what the one rank takes, are moved to
+    the chunk's end."""
     chunks, batch, chunk = u_DCBL.shape[1:]
     rows_B = torch.arange(batch, device=u_DCBL.device)
     ends_B = torch.full_like(rows_B, length) if lengths_B is None else lengths_B
     chunk_B = (ends_B // chunk).clamp(max=chunks - 1)
     rest_B = ends_B - chunk_B * chunk
-    h_DBM = starts_DCBM[:, chunk_B, rows_B]
-    for power, decay_DMM in enumerate(matrices.decays):
-        decays_B1 = (rest_B // 2**power % 2 == 1)[:, None]
-        h_DBM = torch.where(decays_B1, torch.bmm(h_DBM, decay_DMM), h_DBM)
+    start_DBM = starts_DCBM[:, chunk_B, rows_B]
     from_BL = torch.arange(chunk, device=u_DCBL.device) - (chunk - rest_B)[:, None]
-    u_DBL = u_DCBL[:, chunk_B, rows_B]
-    moved_DBL = u_DBL.gather(2, (from_BL % chunk).expand_as(u_DBL)).masked_fill(from_BL < 0, 0.0)
-    h_DBM = torch.baddbmm(h_DBM, moved_DBL, matrices.into_DLM)
-    return torch.complex(*h_DBM.transpose(0, 1).chunk(2, dim=2))
+
+    def moved(x_DBL: Tensor) -> Tensor:
+        return x_DBL.gather(2, (from_BL % chunk).expand_as(x_DBL)).masked_fill(from_BL < 0, 0.0)
+
+    added_DBM = torch.bmm(moved(u_DCBL[:, chunk_B, rows_B]), matrices.into_DLM)
+    taken_DBL = moved(torch.bmm(start_DBM, matrices.turned_DML))
+    added_DBM = torch.baddbmm(added_DBM, taken_DBL, matrices.taken_DLM)
+    h_DBN = matrices.powers_DLN[:, rest_B] * torch.complex(*start_DBM.chunk(2, dim=2))
+    return (h_DBN + torch.complex(*added_DBM.chunk(2, dim=2))).transpose(0, 1)
 
 
 def _pairs(x_DN: Tensor) -> Tensor:
-    """Real parts, then imaginary parts."""
+    """Numbers as real parts, then imaginary parts."""
     return torch.cat((x_DN.real, x_DN.imag), dim=-1)
+
+
+def _reading(rows_DLN: Tensor) -> Tensor:
+    """The matrix [D, M, L] whose product with a state is the real sum of each row times it."""
+    return torch.cat((2 * rows_DLN.real, -2 * rows_DLN.imag), dim=-1).transpose(1, 2)
+
+
+def _turning(d_DN: Tensor) -> Tensor:
+    """The matrix [D, M, M] whose product with a state is d times it."""
+    real_DNN, imaginary_DNN = torch.diag_embed(d_DN.real), torch.diag_embed(d_DN.imag)
+    upper_DNM = torch.cat((real_DNN, imaginary_DNN), dim=2)
+    return torch.cat((upper_DNM, torch.cat((-imaginary_DNN, real_DNN), dim=2)), dim=1)
