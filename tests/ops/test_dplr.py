@@ -51,21 +51,22 @@ def assert_close(name, found, expected, tolerance):
 
 def test_the_loop_is_the_dense_bilinear_rule():
     """With every state and its conjugate, and matrices that are inverted as they stand."""
-    (u, step, a, p, b, c, start), _ = problem(12, torch.float64)
+    inputs, _ = problem(12, torch.float64)
+    u, step, a, p, b, c, start = (x.detach() for x in inputs)
     y, state = call("loop", u, step, a, p, b, c, start)
     for d in range(3):
-        halves = [x[d].detach().numpy() for x in (a, p, b, c)]
+        halves = [x[d].numpy() for x in (a, p, b, c)]
         both = [np.concatenate([x, x.conj()]) for x in halves]
         half = float(step[d]) / 2
         a_MM = half * (np.diag(both[0]) - np.outer(both[1], both[1].conj()))
         decay_MM = np.linalg.solve(np.eye(8) - a_MM, np.eye(8) + a_MM)
         into_M = np.linalg.solve(np.eye(8) - a_MM, 2 * half * both[2])
-        start_N = start[0, d].detach().numpy()
+        start_N = start[0, d].numpy()
         h_M = np.concatenate([start_N, start_N.conj()])
         for t in range(12):
             h_M = decay_MM @ h_M + into_M * float(u[0, t, d])
             assert abs(both[3] @ h_M - complex(y[0, t, d])) < 1e-12
-        assert np.abs(h_M[:4] - state[0, d].detach().numpy()).max() < 1e-12
+        assert np.abs(h_M[:4] - state[0, d].numpy()).max() < 1e-12
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)

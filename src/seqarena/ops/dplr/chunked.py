@@ -1,7 +1,7 @@
 """Products inside chunks of L positions, and a recurrence over the chunks' states.
 
-Discretised, the matrix is again diagonal less one rank: h -> d h - u r(w h), where r is the real sum
-over states and conjugates. Its powers of up to L follow from L rows w_s, each one step further:
+Discretised, the matrix is again diagonal less one rank: h -> d h - u r(w h), where r is the real
+sum over states and conjugates. Its powers up to L follow from L rows w_s, each one step further:
 
     A_d^n h = d^n h - sum over s < n of d^(n - 1 - s) u r(w_s h),   w_s h = w A_d^s h
 
