@@ -19,7 +19,7 @@ from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, algorithms_on, build_model, count_parameters
-from seqarena.models.build import model_config
+from seqarena.models.build import model_config, with_short_convolution
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
@@ -168,6 +168,7 @@ def _enter(
 
 
 def _sized(row: Architecture, task: Task, size: SizeRequest) -> AnyConfig:
+    row = with_short_convolution(row, size.short_convolution)
     return model_config(
         row, task.problem, params=size.target_params, width=size.width, depth=size.depth
     )

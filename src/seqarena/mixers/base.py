@@ -89,6 +89,16 @@ class Mixer(nn.Module, ABC):
             )
         return named_forms(cls.__name__, cls.algorithms)
 
+    @classmethod
+    def equation_of(cls, config: MixerConfig) -> str:
+        """The equation of a mixer of this configuration."""
+        return cls.equation
+
+    @classmethod
+    def complexity_of(cls, config: MixerConfig) -> Complexity:
+        """The orders of growth of a mixer of this configuration."""
+        return cls.complexity
+
     @property
     def algorithm(self) -> str:
         """The name of what runs on the parameters' device and dtype. Raises UserError where the

@@ -24,6 +24,7 @@ def build(
     max_length: int = 1024,
     mixer: str | None = None,
     options: dict[str, Any] | None = None,
+    short_convolution: int = 0,
     seed: int | None = None,
 ) -> Model:
     """A freshly initialised model: `build("mamba", vocab_size=256, params=1_000_000)`.
@@ -31,7 +32,8 @@ def build(
     Give `vocab_size` for a model that predicts its own inputs, or a whole `problem` (core/batch.py)
     for any other. Give `params` (the width is solved to within 1 %) or `width`; `depth` is the
     number of layers, by default one that fits the size. `mixer` is a user's own,
-    `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer.
+    `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer, and
+    `short_convolution` is how many taps a convolution before each has (0: there is none).
     `max_length` matters to learned positions alone. `seed` is that of the initial weights; None
     leaves torch's generator as it is. Raises UserError for an unknown name or an
     impossible size.
@@ -39,6 +41,7 @@ def build(
     if mixer:
         allow(mixer)
     row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
+    row = with_short_convolution(row, short_convolution)
     if (vocab_size is None) == (problem is None):
         raise UserError("give either vocab_size or a problem, and not both")
     if problem is None:
@@ -61,14 +64,28 @@ def model_config(
     """The configuration `build` builds: sized by `params` or by `width`, one of them."""
     if (params is None) == (width is None):
         raise UserError("give either a parameter count or a width, and not both")
+    shape = Shape(problem, depth or default_depth(row, params))
     if params is not None:
-        return solve(row, Shape(problem, depth or default_depth(params)), params)
+        return solve(row, shape, params)
     assert width is not None
-    return configure(row, Shape(problem, depth or 2), width)
+    return configure(row, shape, width)
+
+
+def with_short_convolution(row: Architecture, taps: int) -> Architecture:
+    """The row with a short convolution before every mixer (stacks/stack.py); 0: as it is. Raises
+    UserError for a system."""
+    if not taps:
+        return row
+    if row.system is not None:
+        raise UserError(f"{row.name} is a whole system: it has no place for a short convolution")
+    return row._replace(model={**row.model, "short_convolution": taps})
 
 
 def with_options(row: Architecture, options: dict[str, Any] | None) -> Architecture:
-    """The row with these options set on every layer of its cycle, or on the system it is."""
+    """The row with these options set on every layer of its cycle, or on the system it is;
+    `short_convolution` is one of the blocks."""
+    options = dict(options or {})
+    row = with_short_convolution(row, options.pop("short_convolution", 0))
     if not options:
         return row
     if row.system is not None:

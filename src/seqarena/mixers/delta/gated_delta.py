@@ -42,6 +42,7 @@ class GatedDeltaNet(MatrixStateMixer):
     """The delta rule with a decay a head, short convolutions and a gated norm."""
 
     Config = GatedDeltaConfig
+    config: GatedDeltaConfig
     erases = True
     equation: ClassVar[str] = """\
 q, k, v   = silu(short convolution of x W_Q, x W_K, x W_V);   q, k to unit length

@@ -191,6 +191,9 @@ class TokenModel(Model):
     def mixers(self) -> tuple[Mixer, ...]:
         return self.stack.mixers
 
+    def reach(self) -> float:
+        return self.stack.reach()
+
     def flops(self, length: int) -> int:
         """Forward operations over one sequence (see Mixer.flops); the embedding look-up is free."""
         answers = 1 if self.config.form == "label" else length
