@@ -95,6 +95,16 @@ ROWS = (
         "T 1024: loop 1.38, fused 1.00, unfolded 1.34", case="8 adjacent taps",
     ),
     MeasuredChoice(
+        "dplr_ssm", "cpu", "chunked",
+        "T 64: loop 2.95, cauchy 1.30, chunked 1.00; "
+        "T 512: loop 10.0, cauchy 3.49, chunked 1.00",
+    ),
+    MeasuredChoice(
+        "long_convolution", "cpu", "halves",
+        "T 64: loop 1.97, fft 1.00, halves 1.17; T 1024: loop 16.0, fft 1.02, halves 1.00; "
+        "of the two, it is the one that is causal to the last bit",
+    ),
+    MeasuredChoice(
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
     ),
@@ -113,6 +123,8 @@ ROWS = (
     MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
+    MeasuredChoice("dplr_ssm", "cuda", "chunked", UNMEASURED),
+    MeasuredChoice("long_convolution", "cuda", "halves", UNMEASURED),
     MeasuredChoice("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
 )  # fmt: skip
 
