@@ -39,6 +39,12 @@ ROWS = (
         {"norm": "none", "residual": False, "channel_mixer": "none"},
     ),
     Architecture(
+        "lstm_peephole", "LSTM with peepholes", "recurrent", 2000,
+        "Gers and Schmidhuber 2000; Graves 2013",
+        "an LSTM whose gates also look at the cell that they guard",
+        (layer(_LSTM, peepholes=True),),
+    ),
+    Architecture(
         "factored_lstm", "factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "an LSTM whose big matrix is a product of two thin ones",
         (layer("recurrent.factored_lstm:FactoredLSTM"),),
