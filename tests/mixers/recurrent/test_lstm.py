@@ -117,7 +117,10 @@ def test_peepholes_are_the_published_equations(algorithm):
     torch.manual_seed(0)
     mixer = LSTM(3, LSTMConfig(peepholes=True, algorithm=algorithm)).double()
     x_TD = torch.randn(7, 3, dtype=torch.float64)
-    W, U, b, p = (a.detach().numpy() for a in (mixer.input_FD, mixer.recurrent_FE, mixer.bias_F, mixer.peepholes_3E))
+    W, U, b, p = (
+        a.detach().numpy()
+        for a in (mixer.input_FD, mixer.recurrent_FE, mixer.bias_F, mixer.peepholes_3E)
+    )
 
     def sigma(a):
         return 1 / (1 + np.exp(-a))

@@ -66,6 +66,11 @@ ROWS = (
         (layer(_GRU, reset="before"),),
     ),
     Architecture(
+        "slstm", "scalar LSTM of xLSTM", "recurrent", 2024, "Beck et al. 2024",
+        "an LSTM whose exponential gates can revise what is stored, with heads that mix memory",
+        (layer("recurrent.slstm:SLSTM"),),
+    ),
+    Architecture(
         "lstm_experts", "mixture-of-experts LSTM", "recurrent", 2017, "Shazeer et al. 2017",
         "as published: experts between layers of an LSTM, chosen by a noisy gate",
         (layer(_LSTM),), {"channel_mixer": "experts"},

@@ -7,7 +7,8 @@
 With peepholes (Gers & Schmidhuber 2000; here as in Graves 2013, equations 7 to 11) each gate also
 sees its own feature of the cell:
 
-    i = sigmoid(... + p_i * c_{t-1}),   f = sigmoid(... + p_f * c_{t-1}),   o = sigmoid(... + p_o * c_t)
+    i = sigmoid(... + p_i * c_{t-1}),   f = sigmoid(... + p_f * c_{t-1})
+    o = sigmoid(... + p_o * c_t)
 
 Letters: D the width, in and out; E = D the hidden state; F = 4 E the rows of i, f, g and o. W is
 `input_FD`, U `recurrent_FE`, b `bias_F`, p `peepholes_3E`; i, f, o are the input, forget and output

@@ -10,8 +10,8 @@ R is block-diagonal: the features of a head see that head alone. m keeps the exp
 and cancels in c / n. A state with n = 0 has taken in nothing yet; its m is not looked at.
 
 Letters: `ops.recurrent`, and H heads, P = E / H features of a head, G = 4 P rows of one head: its
-i, f, z and o. Source: Beck et al. 2024, "xLSTM", section 2.2. Of the two forget gates that the paper
-allows, this is the sigmoid, as in its code.
+i, f, z and o. Source: Beck et al. 2024, "xLSTM", section 2.2. Of the two forget gates that the
+paper allows, this is the sigmoid, as in its code.
 
 The backward needs no gradient of m step by step. Whatever is computed from c / n alone does not
 change when c and n are scaled and m is shifted, so that with dc, dn, dm the gradients of a state,

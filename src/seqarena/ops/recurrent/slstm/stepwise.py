@@ -143,7 +143,8 @@ def _walk_back(
     d, dh, carry = d_THBG.unbind(0), dh_THBP.unbind(0), carry_T2HBP.unbind(0)
     d_blocks = d_THBG.view(length, heads, batch_size, 4, width)
     ifz, both, o = (
-        block.unbind(0) for block in (d_blocks[..., :3, :], d_blocks[..., :2, :], d_blocks[..., 3, :])
+        block.unbind(0)
+        for block in (d_blocks[..., :3, :], d_blocks[..., :2, :], d_blocks[..., 3, :])
     )
     slopes, keep = slopes_TH2BP.unbind(0), gates_THBG[..., :width].unbind(0)
     dc_HB1P, dn_HB1P = dcn_2HBP[0][:, :, None], dcn_2HBP[1][:, :, None]
@@ -163,9 +164,7 @@ def _walk_back(
     return d_THBG, dcn_2HBP
 
 
-def _slopes(
-    gates_THBG: Tensor, h_SHBP: Tensor, cn_S2HBP: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _slopes(gates_THBG: Tensor, h_SHBP: Tensor, cn_S2HBP: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Slopes of c_t (i, f, z) and of h_t (o) in each gate's argument, [T, H, B, 4 P]; of n_t in
     those of i and f, [T, H, B, 2, P]; of h_t in c_t and n_t, [T, 2, H, B, P]."""
     keep, take, f, z, o = gates_THBG.chunk(5, dim=3)
@@ -192,7 +191,8 @@ def _late(
         return None
     zeros_HBP = torch.zeros_like(cn_S2HBP[0, 0])
     dc_HBP, dn_HBP, dm_HBP = (zeros_HBP if g is None else g for g in d_final)
-    (c_HBP, n_HBP), rows_B = (_at_end(leaf, ends_B) for leaf in cn_S2HBP.unbind(1)), range(len(ends_B))
+    c_HBP, n_HBP = (_at_end(leaf, ends_B) for leaf in cn_S2HBP.unbind(1))
+    rows_B = torch.arange(len(ends_B), device=ends_B.device)
     dcn_S2HBP, q_SHBP = torch.zeros_like(cn_S2HBP), torch.zeros_like(cn_S2HBP[:, 0])
     # advanced indices apart from each other put the rows first
     dcn_S2HBP[ends_B, :, :, rows_B] = torch.stack((dc_HBP, dn_HBP)).movedim(2, 0)
