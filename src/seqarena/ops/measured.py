@@ -54,6 +54,14 @@ ROWS = (
         "T 1024: loop 3.71, fused 1.00, stepwise 2.02",
     ),
     MeasuredChoice(
+        "lstm_peephole", "cpu", "stepwise",
+        "T 64: loop 2.06, stepwise 1.00; T 1024: loop 2.12, stepwise 1.00",
+    ),
+    MeasuredChoice(
+        "slstm", "cpu", "stepwise",
+        "T 64: loop 2.44, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
+    ),
+    MeasuredChoice(
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
@@ -112,6 +120,8 @@ ROWS = (
     MeasuredChoice("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
     MeasuredChoice("gru_reset_before", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice("lstm", "cuda", "fused", "H100: fused (cuDNN) 295k"),
+    MeasuredChoice("lstm_peephole", "cuda", "stepwise", UNMEASURED),
+    MeasuredChoice("slstm", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice(
         "minimal_recurrence", "cuda", "scan", "H100: scan 554k (minlstm 433k), fused 62k"
     ),
