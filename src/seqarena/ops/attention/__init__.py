@@ -1,4 +1,4 @@
-"""Softmax attention (Vaswani et al. 2017) over all, a window of, or a strided part of the past.
+"""Softmax attention (Vaswani et al. 2017) over all, a window of, or a sparse part of the past.
 
     y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c     over the slots c that query t may see
 
@@ -10,11 +10,12 @@ the softmax is empty and padding queries stay finite.
     C   slots: keys and values at hand
     L   stride of the strided pattern
 
-Three operations: `attention`, `window_attention` and `strided_attention`.
+Four operations: `attention`, `window_attention`, `strided_attention` and `block_attention`.
 """
 
 from torch import Tensor
 
+from seqarena.ops.attention.blocks import BlockPattern
 from seqarena.ops.attention.shared import FirstSlots
 from seqarena.ops.registry import operation, register_files
 
@@ -90,6 +91,23 @@ def strided_attention(
     """
     form = strided_attention.form(algorithm, q_BHTE)
     return form(q_BHTE, k_BGCE, v_BGCE, stride, starts_B)
+
+
+@operation("block_attention")
+def block_attention(
+    q_BHTE: Tensor,
+    k_BGCE: Tensor,
+    v_BGCE: Tensor,
+    pattern: BlockPattern,
+    algorithm: str = "auto",
+    starts_B: Tensor | None = None,
+) -> Tensor:
+    """Sparse attention to a window of blocks, the first blocks and random ones (Zaheer 2020).
+
+    Returns y_BHTE. Raises UserError for an unknown algorithm.
+    """
+    form = block_attention.form(algorithm, q_BHTE)
+    return form(q_BHTE, k_BGCE, v_BGCE, pattern, starts_B)
 
 
 register_files(__name__, __path__)
