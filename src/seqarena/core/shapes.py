@@ -55,3 +55,8 @@ def measured_state_bytes(state: Any) -> int:
 def lengths_to_mask(lengths_B: Tensor, length: int) -> Tensor:
     """Right padding: True at the first `lengths_B[b]` of `length` positions. Shape [B, T]."""
     return torch.arange(length, device=lengths_B.device)[None, :] < lengths_B[:, None]
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Under autocast, what an exponential or a sum over the past needs."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

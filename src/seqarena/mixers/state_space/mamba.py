@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
-from seqarena.core.shapes import lengths_to_mask
+from seqarena.core.shapes import at_least_float32, lengths_to_mask
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops.padding import take_last
+from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.ops.selective_scan import selective_scan
 
 
@@ -78,14 +78,12 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
                 f"{config.time_step_max:g}: swap them"
             )
         self.inner_width = inner = config.expand * width
-        self.state_size, self.kernel = config.state_size, config.kernel
+        self.state_size = config.state_size
         self.rank = (
             math.ceil(width / 16) if config.time_step_rank is None else config.time_step_rank
         )
         self.in_proj = nn.Linear(width, 2 * inner, bias=config.bias)
-        self.convolution = nn.Conv1d(
-            inner, inner, self.kernel, groups=inner, bias=config.convolution_bias
-        )
+        self.convolution = ShortConvolution(inner, config.kernel, bias=config.convolution_bias)
         self.x_proj = nn.Linear(inner, self.rank + 2 * self.state_size, bias=False)
         self.step_proj = nn.Linear(self.rank, inner)
         self.a_log = nn.Parameter(torch.empty(inner, self.state_size))
@@ -109,44 +107,27 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
     ) -> tuple[Tensor, MambaState]:
         state = self.initial_state(x_BTD.shape[0]) if state is None else state
         u_BTE, gate_BTE = self.in_proj(x_BTD).chunk(2, dim=-1)
-        v_BTE, inputs_BKE = self._convolve(u_BTE, state.inputs_BKE, lengths_B)
+        v_BTE, inputs_BKE = self.convolution(u_BTE, state.inputs_BKE, lengths_B)
         step_BTR, b_BTN, c_BTN = self.x_proj(v_BTE).split(
             (self.rank, self.state_size, self.state_size), dim=-1
         )
         # steps in float32 under autocast: the decay is their exponential
-        step_BTE = F.softplus(_at_least_float32(self.step_proj(step_BTR)))
+        step_BTE = F.softplus(at_least_float32(self.step_proj(step_BTR)))
         if lengths_B is not None:
             real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
             step_BTE = step_BTE.masked_fill(~real_BT[..., None], 0.0)
-        a_NE = -torch.exp(_at_least_float32(self.a_log)).t().contiguous()
+        a_NE = -torch.exp(at_least_float32(self.a_log)).t().contiguous()
         y_BTE, h_BNE = selective_scan(
             v_BTE, step_BTE, a_NE, b_BTN, c_BTN, state.h_BNE, algorithm=self.algorithm
         )
         y_BTE = (y_BTE + v_BTE * self.skip) * F.silu(gate_BTE)
         return self.out_proj(y_BTE.to(x_BTD.dtype)), MambaState(inputs_BKE, h_BNE)
 
-    def _convolve(
-        self, u_BTE: Tensor, history_BKE: Tensor, lengths_B: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """silu of the causal depthwise convolution, and the inputs that the next call needs."""
-        length = u_BTE.shape[1]
-        u_BTE = torch.cat((history_BKE.to(u_BTE.dtype), u_BTE), dim=1)
-        ends_B = None if lengths_B is None else lengths_B + self.kernel - 1
-        inputs_BKE = take_last(u_BTE, ends_B, self.kernel - 1).to(history_BKE.dtype)
-        # shifted products: on a CPU faster than the library's depthwise convolution
-        first_E, *taps = self.convolution.weight.squeeze(1).unbind(1)
-        v_BTE = first_E * u_BTE[:, :length]
-        for k, tap_E in enumerate(taps, start=1):
-            v_BTE = torch.addcmul(v_BTE, tap_E, u_BTE[:, k : k + length])
-        if self.convolution.bias is not None:
-            v_BTE = v_BTE + self.convolution.bias
-        return F.silu(v_BTE), inputs_BKE.clone()
-
     def initial_state(self, batch_size: int, max_length: int = 0) -> MambaState:
         weight, inner = self.in_proj.weight, self.inner_width
         dtype = torch.promote_types(weight.dtype, torch.float32)
         return MambaState(
-            weight.new_zeros(batch_size, self.kernel - 1, inner),
+            self.convolution.initial_history(batch_size),
             weight.new_zeros(batch_size, self.state_size, inner, dtype=dtype),
         )
 
@@ -155,11 +136,11 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
         projections = 3 * self.width * inner + inner * (2 * self.rank + 2 * states)
         # a multiply-add each for step_t A, the decay of h, its input, and C h; step_t v_t
         scanned = 4 * inner * states + inner
-        return 2 * length * (projections + inner * self.kernel + scanned)
+        return 2 * length * (projections + scanned) + self.convolution.flops(length)
 
     def state_bytes(self, length: int) -> int:
         size = self.in_proj.weight.element_size()
-        return self.inner_width * ((self.kernel - 1) * size + self.state_size * max(4, size))
+        return self.convolution.history_bytes() + self.inner_width * self.state_size * max(4, size)
 
     def serial_steps(self, length: int) -> int:
         # projection in, convolution, two projections to the step, gate, projection out
@@ -170,7 +151,3 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
 
     def reach(self) -> float:
         return math.inf
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

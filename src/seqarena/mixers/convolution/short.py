@@ -1,0 +1,65 @@
+"""The short causal convolution that stands before many recurrences: a few taps a channel.
+
+    y_t = f(sum over i of w_i x_(t-K+1+i) + b)        for each channel by itself
+
+It lets a layer compare neighbours, which a recurrence over single positions cannot (H3, Fu et al.
+2023, section 3.1; Mamba; Canon layers, Allen-Zhu 2025). What came before the call is its state.
+
+Letters: B batch, T time, C channels, K kernel taps.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seqarena.ops.padding import take_last
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "none": lambda x: x}
+
+
+class ShortConvolution(nn.Module):
+    """x_BTC and the last K - 1 inputs -> y_BTC and the last K - 1 inputs.
+
+    Initialised as `nn.Conv1d`, whose names and shapes the parameters have: the weight is [C, 1, K].
+    """
+
+    def __init__(
+        self, channels: int, kernel: int, *, bias: bool = False, activation: str = "silu"
+    ) -> None:
+        """`activation` is `silu` or `none`."""
+        super().__init__()
+        self.channels, self.kernel = channels, kernel
+        drawn = nn.Conv1d(channels, channels, kernel, groups=channels, bias=bias)
+        self.weight, self.bias = drawn.weight, drawn.bias
+        self.activation = _ACTIVATIONS[activation]
+
+    def forward(
+        self, x_BTC: Tensor, history_BKC: Tensor, lengths_B: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Right-padded rows, as `Mixer.mix` gets them; the history after the last real position."""
+        length = x_BTC.shape[1]
+        x_BTC = torch.cat((history_BKC.to(x_BTC.dtype), x_BTC), dim=1)
+        ends_B = None if lengths_B is None else lengths_B + self.kernel - 1
+        history_BKC = take_last(x_BTC, ends_B, self.kernel - 1).to(history_BKC.dtype)
+        # shifted products: on a CPU faster than the library's depthwise convolution
+        first_C, *taps = self.weight.squeeze(1).unbind(1)
+        y_BTC = first_C * x_BTC[:, :length]
+        for k, tap_C in enumerate(taps, start=1):
+            y_BTC = torch.addcmul(y_BTC, tap_C, x_BTC[:, k : k + length])
+        if self.bias is not None:
+            y_BTC = y_BTC + self.bias
+        return self.activation(y_BTC), history_BKC.clone()
+
+    def initial_history(self, batch_size: int) -> Tensor:
+        """Zeros [B, K - 1, C], of the parameters' dtype."""
+        return self.weight.new_zeros(batch_size, self.kernel - 1, self.channels)
+
+    def flops(self, length: int) -> int:
+        """A multiply-add a tap."""
+        return 2 * length * self.channels * self.kernel
+
+    def history_bytes(self) -> int:
+        """Of the inputs that one sequence carries on."""
+        return (self.kernel - 1) * self.channels * self.weight.element_size()

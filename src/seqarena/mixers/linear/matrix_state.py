@@ -1,0 +1,153 @@
+"""Mixers whose state is a matrix a head: what ops/matrix_recurrence computes, and its surroundings.
+
+A subclass says what becomes of the input (`streams`: queries, keys, values, decay, what is erased)
+and of what is read (`read_out`); the state, padding, splitting and costs are here.
+
+Letters: B batch, T time, D width, H heads, K features of a key, V features of a value, C channels
+and I past inputs of the short convolution.
+"""
+
+import math
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from seqarena.core.shapes import lengths_to_mask
+from seqarena.mixers.base import Mixer, MixerConfig
+from seqarena.mixers.convolution.short import ShortConvolution
+from seqarena.ops.matrix_recurrence import matrix_recurrence
+
+
+class MatrixStateConfig(MixerConfig):
+    """`chunk_size` matters only to the algorithm "chunked", and only to its speed."""
+
+    num_heads: int = Field(default=4, ge=1)
+    chunk_size: int = Field(default=64, ge=1)
+
+
+class MatrixState(NamedTuple):
+    """The matrices, in at least float32, and the convolution's past inputs (none without one)."""
+
+    s_BHKV: Tensor
+    inputs_BIC: Tensor
+
+
+class Streams(NamedTuple):
+    """What enters the recurrence; None where the mixer has no such thing. Shapes as
+    ops/matrix_recurrence states them, with time before heads."""
+
+    q_BTHK: Tensor
+    k_BTHK: Tensor
+    v_BTHV: Tensor
+    log_decay_BTHK: Tensor | None = None  # [B, T, H, 1]: one decay a head
+    erase_BTHK: Tensor | None = None
+    direction_BTHK: Tensor | None = None
+
+
+class MatrixStateMixer(Mixer):
+    """Abstract: subclasses set `num_heads`, `key_features`, `value_features` and, if they have one,
+    `convolution`, and fill in `streams`, `read_out` and `projection_flops`.
+
+    `erases` and `decays` say which products the recurrence has, for the costs.
+    """
+
+    operation = matrix_recurrence
+    erases: ClassVar[bool] = False
+    decays: ClassVar[bool] = True
+    config: MatrixStateConfig
+    num_heads: int
+    key_features: int
+    value_features: int
+
+    def __init__(self, width: int, config: MatrixStateConfig) -> None:
+        super().__init__(width, config)
+        self.convolution: ShortConvolution | None = None
+
+    def convolve(
+        self, x_BTC: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The short convolution, where the mixer has one; else x_BTC as it is."""
+        if self.convolution is None:
+            return x_BTC, inputs_BIC
+        return self.convolution(x_BTC, inputs_BIC, lengths_B)
+
+    @abstractmethod
+    def streams(
+        self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
+    ) -> tuple[Streams, Tensor]:
+        """What enters the recurrence, and the convolution's past inputs after the call."""
+
+    @abstractmethod
+    def read_out(self, y_BTHV: Tensor, x_BTD: Tensor) -> Tensor:
+        """y_BTD from what the queries read (in the dtype of the state) and from the input."""
+
+    @abstractmethod
+    def projection_flops(self, length: int) -> int:
+        """Of the linear maps around the recurrence; convolution and recurrence are counted here."""
+
+    def mix(
+        self, x_BTD: Tensor, state: MatrixState | None, lengths_B: Tensor | None
+    ) -> tuple[Tensor, MatrixState]:
+        state = self.initial_state(x_BTD.shape[0]) if state is None else state
+        streams, inputs_BIC = self.streams(x_BTD, state.inputs_BIC, lengths_B)
+        q_BHTK, k_BHTK, v_BHTV = (x.transpose(1, 2) for x in streams[:3])
+        log_decay, erase_BHTK, direction_BHTK = (
+            None if x is None else x.transpose(1, 2) for x in streams[3:]
+        )
+        if lengths_B is not None:
+            # a position of zeros leaves the matrices as they are
+            real_B1T1 = lengths_to_mask(lengths_B, x_BTD.shape[1])[:, None, :, None]
+            k_BHTK = k_BHTK * real_B1T1
+            log_decay = None if log_decay is None else log_decay * real_B1T1
+            erase_BHTK = None if erase_BHTK is None else erase_BHTK * real_B1T1
+        y_BHTV, s_BHKV = matrix_recurrence(
+            q_BHTK,
+            k_BHTK,
+            v_BHTV,
+            state.s_BHKV,
+            log_decay=log_decay,
+            erase_BHTK=erase_BHTK,
+            direction_BHTK=direction_BHTK,
+            algorithm=self.algorithm,
+            chunk_size=self.config.chunk_size,
+        )
+        y_BTD = self.read_out(y_BHTV.transpose(1, 2), x_BTD)
+        return y_BTD.to(x_BTD.dtype), MatrixState(s_BHKV, inputs_BIC)
+
+    def initial_state(self, batch_size: int, max_length: int = 0) -> MatrixState:
+        like = next(self.parameters())
+        dtype = torch.promote_types(like.dtype, torch.float32)
+        shape = (batch_size, self.num_heads, self.key_features, self.value_features)
+        return MatrixState(
+            like.new_zeros(shape, dtype=dtype),
+            like.new_zeros(batch_size, 0, 0)
+            if self.convolution is None
+            else self.convolution.initial_history(batch_size),
+        )
+
+    def flops(self, length: int) -> int:
+        # a multiply-add each for writing into S and reading out of it, and as many for erasing
+        products = 4 * (2 if self.erases else 1) + (1 if self.decays else 0)
+        matrix = self.num_heads * self.key_features * self.value_features
+        convolved = 0 if self.convolution is None else self.convolution.flops(length)
+        return self.projection_flops(length) + convolved + length * products * matrix
+
+    def state_bytes(self, length: int) -> int:
+        size = max(4, next(self.parameters()).element_size())
+        matrix = self.num_heads * self.key_features * self.value_features * size
+        return matrix + (0 if self.convolution is None else self.convolution.history_bytes())
+
+    def serial_steps(self, length: int) -> int:
+        # projection in, read, gate or norm, projection out; a convolution; between them what the
+        # algorithm does in turn
+        convolved = 0 if self.convolution is None else 1
+        return 4 + convolved + self.algorithm_steps(length, chunk_size=self.config.chunk_size)
+
+    def path_length(self, distance: int) -> int:
+        return distance
+
+    def reach(self) -> float:
+        return math.inf
