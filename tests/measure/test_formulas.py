@@ -91,6 +91,8 @@ def strided_pairs(T: int, stride: int = 16) -> int:
 D, PAIR = WIDTH, 4 * WIDTH  # scoring and averaging one pair of positions
 MAMBA = 2 * 2 * D * (4 + 4 * 16 + 1)  # multiply-adds of 2 D channels: convolution, scan, step
 HELD = 2 * 2 * 4 * D  # of two layers: an LSTM's input more, which holds a row at its end
+# Sparse patterns, whose slow truth has the whole square of pairs.
+SQUARES = ("sliding_window", "sparse_attention", "longformer", "attention_sinks", "bigbird")
 # What a formula counts and torch's counter does not see, or what an algorithm spends beyond the
 # definition (negative): operations of all layers over T positions.
 REST: dict[str, Callable[[int], int]] = {
@@ -110,6 +112,11 @@ REST: dict[str, Callable[[int], int]] = {
     # T + 63 slots for a window of 64
     "sliding_window": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63)),
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
+    "longformer": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 16)),
+    "attention_sinks": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 4)),
+    "bigbird": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * T),  # 32 positions: two whole blocks
+    "latent_attention": lambda T: -2 * 2 * 4 * 4 * T * (T + 1) // 2,  # values as long as keys
+    "forgetting_attention": lambda T: -2 * 4 * 4 * T * (T + 1) // 2,  # a feature more: the gates
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "mamba": lambda T: 2 * T * MAMBA,
@@ -133,7 +140,7 @@ def lengths_of(name: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", CATALOG)
 def test_flops_are_those_that_are_executed(name: str) -> None:
     algorithm = slow_truth(name)
-    if algorithm == "explicit" and name not in ("sliding_window", "sparse_attention"):
+    if algorithm == "explicit" and name not in SQUARES:
         algorithm = "fused"  # leaves out the pairs that are hidden
     for length in lengths_of(name):
         counter = FlopCounterMode(display=False, custom_mapping=KERNELS)

@@ -51,7 +51,9 @@ def rotation(
         step_T = torch.arange(length, device=device)
         return rotation_at(start[:, None] + step_T, features, base, dtype)
     if torch.compiler.is_compiling():  # a traced tensor must not outlive its trace
-        return rotation_at(torch.arange(start, start + length, device=device), features, base, dtype)
+        return rotation_at(
+            torch.arange(start, start + length, device=device), features, base, dtype
+        )
     return _remembered_rotation(start, length, features, base, dtype, device)
 
 

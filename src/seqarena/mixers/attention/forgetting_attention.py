@@ -98,7 +98,11 @@ out     = concat(heads) W_O"""
         sums_BHT = self._summed_log_gates(x_BTD, state, lengths_B)
         sums_BHC1 = sums_BHT[..., None]
         if state is not None:
-            old_BHC1, used, starts_B = state.log_gates_BHC1, state.cache.length, state.cache.lengths_B
+            old_BHC1, used, starts_B = (
+                state.log_gates_BHC1,
+                state.cache.length,
+                state.cache.lengths_B,
+            )
             sums_BHC1 = written(old_BHC1, sums_BHC1, used, starts_B)
         starts_B = None if before is None else before.lengths_B
         k_BGCE, v_BGCE = filled(cache)

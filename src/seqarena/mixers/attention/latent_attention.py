@@ -134,7 +134,9 @@ out        = concat(heads) W_O"""
         heads = self.query(low).unflatten(-1, (self.num_heads, -1))
         q_BTHE, r_BTHP = heads.split((self.features, P), dim=-1)
         latent_BTR, p_BTP = self.down(x_BTD).split((self.rank, P), dim=-1)
-        turn = rotation(start, x_BTD.shape[1], P, self.config.rotary_base, p_BTP.dtype, x_BTD.device)
+        turn = rotation(
+            start, x_BTD.shape[1], P, self.config.rotary_base, p_BTP.dtype, x_BTD.device
+        )
         turned = rotate(torch.cat((r_BTHP, p_BTP[:, :, None]), dim=2), turn)
         r_BTHP, p_BT1P = turned.split((self.num_heads, 1), dim=2)
         latent_BT1F = torch.cat((self.norm(latent_BTR)[:, :, None], p_BT1P), dim=-1)

@@ -186,7 +186,11 @@ class SlidingWindow(Watched, Mixer):
         return self._nothing(self.projections.inward.weight, batch_size)
 
     def _nothing(self, like: Tensor, batch_size: int) -> WindowState:
-        size = (self.num_first + self.window - 1, self.projections.num_groups, self.projections.features)
+        size = (
+            self.num_first + self.window - 1,
+            self.projections.num_groups,
+            self.projections.features,
+        )
         empty_BCGE = like.new_zeros(batch_size, *size)
         return WindowState(empty_BCGE, empty_BCGE, 0)
 

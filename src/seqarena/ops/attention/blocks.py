@@ -1,6 +1,6 @@
 """BigBird's pattern: which blocks of slots a block of queries sees, in its causal form.
 
-    N blocks of queries   R random blocks a query block   L positions of a block
+N blocks of queries   R random blocks a query block   L positions of a block
 """
 
 import functools

@@ -95,9 +95,7 @@ def penalty(distance: Tensor, slopes_H: Tensor, dtype: torch.dtype) -> Tensor:
     return (-slopes_H[:, None, None] * distance.abs()).to(dtype)
 
 
-def bias_features(
-    q_BHTE: Tensor, k_BGCE: Tensor, bias_BHC: Tensor
-) -> tuple[Tensor, Tensor]:
+def bias_features(q_BHTE: Tensor, k_BGCE: Tensor, bias_BHC: Tensor) -> tuple[Tensor, Tensor]:
     """Queries and keys with features more, whose product adds sqrt(E) times a slot's bias.
 
     16 bits cannot hold a bias: there it is the sum of three features, 24 bits as in float32.
