@@ -61,6 +61,7 @@ class Attention(Watched, Mixer):
 
     Config = AttentionConfig
     operation = attention
+    rewinds = True
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V              split into heads
 y_t     = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c <= t (causal), or all c
@@ -131,6 +132,9 @@ out     = concat(heads) W_O                or (concat(heads) * sigmoid(x W_G)) W
         if not self.causal:
             return None
         return empty_cache(self.projections, batch_size, max_length)
+
+    def rewound(self, state: KeyValueCache, count: int) -> KeyValueCache:
+        return shortened(state, count)
 
     def flops(self, length: int) -> int:
         pairs = length * (length + 1) // 2 if self.causal else length * length
@@ -249,6 +253,12 @@ def empty_cache(projections: HeadProjections, batch_size: int, max_length: int) 
     size = (batch_size, projections.num_groups, max_length, projections.features)
     weight = projections.inward.weight
     return KeyValueCache(weight.new_zeros(size), weight.new_zeros(size), 0)
+
+
+def shortened(cache: KeyValueCache, count: int) -> KeyValueCache:
+    """The cache without each row's last `count` positions; their slots are free again."""
+    lengths_B = None if cache.lengths_B is None else cache.lengths_B - count
+    return cache._replace(length=cache.length - count, lengths_B=lengths_B)
 
 
 def filled(cache: KeyValueCache) -> tuple[Tensor, Tensor]:
