@@ -24,11 +24,12 @@ SMALL = 2  # blocks of so few positions are multiplied elementwise in the backwa
 
 
 class Gradients(NamedTuple):
-    """Of the rows and the columns, and of each G_i but for what lies beyond the chunk."""
+    """Of the rows, the columns and the logarithms of the decay, for these but for what passes
+    through the whole chunk."""
 
     rows_MLRK: Tensor
     columns_MLCK: Tensor
-    log_sums: Tensor | None
+    log_decay: Tensor | None
 
 
 class Plain:
@@ -110,16 +111,16 @@ class HeadDecay:
         size, R, C = *self.rows.shape[1:3], self.columns.shape[2]
         both = (da_MPQ * a_MPQ).view(-1, size, R, size, C)
         both.diagonal(0, 1, 3).zero_()  # no decay is between a position and itself
-        log_sums_ML = (
-            both.sum((2, 3, 4)) - both.sum((1, 2, 4))
-            + (self.reads_MLRK * dreads).sum((2, 3)) - (self.writes_MLCK * dwrites).sum((2, 3))
-        )  # fmt: skip
+        inside_ML = both.sum((2, 3, 4)) - both.sum((1, 2, 4))
+        inside_ML += (self.reads_MLRK * dreads).sum((2, 3))
+        onward_ML = (self.writes_MLCK * dwrites).sum((2, 3))
+        dlog_ML1 = _along_time(inside_ML[..., None], onward_ML[..., None])
         da_MPQ = self._over_heads(da_MPQ.mul_(self.mask_MPQ))
         drows = self._over_heads(dreads.mul_(self.before_ML11))
         dcolumns = self._over_heads(dwrites.mul_(self.after_ML11))
         drows.flatten(1, 2).baddbmm_(da_MPQ, self.columns.flatten(1, 2))
         dcolumns.flatten(1, 2).baddbmm_(da_MPQ.mT, self.rows.flatten(1, 2))
-        return Gradients(drows, dcolumns, log_sums_ML[..., None])
+        return Gradients(drows, dcolumns, dlog_ML1)
 
 
 class KeyDecay:
@@ -162,6 +163,7 @@ class KeyDecay:
         (M, size, R, K), C = self.rows.shape, self.columns.shape[2]
         da = da_MPQ.view(M, size, R, size, C)
         half = size // 2
+        onward_MLK = (self.writes_MLCK * dwrites).sum(2)
         for total, second, first in reversed(self.levels):
             dsecond = _second(dreads, half).mul_(total[:, 0::2, None, None])
             dfirst = _first(dwrites, half).mul_(total[:, 1::2, None, None])
@@ -179,11 +181,28 @@ class KeyDecay:
                     dfirst.addcmul_(block[:, :, i, r, :, :, None], second[:, :, None, i, r, None])
             half //= 2
         dreads.mul_(self.decay_MLK[:, :, None])
-        log_sums = (self.rows * dreads).sum(2).sub_((self.columns * dwrites).sum(2))
+        inside_MLK = (self.rows * dreads).sum(2)
+        inside_MLK -= (self.columns * dwrites).sum(2).sub_(onward_MLK)
         own_MLC1 = da.diagonal(0, 1, 3)[:, 0].mT[..., None]  # a query reads its own position
         dreads[:, :, 0] += (own_MLC1 * self.columns).sum(2)
         dwrites.addcmul_(own_MLC1, self.rows[:, :, :1])
-        return Gradients(dreads, dwrites, log_sums)
+        return Gradients(dreads, dwrites, _along_time(inside_MLK, onward_MLK))
+
+
+def _along_time(inside_MLK: Tensor, onward_MLK: Tensor) -> Tensor:
+    """The gradients of the logarithms of the decay from those of their sums G.
+
+    A decay is felt by what is read from its position on, less what is written there and read
+    inside the chunk (`inside`), and by what was written before it and read beyond the chunk
+    (`onward`). Each sum holds only what its decays have already made small: no difference of large
+    numbers remains of a strong decay.
+    """
+    L = inside_MLK.shape[1]
+    ones_LL = inside_MLK.new_ones(L, L)
+    later_MLL, earlier_MLL = (
+        x.expand(inside_MLK.shape[0], L, L) for x in (ones_LL.triu(), ones_LL.tril(-1))
+    )
+    return torch.baddbmm(torch.bmm(later_MLL, inside_MLK), earlier_MLL, onward_MLK)
 
 
 def _corners(a_MLRLC: Tensor, half: int) -> Tensor:

@@ -136,11 +136,12 @@ class Segment:
             torch.bmm(dread, values.mT), pairs_MPQ,
             dreads.view(scores.reads_MLRK.shape), dwrites.view(scores.writes_MLCK.shape),
         )  # fmt: skip
-        dlog = found.log_sums
-        if dlog is not None:
-            beyond_MK = (states[1:] * dstates[1:]).sum(-1).flatten(0, 1)
-            dlog[:, -1] += beyond_MK if dlog.shape[-1] > 1 else beyond_MK.sum(-1, keepdim=True)
-            dlog = dlog.flip(1).cumsum(1).flip(1)
+        dlog = found.log_decay
+        if dlog is not None and scores.kept is not None:
+            through_MK = (states[:-1] * dstates[1:]).sum(-1).flatten(0, 1)
+            if dlog.shape[-1] == 1:
+                through_MK = through_MK.sum(-1, keepdim=True)
+            dlog += (scores.kept.mT * through_MK[:, None])
         if not self.erases:
             dv_MLV = dvalues
         elif self.along_key:
