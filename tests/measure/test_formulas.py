@@ -135,6 +135,7 @@ REST: dict[str, Callable[[int], int]] = {
     "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
     "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
     "s4": lambda T: 2 * T * D * (42 * 32 + 2),
+    "stack_rnn": lambda T: 2 * T * 5 * 64 * 8,  # three products and two sums a number of the stack
     # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
     "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,

@@ -36,7 +36,8 @@ from seqarena.ops.recurrent.stack_rnn import (
     stack_rnn,
 )
 
-_SERIAL_PER_STEP = 10  # two products, three sums, f, actions, softmax, g, and the move
+# product with the tops, its sum, f, actions, softmax, and a product and two sums for the move
+_SERIAL_PER_STEP = 8
 
 
 class StackRNNConfig(MixerConfig):

@@ -193,7 +193,9 @@ def _walk_back(
     recurrent.add_product(start_BE, sum_TBE[0], w.recurrent_EE)
     _add_to_top(d_BGLK, sum_TBE[0], w.top_EK)
     start_BGCK = d_BGLK[:, :, 1:-1]
-    return _Gradients(sum_TBE, act_TBF, start_BE, start_BGCK if late[0] is None else start_BGCK + late[0])
+    return _Gradients(
+        sum_TBE, act_TBF, start_BE, start_BGCK if late[0] is None else start_BGCK + late[0]
+    )
 
 
 def _add_to_top(d_BGLK: Tensor, sum_BE: Tensor, top_EK: Tensor) -> None:
