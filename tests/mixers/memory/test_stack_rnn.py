@@ -12,7 +12,7 @@ CONFIGS = {
     "as first published": StackRNNConfig(
         num_stacks=2, depth=3, cell_size=2, nonlinearity="sigmoid", value="sigmoid"
     ),
-    "tanh": StackRNNConfig(depth=2, cell_size=1, nonlinearity="tanh"),
+    "relu": StackRNNConfig(depth=2, cell_size=1, nonlinearity="relu"),
 }
 
 
@@ -73,7 +73,8 @@ def test_parity_with_the_equations(config, algorithm):
 @pytest.mark.parametrize("algorithm", StackRNN.operation.names)
 def test_sure_actions_make_a_stack(algorithm):
     """Inputs say what to do: the stack then holds the very numbers, the last one on top."""
-    mixer = build(width=4, depth=3, cell_size=1, dtype=torch.float32, algorithm=algorithm)
+    fields = {"depth": 3, "cell_size": 1, "nonlinearity": "relu", "algorithm": algorithm}
+    mixer = build(width=4, dtype=torch.float32, **fields)
     with torch.no_grad():
         for parameter in mixer.parameters():
             parameter.zero_()

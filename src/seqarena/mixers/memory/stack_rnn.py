@@ -10,9 +10,10 @@ arXiv:1503.01007, section 3, with the no-op of its section 3.1.
 
 The actions are shares, so that gradients flow through them. A stack has a fixed number of slots:
 what sinks below the last is lost. Deletang et al. 2023 ("Neural Networks and the Chomsky
-Hierarchy", arXiv:2207.02098) take ReLU and push a linear value, which are the defaults; sigmoids,
-`nonlinearity` and `value`, are the first paper's. Their softmax goes over the actions of all
-stacks together, which is the same for one stack; here each stack has its own.
+Hierarchy", arXiv:2207.02098) take ReLU for f and push a linear value; the first paper has sigmoids
+for both. The default is a linear value and tanh, which learns as fast as ReLU and stays bounded;
+`nonlinearity` and `value` give the published ones. The softmax of Deletang et al. goes over the
+actions of all stacks together, which is the same for one stack; here each stack has its own.
 
 Glossary: D the width, in and out; E = D the hidden state; G stacks of C slots of K numbers. W is
 `input_ED`, U `recurrent_EE` (the paper's R), P `top_EK`; A and the paper's D are the rows of
@@ -47,7 +48,7 @@ class StackRNNConfig(MixerConfig):
     num_stacks: int = Field(default=1, ge=1)
     depth: int = Field(default=64, ge=2)  # slots of a stack
     cell_size: int = Field(default=8, ge=1)  # numbers of a slot
-    nonlinearity: Nonlinearity = "relu"
+    nonlinearity: Nonlinearity = "tanh"
     value: Value = "linear"
 
 
