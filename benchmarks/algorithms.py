@@ -28,7 +28,7 @@ ROWS = (
         "sparse_attention",
         "conv",
     ),
-    *("feed_forward", "hyena"),
+    *("feed_forward", "hyena", "sru"),
 )
 WIDTH, BATCH_SIZE, SECONDS = 128, 8, 3.0
 
