@@ -19,8 +19,16 @@ from seqarena.models.stacks.stack import layer_operation, load_mixer
 
 ROWS = (
     *("elman", "gru", "gru_before", "lstm", "lstm_peephole", "slstm", "mingru", "mamba", "s4d"),
-    *("s4", "linear_attention", "attention", "sliding_window", "sparse_attention", "conv"),
-    *("feed_forward", "hyena"),
+    *(
+        "s4",
+        "stack_rnn",
+        "linear_attention",
+        "attention",
+        "sliding_window",
+        "sparse_attention",
+        "conv",
+    ),
+    *("feed_forward", "hyena", "sru"),
 )
 WIDTH, BATCH_SIZE, SECONDS = 128, 8, 3.0
 
