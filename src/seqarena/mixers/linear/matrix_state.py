@@ -10,7 +10,7 @@ and I past inputs of the short convolution.
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -55,14 +55,14 @@ class MatrixMixer(Mixer):
     `value_features` and, if they have one, `convolution`, and fill in `mix`, by way of `recur`, and
     `projection_flops`.
 
-    `erases` and `decays` say which products the recurrence has, for the costs. A mixer that writes
-    more than once a position sets `writes`: its streams have T * writes positions, and what the
-    last query of each position reads is read out. Raises UserError where the heads do not divide
-    the width.
+    `decays` and `erases` (nothing, along the key or along another direction) say which products
+    the recurrence has, for the costs. A mixer that writes more than once a position sets `writes`:
+    its streams have T * writes positions, and what the last query of each position reads is read
+    out. Raises UserError where the heads do not divide the width.
     """
 
     operation = matrix_recurrence
-    erases: ClassVar[bool] = False
+    erases: ClassVar[Literal["nothing", "key", "another"]] = "nothing"
     decays: ClassVar[bool] = True
     config: MatrixStateConfig
     num_heads: int
@@ -139,8 +139,9 @@ class MatrixMixer(Mixer):
         )
 
     def flops(self, length: int) -> int:
-        # a multiply-add each for writing into S and reading out of it, and as many for erasing
-        written = self.writes * (6 if self.erases else 2)
+        # a multiply-add each for writing into S and reading out of it, for finding what is erased
+        # and for erasing it, where that is not one product with writing
+        written = self.writes * {"nothing": 2, "key": 4, "another": 6}[self.erases]
         products = written + 2 + (1 if self.decays else 0)
         matrix = self.num_heads * self.key_features * self.value_features
         convolved = 0 if self.convolution is None else self.convolution.flops(length)
