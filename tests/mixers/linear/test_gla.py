@@ -12,7 +12,7 @@ from tests.mixers.references.arrays import differences
 
 CONFIGS = {
     "default": GLAConfig(),
-    "wide keys": GLAConfig(num_heads=3, key_expand=1.5, decay_rank=2, decay_root=1, chunk_size=5),
+    "wide keys": GLAConfig(num_heads=3, key_expand=1.5, decay_rank=2, decay_root=1, chunk_size=4),
 }
 
 

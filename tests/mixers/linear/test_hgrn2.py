@@ -22,7 +22,7 @@ class SecondOfTwo(HGRN2):
 
 CASES = {
     "first layer": (HGRN2, HGRN2Config()),
-    "second layer": (SecondOfTwo, HGRN2Config(num_heads=3, chunk_size=5)),
+    "second layer": (SecondOfTwo, HGRN2Config(num_heads=3, chunk_size=4)),
 }
 
 
