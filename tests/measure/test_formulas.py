@@ -133,6 +133,15 @@ REST: dict[str, Callable[[int], int]] = {
     "kimi_delta": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
+    # written and faded, in 4 heads of 8 keys and 8 values or as said
+    "retnet": lambda T: 2 * T * 3 * D * 16,
+    "gla": lambda T: 2 * T * 3 * D * 4,
+    "hgrn2": lambda T: 2 * T * 3 * D * 8,
+    "mlstm": lambda T: 2 * T * (3 * 2 * D * 17 + 2 * 2 * D * 4),  # and a convolution of 4 taps
+    "based": lambda T: 2 * T * 2 * 153 * (D + 4),
+    "lightning_attention": lambda T: 2 * T * 3 * D * 8,
+    # a read more, of the state that came in; the bonus
+    "rwkv6": lambda T: 2 * (T * (3 * D * 8 + 5 * D) - 2 * D * 8),
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
     "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
@@ -234,6 +243,9 @@ PER_STEP = {
     "deltanet": Fraction(4),
     **dict.fromkeys(
         ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
+    ),
+    **dict.fromkeys(
+        ("retnet", "gla", "hgrn2", "mlstm", "lightning_attention", "rwkv6"), Fraction(2)
     ),
     "s4d": Fraction(2),
     "s5": Fraction(2),
