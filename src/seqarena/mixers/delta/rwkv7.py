@@ -17,8 +17,9 @@ which its bound keeps above 0.545. The matrix before S_(t-1) has eigenvalues in 
 is no option for more negative ones: with a_t doubled some would be below -1, and S would grow.
 
 Left out: the value residual, which carries the first layer's values into the others (a mixer sees
-one layer), and initial values that depend on the layer (those of the first one are taken). The
-channel mixing of RWKV is the block's, not the mixer's.
+one layer), and initial values that depend on the layer (those of the first one are taken). W_o
+starts like W_v and not at zero, so that gradients flow through an untrained layer. The channel
+mixing of RWKV is the block's, not the mixer's.
 
     paper                       here
     mu                          mix_SD, in the order r, w, k, v, a, g
@@ -63,13 +64,14 @@ class RWKV7(MatrixStateMixer):
     erases = "another"
     config: RWKV7Config
     equation: ClassVar[str] = """\
-x^s_t  = x_t + mu_s * (x_(t-1) - x_t)                    s in r, w, k, v, a, g
-r, v   = x^r W_r, x^v W_v;   k' = x^k W_k;   g_t = sigmoid(x^g W_g1) W_g2
-w_t    = exp(-exp(-1/2) sigmoid(w_0 + tanh(x^w W_w1) W_w2))
-a_t    = sigmoid(a_0 + x^a W_a1 W_a2)
+x^s_t  = x_t + mu_s * (x_(t-1) - x_t)                    s in r, w, k, v, a, g: the token shift
+r, v   = x^r W_r, x^v W_v;   k' = x^k W_k
+w_t    = exp(-exp(-1/2) sigmoid(w_0 + tanh(x^w W_w1) W_w2))         in (0.545, 1)
+a_t    = sigmoid(a_0 + x^a W_a1 W_a2)               how much is erased, a key feature
 e_t    = k' * xi to unit length;   k_t = k' * (1 + (a_t - 1) * alpha)
 S_t    = (diag(w_t) - (a_t * e_t) e_t^T) S_(t-1) + k_t v_t^T
-y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)"""
+y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)
+g_t    = sigmoid(x^g W_g1) W_g2"""
     complexity = Complexity("T D^2 / H + T D^2", "T / L", "T", "D^2 / H")
 
     def __init__(self, width: int, config: RWKV7Config) -> None:
@@ -115,9 +117,9 @@ y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)"""
         self.erased_D.copy_(0.71 - 0.1 * (along_D - 0.5))
         self.blend_D.fill_(1.02)
         self.bonus_D.fill_(-0.04)
-        for linear, scale in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
-            nn.init.uniform_(linear.weight, -scale / math.sqrt(D), scale / math.sqrt(D))
-        nn.init.zeros_(self.outward.weight)
+        for linear in (self.receptance, self.key, self.value, self.outward):
+            scale = (0.05 if linear is self.key else 0.5) / math.sqrt(D)
+            nn.init.uniform_(linear.weight, -scale, scale)
 
     def streams(
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None
