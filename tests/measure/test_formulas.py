@@ -125,8 +125,17 @@ REST: dict[str, Callable[[int], int]] = {
     "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
+    "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
+    "s4": lambda T: 2 * T * D * (42 * 32 + 2),
+    # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
+    "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
+    "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
+    # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
+    "hyena": lambda T: 2 * T * D * (3 * 3 * 2 + 1 + 4 + T + 1),
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
@@ -215,7 +224,13 @@ PER_STEP = {
         ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
     ),
     "s4d": Fraction(2),
+    "s5": Fraction(2),
+    "lru": Fraction(2),
+    "s4": Fraction(12),  # a step of the bilinear rule, solved in two projections
+    "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
+    "mamba2": Fraction(2),
+    "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation
     "seq2seq_gru": Fraction(5, 6),
