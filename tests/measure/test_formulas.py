@@ -96,6 +96,8 @@ MAMBA = 2 * 2 * D * (4 + 4 * 16 + 1)  # multiply-adds of 2 D channels: convoluti
 MATRIX = 2 * D * D // 4  # numbers in the states of two layers, 4 heads, keys as wide as values
 CONVOLVED = 2 * 2 * 4 * D  # multiply-adds of two short convolutions over D channels
 HELD = 2 * 2 * 4 * D  # of two layers: an LSTM's input more, which holds a row at its end
+# Sparse patterns, whose slow truth has the whole square of pairs.
+SQUARES = ("sliding_window", "sparse_attention", "longformer", "attention_sinks", "bigbird")
 # What a formula counts and torch's counter does not see, or what an algorithm spends beyond the
 # definition (negative): operations of all layers over T positions.
 REST: dict[str, Callable[[int], int]] = {
@@ -115,6 +117,11 @@ REST: dict[str, Callable[[int], int]] = {
     # T + 63 slots for a window of 64
     "sliding_window": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63)),
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
+    "longformer": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 16)),
+    "attention_sinks": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 4)),
+    "bigbird": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * T),  # 32 positions: two whole blocks
+    "latent_attention": lambda T: -2 * 2 * 4 * 4 * T * (T + 1) // 2,  # values as long as keys
+    "forgetting_attention": lambda T: -2 * 4 * 4 * T * (T + 1) // 2,  # a feature more: the gates
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
     # written, and with a decay faded; convolutions
     "deltanet": lambda T: T * (2 * MATRIX + 3 * CONVOLVED),
@@ -155,7 +162,7 @@ def lengths_of(name: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", ONCE)
 def test_flops_are_those_that_are_executed(name: str) -> None:
     algorithm = slow_truth(name)
-    if algorithm == "explicit" and name not in ("sliding_window", "sparse_attention"):
+    if algorithm == "explicit" and name not in SQUARES:
         algorithm = "fused"  # leaves out the pairs that are hidden
     for length in lengths_of(name):
         counter = FlopCounterMode(display=False, custom_mapping=KERNELS)

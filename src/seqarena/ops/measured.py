@@ -93,6 +93,10 @@ ROWS = (
         "T 64: explicit 1.00, blocked 1.72; T 1024: explicit 6.35, blocked 1.00",
     ),
     MeasuredChoice(
+        "block_attention", "cpu", "gathered",
+        "TODO",
+    ),
+    MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",
         "T 64: loop 1.14, fused 1.00, unfolded 1.04; "
         "T 1024: loop 1.13, fused 1.00, unfolded 1.03",
@@ -131,6 +135,7 @@ ROWS = (
     MeasuredChoice("attention", "cuda", "fused", "H100: fused 444k"),
     MeasuredChoice("window_attention", "cuda", "banded", UNMEASURED),
     MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),
+    MeasuredChoice("block_attention", "cuda", "gathered", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
     MeasuredChoice("dplr_ssm", "cuda", "chunked", UNMEASURED),
