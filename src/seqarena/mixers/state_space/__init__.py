@@ -7,6 +7,11 @@ NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/source
 
 ROWS = (
     Architecture(
+        "s4", "structured state-space model", "state space", 2022, "Gu, Goel and Re 2022",
+        "each channel keeps its past as coefficients of polynomials, trained as one convolution",
+        (layer("state_space.s4:S4"),),
+    ),
+    Architecture(
         "s4d", "diagonal state-space model", "state space", 2022, "Gu et al. 2022",
         "a bank of damped oscillators, trained as one long convolution",
         (layer("state_space.s4d:S4D"),),
@@ -20,6 +25,11 @@ ROWS = (
         "lru", "linear recurrent unit", "state space", 2023, "Orvieto et al. 2023",
         "a linear recurrence whose complex decays stay inside the unit disk",
         (layer("state_space.lru:LRU"),),
+    ),
+    Architecture(
+        "h3", "Hungry Hungry Hippos", "state space", 2023, "Fu et al. 2023",
+        "one state space looks a few positions back, one remembers; products join them",
+        (layer("state_space.h3:H3"),),
     ),
     Architecture(
         "mamba", "Mamba state-space model", "state space", 2023, "Gu and Dao 2023",

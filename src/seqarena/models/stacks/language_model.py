@@ -219,6 +219,12 @@ class LanguageModel(TokenModel, StatefulModel):
     def initial_state(self, batch_size: int, max_length: int = 0) -> ModelState:
         return ModelState(self.stack.initial_state(batch_size, max_length), 0)
 
+    def keep(self, state: ModelState) -> ModelState:
+        return ModelState(self.stack.keep(state.layers), state.position)
+
+    def rewound(self, state: ModelState, kept: ModelState, count: int) -> ModelState:
+        return ModelState(self.stack.rewound(state.layers, kept.layers, count), kept.position)
+
     @property
     def writes(self) -> bool:
         """A step is given a token and no spelling, so that a model of spellings cannot take one."""

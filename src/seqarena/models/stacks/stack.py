@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from seqarena.core.config import Config, parse_options
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import map_state
 from seqarena.core.user_code import file_digest, load_class
 from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
@@ -112,6 +113,19 @@ class Block(nn.Module):
             return state
         return BlockState(state, self.convolution.initial_history(batch_size))
 
+    def keep(self, state: Any) -> Any:
+        """What is needed to come back to a state later: a copy, or nothing where it rewinds."""
+        own = state if self.convolution is None else state.mixer
+        kept = None if self.mixer.rewinds else map_state(torch.clone, own)
+        return kept if self.convolution is None else BlockState(kept, state.inputs_BKD.clone())
+
+    def rewound(self, state: Any, kept: Any, count: int) -> Any:
+        """The state `count` positions ago, of which `kept` was kept."""
+        own, old = (state, kept) if self.convolution is None else (state.mixer, kept.mixer)
+        rewinds = self.mixer.rewinds
+        before = self.mixer.rewound(own, count) if rewinds else map_state(torch.clone, old)
+        return before if self.convolution is None else BlockState(before, kept.inputs_BKD.clone())
+
     def _join(self, x_BTD: Tensor, y_BTD: Tensor, norm: nn.Module) -> Tensor:
         y_BTD = self.dropout(y_BTD)
         if self.config.residual:
@@ -147,6 +161,8 @@ class Stack(nn.Module):
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(Block(config, layer) for layer in config.layers)
+        for index, mixer in enumerate(self.mixers):
+            mixer.place(index, len(self.blocks))
         self.last_norm = _norm(config) if config.norm_position == "pre" else nn.Identity()
 
     def forward(
@@ -160,6 +176,15 @@ class Stack(nn.Module):
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> tuple[Any, ...]:
         return tuple(block.initial_state(batch_size, max_length) for block in self._blocks)
+
+    def keep(self, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is needed to come back to a state later."""
+        return tuple(block.keep(own) for block, own in zip(self._blocks, state))
+
+    def rewound(self, state: tuple[Any, ...], kept: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+        """The state `count` positions ago, of which `kept` was kept."""
+        layers = zip(self._blocks, state, kept, strict=True)
+        return tuple(block.rewound(own, old, count) for block, own, old in layers)
 
     @property
     def _blocks(self) -> tuple[Block, ...]:
