@@ -65,7 +65,9 @@ def main(place: Path) -> None:
     layer = module.Mamba3(d_model=6, d_state=8, expand=2, headdim=4)
     with torch.no_grad():
         for name, parameter in layer.named_parameters():
-            parameter.add_((1.0 if name == "in_proj.weight" else 0.3) * torch.randn(parameter.shape))
+            parameter.add_(
+                (1.0 if name == "in_proj.weight" else 0.3) * torch.randn(parameter.shape)
+            )
     x = torch.randn(2, 23, 6, requires_grad=True)
     y = layer(x)
     weights = torch.randn(y.shape)

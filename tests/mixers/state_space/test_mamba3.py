@@ -15,7 +15,7 @@ from seqarena.mixers.state_space.mamba3 import Mamba3, Mamba3Config
 
 CONFIGS = {
     "default": Mamba3Config(state_size=8),
-    "odd": Mamba3Config(num_heads=3, expand=1, state_size=4, turned="all", chunk_size=5),
+    "odd": Mamba3Config(num_heads=3, expand=1, state_size=4, turned="all", chunk_size=4),
 }
 
 
@@ -95,7 +95,7 @@ def renamed(prefix=""):
 
 def differences(algorithm):
     """The largest of outputs and final state, and of the gradients of input and parameters."""
-    mixer = build(width=6, num_heads=3, chunk_size=5, algorithm=algorithm)
+    mixer = build(width=6, num_heads=3, chunk_size=4, algorithm=algorithm)
     mixer.load_state_dict(renamed())
     x_BTD = STORED["x"].clone().requires_grad_()
     y_BTD, state = mixer(x_BTD)

@@ -130,7 +130,7 @@ y          = W_out ((S_t^T q_t + D v_t) * silu(z_t))"""
         angle_BTHA = (math.pi * turn_BTA.tanh())[:, :, None] * step_BTH[..., None]
         angle_BTHA = _wrapped(state.angle_BHA[:, None] + angle_BTHA.cumsum(dim=1))
         k_BTHK, q_BTHK = (
-            _turned(at_least_float32(norm(x)[:, :, None] + bias), angle_BTHA)
+            _turned(norm(at_least_float32(x))[:, :, None] + bias, angle_BTHA)
             for norm, bias, x in (
                 (self.key_norm, self.key_bias, b_BTK),
                 (self.query_norm, self.query_bias, c_BTK),
@@ -231,7 +231,9 @@ def _wrapped(angle: Tensor) -> Tensor:
 
 def _turned(x_BTHK: Tensor, angle_BTHA: Tensor) -> Tensor:
     """The first A pairs of neighbours (x_2i, x_2i+1), each turned by its angle."""
-    first_BTHA, second_BTHA = x_BTHK[..., : 2 * angle_BTHA.shape[-1]].unflatten(-1, (-1, 2)).unbind(-1)
+    first_BTHA, second_BTHA = (
+        x_BTHK[..., : 2 * angle_BTHA.shape[-1]].unflatten(-1, (-1, 2)).unbind(-1)
+    )
     cosine_BTHA, sine_BTHA = angle_BTHA.cos(), angle_BTHA.sin()
     pairs = (
         first_BTHA * cosine_BTHA - second_BTHA * sine_BTHA,
