@@ -16,10 +16,10 @@ which trains less stably at large rates. log a_t is at most -1e-4 step_t. There 
 convolution: each position writes its neighbour too.
 
 Glossary: step is the paper's Delta, r its lambda, a its alpha; K (state_size) its N, V its P; k and
-q are its B and C. B, C and the angles' rates serve every head, biases and steps belong to one. Here
-S before position t is written carries what is left to write of position t - 1, so that one write a
-position suffices: r_{t-1} step_{t-1} + (1 - r_t) step_t of k_{t-1} v_{t-1}^T; position t's own is
-added to what is read, and to S at the end of the call.
+q are its B and C. B, C and the angles' rates serve every head, biases and steps belong to one. One
+write a position suffices: that of k_{t-1} v_{t-1}^T at position t has both its shares,
+r_{t-1} step_{t-1} and (1 - r_t) step_t. Position t's own is added to what is read there, and to S
+where the call ends.
 
 Letters: B batch, T time, D width, E inner width (expand times D), H heads, K states of a channel,
 V channels of a head (E / H), A angles of a head.
@@ -137,43 +137,42 @@ y          = W_out ((S_t^T q_t + D v_t) * silu(z_t))"""
             )
         )
         v_BTHV = at_least_float32(v_BTE).unflatten(-1, (self.num_heads, -1))
-        read_BTHV, s_BHKV = self._recurrence(
-            q_BTHK, k_BTHK, v_BTHV, _decay_rate(rate_BTH), step_BTH, share_BTH.sigmoid(), state
-        )
-        y_BTE = (read_BTHV + self.skip[:, None] * v_BTHV).flatten(2) * F.silu(gate_BTE)
-        k_BHK, v_BHV = (
-            take_last(
-                torch.cat((before[:, None], x), dim=1),
-                None if lengths_B is None else lengths_B + 1,
-                1,
-            )[:, 0].clone()
+        # each position after the one before it; the state holds the first of them
+        keys, values = (
+            torch.cat((before[:, None], x), dim=1)
             for before, x in ((state.k_BHK, k_BTHK), (state.v_BHV, v_BTHV))
         )
+        read_BTHV, s_BHKV = self._recurrence(
+            q_BTHK, keys, values, _decay_rate(rate_BTH), step_BTH, share_BTH.sigmoid(), state
+        )
+        y_BTE = (read_BTHV + self.skip[:, None] * v_BTHV).flatten(2) * F.silu(gate_BTE)
+        ends_B = None if lengths_B is None else lengths_B + 1
+        k_BHK, v_BHV = (take_last(x, ends_B, 1)[:, 0].clone() for x in (keys, values))
         state = Mamba3State(s_BHKV, k_BHK, v_BHV, angle_BTHA[:, -1].clone())
         return self.outward(y_BTE.to(x_BTD.dtype)), state
 
     def _recurrence(
         self,
         q_BTHK: Tensor,
-        k_BTHK: Tensor,
-        v_BTHV: Tensor,
+        keys: Tensor,
+        values: Tensor,
         rate_BTH: Tensor,
         step_BTH: Tensor,
         share_BTH: Tensor,
         state: Mamba3State,
     ) -> tuple[Tensor, Tensor]:
-        """S_t^T q_t at every position, and S after the last one."""
+        """S_t^T q_t at every position, and S after the last one. `keys` and `values` have the
+        position before the call in front."""
+        k_BTHK, v_BTHV = keys[:, 1:], values[:, 1:]
         log_decay_BTH1 = (-rate_BTH * step_BTH)[..., None]
         own_BTH = share_BTH * step_BTH
         # of what came before the call, its own share is in S already
         late_BTH = F.pad(own_BTH[:, :-1], (0, 0, 1, 0)) + (1 - share_BTH) * step_BTH
-        k_before_BTHK, v_before_BTHV = (
-            torch.cat((before[:, None], x[:, :-1]), dim=1)
-            for before, x in ((state.k_BHK, k_BTHK), (state.v_BHV, v_BTHV))
-        )
-        v_before_BTHV = late_BTH[..., None] * log_decay_BTH1.exp() * v_before_BTHV
+        late_BTHV = late_BTH[..., None] * log_decay_BTH1.exp() * values[:, :-1]
         y_BHTV, s_BHKV = matrix_recurrence(
-            *(x.transpose(1, 2) for x in (q_BTHK, k_before_BTHK, v_before_BTHV)),
+            q_BTHK.transpose(1, 2),
+            keys[:, :-1].transpose(1, 2),
+            late_BTHV.transpose(1, 2),
             state.s_BHKV,
             log_decay=log_decay_BTH1.transpose(1, 2),
             algorithm=self.algorithm,
@@ -187,11 +186,12 @@ y          = W_out ((S_t^T q_t + D v_t) * silu(z_t))"""
     def initial_state(self, batch_size: int, max_length: int = 0) -> Mamba3State:
         dtype = torch.promote_types(self.skip.dtype, torch.float32)
         states, channels = self.states, self.value_features
+
+        def zeros(*shape: int) -> Tensor:
+            return self.skip.new_zeros(batch_size, self.num_heads, *shape, dtype=dtype)
+
         return Mamba3State(
-            *(
-                self.skip.new_zeros(batch_size, self.num_heads, *shape, dtype=dtype)
-                for shape in ((states, channels), (states,), (channels,), (self.angles,))
-            )
+            zeros(states, channels), zeros(states), zeros(channels), zeros(self.angles)
         )
 
     def flops(self, length: int) -> int:
