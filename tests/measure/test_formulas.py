@@ -151,6 +151,8 @@ REST: dict[str, Callable[[int], int]] = {
     "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
     "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    # k v^T and decay of S; each position's own key, read beside S
+    "mamba3": lambda T: 2 * T * (3 * 64 * 2 * D + 2 * (4 * 64 + 2 * D)),
     "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
     # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
@@ -254,6 +256,7 @@ PER_STEP = {
     "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
     "mamba2": Fraction(2),
+    "mamba3": Fraction(2),
     "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation
