@@ -118,6 +118,7 @@ def test_on_the_cpu_auto_is_what_it_was() -> None:
         "minimal_recurrence": "fused", "linear_recurrence": "fused", "selective_scan": "chunked",
         "diagonal_ssm": "chunked", "linear_attention": "chunked", "attention": "fused",
         "window_attention": "banded", "strided_attention": "blocked",
+        "block_attention": "gathered",
         "causal_convolution": "unfolded",
     }  # fmt: skip
     found = {name: op.resolve("auto", "cpu", torch.float32) for name, op in OPERATIONS.items()}

@@ -17,8 +17,8 @@ fixed.
   that the paper gives global tokens, which here only their own S queries would use; dilation.
 - `attention_sinks`, "Efficient Streaming Language Models with Attention Sinks", Xiao et al. 2024:
   the softmax must put weight somewhere, and trained models put it on the first positions. Rotary
-  positions are places in the cache of S + W (section 3.2): distances inside the window are true, and
-  a query is never farther from a first position than S + W - 1 places.
+  positions are places in the cache of S + W (section 3.2): distances inside the window are true,
+  and a query is never farther from a first position than S + W - 1 places.
 
 `learned_sink` is the sink of gpt-oss (OpenAI 2025): instead of a position, each head has a score of
 its own that joins the softmax and has no value.
