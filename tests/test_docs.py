@@ -21,7 +21,10 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("architecture", "claims", "exchange", "measuring")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("architecture", "claims", "exchange", "measuring", "sessions")
+    ),
 ]
 EXAMPLE = ROOT / "examples" / "own_mixer.py"
 SHARED = {"verbose", "console"}  # the front door's docstring describes them once
@@ -56,6 +59,14 @@ def test_the_readmes_python_runs(
     assert [row.architecture for row in names["bigger"].rows] == ["gru"]
     sizes = [parameter.numel() for parameter in names["module"].parameters()]
     assert sum(sizes) == pytest.approx(1_000_000, rel=0.01)
+
+
+def test_the_python_on_sessions_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(python_block("docs/sessions.md"), {})
+    assert capsys.readouterr().out.splitlines() == ["35 57", *["torch.Size([1, 1024, 256])"] * 3]
 
 
 def test_a_name_of_the_front_door_stays_what_it_is_when_its_room_is_imported() -> None:

@@ -12,6 +12,7 @@
     bigger = sa.train("my_text.txt", model="gru", params="1M", tokens="2M")
     model = sa.load("runs/NAME", "gru")         # a trained model of an earlier run
     module = sa.build("mamba", vocab_size=256, params=1_000_000)  # a torch.nn.Module
+    session = sa.Session(module, rollback=8)    # its state, kept: read, rollback, fork, save
 
 Options have the names that they have on the command line: `seqarena compare --label-smoothing .1`
 is `sa.compare(label_smoothing=.1)`, and `seqarena compare --help` lists them. Values may be numbers
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
+    from seqarena.models.session import Session
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
     from seqarena.use.evaluate import Evaluation
@@ -75,6 +77,7 @@ __all__ = [
     "Ranking",
     "Run",
     "RunView",
+    "Session",
     "TrainRequest",
     "TrainedModel",
     "UserError",
@@ -120,6 +123,7 @@ _LAZY = {
     "Ranking": "seqarena.core.results.records",
     "Run": "seqarena.engine.run",
     "RunView": "seqarena.core.results.records",
+    "Session": "seqarena.models.session",
     "TrainedModel": "seqarena.engine.trained",
     "build": "seqarena.models.build",
 }

@@ -14,7 +14,8 @@ from seqarena.measure.flow.flow import (
     receptive_field,
 )
 from seqarena.models.build import build
-from seqarena.models.catalog import CATALOG, why_not
+from seqarena.models.catalog import CATALOG, architecture, why_not
+from seqarena.models.combinations import whole_depth
 
 PROBLEM = own_inputs(11, 24)
 CAUSAL = [
@@ -26,7 +27,8 @@ TOKENS_T = torch.randint(11, (24,), generator=torch.Generator().manual_seed(0))
 
 
 def made(name: str, **options: object) -> torch.nn.Module:
-    return build(name, problem=PROBLEM, width=16, depth=1, seed=0, options=options).double()
+    depth = whole_depth(architecture(name), 1)
+    return build(name, problem=PROBLEM, width=16, depth=depth, seed=0, options=options).double()
 
 
 @pytest.mark.parametrize("name", CAUSAL)

@@ -116,6 +116,15 @@ class DecodesDifferently(Leaky):
         return y_BTD, after
 
 
+class RewindsNothing(Leaky):
+    """Says that its state holds its past, and hands back the latest."""
+
+    rewinds = True
+
+    def rewound(self, state: Any, count: int) -> Any:
+        return state
+
+
 class MovesOverPadding(Leaky):
     """Lets the state decay over the padding."""
 
@@ -235,6 +244,7 @@ CAUGHT: dict[type[Mixer], tuple[str, set[str]]] = {
     ForgetsTheState: ("splitting", {"decoding"}),
     DetachesTheState: ("splitting", set()),
     DecodesDifferently: ("decoding", set()),
+    RewindsNothing: ("rewinding", set()),
     MovesOverPadding: ("padding", set()),
     WrongGradient: ("gradients", set()),
     FastFormDiffers: ("algorithms", {"decoding"}),

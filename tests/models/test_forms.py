@@ -49,7 +49,7 @@ CASES = [
 
 def made(name: str, what: str) -> tuple[Model, Batch]:
     problem = PROBLEMS[what]
-    model = build(name, problem=problem, width=16, depth=2, seed=1).double().eval()
+    model = build(name, problem=problem, width=16, seed=1).double().eval()
     batch = random_batch(problem, 3, length=7, seed=2)
     if problem.form == "pairs":
         batch.inputs_BT[:, 0] = START

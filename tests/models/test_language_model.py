@@ -13,7 +13,7 @@ STACKS = [name for name, row in CATALOG.items() if row.system is None]
 
 
 def small(name: str) -> TokenModel:
-    return build(name, vocab_size=31, width=16, depth=2, max_length=64, seed=1).double().eval()
+    return build(name, vocab_size=31, width=16, max_length=64, seed=1).double().eval()
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -26,7 +26,7 @@ PROBLEMS = (
 def test_every_architecture_meets_the_target(name: str, params: int) -> None:
     row = CATALOG[name]
     problem = next(problem for problem in PROBLEMS if why_not(row, problem) is None)
-    config = solve(row, Shape(problem, default_depth(params)), params)
+    config = solve(row, Shape(problem, default_depth(row, params)), params)
     assert abs(count_parameters(config) - params) <= 0.01 * params
 
 

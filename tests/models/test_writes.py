@@ -37,7 +37,7 @@ OF_PAIRS = [case for case in CASES if PROBLEMS[case[1]].form == "pairs"]
 
 def made(name: str, what: str) -> Model:
     problem = PROBLEMS[what]
-    return build(name, problem=problem, width=16, depth=2, seed=1).double().eval()
+    return build(name, problem=problem, width=16, seed=1).double().eval()
 
 
 def example(what: str, length: int, batch_size: int = 2) -> Batch:

@@ -32,7 +32,7 @@ WRITERS = [name for name, row in CATALOG.items() if why_not(row, TASK.problem) i
 @pytest.mark.parametrize("name", WRITERS)
 def test_generation_equals_scoring_the_whole_again(name: str) -> None:
     """Greedy tokens from the state are the argmax of one pass over all of them."""
-    model = build(name, vocab_size=19, width=16, depth=2, max_length=24, seed=1).double()
+    model = build(name, vocab_size=19, width=16, max_length=24, seed=1).double()
     written = [3, 1, 4, *generate_tokens(model, [3, 1, 4], 12, GREEDY)]
     tokens_1T = torch.tensor([written])
     with torch.no_grad():
@@ -67,7 +67,7 @@ def test_what_writes_no_text_is_refused(name: str, kind: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_writer_goes_to_the_end_of_its_positions_and_no_further(name: str) -> None:
     """Learned positions end; whatever has none goes on: twice as far as it was built for."""
-    model = build(name, vocab_size=19, width=16, depth=2, max_length=8, seed=1)
+    model = build(name, vocab_size=19, width=16, max_length=8, seed=1)
     fits = room(model, 3, 16)
     assert fits.count == (6 if name in ("attention_learned", "gpt2") else 16)
     assert len(list(generate_tokens(model, [3, 1, 4], fits.count, GREEDY))) == fits.count

@@ -9,7 +9,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime, words
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_short_convolution
 from seqarena.core.config import Config, digest
 from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError, in_words
@@ -168,6 +168,7 @@ def _enter(
 
 
 def _sized(row: Architecture, task: Task, size: SizeRequest) -> AnyConfig:
+    row = with_short_convolution(row, size.short_convolution)
     return model_config(
         row, task.problem, params=size.target_params, width=size.width, depth=size.depth
     )

@@ -81,7 +81,11 @@ class TaskRequest(Config):
 class LineupRequest(Config):
     """Which architectures enter."""
 
-    models: Names | None = knob(None, "lstm,gru,... or all. Default: the line-up of 15.")
+    models: Names | None = knob(
+        None,
+        "lstm,gru,... or all; gru:attention@3:1 is a hybrid of 3 layers of gru to 1 of attention, "
+        "bi:gru reads both ways. Default: the line-up of 15.",
+    )
     mixer: Texts = knob((), "Your own mixer, [LABEL=]my_file.py:MyMixer. Repeatable.")
 
     def rows(self) -> list[Architecture]:
@@ -99,8 +103,16 @@ class SizeRequest(Config):
         None, "Parameters of every model, to within 1 %: 100k, 1M. Default: 100k."
     )
     width: int | None = knob(None, "The same width instead of the same --params.", ge=1, le=10**6)
-    depth: int | None = knob(None, "Layers. Default: follows from --params.", ge=1, le=10**4)
+    depth: int | None = knob(
+        None,
+        "Layers. Default: follows from --params; a hybrid has its pattern whole.",
+        ge=1,
+        le=10**4,
+    )
     dropout: float = knob(0.0, "Share of activations that training sets to zero.", ge=0, le=0.99)
+    short_convolution: int = knob(
+        0, "Taps of a causal convolution before every mixer: 4 as published; 0: none.", ge=0, le=64
+    )
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:

@@ -38,13 +38,14 @@ def state_leaves(state: Any) -> list[Tensor]:
 
 
 def fill_state(like: Any, leaves: list[Tensor]) -> Any:
-    """The state of `like`'s shape whose leaves `state_leaves` gave."""
+    """The state of `like`'s shape whose leaves `state_leaves` gave. Raises ValueError for another
+    number of them."""
     found, structure = pytree.tree_flatten(like)
-    filled = [
-        leaf.to(old.device) if isinstance(old, Tensor) else int(leaf)
-        for old, leaf in zip(found, leaves, strict=True)
-    ]
-    return pytree.tree_unflatten(filled, structure)
+    held = [place for place, old in enumerate(found) if old is not None]
+    for place, leaf in zip(held, leaves, strict=True):
+        old = found[place]
+        found[place] = leaf.to(old.device) if isinstance(old, Tensor) else int(leaf)
+    return pytree.tree_unflatten(found, structure)
 
 
 def measured_state_bytes(state: Any) -> int:

@@ -9,14 +9,13 @@ from rich.console import Console
 from seqarena.arena.prepare import Prepared, prepare
 from seqarena.arena.requests import CompareRequest, SearchRequest, TrainRequest
 from seqarena.core import runtime, words
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_options
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
 from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on
-from seqarena.models.build import with_options
-from seqarena.models.catalog import CATALOG
+from seqarena.models.catalog import is_known
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes
 from seqarena.train.checkpoint import load
@@ -121,7 +120,8 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
     size = request.size
     decided = {
         "--params": size.params, "--width": size.width, "--depth": size.depth,
-        "--option": request.option, "--tokenizer": request.task.tokenizer,
+        "--short-convolution": size.short_convolution, "--option": request.option,
+        "--tokenizer": request.task.tokenizer,
     }  # fmt: skip
     for option, value in decided.items():
         if value:
@@ -130,7 +130,7 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
                 "without --start-from"
             )
     source, architecture = find_start(place, request.model)
-    if architecture in CATALOG:
+    if is_known(architecture):
         if request.mixer:
             raise UserError(
                 f"{place} holds {architecture}, which is no mixer of your own: leave --mixer out"

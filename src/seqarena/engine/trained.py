@@ -12,6 +12,7 @@ from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
 from seqarena.core.user_code import allow, check_digest, own_places
+from seqarena.models.session import Session
 from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
 from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
@@ -81,6 +82,11 @@ class TrainedModel:
     def module(self) -> nn.Module:
         """The torch module with its weights, in evaluation mode."""
         return checkpoint.load(self.path).model()
+
+    def session(self, *, rollback: int = 0) -> Session:
+        """Its state, to be kept between calls, from before the first token: it reads tokens, of
+        which the last `rollback` can be taken back."""
+        return Session(checkpoint.load(self.path).model(), rollback=rollback)
 
     def evaluate(
         self, data: str | Path | None = None, settings: Mapping[str, Any] | None = None

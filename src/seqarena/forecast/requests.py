@@ -29,7 +29,9 @@ class ForecastLineup(LineupRequest):
     """Which architectures are on the ladder."""
 
     models: Names | None = knob(
-        None, "lstm,gru,... or all. Default: gru, lstm, attention, mamba, conv, mingru."
+        None,
+        "lstm,gru,... or all; gru:attention@3:1 is a hybrid, bi:gru reads both ways. Default: gru, "
+        "lstm, attention, mamba, conv, mingru.",
     )
 
 

@@ -8,7 +8,7 @@ and the catalog's rows of these architectures.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,8 @@ from seqarena.jobs.executor import run_jobs
 from seqarena.jobs.inline import Inline
 from seqarena.jobs.job import Event, Failure, Job, Needs, TimingMachine, job_key
 from seqarena.jobs.sources import closure, locate, places_in, read_source
-from seqarena.models.catalog import CATALOG
+from seqarena.models.catalog import CATALOG, architecture
+from seqarena.models.combinations import is_combination
 from seqarena.tasks.registry import TASKS, task_place
 
 _FLAGS = {"checkpoint": "run", "options": "option"}  # arguments that the command line calls else
@@ -104,6 +105,9 @@ def measuring_key(
         if module.startswith("seqarena.measure."):
             spelled |= source.strings
     rows = {name: row for name, row in CATALOG.items() if name in spelled}
+    for name in filter(is_combination, _strings(arguments)):
+        with suppress(UserError):  # a text that only looks like one
+            rows[name] = architecture(name)
     built = {name: [row.cycle, row.model, row.causal, row.system] for name, row in rows.items()}
     places = places_in(arguments) | places_in(built)
     places |= {task_place(kind) for kind in TASKS if kind in spelled}

@@ -14,7 +14,7 @@ import torch
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import CATALOG, Architecture, architecture
 from seqarena.models.model import load_system
-from seqarena.models.stacks.stack import load_mixer
+from seqarena.models.stacks.stack import layer_config
 
 
 def complexity_row(name: str) -> dict[str, Any]:
@@ -37,9 +37,10 @@ def describe(row: Architecture) -> dict[str, Any]:
     if row.system is not None:
         system = load_system(row.system)
         return facts | {"equations": cleandoc(system.equation)} | system.complexity._asdict()
-    classes = dict.fromkeys(load_mixer(place) for place, _ in row.cycle)
-    facts["equations"] = "\n\n".join(dict.fromkeys(c.equation for c in classes if c.equation))
-    orders = [mixer_class.complexity for mixer_class in classes]
+    layers = [layer_config(*layer) for layer in row.cycle]
+    stated = dict.fromkeys(mixer.equation_of(config) for mixer, config in layers)
+    facts["equations"] = "\n\n".join(filter(None, stated))
+    orders = [mixer.complexity_of(config) for mixer, config in layers]
     return facts | {field: _joined(orders, field) for field in orders[0]._fields}
 
 

@@ -17,7 +17,11 @@ from seqarena.measure.flow import SENTENCE
 class SubjectRequest(Config):
     """What is measured, in which sizes, and where the records go."""
 
-    models: Names | None = knob(None, "lstm,gru,... or all. Default: a handful that tells most.")
+    models: Names | None = knob(
+        None,
+        "lstm,gru,... or all; gru:attention@3:1 is a hybrid, bi:gru reads both ways. Default: a "
+        "handful that tells most.",
+    )
     mixer: Texts = knob((), "Your own mixer, [LABEL=]my_file.py:MyMixer. Repeatable.")
     run: Path | None = knob(None, "A run or checkpoint folder: its trained models, as they are.")
     trust_code: bool = knob(
@@ -26,8 +30,13 @@ class SubjectRequest(Config):
     model: str | None = knob(None, "Which architecture of --run. Default: every ranked one.")
     width: int | None = knob(None, "Width of every model [64; of reach 32].", ge=1)
     params: Count | None = knob(None, "The same number of parameters instead: 100k.")
-    depth: int | None = knob(None, "Layers of every model.", ge=1, le=10_000)
+    depth: int | None = knob(
+        None, "Layers of every model; of a hybrid at least its pattern.", ge=1, le=10_000
+    )
     option: Settings = knob({}, "An option of every mixer, key=value. Repeatable.")
+    short_convolution: int = knob(
+        0, "Taps of a causal convolution before every mixer: 4 as published; 0: none.", ge=0, le=64
+    )
     algorithms: Names | None = knob(
         None, "Algorithms side by side, loop,fused,... or all. Default: the fastest."
     )
@@ -47,10 +56,11 @@ class SubjectRequest(Config):
         given = {name: value for name, value in given.items() if value is not None}
         if "width" in given and "params" in given:
             raise UserError("give --width or --params, not both")
-        if self.run is not None and (given or self.option or self.algorithms):
+        changed = self.option or self.short_convolution or self.algorithms
+        if self.run is not None and (given or changed):
             raise UserError(
                 "--run measures a trained model as it is: leave out --width, --params, --depth, "
-                "--option and --algorithms"
+                "--option, --short-convolution and --algorithms"
             )
         return given
 
@@ -64,6 +74,8 @@ class SubjectRequest(Config):
     def variant(self, algorithm: str | None = None) -> dict[str, Any]:
         """`options` and `variant` of one call; nothing where no option was given."""
         chosen = dict(self.option)
+        if self.short_convolution:
+            chosen["short_convolution"] = self.short_convolution
         if algorithm is not None:
             chosen["algorithm"] = algorithm
         if not chosen:

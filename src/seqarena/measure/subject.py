@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_options
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model, parse_config
-from seqarena.models.build import model_config, with_options
-from seqarena.models.catalog import CATALOG, architecture, why_not, yours
+from seqarena.models.build import model_config
+from seqarena.models.catalog import architecture, is_known, why_not, yours
+from seqarena.models.combinations import whole_depth
 from seqarena.models.model import Model
 from seqarena.train.checkpoint import load
 
@@ -85,19 +86,23 @@ def subject(
     """The architecture of that name, as it begins: `subject("lstm", width=64, depth=2)`.
 
     A name with a colon is a user's own mixer, `[label=]my_file.py:MyMixer`. `options` go to every
-    layer, or to the system (see models.build.with_options). A `checkpoint` is measured instead,
-    under the name of its architecture: its sizes and options are its own.
+    layer, or to the system (core.architecture.with_options). A hybrid has at least one whole
+    pattern of layers, whatever the `depth`. A `checkpoint` is measured instead, under the name of
+    its architecture: its sizes and options are its own.
     """
     if checkpoint is not None:
         found = trained(name, Path(checkpoint))
         return found._replace(variant=variant) if variant else found
-    return Subject(with_options(_row(name), options), variant, **size)
+    row = _row(name)
+    if size.get("depth"):
+        size["depth"] = max(size["depth"], whole_depth(row, 1))
+    return Subject(with_options(row, options), variant, **size)
 
 
 def trained(name: str, checkpoint: Path) -> Subject:
     """The model in a checkpoint folder, under the name of its architecture; a name that is not of
     the catalog labels a user's own mixer, whose file the checkpoint knows."""
-    row = CATALOG[name] if name in CATALOG else yours(name, "of the checkpoint")
+    row = architecture(name) if is_known(name) else yours(name, "of the checkpoint")
     return Subject(row, "trained", checkpoint=checkpoint)
 
 
@@ -128,7 +133,7 @@ def problem_for(row: Architecture, vocab_size: int, length: int) -> Problem:
 
 
 def _row(name: str) -> Architecture:
-    if ":" not in name:
+    if ":" not in name or is_known(name):
         return architecture(name)
     label, equals, place = name.rpartition("=")
     return yours(label if equals else place.rpartition(":")[2].lower(), place)

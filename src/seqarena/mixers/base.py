@@ -65,6 +65,7 @@ class Mixer(nn.Module, ABC):
     measured_case: ClassVar[str] = ""
     equation: ClassVar[str] = ""
     complexity: ClassVar[Complexity]
+    rewinds: ClassVar[bool] = False  # True: the state holds its past, see `rewound`
     causal: bool = True  # False: position t may depend on later positions (then there is no state)
 
     def __init__(self, width: int, config: MixerConfig) -> None:
@@ -88,6 +89,16 @@ class Mixer(nn.Module, ABC):
                 'forms as `algorithms = ("loop",)`'
             )
         return named_forms(cls.__name__, cls.algorithms)
+
+    @classmethod
+    def equation_of(cls, config: MixerConfig) -> str:
+        """The equation of a mixer of this configuration."""
+        return cls.equation
+
+    @classmethod
+    def complexity_of(cls, config: MixerConfig) -> Complexity:
+        """The orders of growth of a mixer of this configuration."""
+        return cls.complexity
 
     @property
     def algorithm(self) -> str:
@@ -113,6 +124,11 @@ class Mixer(nn.Module, ABC):
     def algorithm_steps(self, length: int, **sizes: int) -> int:
         """The dependent steps of the operation by the algorithm that runs."""
         return self.operation_of(self.config).serial_steps(self.algorithm, length, **sizes)
+
+    def place(self, layer: int, num_layers: int) -> None:
+        """Tells where it is: layer `layer` (from 0) of `num_layers`. A stack calls it once, before
+        training. What depends on the depth, such as an initialisation, overrides it; a mixer that
+        is not placed is the first of one."""
 
     @final
     def forward(
@@ -140,6 +156,11 @@ class Mixer(nn.Module, ABC):
 
         `max_length` preallocates states that grow; others ignore it. Non-causal mixers return None.
         """
+
+    def rewound(self, state: Any, count: int) -> Any:
+        """The state `count` positions ago, for those that only ever grow (`rewinds`): what came
+        since is cut off, and the state passed in is consumed."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no earlier state")
 
     @abstractmethod
     def flops(self, length: int) -> int:

@@ -153,6 +153,22 @@ def _check_padded_rows(s: CheckedMixer, mixer: Mixer, lead: bool) -> None:
             same(f"continuing after padding, {where}", whole_ahead[row], ahead, s.tolerance)
 
 
+def check_rewinding(s: CheckedMixer) -> None:
+    """A mixer that says that its state rewinds comes back to where it was, and goes on from it."""
+    mixer = s.build()
+    if not (mixer.causal and mixer.rewinds):
+        return
+    ahead_BTD = inputs(s, batch=2, length=3, seed=4)
+    with torch.no_grad():
+        for start in (None, mixer.initial_state(2, max_length=20)):
+            state = s.call(mixer, inputs(s, batch=2, length=9), start)[1]
+            expected = s.call(mixer, ahead_BTD, map_state(torch.clone, state))[0]
+            for length in (1, 5):
+                state = s.call(mixer, inputs(s, batch=2, length=length, seed=8), state)[1]
+            found = s.call(mixer, ahead_BTD, mixer.rewound(state, 6))[0]
+            same("after rewinding", found, expected, s.tolerance)
+
+
 def check_gradients(s: CheckedMixer) -> None:
     """Gradients equal finite differences in float64, for input and every parameter; in another
     dtype outputs, state and gradients stay near those that the slow truth has in float64."""
@@ -306,6 +322,7 @@ CHECKS: dict[str, Callable[[CheckedMixer], None]] = {
     check.__name__.removeprefix("check_"): _in_full_precision(check)
     for check in (
         *(check_equation, check_causality, check_splitting, check_decoding, check_padding),
+        check_rewinding,
         *(check_gradients, check_algorithms, check_state_bytes, check_saving, check_costs),
     )
 }

@@ -4,11 +4,12 @@ from typing import Any
 
 import torch
 
+from seqarena.core.architecture import Architecture, with_options, with_short_convolution
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import allow
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.catalog import Architecture, architecture, yours
+from seqarena.models.catalog import architecture, yours
 from seqarena.models.model import Model
 from seqarena.models.size import Shape, configure, default_depth, solve
 
@@ -24,6 +25,7 @@ def build(
     max_length: int = 1024,
     mixer: str | None = None,
     options: dict[str, Any] | None = None,
+    short_convolution: int = 0,
     seed: int | None = None,
 ) -> Model:
     """A freshly initialised model: `build("mamba", vocab_size=256, params=1_000_000)`.
@@ -31,7 +33,8 @@ def build(
     Give `vocab_size` for a model that predicts its own inputs, or a whole `problem` (core/batch.py)
     for any other. Give `params` (the width is solved to within 1 %) or `width`; `depth` is the
     number of layers, by default one that fits the size. `mixer` is a user's own,
-    `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer.
+    `path/to/file.py:Class`, and `name` then only labels it. `options` go to each layer, and
+    `short_convolution` is how many taps a convolution before each has (0: there is none).
     `max_length` matters to learned positions alone. `seed` is that of the initial weights; None
     leaves torch's generator as it is. Raises UserError for an unknown name or an
     impossible size.
@@ -39,6 +42,7 @@ def build(
     if mixer:
         allow(mixer)
     row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
+    row = with_short_convolution(row, short_convolution)
     if (vocab_size is None) == (problem is None):
         raise UserError("give either vocab_size or a problem, and not both")
     if problem is None:
@@ -61,16 +65,8 @@ def model_config(
     """The configuration `build` builds: sized by `params` or by `width`, one of them."""
     if (params is None) == (width is None):
         raise UserError("give either a parameter count or a width, and not both")
+    shape = Shape(problem, depth or default_depth(row, params))
     if params is not None:
-        return solve(row, Shape(problem, depth or default_depth(params)), params)
+        return solve(row, shape, params)
     assert width is not None
-    return configure(row, Shape(problem, depth or 2), width)
-
-
-def with_options(row: Architecture, options: dict[str, Any] | None) -> Architecture:
-    """The row with these options set on every layer of its cycle, or on the system it is."""
-    if not options:
-        return row
-    if row.system is not None:
-        return row._replace(model={**row.model, **options})
-    return row._replace(cycle=tuple((mixer, {**own, **options}) for mixer, own in row.cycle))
+    return configure(row, shape, width)

@@ -1,4 +1,5 @@
-"""The catalog: the only registry. One row an architecture; a name here works everywhere.
+"""The catalog: the only registry. One row an architecture; a name here works everywhere, and so do
+combinations of names (combinations.py).
 
 A stack's row says which mixers it repeats, a system's row which class it is. Listing the catalog
 imports no torch.
@@ -10,6 +11,7 @@ from seqarena.core.architecture import Architecture
 from seqarena.core.errors import unknown_name
 from seqarena.mixers import ROWS as STACKS
 from seqarena.models.catalog_systems import SYSTEMS
+from seqarena.models.combinations import combined, is_combination
 
 if TYPE_CHECKING:
     from seqarena.core.batch import Problem
@@ -29,10 +31,18 @@ OWN_FAMILY = "yours"  # of a user's own mixer
 
 
 def architecture(name: str) -> Architecture:
-    """The row of that name. Raises UserError with the nearest names for an unknown one."""
-    if name not in CATALOG:
-        raise unknown_name("architecture", name, CATALOG)
-    return CATALOG[name]
+    """The row of that name, of the catalog or a combination. Raises UserError with the nearest
+    names for an unknown one, and for parts that cannot be combined."""
+    if name in CATALOG:
+        return CATALOG[name]
+    if is_combination(name):
+        return combined(name, architecture)
+    raise unknown_name("architecture", name, CATALOG)
+
+
+def is_known(name: str) -> bool:
+    """Whether the catalog knows the name, or all parts of it; else it labels a user's own mixer."""
+    return name in CATALOG or is_combination(name)
 
 
 def why_not(row: Architecture, problem: "Problem") -> str | None:

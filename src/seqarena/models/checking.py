@@ -12,7 +12,7 @@ from seqarena.core.errors import UserError, one_line
 from seqarena.core.user_code import allow
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.checked import CheckedMixer, subject
-from seqarena.models.catalog import architecture
+from seqarena.models.catalog import architecture, is_known
 from seqarena.models.model import Model
 from seqarena.models.stacks.stack import load_mixer
 
@@ -29,7 +29,7 @@ def mixers_to_check(
     """
     if dtype not in DTYPES:
         raise UserError(f"dtype {dtype!r}: use one of {', '.join(DTYPES)}")
-    own = ":" in name
+    own = not is_known(name) and ":" in name
     if own:
         allow(name)
     layers = [(name, {})] if own else list(architecture(name).cycle)

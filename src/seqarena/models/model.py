@@ -14,9 +14,10 @@ What a model can do is a property of the object. Callers ask for it and never fo
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem, Targets
@@ -25,6 +26,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
 from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
+from seqarena.models.session import Session
 from seqarena.models.watching import Look, watched_looks
 
 
@@ -157,6 +159,19 @@ class StatefulModel(Model, ABC):
 
     def resume(self, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         return self(batch.inputs_BT, state, mask_BT=batch.mask_BT)
+
+    def keep(self, state: Any) -> Any:
+        """What is needed to come back to a state after further steps: a copy, but of what the
+        state itself holds (see `rewound`)."""
+        return map_state(torch.clone, state)
+
+    def rewound(self, state: Any, kept: Any, count: int) -> Any:
+        """The state `count` positions ago, of which `kept` was kept; `state` is consumed."""
+        return map_state(torch.clone, kept)
+
+    def stream(self, inputs: Iterable[Any], *, piece: int = 1024) -> Iterator[Tensor]:
+        """Reads one sequence of any length in constant memory: see `Session.stream`."""
+        return Session(self).stream(inputs, piece=piece)
 
 
 def select(state: Any, index_B: Tensor) -> Any:

@@ -14,6 +14,7 @@ from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, count_parameters
 from seqarena.models.catalog import Architecture
+from seqarena.models.combinations import check_depth, whole_depth
 from seqarena.models.model import SystemConfig, load_system
 from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig, user_layer
@@ -36,12 +37,12 @@ class Shape(NamedTuple):
     depth: int
 
 
-def default_depth(params: int) -> int:
-    """Layers for a parameter target: 2 below 300k, 4 below 3M, 6 below 30M, 12 above."""
-    for limit, depth in ((300_000, 2), (3_000_000, 4), (30_000_000, 6)):
-        if params < limit:
-            return depth
-    return 12
+def default_depth(row: Architecture, params: int | None) -> int:
+    """Layers for a parameter target: 2 below 300k, 4 below 3M, 6 below 30M, 12 above; 2 where a
+    width is given instead. A hybrid has as many more as make its pattern whole."""
+    limits = ((300_000, 2), (3_000_000, 4), (30_000_000, 6))
+    depth = next((depth for limit, depth in limits if (params or 0) < limit), 12)
+    return whole_depth(row, depth)
 
 
 def configure(
@@ -50,7 +51,7 @@ def configure(
     """The architecture's model at a given width; the channel mixer is `CHANNEL_RATIO` times it.
 
     A system is a stack of its own making: for it, `channel_width` is the option that its `dial`
-    names.
+    names. Raises UserError for a depth that holds less than a hybrid's pattern.
     """
     if architecture.system is not None:
         options = dict(architecture.model)
@@ -60,6 +61,7 @@ def configure(
         return SystemConfig(
             system=architecture.system, problem=shape.problem, width=width, options=options
         )
+    check_depth(architecture, shape.depth)
     overrides = dict(architecture.model)
     of_model = {
         key: overrides.pop(key) for key in list(overrides) if key in ModelConfig.model_fields
@@ -105,6 +107,7 @@ def solve(architecture: Architecture, shape: Shape, params: int) -> AnyConfig:
     """
     if architecture.system is not None:
         return _solve_system(architecture, shape, params)
+    check_depth(architecture, shape.depth)
     sizes = _Sizes(architecture, shape)
     fits = [sizes.fit(width, params) for width in sizes.candidates(params)]
     good = [fit for fit in fits if abs(fit.total - params) <= TOLERANCE * params]

@@ -67,6 +67,19 @@ _ROWS = {
         "what followed a special symbol, in sequences longer than trained on; accuracy",
         configs_probes.InductionConfig, "seqarena.tasks.probes.induction:InductionTask",
     ),
+    "word_problem": TaskRow(
+        "the product so far of permutations, in sequences longer than trained on; accuracy",
+        configs_probes.WordProblemConfig, "seqarena.tasks.probes.word_problem:WordProblemTask",
+    ),
+    "string_copying": TaskRow(
+        "repeat a string, longer than any trained on; accuracy",
+        configs_probes.StringCopyingConfig,
+        "seqarena.tasks.probes.string_copying:StringCopyingTask",
+    ),
+    "mad": TaskRow(
+        "one of six small skills: recall, copying, compression, memory (MAD); accuracy",
+        configs_probes.MADConfig, "seqarena.tasks.probes.mad.task:MADTask",
+    ),
     "text_copy": TaskRow(
         "repeat the first symbols after noise of the same alphabet; accuracy",
         configs_probes.TextCopyConfig, "seqarena.tasks.probes.text_copy:TextCopyTask",

@@ -12,6 +12,11 @@ from transformers.models.llama.modeling_llama import (
     LlamaConfig,
     LlamaRotaryEmbedding,
 )
+from transformers.models.qwen3_next.modeling_qwen3_next import (
+    Qwen3NextAttention,
+    Qwen3NextConfig,
+    Qwen3NextRotaryEmbedding,
+)
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import measured_state_bytes
@@ -22,6 +27,7 @@ CONFIGS = {
     "rotary": AttentionConfig(),
     "grouped": AttentionConfig(num_groups=2, bias=True),
     "alibi": AttentionConfig(num_heads=3, num_groups=1, positions="alibi"),
+    "gated": AttentionConfig(gate=True, num_groups=2),
     "bidirectional": AttentionConfig(causal=False, num_groups=2),
     "bidirectional alibi": AttentionConfig(causal=False, positions="alibi"),
 }
@@ -95,6 +101,39 @@ def test_equals_llama(algorithm, groups):
     mask = torch.full((63, 63), -math.inf).triu(1)[None, None]
     expected = theirs(x_BTD, position_embeddings=angles, attention_mask=mask)[0]
     torch.testing.assert_close(ours(x_BTD)[0], expected, **FLOAT32)
+
+
+def test_a_gate_equals_qwen3_next():
+    """Its norms of queries and keys set aside, which this layer does not have."""
+    config = Qwen3NextConfig(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
+        attn_implementation="eager",
+        rope_parameters={
+            "rope_type": "default", "rope_theta": 10_000.0, "partial_rotary_factor": 1.0
+        },
+    )  # fmt: skip
+    theirs = Qwen3NextAttention(config, layer_idx=0).double()
+    theirs.q_norm, theirs.k_norm = nn.Identity(), nn.Identity()
+    ours = build(num_heads=4, num_groups=2, gate=True)
+    query_HED = theirs.q_proj.weight.view(4, 24, 48)
+    copy_grouped(
+        ours, query_HED[:, :12].flatten(0, 1), theirs.k_proj.weight, theirs.v_proj.weight,
+        theirs.o_proj.weight,
+    )  # fmt: skip
+    with torch.no_grad():
+        ours.gate.weight.copy_(query_HED[:, 12:].flatten(0, 1))
+    x_BTD = torch.randn(2, 9, 48, dtype=torch.float64, requires_grad=True)
+    places = Qwen3NextRotaryEmbedding(config).double()(x_BTD, torch.arange(9)[None])
+    future_TT = torch.full((9, 9), -torch.inf, dtype=torch.float64).triu(1)
+    expected_BTD = theirs(x_BTD, position_embeddings=places, attention_mask=future_TT[None, None])[
+        0
+    ]
+    found_BTD = ours(x_BTD)[0]
+    torch.testing.assert_close(found_BTD, expected_BTD, rtol=1e-6, atol=1e-7)
+    weights_BTD = torch.randn_like(x_BTD)
+    (found,) = torch.autograd.grad((found_BTD * weights_BTD).sum(), x_BTD)
+    (expected,) = torch.autograd.grad((expected_BTD * weights_BTD).sum(), x_BTD)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_equals_gpt2():

@@ -91,7 +91,7 @@ def test_auto_is_that_of_the_inner_layer():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"options": {"forget": 1.0}}, "options of lstm: forget: Extra inputs"),
+        ({"options": {"forget": 1.0}}, "lstm option 'forget': Extra inputs"),
         ({"options": {"algorithm": "loop"}}, "a field next to inner"),
         ({"options": {"initialisation": "chrono"}}, "max_time_steps"),
     ],

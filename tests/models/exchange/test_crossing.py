@@ -160,6 +160,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("gpt2", {"stack": {"channel_mixer": "experts"}}, "channel_mixer is 'experts'"),
     ("gpt2", {"stack": {"channel_mixer": "none"}}, "channel_mixer is 'none'"),
     ("gpt2", {"stack": {"residual": False}}, "residual is False"),
+    ("gpt2", {"stack": {"short_convolution": 4}}, "short_convolution is 4"),
+    ("llama", {"options": {"gate": True}}, "its attention has a gate"),
     ("gpt2", {"num_outputs": 7}, "not a language model of its own inputs"),
     ("gpt2", {"num_segments": 2}, "num_segments"),
     ("gpt2", {"num_characters": 9}, "num_characters"),

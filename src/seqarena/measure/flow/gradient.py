@@ -27,6 +27,7 @@ from seqarena.core.results.measurement import Point, Series, this_machine
 from seqarena.measure.flow.flow import GradientFlow, loss_flow, receptive_field, state_flow
 from seqarena.measure.flow.gates import hold_gates
 from seqarena.measure.subject import Subject, subject
+from seqarena.models.combinations import whole_depth
 from seqarena.models.model import Model, load_system
 
 _PLENTY = 128  # positions for what sees all of them
@@ -195,8 +196,9 @@ def receptive_field_series(
 ) -> list[Series]:
     """`reach_positions` by `depth`: how far back the last answer sees, by perturbation, at most
     length - 1. The baseline "formula" is what the layers state, where they do, again at most
-    length - 1. A system whose paper fixes its depth gets one point, at 1. `length` None is one more
-    position than the formula's reach, or 128 where that has no end.
+    length - 1. A system whose paper fixes its depth gets one point, at 1, and a hybrid none below
+    its pattern of layers. `length` None is one more position than the formula's reach, or 128
+    where that has no end.
 
     A reach below the formula's says that what is left of the farthest input is lost in the rounding
     of float64: it has been forgotten, not shut out.
@@ -207,6 +209,7 @@ def receptive_field_series(
     option = _depth_option(base)
     fixed = base.row.system is not None and option is None
     points, formula, lengths = [], [], []
+    depths = sorted({max(depth, whole_depth(base.row, 1)) for depth in depths})
     for depth in (1,) if fixed else depths:
         chosen = subject(
             architecture, variant=variant, width=width, params=params, depth=depth,

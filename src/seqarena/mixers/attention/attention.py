@@ -2,11 +2,12 @@
 
     q, k, v = x W_Q, x W_K, x W_V              split into heads
     y_t     = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c <= t (causal), or all c
-    out     = concat(heads) W_O
+    out     = concat(heads) W_O                or (concat(heads) * sigmoid(x W_G)) W_O
 
 Keys and values may be shared by groups of heads (Ainslie et al. 2023; one group: Shazeer 2019).
 Positions inside the layer: rotary (Su et al. 2021) or ALiBi (Press et al. 2022); sinusoidal and
-learned positions belong to the embedding, not here.
+learned positions belong to the embedding, not here. A gate from the input (Qiu et al. 2025, "Gated
+Attention for Large Language Models") lets each feature of a head's answer through or not.
 
     B batch   T time   D width   H heads   G groups   E = D / H features of a head   C cache slots
 
@@ -14,6 +15,7 @@ learned positions belong to the embedding, not here.
     h, d_k        num_heads, E
     W^Q W^K W^V   projections.inward (one matrix: all queries, then keys, then values)
     W^O           projections.outward
+    W_theta       gate (Qiu et al. 2025; W_G above)
 """
 
 import math
@@ -38,6 +40,7 @@ class AttentionConfig(MixerConfig):
     rotary_base: float = 10_000.0
     bias: bool = False
     causal: bool = True
+    gate: bool = False
 
 
 class KeyValueCache(NamedTuple):
@@ -58,10 +61,11 @@ class Attention(Watched, Mixer):
 
     Config = AttentionConfig
     operation = attention
+    rewinds = True
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V              split into heads
 y_t     = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c <= t (causal), or all c
-out     = concat(heads) W_O"""
+out     = concat(heads) W_O                or (concat(heads) * sigmoid(x W_G)) W_O"""
     complexity = Complexity(work="T^2 D + T D^2", serial_steps="1", path_length="1", state="T D")
 
     def __init__(self, width: int, config: AttentionConfig) -> None:
@@ -72,6 +76,10 @@ out     = concat(heads) W_O"""
         self.projections = HeadProjections(
             width, config.num_heads, groups, config.bias, rotary_base
         )
+        self.gate: nn.Linear | None = None
+        if config.gate:
+            self.gate = nn.Linear(width, width, bias=config.bias)
+            nn.init.xavier_uniform_(self.gate.weight)
         slopes_H = alibi_slopes(config.num_heads) if config.positions == "alibi" else None
         self.slopes_H: Tensor | None
         self.register_buffer("slopes_H", slopes_H, persistent=False)
@@ -84,11 +92,17 @@ out     = concat(heads) W_O"""
         q_BHTE, k_BGTE, v_BGTE = (x.transpose(1, 2) for x in heads)
         if not self.causal:
             y_BHTE = self._attend(q_BHTE, k_BGTE, v_BGTE, None, lengths_B)
-            return self.projections.merge(y_BHTE.transpose(1, 2)), None
+            return self._merged(x_BTD, y_BHTE), None
         cache = extend_cache(state, k_BGTE, v_BGTE, lengths_B)
         k_BGCE, v_BGCE = filled(cache)
         y_BHTE = self._attend(q_BHTE, k_BGCE, v_BGCE, starts_B, None)
-        return self.projections.merge(y_BHTE.transpose(1, 2)), cache
+        return self._merged(x_BTD, y_BHTE), cache
+
+    def _merged(self, x_BTD: Tensor, y_BHTE: Tensor) -> Tensor:
+        y_BTHE = y_BHTE.transpose(1, 2)
+        if self.gate is not None:
+            y_BTHE = y_BTHE * torch.sigmoid(self.gate(x_BTD)).view_as(y_BTHE)
+        return self.projections.merge(y_BTHE)
 
     def _attend(
         self,
@@ -119,9 +133,13 @@ out     = concat(heads) W_O"""
             return None
         return empty_cache(self.projections, batch_size, max_length)
 
+    def rewound(self, state: KeyValueCache, count: int) -> KeyValueCache:
+        return shortened(state, count)
+
     def flops(self, length: int) -> int:
         pairs = length * (length + 1) // 2 if self.causal else length * length
-        return self.projections.flops(length) + self.projections.pair_flops(pairs)
+        gate = 0 if self.gate is None else 2 * length * self.width**2
+        return self.projections.flops(length) + self.projections.pair_flops(pairs) + gate
 
     def state_bytes(self, length: int) -> int:
         return self.projections.cache_bytes(length) if self.causal else 0
@@ -129,7 +147,7 @@ out     = concat(heads) W_O"""
     def serial_steps(self, length: int) -> int:
         # project, attend, project; rotating or penalising comes between
         plain = self.slopes_H is None and self.projections.rotary_base is None
-        return self.algorithm_steps(length) + (2 if plain else 3)
+        return self.algorithm_steps(length) + (2 if plain else 3) + (self.gate is not None)
 
     def path_length(self, distance: int) -> int:
         return 1
@@ -235,6 +253,12 @@ def empty_cache(projections: HeadProjections, batch_size: int, max_length: int) 
     size = (batch_size, projections.num_groups, max_length, projections.features)
     weight = projections.inward.weight
     return KeyValueCache(weight.new_zeros(size), weight.new_zeros(size), 0)
+
+
+def shortened(cache: KeyValueCache, count: int) -> KeyValueCache:
+    """The cache without each row's last `count` positions; their slots are free again."""
+    lengths_B = None if cache.lengths_B is None else cache.lengths_B - count
+    return cache._replace(length=cache.length - count, lengths_B=lengths_B)
 
 
 def filled(cache: KeyValueCache) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,7 @@ from seqarena.mixers.attention.attention import (
     extend_cache,
     filled,
     next_position,
+    shortened,
     slot_values,
 )
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
@@ -48,6 +49,7 @@ class SparseAttention(Watched, Mixer):
     """Softmax attention over a local window and every `stride`-th position before it."""
 
     Config = SparseAttentionConfig
+    rewinds = True
     operation = strided_attention
     equation: ClassVar[str] = """\
 y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c in A_t
@@ -87,6 +89,9 @@ A_t = {c <= t : t - c < L, or t - c a multiple of L}"""
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> KeyValueCache:
         return empty_cache(self.projections, batch_size, max_length)
+
+    def rewound(self, state: KeyValueCache, count: int) -> KeyValueCache:
+        return shortened(state, count)
 
     def flops(self, length: int) -> int:
         inside = min(length, self.stride)

@@ -1,39 +1,44 @@
-"""A recurrent layer in each direction (Schuster & Paliwal 1997, "Bidirectional recurrent neural
+"""A causal layer in each direction (Schuster & Paliwal 1997, "Bidirectional recurrent neural
 networks"): position t sees the whole sequence.
 
     a_t = forward layer over x_1 .. x_t,   z_t = backward layer over x_T .. x_t
     y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")
 
-Letters: D the width, in and out, and the hidden size of each direction. V is `projection`.
+Letters: D the width, in and out, of each direction too. V is `projection`. The layer is any causal
+mixer: recurrent as published, or one named by its place, `package.module:Class`.
+
 "project" is the default: it is what the concatenation of torch.nn's bidirectional layers becomes
 once the next layer reads it, and it lets the layer weigh the two directions feature by feature.
 "sum" has no parameters of its own and forces both directions to share the meaning of a feature.
 """
 
-import math
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from seqarena.core.config import parse_options
 from seqarena.core.errors import UserError
+from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.mixers.recurrent.elman import Elman
-from seqarena.mixers.recurrent.gru import GRU
-from seqarena.mixers.recurrent.lstm import LSTM
 from seqarena.ops.padding import reverse
 from seqarena.ops.registry import Operation
 
-_INNER: dict[str, type[Mixer]] = {"elman": Elman, "gru": GRU, "lstm": LSTM}
+_SHORT = {
+    "elman": "seqarena.mixers.recurrent.elman:Elman",
+    "gru": "seqarena.mixers.recurrent.gru:GRU",
+    "lstm": "seqarena.mixers.recurrent.lstm:LSTM",
+}
 
 
 class BidirectionalConfig(MixerConfig):
-    """`inner` names the layer of each direction and `options` are its own fields, except
-    `algorithm`, which is said here for both. Raises UserError for options it does not have.
+    """`inner` is the layer of each direction, elman, gru, lstm or the place of any causal mixer;
+    `options` are its own fields, except `algorithm`, which is said here for both. Raises UserError
+    for a layer that is none or sees the future, and for options that it does not have.
     """
 
-    inner: Literal["elman", "gru", "lstm"] = "lstm"
+    inner: str = "lstm"
     options: dict[str, Any] = {}
     combine: Literal["project", "sum"] = "project"
 
@@ -46,16 +51,20 @@ class BidirectionalConfig(MixerConfig):
         self.inner_config()
         return self
 
+    def inner_class(self) -> type[Mixer]:
+        """The layer of each direction."""
+        if ":" not in self.inner and self.inner not in _SHORT:
+            raise UserError(
+                f"bidirectional: inner {self.inner!r} is not {', '.join(_SHORT)} or the place of a "
+                "mixer, package.module:Class"
+            )
+        return load_class(_SHORT.get(self.inner, self.inner), Mixer, "mixer")
+
     def inner_config(self) -> MixerConfig:
         """The configuration of the layer of each direction."""
-        try:
-            return _INNER[self.inner].Config(algorithm=self.algorithm, **self.options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UserError(
-                f"bidirectional, options of {self.inner}: {where}: {first['msg']}"
-            ) from None
+        fields = {"algorithm": self.algorithm, **self.options}
+        owner = f"bidirectional, {self.inner}"
+        return parse_options(owner, self.inner_class().Config, fields)
 
 
 class Bidirectional(Mixer):
@@ -70,16 +79,42 @@ y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")""
 
     def __init__(self, width: int, config: BidirectionalConfig) -> None:
         super().__init__(width, config)
-        inner = _INNER[config.inner]
+        inner = config.inner_class()
         self.ahead = inner(width, config.inner_config())
         self.back = inner(width, config.inner_config())
         self.projection = nn.Linear(2 * width, width) if config.combine == "project" else None
+        if not self.ahead.causal:
+            raise UserError(f"bidirectional: {inner.__name__} sees the future by itself")
+
+    def place(self, layer: int, num_layers: int) -> None:
+        """Both directions stand where this layer does."""
+        self.ahead.place(layer, num_layers)
+        self.back.place(layer, num_layers)
 
     @classmethod
     def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
         """That of the layer of each direction."""
         assert isinstance(config, BidirectionalConfig)
-        return _INNER[config.inner].operation_of(config.inner_config())
+        return config.inner_class().operation_of(config.inner_config())
+
+    @classmethod
+    def equation_of(cls, config: MixerConfig) -> str:
+        """With what each direction computes."""
+        assert isinstance(config, BidirectionalConfig)
+        inner = config.inner_class().equation_of(config.inner_config())
+        return "\n\n".join(filter(None, (cls.equation, inner)))
+
+    @classmethod
+    def complexity_of(cls, config: MixerConfig) -> Complexity:
+        """Those of the layer of each direction; no state is kept."""
+        assert isinstance(config, BidirectionalConfig)
+        inner = config.inner_class().complexity_of(config.inner_config())
+        return inner._replace(state=cls.complexity.state)
+
+    def resolve(self, device: str | torch.device, dtype: torch.dtype) -> str:
+        """Both directions run by what the layer itself runs by."""
+        self._resolved = self.ahead.resolve(device, dtype)
+        return self.back.resolve(device, dtype)
 
     def mix(self, x_BTD: Tensor, state: None, lengths_B: Tensor | None) -> tuple[Tensor, None]:
         """Both directions.
@@ -113,9 +148,9 @@ y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")""
         return self.ahead.serial_steps(length) + 1
 
     def path_length(self, distance: int) -> int:
-        """One step a position, in whichever direction."""
-        return distance
+        """That of the layer, in whichever direction."""
+        return self.ahead.path_length(distance)
 
     def reach(self) -> float:
-        """All of the past (and of the future)."""
-        return math.inf
+        """That of the layer, backwards and forwards."""
+        return self.ahead.reach()

@@ -115,7 +115,9 @@ def stack_misfits(model: LanguageModel, mixer: type[Mixer], **stack: Any) -> Ite
         yield f"not all of its layers are {mixer.__name__}"
     elif any(_wiring(layer) != _wiring(mixers[0]) for layer in mixers):
         yield "its layers differ from each other"
-    stack = {"norm_position": "pre", "residual": True, **stack}
+    elif getattr(mixers[0].config, "gate", False):
+        yield "its attention has a gate, and that of the layout has none"
+    stack = {"norm_position": "pre", "residual": True, "short_convolution": 0, **stack}
     yield from differing(
         {name: (getattr(config.stack, name), value) for name, value in stack.items()}
     )

@@ -191,6 +191,9 @@ class TokenModel(Model):
     def mixers(self) -> tuple[Mixer, ...]:
         return self.stack.mixers
 
+    def reach(self) -> float:
+        return self.stack.reach()
+
     def flops(self, length: int) -> int:
         """Forward operations over one sequence (see Mixer.flops); the embedding look-up is free."""
         answers = 1 if self.config.form == "label" else length
@@ -215,6 +218,12 @@ class LanguageModel(TokenModel, StatefulModel):
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> ModelState:
         return ModelState(self.stack.initial_state(batch_size, max_length), 0)
+
+    def keep(self, state: ModelState) -> ModelState:
+        return ModelState(self.stack.keep(state.layers), state.position)
+
+    def rewound(self, state: ModelState, kept: ModelState, count: int) -> ModelState:
+        return ModelState(self.stack.rewound(state.layers, kept.layers, count), kept.position)
 
     @property
     def writes(self) -> bool:

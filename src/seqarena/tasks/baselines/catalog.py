@@ -98,7 +98,7 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
     **dict.fromkeys(
         (
             "copying", "mqar", "selective_copying", "parity", "modular_arithmetic", "induction",
-            "text_copy", "algorithms", "running_addition",
+            "text_copy", "algorithms", "running_addition", "word_problem", "string_copying", "mad",
         ),
         _PROBES,
     ),

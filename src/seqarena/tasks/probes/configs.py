@@ -71,6 +71,22 @@ class InductionConfig(LengthProbeConfig):
     alphabet: int = knob(16, "Different symbols.", ge=2)
 
 
+class WordProblemConfig(LengthProbeConfig):
+    """The product so far of a sequence of permutations."""
+
+    kind: Literal["word_problem"] = "word_problem"
+    group: Literal["s3", "a4", "s4", "a5", "s5"] = knob("s3", "All (s) or even (a) permutations.")
+    train_length: int = knob(128, "The longest of training, where any up to it is as likely.", ge=2)
+    test_lengths: tuple[int, ...] = knob((128, 256, 512), "Lengths that are tested.")
+
+
+class StringCopyingConfig(LengthProbeConfig):
+    """Repeat a string, longer than any that was trained on."""
+
+    kind: Literal["string_copying"] = "string_copying"
+    alphabet: int = knob(26, "Different symbols.", ge=2)
+
+
 class TextCopyConfig(TaskConfig):
     """Repeat the first `copy_len` symbols after noise of the same alphabet and a delimiter."""
 
@@ -83,6 +99,57 @@ class TextCopyConfig(TaskConfig):
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_different(self.kind, "seq_lens", self.seq_lens, 2 * self.copy_len + 1)
+        return self
+
+
+MADSkill = Literal[
+    "recall", "noisy_recall", "fuzzy_recall", "selective_copying", "compression", "memorization"
+]  # fmt: skip
+# vocabulary, length and training examples of each, as published
+_MAD: dict[MADSkill, tuple[int, int, int]] = {
+    "recall": (16, 128, 12_800),
+    "noisy_recall": (32, 128, 12_800),
+    "fuzzy_recall": (16, 128, 12_800),
+    "selective_copying": (16, 256, 12_800),
+    "compression": (16, 32, 12_800),
+    "memorization": (256, 32, 256),
+}
+
+
+class MADConfig(TaskConfig):
+    """One of the six tasks of mechanistic architecture design; 0 is the published setting."""
+
+    kind: Literal["mad"] = "mad"
+    skill: MADSkill = knob("recall", "What is asked of the model.")
+    vocab_size: int = knob(0, "Different tokens, special ones included.", ge=0)
+    length: int = knob(0, "Tokens of an example.", ge=0)
+    training_examples: int = knob(0, "Examples that training sees again in every epoch.", ge=0)
+    evaluation_examples: int = knob(1280, "Examples of each split.", ge=1)
+    noise: float = knob(0.2, "Of noisy_recall: the share of pairs that are noise.", ge=0, lt=1)
+    num_symbols: int = knob(16, "Of selective_copying: symbols to repeat.", ge=1)
+
+    def filled(self) -> "MADConfig":
+        """With the published numbers in the place of zeros."""
+        vocab_size, length, examples = _MAD[self.skill]
+        return self.model_copy(
+            update={
+                "vocab_size": self.vocab_size or vocab_size,
+                "length": self.length or length,
+                "training_examples": self.training_examples or examples,
+            }
+        )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        filled = self.filled()
+        least = {"selective_copying": 2 * self.num_symbols + 2, "fuzzy_recall": 32}
+        if filled.length < least.get(self.skill, 4) or filled.length % 2:
+            raise UserError(
+                f"mad: length {filled.length} for {self.skill}: an even number of at least "
+                f"{least.get(self.skill, 4)}"
+            )
+        if filled.vocab_size < 8:
+            raise UserError(f"mad: vocab_size {filled.vocab_size}: at least 8")
         return self
 
 

@@ -5,7 +5,7 @@
 
 Every training batch draws one length n, uniform over what the task allows up to `train_length`;
 validation has examples of `train_length`, and the test goes through `test_lengths`. The answer
-stands at the last position alone.
+stands at the last position alone, unless a task says otherwise.
 
 Slices: `length N` is the accuracy there, and `length N, of the way from chance` says how far that
 is from guessing to perfect: (accuracy - chance) / (1 - chance), where chance is the best that one
@@ -44,8 +44,8 @@ class LengthProbeTask(ProbeTask[int]):
     def examples(
         self, generator: np.random.Generator, length: int, num_examples: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs int64 [num_examples, length + 1], the question included, and answers
-        [num_examples]."""
+        """Inputs int64 [num_examples, T], the question included, and answers [num_examples] (or
+        [num_examples, length] where `generate` places so many)."""
 
     @abstractmethod
     def answer_probabilities(self, length: int) -> np.ndarray:
@@ -84,11 +84,15 @@ class LengthProbeTask(ProbeTask[int]):
         return inputs_BT, targets_BT
 
     def conditions(self, batch: Batch) -> list[str]:
-        return [f"length {batch.inputs_BT.shape[1] - 1}"] * batch.inputs_BT.shape[0]
+        return [f"length {self.length_of(batch)}"] * batch.inputs_BT.shape[0]
+
+    def length_of(self, batch: Batch) -> int:
+        """The length n of the batch's examples."""
+        return batch.inputs_BT.shape[1] - 1
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         found = super().ratios(logits_BTV, batch)
-        length = batch.inputs_BT.shape[1] - 1
+        length = self.length_of(batch)
         names = [f"length {length}"]
         if length > self.config.train_length:
             names.append("longer than trained")
