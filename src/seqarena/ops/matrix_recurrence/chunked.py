@@ -193,12 +193,7 @@ def _copy(x_BHTK: Tensor, found: Tensor, length: int, back: bool = False) -> Non
     whole = length // size
     pairs = []
     if whole:
-        pairs.append(
-            (
-                x_BHTK[:, :, : whole * size].unflatten(2, (whole, size)).permute(2, 0, 1, 3, 4),
-                found[:whole],
-            )
-        )
+        pairs.append((x_BHTK[:, :, : whole * size].unflatten(2, (whole, size)).permute(2, 0, 1, 3, 4), found[:whole]))
     if whole * size < length:
         pairs.append((x_BHTK[:, :, whole * size :], found[whole, :, :, : length - whole * size]))
     for outside, inside in pairs:
