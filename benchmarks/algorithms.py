@@ -18,8 +18,9 @@ from seqarena.models.catalog import CATALOG
 from seqarena.models.stacks.stack import layer_operation, load_mixer
 
 ROWS = (
-    *("elman", "gru", "gru_before", "lstm", "mingru", "mamba", "s4d", "linear_attention"),
-    *("attention", "sliding_window", "sparse_attention", "conv", "feed_forward"),
+    *("elman", "gru", "gru_before", "lstm", "lstm_peephole", "slstm", "mingru", "mamba", "s4d"),
+    *("s4", "linear_attention", "attention", "sliding_window", "sparse_attention", "conv"),
+    *("feed_forward", "hyena"),
 )
 WIDTH, BATCH_SIZE, SECONDS = 128, 8, 3.0
 

@@ -93,7 +93,11 @@ def strided_pairs(T: int, stride: int = 16) -> int:
 
 D, PAIR = WIDTH, 4 * WIDTH  # scoring and averaging one pair of positions
 MAMBA = 2 * 2 * D * (4 + 4 * 16 + 1)  # multiply-adds of 2 D channels: convolution, scan, step
+MATRIX = 2 * D * D // 4  # numbers in the states of two layers, 4 heads, keys as wide as values
+CONVOLVED = 2 * 2 * 4 * D  # multiply-adds of two short convolutions over D channels
 HELD = 2 * 2 * 4 * D  # of two layers: an LSTM's input more, which holds a row at its end
+# Sparse patterns, whose slow truth has the whole square of pairs.
+SQUARES = ("sliding_window", "sparse_attention", "longformer", "attention_sinks", "bigbird")
 # What a formula counts and torch's counter does not see, or what an algorithm spends beyond the
 # definition (negative): operations of all layers over T positions.
 REST: dict[str, Callable[[int], int]] = {
@@ -113,10 +117,32 @@ REST: dict[str, Callable[[int], int]] = {
     # T + 63 slots for a window of 64
     "sliding_window": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63)),
     "sparse_attention": lambda T: 2 * PAIR * (strided_pairs(T) - T * T),
+    "longformer": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 16)),
+    "attention_sinks": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * (T + 63 + 4)),
+    "bigbird": lambda T: 2 * PAIR * (T * (T + 1) // 2 - T * T),  # 32 positions: two whole blocks
+    "latent_attention": lambda T: -2 * 2 * 4 * 4 * T * (T + 1) // 2,  # values as long as keys
+    "forgetting_attention": lambda T: -2 * 4 * 4 * T * (T + 1) // 2,  # a feature more: the gates
     "linear_attention": lambda T: 2 * T * (2 * D * D // 4 + 4 * D),  # k v^T added to 4 heads' sums
+    # written, and with a decay faded; convolutions
+    "deltanet": lambda T: T * (2 * MATRIX + 3 * CONVOLVED),
+    "gated_delta": lambda T: T * (3 * 2 * MATRIX + 4 * CONVOLVED),
+    # written twice; the loop reads after each
+    "delta_product": lambda T: T * ((2 * 2 + 1 - 2) * 2 * MATRIX + 7 * CONVOLVED),
+    "kimi_delta": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
+    "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
+    "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
+    "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
+    "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
+    "s4": lambda T: 2 * T * D * (42 * 32 + 2),
+    # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
+    "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
+    "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
+    # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
+    "hyena": lambda T: 2 * T * D * (3 * 3 * 2 + 1 + 4 + T + 1),
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
@@ -136,7 +162,7 @@ def lengths_of(name: str) -> tuple[int, ...]:
 @pytest.mark.parametrize("name", ONCE)
 def test_flops_are_those_that_are_executed(name: str) -> None:
     algorithm = slow_truth(name)
-    if algorithm == "explicit" and name not in ("sliding_window", "sparse_attention"):
+    if algorithm == "explicit" and name not in SQUARES:
         algorithm = "fused"  # leaves out the pairs that are hidden
     for length in lengths_of(name):
         counter = FlopCounterMode(display=False, custom_mapping=KERNELS)
@@ -199,8 +225,19 @@ PER_STEP = {
     # a multiply-add is one step, and written out it is two operations
     "mingru": Fraction(2),
     "minlstm": Fraction(2),
+    # what is erased is found and made a matrix, and added to what is written and to the state
+    "deltanet": Fraction(4),
+    **dict.fromkeys(
+        ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
+    ),
     "s4d": Fraction(2),
+    "s5": Fraction(2),
+    "lru": Fraction(2),
+    "s4": Fraction(12),  # a step of the bilinear rule, solved in two projections
+    "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
+    "mamba2": Fraction(2),
+    "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation
     "seq2seq_gru": Fraction(5, 6),

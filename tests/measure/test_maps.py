@@ -14,6 +14,11 @@ from seqarena.measure.flow.maps import attention_maps, influence_maps, language_
 from seqarena.measure.flow.reading import WordPieces, by_words, read_as_tokens, read_as_words
 from seqarena.measure.subject import subject
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
+from seqarena.mixers.attention.bigbird import BigBird, BigBirdConfig
+from seqarena.mixers.attention.forgetting_attention import (
+    ForgettingAttention,
+    ForgettingAttentionConfig,
+)
 from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
 from seqarena.mixers.attention.sparse_attention import SparseAttention, SparseAttentionConfig
 from seqarena.models.catalog import CATALOG
@@ -28,7 +33,11 @@ MIXERS = [
     Attention(16, AttentionConfig(positions="alibi")),
     Attention(16, AttentionConfig(causal=False)),
     SlidingWindow(16, SlidingWindowConfig(window=4)),
+    SlidingWindow(16, SlidingWindowConfig(window=3, num_first=2)),
+    SlidingWindow(16, SlidingWindowConfig(window=2, num_first=4, positions="cache")),
     SparseAttention(16, SparseAttentionConfig(stride=3)),
+    BigBird(16, BigBirdConfig(block_size=2, random_blocks=1)),
+    ForgettingAttention(16, ForgettingAttentionConfig(num_groups=2)),
 ]
 
 
@@ -84,7 +93,8 @@ def test_every_architecture_that_reads_words_has_maps(name: str) -> None:
     [
         ("attention", 8), ("sliding_window", 8), ("sparse_attention", 8), ("llama", 8),
         ("gpt2", 8), ("bert", 8), ("hybrid", 4), ("jamba", 4), ("qwen3_next", 4),
-        ("transformer", 36), ("rnnsearch", 1),
+        ("longformer", 8), ("bigbird", 8), ("attention_sinks", 8), ("latent_attention", 8),
+        ("forgetting_attention", 8), ("transformer", 36), ("rnnsearch", 1),
         ("luong_general", 1), ("convs2s", 3), ("self_attention_encoder", 1), ("memory_network", 1),
     ],
 )  # fmt: skip

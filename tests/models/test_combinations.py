@@ -8,11 +8,11 @@ from seqarena.core.errors import UserError
 from seqarena.models.build import build, model_config
 from seqarena.models.catalog import CATALOG, architecture, is_known
 from seqarena.models.size import default_depth
-from seqarena.models.stacks.language_model import Encoder, LanguageModel
+from seqarena.models.stacks.language_model import Encoder, LanguageModel, ModelConfig
 
 
-def mixers(name: str, **sizes: int) -> list[str]:
-    model = build(name, vocab_size=20, **({"width": 16} | sizes))
+def mixers(name: str, depth: int | None = None) -> list[str]:
+    model = build(name, vocab_size=20, width=16, depth=depth)
     return [type(mixer).__name__ for mixer in model.mixers]
 
 
@@ -103,6 +103,7 @@ def test_every_causal_stack_reads_both_ways(name: str) -> None:
     torch.manual_seed(0)
     row = architecture(f"bi:{name}")
     config = model_config(row, own_inputs(20), params=None, width=16, depth=len(row.cycle))
+    assert isinstance(config, ModelConfig)
     model = Encoder(config).double().eval()
     tokens_BT = torch.randint(20, (1, 7))
     with torch.no_grad():
@@ -115,3 +116,32 @@ def test_every_causal_stack_reads_both_ways(name: str) -> None:
         changed_BT = tokens_BT.clone()
         changed_BT[0, -1] = (changed_BT[0, -1] + 1) % 20
         assert not torch.equal(model(changed_BT)[0][:, 0], alone_BTV[:, 0])
+
+
+def test_options_of_a_mixer_are_part_of_the_name() -> None:
+    model = build("mamba+state_size=4+expand=1:attention@2:1", vocab_size=20, width=16, depth=3)
+    sizes = [getattr(mixer.config, "state_size", None) for mixer in model.mixers]
+    assert sizes == [4, 4, None]
+    row = architecture("gated_delta+negative_eigenvalues=true")
+    assert row.name == "gated_delta+negative_eigenvalues=true"
+    assert row.title == "Gated DeltaNet with negative_eigenvalues true"
+    assert row.cycle[0][1] == {"negative_eigenvalues": True}
+    both = build("bi:gru+reset=before", vocab_size=20, width=16)
+    assert both.mixers[0].config.options == {"reset": "before"}  # pyright: ignore
+    blocks = build("gru+short_convolution=4", vocab_size=20, width=16)
+    assert blocks.config.stack.short_convolution == 4  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gru+state=4", "state"),
+        ("gru+reset=never", "reset"),
+        ("gruu+reset=before", "did you mean gru"),
+        ("seq2seq_lstm+short_convolution=4", "whole system"),
+    ],
+)
+def test_options_that_a_mixer_does_not_have(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build(name, vocab_size=20, width=16)
+    assert is_known(name)

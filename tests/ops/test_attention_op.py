@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from seqarena.ops.attention import attention, strided_attention, window_attention
+from seqarena.ops.attention import (
+    BlockPattern,
+    FirstSlots,
+    attention,
+    block_attention,
+    strided_attention,
+    window_attention,
+)
 
 LENGTHS = (1, 2, 63, 257)
 # Sums of at most 300 products: float64 agrees to about 1e-13. In float32 a softmax weight carries
@@ -30,7 +37,7 @@ def assert_same(fast, slow, inputs):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("options", ["plain", "all", "ragged", "padded", "alibi"])
+@pytest.mark.parametrize("options", ["plain", "all", "ragged", "padded", "alibi", "biased"])
 @pytest.mark.parametrize("length", LENGTHS)
 def test_fused_attention(length, options, dtype):
     inputs = tensors(length, 0 if options in ("all", "padded") else 40, dtype)
@@ -40,8 +47,12 @@ def test_fused_attention(length, options, dtype):
         "ragged": {"starts_B": torch.tensor([40, 13])},
         "padded": {"causal": False, "lengths_B": torch.tensor([length, length // 2])},
         "alibi": {"slopes_H": torch.tensor([0.5, 0.25, 0.1, 0.0])},
+        "biased": {},
     }[options]
-    fast, slow = (attention(*inputs, name, **extra) for name in ("fused", "explicit"))
+    if options == "biased":
+        inputs.append(torch.randn(2, 4, 40 + length, dtype=dtype, requires_grad=True))
+        extra = {"bias_BHC": inputs[3]}
+    fast, slow = (attention(*inputs[:3], name, **extra) for name in ("fused", "explicit"))
     assert_same(fast, slow, inputs)
 
 
@@ -53,6 +64,45 @@ def test_banded_window(length, empty, dtype):
     time_first = [x.transpose(1, 2) for x in inputs]
     fast, slow = (window_attention(*time_first, 17, name, empty) for name in ("banded", "explicit"))
     assert_same(fast, slow, inputs)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("start", [0, 11, 40, torch.tensor([40, 3])], ids=str)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_banded_window_with_first_slots_and_sinks(length, start, dtype):
+    inputs = tensors(length, 16, dtype)
+    first = tensors(length, 5 - length, dtype, seed=1)
+    sinks_H = torch.randn(4, dtype=dtype, requires_grad=True)
+    empty = (16 - torch.as_tensor(start)).clamp(min=0)
+    time_first = [x.transpose(1, 2) for x in (*inputs, *first)]
+    slots = FirstSlots(*time_first[3:], start)
+    for extra, wanted in (
+        ((slots, None), [*inputs, *first]),
+        ((None, sinks_H), [*inputs, sinks_H]),
+        ((slots, sinks_H), [*inputs, *first, sinks_H]),
+    ):
+        fast, slow = (
+            window_attention(
+                *time_first[:3], 17, name, int(empty) if empty.dim() == 0 else empty, *extra
+            )
+            for name in ("banded", "explicit")
+        )
+        assert_same(fast, slow, wanted)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(
+    ("history", "starts_B"), [(0, None), (3, None), (40, None), (40, torch.tensor([40, 13]))],
+    ids=["0", "3", "40", "ragged"],
+)  # fmt: skip
+@pytest.mark.parametrize("length", LENGTHS)
+def test_gathered_blocks(length, history, starts_B, dtype):
+    for pattern in (BlockPattern(1, 2, 1, 2, 0), BlockPattern(16, 3, 2, 1, 5)):
+        inputs = tensors(length, history, dtype)
+        fast, slow = (
+            block_attention(*inputs, pattern, name, starts_B) for name in ("gathered", "explicit")
+        )
+        assert_same(fast, slow, inputs)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seqarena.core.errors import UserError
-from seqarena.ops.state_space import Diagonal, diagonal_ssm, zero_order_hold
+from seqarena.ops.state_space import Diagonal, bilinear, diagonal_ssm, zero_order_hold
 
 ALGORITHMS = diagonal_ssm.names
 FAST = ALGORITHMS[1:]
@@ -112,6 +112,26 @@ def test_zero_order_hold_keeps_its_digits_at_small_steps():
     system = zero_order_hold(torch.tensor([1e-4]), a, torch.ones_like(a))
     expected = 1e-4 * (1 + 0.5e-4 * complex(a))
     assert abs(complex(system.input_DN) / expected - 1) < 3e-7
+
+
+def test_bilinear_is_the_trapezoidal_rule():
+    """h' - h = step (A h' + A h) / 2 + step u, and the decay is exp(e)."""
+    a, step, h, u = complex(-0.7, 3.0), 0.3, 0.4 - 0.2j, 2.0
+    system = bilinear(
+        torch.tensor([step], dtype=torch.float64),
+        torch.tensor([[a]], dtype=torch.complex128),
+        torch.ones(1, 1, dtype=torch.complex128),
+    )
+    after = complex(system.exponent_DN.exp()) * h + complex(system.input_DN) * u
+    assert abs(after - h - step * (a * (after + h) / 2 + u)) < 1e-15
+
+
+def test_bilinear_keeps_its_digits_at_small_steps():
+    """e = step A (1 + (step A)^2 / 12 + ...): its real part is small beside one."""
+    a = torch.tensor([[-0.5 + 20.0j]], dtype=torch.complex64)
+    found = complex(bilinear(torch.tensor([1e-4]), a, torch.ones_like(a)).exponent_DN)
+    z = 1e-4 * complex(a)
+    assert abs(found.real / (z * (1 + z * z / 12)).real - 1) < 1e-6
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

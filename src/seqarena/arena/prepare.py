@@ -9,7 +9,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.plan import Entry, Plan, trial_code
 from seqarena.arena.requests import CompareRequest, SizeRequest
 from seqarena.core import runtime, words
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_short_convolution
 from seqarena.core.config import Config, digest
 from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError, in_words
@@ -19,7 +19,7 @@ from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
 from seqarena.models.any import AnyConfig, algorithms_on, build_model, count_parameters
-from seqarena.models.build import model_config, with_short_convolution
+from seqarena.models.build import model_config
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig

@@ -9,13 +9,12 @@ from rich.console import Console
 from seqarena.arena.prepare import Prepared, prepare
 from seqarena.arena.requests import CompareRequest, SearchRequest, TrainRequest
 from seqarena.core import runtime, words
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_options
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
 from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on
-from seqarena.models.build import with_options
 from seqarena.models.catalog import is_known
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.architecture import Architecture
+from seqarena.core.architecture import Architecture, with_options
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model, parse_config
-from seqarena.models.build import model_config, with_options
+from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture, is_known, why_not, yours
 from seqarena.models.combinations import whole_depth
 from seqarena.models.model import Model
@@ -86,9 +86,9 @@ def subject(
     """The architecture of that name, as it begins: `subject("lstm", width=64, depth=2)`.
 
     A name with a colon is a user's own mixer, `[label=]my_file.py:MyMixer`. `options` go to every
-    layer, or to the system (see models.build.with_options). A hybrid has at least one whole pattern
-    of layers, whatever the `depth`. A `checkpoint` is measured instead, under the name of its
-    architecture: its sizes and options are its own.
+    layer, or to the system (core.architecture.with_options). A hybrid has at least one whole
+    pattern of layers, whatever the `depth`. A `checkpoint` is measured instead, under the name of
+    its architecture: its sizes and options are its own.
     """
     if checkpoint is not None:
         found = trained(name, Path(checkpoint))

@@ -125,6 +125,11 @@ class Mixer(nn.Module, ABC):
         """The dependent steps of the operation by the algorithm that runs."""
         return self.operation_of(self.config).serial_steps(self.algorithm, length, **sizes)
 
+    def place(self, layer: int, num_layers: int) -> None:
+        """Tells where it is: layer `layer` (from 0) of `num_layers`. A stack calls it once, before
+        training. What depends on the depth, such as an initialisation, overrides it; a mixer that
+        is not placed is the first of one."""
+
     @final
     def forward(
         self, x_BTD: Tensor, state: Any = None, *, mask_BT: Tensor | None = None

@@ -4,11 +4,12 @@ from typing import Any
 
 import torch
 
+from seqarena.core.architecture import Architecture, with_options, with_short_convolution
 from seqarena.core.batch import Problem, own_inputs
 from seqarena.core.errors import UserError
 from seqarena.core.user_code import allow
 from seqarena.models.any import AnyConfig, build_model
-from seqarena.models.catalog import Architecture, architecture, yours
+from seqarena.models.catalog import architecture, yours
 from seqarena.models.model import Model
 from seqarena.models.size import Shape, configure, default_depth, solve
 
@@ -69,25 +70,3 @@ def model_config(
         return solve(row, shape, params)
     assert width is not None
     return configure(row, shape, width)
-
-
-def with_short_convolution(row: Architecture, taps: int) -> Architecture:
-    """The row with a short convolution before every mixer (stacks/stack.py); 0: as it is. Raises
-    UserError for a system."""
-    if not taps:
-        return row
-    if row.system is not None:
-        raise UserError(f"{row.name} is a whole system: it has no place for a short convolution")
-    return row._replace(model={**row.model, "short_convolution": taps})
-
-
-def with_options(row: Architecture, options: dict[str, Any] | None) -> Architecture:
-    """The row with these options set on every layer of its cycle, or on the system it is;
-    `short_convolution` is one of the blocks."""
-    options = dict(options or {})
-    row = with_short_convolution(row, options.pop("short_convolution", 0))
-    if not options:
-        return row
-    if row.system is not None:
-        return row._replace(model={**row.model, **options})
-    return row._replace(cycle=tuple((mixer, {**own, **options}) for mixer, own in row.cycle))

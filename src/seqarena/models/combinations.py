@@ -3,6 +3,7 @@
     gru:attention@3:1    three layers of gru, then one of attention, repeated to the depth
     mamba:attention      one of each in turn
     bi:mamba             each layer of mamba in both directions
+    mamba+state_size=64  an option of its mixer, or several: +key=value, of any part
 
 Parts are stacks of the catalog that repeat one mixer. Their blocks must agree (norms, residuals,
 channel mixers); what one of them adds to the embedding, such as sinusoidal positions, all get.
@@ -13,19 +14,21 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from seqarena.core.architecture import Architecture, layer
+from seqarena.core.architecture import Architecture, layer, with_options
 from seqarena.core.errors import UserError
+from seqarena.core.options import settings
 from seqarena.core.words import listed, plural
 
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
-_COMBINATION = re.compile(r"[a-z]\w*(:[a-z]\w*)+(@.*)?", re.ASCII)
+_PART = r"[a-z]\w*(\+\w+=[^:@+]*)*"
+_COMBINATION = re.compile(rf"(?=.*[:+]){_PART}(:{_PART})*(@.*)?", re.ASCII)
 _BOTH_WAYS = "bi:"
 _MOST_LAYERS = 1000
 Find = Callable[[str], Architecture]
 
 
 def is_combination(name: str) -> bool:
-    """Whether the name is written as a combination: `a:b`, and no `file.py:Class`."""
+    """Whether the name is written as a combination: `a:b` or `a+key=value`, no `file.py:Class`."""
     return bool(_COMBINATION.fullmatch(name))
 
 
@@ -34,6 +37,8 @@ def combined(name: str, find: Find) -> Architecture:
     cannot be combined and for a ratio that is none."""
     if name.startswith(_BOTH_WAYS):
         return _both_ways(name, find(name.removeprefix(_BOTH_WAYS)))
+    if ":" not in name:
+        return _with_options(name, find)
     names, counts = _parts(name)
     rows = [find(part) for part in names]
     for row in rows:
@@ -51,6 +56,14 @@ def combined(name: str, find: Find) -> Architecture:
         _block(name, rows),
         causal=all(row.causal for row in rows),
     )
+
+
+def _with_options(name: str, find: Find) -> Architecture:
+    """A row whose mixers have these options."""
+    whole, *texts = name.split("+")
+    said = listed([text.replace("=", " ") for text in texts])
+    row = with_options(find(whole), settings(texts))
+    return row._replace(name=name, title=f"{row.title} with {said}", idea=f"{row.idea}; {said}")
 
 
 def _parts(name: str) -> tuple[list[str], list[int]]:

@@ -54,6 +54,14 @@ ROWS = (
         "T 1024: loop 3.71, fused 1.00, stepwise 2.02",
     ),
     MeasuredChoice(
+        "lstm_peephole", "cpu", "stepwise",
+        "T 64: loop 2.06, stepwise 1.00; T 1024: loop 2.12, stepwise 1.00",
+    ),
+    MeasuredChoice(
+        "slstm", "cpu", "stepwise",
+        "T 64: loop 2.44, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
+    ),
+    MeasuredChoice(
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
@@ -85,6 +93,10 @@ ROWS = (
         "T 64: explicit 1.00, blocked 1.72; T 1024: explicit 6.35, blocked 1.00",
     ),
     MeasuredChoice(
+        "block_attention", "cpu", "gathered",
+        "TODO",
+    ),
+    MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",
         "T 64: loop 1.14, fused 1.00, unfolded 1.04; "
         "T 1024: loop 1.13, fused 1.00, unfolded 1.03",
@@ -95,6 +107,16 @@ ROWS = (
         "T 1024: loop 1.38, fused 1.00, unfolded 1.34", case="8 adjacent taps",
     ),
     MeasuredChoice(
+        "dplr_ssm", "cpu", "chunked",
+        "T 64: loop 2.95, cauchy 1.30, chunked 1.00; "
+        "T 512: loop 10.0, cauchy 3.49, chunked 1.00",
+    ),
+    MeasuredChoice(
+        "long_convolution", "cpu", "halves",
+        "T 64: loop 1.97, fft 1.00, halves 1.17; T 1024: loop 16.0, fft 1.02, halves 1.00; "
+        "of the two, it is the one that is causal to the last bit",
+    ),
+    MeasuredChoice(
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
     ),
@@ -102,6 +124,8 @@ ROWS = (
     MeasuredChoice("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
     MeasuredChoice("gru_reset_before", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice("lstm", "cuda", "fused", "H100: fused (cuDNN) 295k"),
+    MeasuredChoice("lstm_peephole", "cuda", "stepwise", UNMEASURED),
+    MeasuredChoice("slstm", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice(
         "minimal_recurrence", "cuda", "scan", "H100: scan 554k (minlstm 433k), fused 62k"
     ),
@@ -111,8 +135,11 @@ ROWS = (
     MeasuredChoice("attention", "cuda", "fused", "H100: fused 444k"),
     MeasuredChoice("window_attention", "cuda", "banded", UNMEASURED),
     MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),
+    MeasuredChoice("block_attention", "cuda", "gathered", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
+    MeasuredChoice("dplr_ssm", "cuda", "chunked", UNMEASURED),
+    MeasuredChoice("long_convolution", "cuda", "halves", UNMEASURED),
     MeasuredChoice("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
 )  # fmt: skip
 

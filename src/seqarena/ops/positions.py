@@ -49,9 +49,11 @@ def rotation(
     """
     if isinstance(start, Tensor):
         step_T = torch.arange(length, device=device)
-        return _rotation(start[:, None] + step_T, features, base, dtype)
+        return rotation_at(start[:, None] + step_T, features, base, dtype)
     if torch.compiler.is_compiling():  # a traced tensor must not outlive its trace
-        return _rotation(torch.arange(start, start + length, device=device), features, base, dtype)
+        return rotation_at(
+            torch.arange(start, start + length, device=device), features, base, dtype
+        )
     return _remembered_rotation(start, length, features, base, dtype, device)
 
 
@@ -81,10 +83,11 @@ def _remembered_rotation(
 ) -> Rotation:
     with torch.inference_mode(False):  # or a later training step could not use it
         position_T = torch.arange(start, start + length, device=device)
-        return _rotation(position_T, features, base, dtype)
+        return rotation_at(position_T, features, base, dtype)
 
 
-def _rotation(position: Tensor, features: int, base: float, dtype: torch.dtype) -> Rotation:
+def rotation_at(position: Tensor, features: int, base: float, dtype: torch.dtype) -> Rotation:
+    """The rotation of any positions, [T] or [B, T], also negative ones."""
     angle = position.double()[..., None, None] * _frequencies(
         features // 2, 2 / features, base, position
     )

@@ -1,5 +1,6 @@
 """The LSTM: the contract, torch.nn.LSTM, and its two initialisations."""
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -7,11 +8,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
 from seqarena.mixers.recurrent.lstm import LSTM, LSTMConfig
+from seqarena.ops.recurrent.lstm import lstm_peephole
 
 CONFIGS = {
     "default": LSTMConfig(),
     "chrono": LSTMConfig(initialisation="chrono", max_time_steps=40, algorithm="stepwise"),
     "loop": LSTMConfig(algorithm="loop", forget_bias=0.0),
+    "peepholes": LSTMConfig(peepholes=True),
 }
 
 
@@ -106,6 +109,41 @@ def test_contradictions_are_refused(wrong, message):
 def test_a_saved_configuration_is_accepted_again():
     for config in CONFIGS.values():
         assert LSTMConfig(**config.model_dump()) == config
+
+
+@pytest.mark.parametrize("algorithm", lstm_peephole.names)
+def test_peepholes_are_the_published_equations(algorithm):
+    """Graves 2013, equations 7 to 11, feature by feature."""
+    torch.manual_seed(0)
+    mixer = LSTM(3, LSTMConfig(peepholes=True, algorithm=algorithm)).double()
+    x_TD = torch.randn(7, 3, dtype=torch.float64)
+    W, U, b, p = (
+        a.detach().numpy()
+        for a in (mixer.input_FD, mixer.recurrent_FE, mixer.bias_F, mixer.peepholes_3E)
+    )
+
+    def sigma(a):
+        return 1 / (1 + np.exp(-a))
+
+    h, c, expected = np.zeros(3), np.zeros(3), []
+    for x in x_TD.numpy():
+        i, f, g, o = (W @ x + U @ h + b).reshape(4, 3)
+        new = sigma(f + p[1] * c) * c + sigma(i + p[0] * c) * np.tanh(g)
+        h, c = sigma(o + p[2] * new) * np.tanh(new), new
+        expected.append(h)
+    found, state = mixer(x_TD[None])
+    np.testing.assert_allclose(found[0].detach(), expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(state.c_BE[0].detach(), c, rtol=0, atol=1e-13)
+
+
+def test_peepholes_of_zero_change_nothing():
+    torch.manual_seed(0)
+    plain, looking = LSTM(6, LSTMConfig()), LSTM(6, LSTMConfig(peepholes=True))
+    looking.load_state_dict({**plain.state_dict(), "peepholes_3E": torch.zeros(3, 6)})
+    x_BTD = torch.randn(2, 9, 6)
+    torch.testing.assert_close(looking(x_BTD)[0], plain(x_BTD)[0])
+    assert looking.flops(7) - plain.flops(7) == 7 * 6 * 6
+    assert looking.serial_steps(7) > plain.serial_steps(7)
 
 
 def test_flops_are_the_counted_products_and_the_recurrence():

@@ -58,4 +58,30 @@ ROWS = (
         "attention over a local window and every L-th position before it",
         (layer("attention.sparse_attention:SparseAttention"),),
     ),
+    Architecture(
+        "longformer", "causal Longformer attention", "attention", 2020, "Beltagy et al. 2020",
+        "a window, and a few first positions that all others keep in sight",
+        (layer("attention.sliding_window:SlidingWindow", num_first=16),),
+    ),
+    Architecture(
+        "bigbird", "causal BigBird attention", "attention", 2020, "Zaheer et al. 2020",
+        "attention over nearby blocks, the first block and a few random ones",
+        (layer("attention.bigbird:BigBird"),),
+    ),
+    Architecture(
+        "attention_sinks", "window attention with sinks", "attention", 2024, "Xiao et al. 2024",
+        "a window, and four first positions that take the weight that no other deserves",
+        (layer("attention.sliding_window:SlidingWindow", num_first=4, positions="cache"),),
+    ),
+    Architecture(
+        "latent_attention", "multi-head latent attention", "attention", 2024,
+        "DeepSeek-AI 2024 (DeepSeek-V2)",
+        "keys and values are made of one small latent vector, which alone is kept",
+        (layer("attention.latent_attention:LatentAttention"),),
+    ),
+    Architecture(
+        "forgetting_attention", "Forgetting Transformer", "attention", 2025, "Lin et al. 2025",
+        "attention whose scores fall by a learned forget gate at every position between",
+        (layer("attention.forgetting_attention:ForgettingAttention"),),
+    ),
 )  # fmt: skip

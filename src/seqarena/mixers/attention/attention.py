@@ -280,17 +280,24 @@ def extend_cache(
     if cache is None:
         return KeyValueCache(k_BGTE, v_BGTE, T, lengths_B)
     used, starts_B = cache.length, cache.lengths_B
+    k_BGCE = written(cache.k_BGCE, k_BGTE, used, starts_B)
+    v_BGCE = written(cache.v_BGCE, v_BGTE, used, starts_B)
+    return KeyValueCache(k_BGCE, v_BGCE, used + T, longer(used, starts_B, T, lengths_B))
+
+
+def longer(
+    used: int, starts_B: Tensor | None, length: int, lengths_B: Tensor | None
+) -> Tensor | None:
+    """Each row's positions after a call of `length`, of which `lengths_B` are real; None: all
+    rows have used + length."""
     if starts_B is not None:
-        lengths_B = starts_B + (T if lengths_B is None else lengths_B)
-    elif lengths_B is not None:
-        lengths_B = used + lengths_B
-    k_BGCE = _written(cache.k_BGCE, k_BGTE, used, starts_B)
-    v_BGCE = _written(cache.v_BGCE, v_BGTE, used, starts_B)
-    return KeyValueCache(k_BGCE, v_BGCE, used + T, lengths_B)
+        return starts_B + (length if lengths_B is None else lengths_B)
+    return None if lengths_B is None else used + lengths_B
 
 
-def _written(old_BGCE: Tensor, new_BGTE: Tensor, used: int, starts_B: Tensor | None) -> Tensor:
-    """New slots behind the `used` ones, or behind each row's own `starts_B`."""
+def written(old_BGCE: Tensor, new_BGTE: Tensor, used: int, starts_B: Tensor | None) -> Tensor:
+    """New slots behind the `used` ones, or behind each row's own `starts_B`; in place where
+    gradients are off."""
     T, capacity = new_BGTE.shape[2], old_BGCE.shape[2]
     if torch.is_grad_enabled():
         kept_BGCE = old_BGCE[:, :, :used]

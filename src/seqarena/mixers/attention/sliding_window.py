@@ -1,70 +1,104 @@
-"""Sliding-window attention: the local part of Longformer, Beltagy et al. 2020, made causal.
+"""Sliding-window attention, alone, with global first positions, or with attention sinks.
 
-    y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t
+    y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t, and over c < S
 
-W positions are in reach, the query's own among them. The state holds the keys and values of the
-last W - 1 real positions: its size is fixed.
+W positions are in reach, the query's own among them, and the first S ones whatever their distance.
+The state holds the keys and values of these S and of the last W - 1 real positions: its size is
+fixed.
 
-    B batch   T time   D width   H heads   G groups   E features of a head   W window
+    B batch   T time   D width   H heads   G groups   E features of a head
+    W window  S first positions that stay in sight
 
-    paper     here
-    w / 2     window - 1 (the paper looks w / 2 to each side)
+`sliding_window` is the local part of Longformer made causal: S = 0. Two more rows have S > 0:
+
+- `longformer`, "Longformer: The Long-Document Transformer", Beltagy et al. 2020. Its global tokens
+  see all and are seen by all; those after a position are hidden here. Then only first positions
+  carry to all others, and cannot collect from later ones. Left out: the second set of projections
+  that the paper gives global tokens, which here only their own S queries would use; dilation.
+- `attention_sinks`, "Efficient Streaming Language Models with Attention Sinks", Xiao et al. 2024:
+  the softmax must put weight somewhere, and trained models put it on the first positions. Rotary
+  positions are places in the cache of S + W (section 3.2): distances inside the window are true, and
+  a query is never farther from a first position than S + W - 1 places.
+
+`learned_sink` is the sink of gpt-oss (OpenAI 2025): instead of a position, each head has a score of
+its own that joins the softmax and has no value.
+
+    Beltagy et al.     here                  Xiao et al.        here
+    w / 2              window - 1            start_size         num_first
+    global tokens      num_first             recent_size        window
+
+    gpt-oss            here
+    sinks              sinks_H
 """
 
+import math
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from pydantic import Field
+from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import HeadProjections, slot_values
+from seqarena.mixers.attention.attention import HeadProjections
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
-from seqarena.ops.attention import window_attention
+from seqarena.ops.attention import FirstSlots, window_attention
 from seqarena.ops.padding import take_last
+from seqarena.ops.positions import rotate, rotation_at
+
+_SINK_DEVIATION = 0.02  # of the learned sinks at the start, as in gpt-oss
 
 
 class SlidingWindowConfig(MixerConfig):
-    """`window` counts the positions in reach with the query's own."""
+    """`window` counts the positions in reach with the query's own, `num_first` the first positions
+    that stay in sight. Positions `cache` are rotary by the place in the cache. `learned_sink` adds
+    a score of each head to its softmax."""
 
     window: int = 64
+    num_first: int = Field(default=0, ge=0)
     num_heads: int = 4
     num_groups: int | None = None
-    positions: Literal["none", "rotary"] = "rotary"
+    positions: Literal["none", "rotary", "cache"] = "rotary"
     rotary_base: float = 10_000.0
+    learned_sink: bool = False
     bias: bool = False
 
 
 class WindowState(NamedTuple):
-    """The last W - 1 positions, right-aligned: slots before the sequence's start hold zeros."""
+    """The first S positions, then the last W - 1, right-aligned: free slots hold zeros."""
 
-    k_BCGE: Tensor  # C = W - 1
+    k_BCGE: Tensor  # C = S + W - 1
     v_BCGE: Tensor
     position: int | Tensor  # real positions so far; [B] once padding made rows differ
 
 
 class SlidingWindow(Watched, Mixer):
-    """Softmax attention over the last W positions. Slots of its weights: W - 1 of history, free
-    before the sequence's start, then those of the call."""
+    """Softmax attention over the last W positions and the first S. Slots of its weights: S first
+    positions of earlier calls, W - 1 of history (free before the sequence's start), then those of
+    the call. What a learned sink takes of a row is missing from its sum."""
 
     Config = SlidingWindowConfig
     operation = window_attention
     equation: ClassVar[str] = (
-        "y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t"
+        "y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t, and over c < S"
     )
     complexity = Complexity(
-        work="T W D + T D^2", serial_steps="1", path_length="T / W", state="W D"
+        work="T (W + S) D + T D^2", serial_steps="1", path_length="T / W", state="(W + S) D"
     )
 
     def __init__(self, width: int, config: SlidingWindowConfig) -> None:
         super().__init__(width, config)
         if config.window < 2:
             raise UserError(f"a window of {config.window} sees no other position: use at least 2")
-        self.window = config.window
+        self.window, self.num_first = config.window, config.num_first
         groups = config.num_heads if config.num_groups is None else config.num_groups
-        rotary_base = config.rotary_base if config.positions == "rotary" else None
+        rotary_base = None if config.positions == "none" else config.rotary_base
         self.projections = HeadProjections(
             width, config.num_heads, groups, config.bias, rotary_base
         )
+
+        self.sinks_H = nn.Parameter(torch.empty(config.num_heads)) if config.learned_sink else None
+        if self.sinks_H is not None:
+            nn.init.normal_(self.sinks_H, std=_SINK_DEVIATION)
 
     def mix(
         self, x_BTD: Tensor, state: WindowState | None, lengths_B: Tensor | None
@@ -75,48 +109,123 @@ class SlidingWindow(Watched, Mixer):
             state = self._nothing(x_BTD, B)
         position = state.position
         q_BTHE, k_BTGE, v_BTGE = self.projections.split(x_BTD, position)
-        k_BCGE = torch.cat((state.k_BCGE, k_BTGE), dim=1)
-        v_BCGE = torch.cat((state.v_BCGE, v_BTGE), dim=1)
-        if isinstance(position, int):
-            empty = max(0, history - position)
-        else:
-            empty = (history - position).clamp(min=0)
-        if self.watcher is not None:
-            ones_BCGC = slot_values(k_BCGE.transpose(1, 2)).transpose(1, 2)
-            weights_BTHC = window_attention(
-                q_BTHE, k_BCGE, ones_BCGC, self.window, "explicit", empty
-            )
-            self.watcher(weights_BTHC.transpose(1, 2))
-        y_BTHE = window_attention(q_BTHE, k_BCGE, v_BCGE, self.window, self.algorithm, empty)
+        k_BSGE, past_k = state.k_BCGE.split((self.num_first, history), dim=1)
+        v_BSGE, past_v = state.v_BCGE.split((self.num_first, history), dim=1)
+        k_BSGE = _first_slots(k_BSGE, k_BTGE, position)
+        v_BSGE = _first_slots(v_BSGE, v_BTGE, position)
+        k_BCGE, v_BCGE = torch.cat((past_k, k_BTGE), dim=1), torch.cat((past_v, v_BTGE), dim=1)
+        q_first = self._met_by_first(q_BTHE, position)
+        self._show(q_BTHE, k_BCGE, q_first, k_BSGE, position)
+        y_BTHE = self._attend(q_BTHE, k_BCGE, v_BCGE, q_first, k_BSGE, v_BSGE, position)
         ends_B = None if lengths_B is None else history + lengths_B
-        k_BCGE, v_BCGE = take_last(k_BCGE, ends_B, history), take_last(v_BCGE, ends_B, history)
-        if T > 1:  # a view would keep all T positions alive
-            k_BCGE, v_BCGE = k_BCGE.clone(), v_BCGE.clone()
+        # `cat` copies: a view would keep all T positions alive
+        k_BCGE = torch.cat((k_BSGE, take_last(k_BCGE, ends_B, history)), dim=1)
+        v_BCGE = torch.cat((v_BSGE, take_last(v_BCGE, ends_B, history)), dim=1)
         position = position + (T if lengths_B is None else lengths_B)
         return self.projections.merge(y_BTHE), WindowState(k_BCGE, v_BCGE, position)
+
+    def _attend(
+        self,
+        q_BTHE: Tensor,
+        k_BCGE: Tensor,
+        v_BCGE: Tensor,
+        q_first: Tensor,
+        k_BSGE: Tensor,
+        v_BSGE: Tensor,
+        position: int | Tensor,
+        algorithm: str | None = None,
+    ) -> Tensor:
+        first = FirstSlots(q_first, k_BSGE, v_BSGE, position) if self.num_first else None
+        if isinstance(position, int):
+            empty = max(0, self.window - 1 - position)
+        else:
+            empty = (self.window - 1 - position).clamp(min=0)
+        algorithm = algorithm or self.algorithm
+        return window_attention(
+            q_BTHE, k_BCGE, v_BCGE, self.window, algorithm, empty, first, self.sinks_H
+        )
+
+    def _met_by_first(self, q_BTHE: Tensor, position: int | Tensor) -> Tensor:
+        """The queries as the first positions meet them: by places in the cache, those that lie
+        beyond its end are turned back to its last place."""
+        base, end = self.projections.rotary_base, self.num_first + self.window - 1
+        T, E = q_BTHE.shape[1], q_BTHE.shape[3]
+        within = isinstance(position, int) and position + T - 1 <= end
+        if self.config.positions != "cache" or base is None or within:
+            return q_BTHE
+        start = position if isinstance(position, int) else position[:, None]
+        place = start + torch.arange(T, device=q_BTHE.device)
+        return rotate(q_BTHE, rotation_at((end - place).clamp(max=0), E, base, q_BTHE.dtype))
+
+    def _show(
+        self,
+        q_BTHE: Tensor,
+        k_BCGE: Tensor,
+        q_first: Tensor,
+        k_BSGE: Tensor,
+        position: int | Tensor,
+    ) -> None:
+        """Hands the watcher the weights: as values, slots have a one in a column of their own,
+        and first positions of this call share the column that they have in its window."""
+        if self.watcher is None:
+            return
+        (B, C, G, _), S, T = k_BCGE.shape, self.num_first, q_BTHE.shape[1]
+        columns = torch.eye(S + C, dtype=k_BCGE.dtype, device=k_BCGE.device)
+        slot_S = torch.arange(S, device=k_BCGE.device)
+        start = position if isinstance(position, int) else position[:, None]
+        step = slot_S - start
+        own = torch.where((step >= 0) & (step < T), S + self.window - 1 + step, slot_S)
+        first_columns = columns[own].expand(B, S, S + C)[:, :, None].expand(-1, -1, G, -1)
+        columns = columns[S:, None].expand(B, -1, G, -1)
+        weights_BTHC = self._attend(
+            q_BTHE, k_BCGE, columns, q_first, k_BSGE, first_columns, position, "explicit"
+        )
+        self.watcher(weights_BTHC.transpose(1, 2))
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> WindowState:
         return self._nothing(self.projections.inward.weight, batch_size)
 
     def _nothing(self, like: Tensor, batch_size: int) -> WindowState:
-        size = (self.window - 1, self.projections.num_groups, self.projections.features)
+        size = (
+            self.num_first + self.window - 1,
+            self.projections.num_groups,
+            self.projections.features,
+        )
         empty_BCGE = like.new_zeros(batch_size, *size)
         return WindowState(empty_BCGE, empty_BCGE, 0)
 
     def flops(self, length: int) -> int:
         inside = min(length, self.window)
         pairs = inside * (inside + 1) // 2 + (length - inside) * self.window
+        behind = max(0, length - self.window)  # queries that have first positions behind the window
+        few = min(behind, self.num_first)
+        pairs += few * (few + 1) // 2 + (behind - few) * self.num_first
         return self.projections.flops(length) + self.projections.pair_flops(pairs)
 
     def state_bytes(self, length: int) -> int:
-        return self.projections.cache_bytes(self.window - 1)
+        return self.projections.cache_bytes(self.num_first + self.window - 1)
 
     def serial_steps(self, length: int) -> int:
-        # project, attend, project; rotating comes between
-        return self.algorithm_steps(length) + (2 if self.projections.rotary_base is None else 3)
+        # project, attend, project; rotating comes between, by places in the cache twice
+        rotations = {"none": 0, "rotary": 1, "cache": 2}[self.config.positions]
+        return self.algorithm_steps(length) + 2 + rotations
 
     def path_length(self, distance: int) -> int:
+        # first positions see nothing that is later, so that they are on no other path
         return -(-distance // (self.window - 1))
 
     def reach(self) -> float:
-        return self.window - 1
+        return math.inf if self.num_first else self.window - 1
+
+
+def _first_slots(old_BSGE: Tensor, new_BTGE: Tensor, position: int | Tensor) -> Tensor:
+    """The first S positions, with those that the T of a call from `position` on fill."""
+    S, T = old_BSGE.shape[1], new_BTGE.shape[1]
+    if isinstance(position, int):
+        new_BTGE = new_BTGE[:, : max(0, S - position)]
+        free = old_BSGE[:, position + new_BTGE.shape[1] :]
+        return torch.cat((old_BSGE[:, :position], new_BTGE, free), dim=1)
+    step_BS = torch.arange(S, device=position.device) - position[:, None]
+    index = step_BS.clamp(0, T - 1)[..., None, None].expand_as(old_BSGE)
+    filled = ((step_BS >= 0) & (step_BS < T))[..., None, None]
+    return torch.where(filled, new_BTGE.gather(1, index), old_BSGE)

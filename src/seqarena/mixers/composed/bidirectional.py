@@ -86,6 +86,11 @@ y_t = V [a_t ; z_t] + b     ("project")     or     y_t = a_t + z_t     ("sum")""
         if not self.ahead.causal:
             raise UserError(f"bidirectional: {inner.__name__} sees the future by itself")
 
+    def place(self, layer: int, num_layers: int) -> None:
+        """Both directions stand where this layer does."""
+        self.ahead.place(layer, num_layers)
+        self.back.place(layer, num_layers)
+
     @classmethod
     def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
         """That of the layer of each direction."""

@@ -1,4 +1,4 @@
-"""Layers that see a fixed window of the past."""
+"""Layers that weigh the past by its distance: in a fixed window, or all of it."""
 
 from seqarena.core.architecture import Architecture, layer
 
@@ -16,5 +16,10 @@ ROWS = (
         "van den Oord et al. 2016; Bai et al. 2018",
         "filters over the past whose gaps widen with depth",
         tuple(layer("convolution.conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
+    ),
+    Architecture(
+        "hyena", "Hyena long convolution", "convolution", 2023, "Poli et al. 2023",
+        "two gates around one filter over the whole past, which a small network writes",
+        (layer("convolution.hyena:Hyena"),),
     ),
 )  # fmt: skip

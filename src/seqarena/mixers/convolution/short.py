@@ -5,6 +5,9 @@
 It lets a layer compare neighbours, which a recurrence over single positions cannot (H3, Fu et al.
 2023, section 3.1; Mamba; Canon layers, Allen-Zhu 2025). What came before the call is its state.
 
+The token shift of RWKV (Peng et al. 2023, arXiv:2305.13048) is its smallest form: what was read
+one position before, x_(t-1).
+
 Letters: B batch, T time, C channels, K kernel taps.
 """
 
@@ -63,3 +66,33 @@ class ShortConvolution(nn.Module):
     def history_bytes(self) -> int:
         """Of the inputs that one sequence carries on."""
         return (self.kernel - 1) * self.channels * self.weight.element_size()
+
+
+class TokenShift(nn.Module):
+    """x_BTC and the input before it -> the inputs one position earlier and the last input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.register_buffer("start_1C", torch.zeros(1, channels), persistent=False)
+
+    def forward(
+        self, x_BTC: Tensor, history_B1C: Tensor, lengths_B: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Right-padded rows, as `Mixer.mix` gets them; the history after the last real position."""
+        x_BTC = torch.cat((history_B1C.to(x_BTC.dtype), x_BTC), dim=1)
+        ends_B = None if lengths_B is None else lengths_B + 1
+        history_B1C = take_last(x_BTC, ends_B, 1).to(history_B1C.dtype)
+        return x_BTC[:, :-1], history_B1C.clone()
+
+    def initial_history(self, batch_size: int) -> Tensor:
+        """Zeros [B, 1, C], of the parameters' dtype."""
+        return self.start_1C.new_zeros(batch_size, 1, self.channels)
+
+    def flops(self, length: int) -> int:
+        """None: nothing is computed."""
+        return 0
+
+    def history_bytes(self) -> int:
+        """Of the input that one sequence carries on."""
+        return self.channels * self.start_1C.element_size()

@@ -39,6 +39,12 @@ ROWS = (
         {"norm": "none", "residual": False, "channel_mixer": "none"},
     ),
     Architecture(
+        "lstm_peephole", "LSTM with peepholes", "recurrent", 2000,
+        "Gers and Schmidhuber 2000; Graves 2013",
+        "an LSTM whose gates also look at the cell that they guard",
+        (layer(_LSTM, peepholes=True),),
+    ),
+    Architecture(
         "factored_lstm", "factored LSTM", "recurrent", 2017, "Kuchaiev and Ginsburg 2017",
         "an LSTM whose big matrix is a product of two thin ones",
         (layer("recurrent.factored_lstm:FactoredLSTM"),),
@@ -58,6 +64,11 @@ ROWS = (
         "Cho et al. 2014, version 1",
         "the reset gate acts before the recurrent product, so no library kernel fits",
         (layer(_GRU, reset="before"),),
+    ),
+    Architecture(
+        "slstm", "scalar LSTM of xLSTM", "recurrent", 2024, "Beck et al. 2024",
+        "an LSTM whose exponential gates can revise what is stored, with heads that mix memory",
+        (layer("recurrent.slstm:SLSTM"),),
     ),
     Architecture(
         "lstm_experts", "mixture-of-experts LSTM", "recurrent", 2017, "Shazeer et al. 2017",

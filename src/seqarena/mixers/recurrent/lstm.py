@@ -4,14 +4,20 @@
     c_t = f * c_{t-1} + i * g
     h_t = o * tanh(c_t),   y_t = h_t
 
+With peepholes (Gers & Schmidhuber 2000; here as in Graves 2013, equations 7 to 11) each gate also
+sees its own feature of the cell:
+
+    i = sigmoid(... + p_i * c_{t-1}),   f = sigmoid(... + p_f * c_{t-1})
+    o = sigmoid(... + p_o * c_t)
+
 Letters: D the width, in and out; E = D the hidden state; F = 4 E the rows of i, f, g and o. W is
-`input_FD`, U `recurrent_FE`, b `bias_F`; i, f, o are the input, forget and output gates, g the
-candidate, c the memory cell.
+`input_FD`, U `recurrent_FE`, b `bias_F`, p `peepholes_3E`; i, f, o are the input, forget and output
+gates, g the candidate, c the memory cell. In Graves' letters: W_x., W_h., b and W_c..
 """
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import model_validator
@@ -20,9 +26,11 @@ from torch import Tensor, nn
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.ops import recurrent
-from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm, lstm_peephole
+from seqarena.ops.registry import Operation
 
 ELEMENTWISE_FLOPS = 4  # f c + i g and o tanh(c), a feature
+_PEEPHOLE_FLOPS, _PEEPHOLE_STEPS = 6, 2  # three multiply-adds a feature, two of them side by side
 _FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 5
 
 
@@ -31,6 +39,7 @@ class LSTMConfig(MixerConfig):
     gate's bias to `forget_bias` (1: Jozefowicz et al. 2015). `chrono` draws the forget gate's bias
     as log(u), u uniform in [1, max_time_steps - 1], and sets the input gate's to minus that, so
     that memories last up to `max_time_steps` positions (Tallec & Ollivier 2018, equation 16).
+    `peepholes` lets the gates see the cell; no library kernel has them.
 
     Raises UserError for fields that contradict each other.
     """
@@ -38,6 +47,7 @@ class LSTMConfig(MixerConfig):
     initialisation: Literal["uniform", "chrono"] = "uniform"
     forget_bias: float = _FORGET_BIAS
     max_time_steps: int | None = None
+    peepholes: bool = False
 
     @model_validator(mode="after")
     def _consistent(self) -> "LSTMConfig":
@@ -62,6 +72,11 @@ class LSTMCell(Mixer):
     operation = lstm
     serial_per_step: ClassVar[int] = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply
     bias_F: nn.Parameter
+    peepholes_3E: nn.Parameter | None  # None: the gates do not see the cell
+
+    def __init__(self, width: int, config: MixerConfig) -> None:
+        super().__init__(width, config)
+        self.register_parameter("peepholes_3E", None)
 
     @abstractmethod
     def matrices(self) -> tuple[Tensor, Tensor]:
@@ -72,8 +87,9 @@ class LSTMCell(Mixer):
     ) -> tuple[Tensor, LSTMState]:
         """One call of the operation."""
         start = state if state is not None else self.initial_state(x_BTD.shape[0])
-        weights = LSTMWeights(*self.matrices(), self.bias_F)
-        y_BTE, state = lstm(x_BTD, start, weights, lengths_B, algorithm=self.algorithm)
+        weights = LSTMWeights(*self.matrices(), self.bias_F, self.peepholes_3E)
+        compute = lstm if self.peepholes_3E is None else lstm_peephole
+        y_BTE, state = compute(x_BTD, start, weights, lengths_B, algorithm=self.algorithm)
         return y_BTE.to(x_BTD.dtype), state
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> LSTMState:
@@ -88,7 +104,8 @@ class LSTMCell(Mixer):
 
     def serial_steps(self, length: int) -> int:
         """The input product, then each position after the one before."""
-        return 1 + self.serial_per_step * self.algorithm_steps(length)
+        peepholes = 0 if self.peepholes_3E is None else _PEEPHOLE_STEPS
+        return 1 + (self.serial_per_step + peepholes) * self.algorithm_steps(length)
 
     def path_length(self, distance: int) -> int:
         """One step a position."""
@@ -114,7 +131,15 @@ h_t = o * tanh(c_t),   y_t = h_t"""
         self.input_FD = nn.Parameter(torch.empty(4 * width, width))
         self.recurrent_FE = nn.Parameter(torch.empty(4 * width, width))
         self.bias_F = nn.Parameter(torch.empty(4 * width))
+        if config.peepholes:
+            self.peepholes_3E = nn.Parameter(torch.empty(3, width))
         self._initialise(config)
+
+    @classmethod
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        """With peepholes another operation: the library has a kernel without them only."""
+        assert isinstance(config, LSTMConfig)
+        return lstm_peephole if config.peepholes else lstm
 
     @torch.no_grad()
     def _initialise(self, config: LSTMConfig) -> None:
@@ -133,4 +158,5 @@ h_t = o * tanh(c_t),   y_t = h_t"""
 
     def flops(self, length: int) -> int:
         """W x and U h for four gates, 16 D^2 a position, and the recurrence itself."""
-        return length * (16 * self.width**2 + ELEMENTWISE_FLOPS * self.width)
+        peepholes = 0 if self.peepholes_3E is None else _PEEPHOLE_FLOPS
+        return length * (16 * self.width**2 + (ELEMENTWISE_FLOPS + peepholes) * self.width)

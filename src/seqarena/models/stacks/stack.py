@@ -161,6 +161,8 @@ class Stack(nn.Module):
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(Block(config, layer) for layer in config.layers)
+        for index, mixer in enumerate(self.mixers):
+            mixer.place(index, len(self.blocks))
         self.last_norm = _norm(config) if config.norm_position == "pre" else nn.Identity()
 
     def forward(

@@ -1,4 +1,4 @@
-"""Softmax attention (Vaswani et al. 2017) over all, a window of, or a strided part of the past.
+"""Softmax attention (Vaswani et al. 2017) over all, a window of, or a sparse part of the past.
 
     y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c     over the slots c that query t may see
 
@@ -10,11 +10,13 @@ the softmax is empty and padding queries stay finite.
     C   slots: keys and values at hand
     L   stride of the strided pattern
 
-Three operations: `attention`, `window_attention` and `strided_attention`.
+Four operations: `attention`, `window_attention`, `strided_attention` and `block_attention`.
 """
 
 from torch import Tensor
 
+from seqarena.ops.attention.blocks import BlockPattern
+from seqarena.ops.attention.shared import FirstSlots
 from seqarena.ops.registry import operation, register_files
 
 
@@ -29,11 +31,13 @@ def attention(
     starts_B: Tensor | None = None,
     lengths_B: Tensor | None = None,
     slopes_H: Tensor | None = None,
+    bias_BHC: Tensor | None = None,
 ) -> Tensor:
     """Attention to every slot up to the query's own (causal) or to all slots.
 
     `lengths_B` hides slots beyond a row's length (for non-causal rows with padding). `slopes_H`
-    subtracts ALiBi's penalty. Returns y_BHTE. Raises UserError for an unknown algorithm.
+    subtracts ALiBi's penalty. `bias_BHC` is added to every score of its slot; what a query adds to
+    all its scores changes no softmax. Returns y_BHTE. Raises UserError for an unknown algorithm.
     """
     form = attention.form(algorithm, q_BHTE)
     return form(
@@ -44,6 +48,7 @@ def attention(
         starts_B=starts_B,
         lengths_B=lengths_B,
         slopes_H=slopes_H,
+        bias_BHC=bias_BHC,
     )
 
 
@@ -55,15 +60,19 @@ def window_attention(
     window: int,
     algorithm: str = "auto",
     empty: int | Tensor = 0,
+    first: FirstSlots | None = None,
+    sinks_H: Tensor | None = None,
 ) -> Tensor:
     """Attention to the last `window` positions, the query's own among them.
 
     Keys and values hold window - 1 slots of history before the T of the call; the first `empty`
-    of them (one number, or one a row) lie before the sequence's start and are hidden. Returns
-    y_BTHE. Raises UserError for an unknown algorithm.
+    of them (one number, or one a row) lie before the sequence's start and are hidden. `first` are
+    the sequence's first positions, which stay in sight behind the window. A score of `sinks_H`
+    joins each head's softmax and adds no value. Returns y_BTHE. Raises UserError for an unknown
+    algorithm.
     """
     form = window_attention.form(algorithm, q_BTHE)
-    return form(q_BTHE, k_BCGE, v_BCGE, window, empty)
+    return form(q_BTHE, k_BCGE, v_BCGE, window, empty, first, sinks_H)
 
 
 @operation("strided_attention")
@@ -82,6 +91,23 @@ def strided_attention(
     """
     form = strided_attention.form(algorithm, q_BHTE)
     return form(q_BHTE, k_BGCE, v_BGCE, stride, starts_B)
+
+
+@operation("block_attention")
+def block_attention(
+    q_BHTE: Tensor,
+    k_BGCE: Tensor,
+    v_BGCE: Tensor,
+    pattern: BlockPattern,
+    algorithm: str = "auto",
+    starts_B: Tensor | None = None,
+) -> Tensor:
+    """Sparse attention to a window of blocks, the first blocks and random ones (Zaheer 2020).
+
+    Returns y_BHTE. Raises UserError for an unknown algorithm.
+    """
+    form = block_attention.form(algorithm, q_BHTE)
+    return form(q_BHTE, k_BGCE, v_BGCE, pattern, starts_B)
 
 
 register_files(__name__, __path__)

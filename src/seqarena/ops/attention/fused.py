@@ -1,11 +1,15 @@
 """PyTorch's scaled_dot_product_attention."""
 
+import math
+
 from torch import Tensor
 
 from seqarena.ops.attention import attention
 from seqarena.ops.attention.shared import (
     NEGATIVE_INFINITY,
+    bias_features,
     penalty,
+    per_head,
     sdpa,
     seen_slots,
     single_query,
@@ -23,17 +27,22 @@ def fused(
     starts_B: Tensor | None,
     lengths_B: Tensor | None,
     slopes_H: Tensor | None,
+    bias_BHC: Tensor | None,
 ) -> Tensor:
     """y_BHTE."""
-    T, C = q_BHTE.shape[2], k_BGCE.shape[2]
+    T, C, scale = q_BHTE.shape[2], k_BGCE.shape[2], None
+    if bias_BHC is not None:  # as features, so that no T x C matrix has to hold it
+        scale, v_BGCE = 1 / math.sqrt(q_BHTE.shape[-1]), per_head(v_BGCE, q_BHTE)
+        q_BHTE, k_BGCE = bias_features(q_BHTE, k_BGCE, bias_BHC)
     plain = starts_B is None and lengths_B is None and slopes_H is None
     if plain and T == 1:
-        return single_query(q_BHTE, k_BGCE, v_BGCE)
+        return single_query(q_BHTE, k_BGCE, v_BGCE, scale)
     if plain and (C == T or not causal):
-        return sdpa(q_BHTE, k_BGCE, v_BGCE, None, causal=causal)
+        return sdpa(q_BHTE, k_BGCE, v_BGCE, None, causal=causal, scale=scale)
     distance = slot_distance(T, C, starts_B, q_BHTE.device)
     seen = seen_slots(distance, causal, lengths_B)
     if slopes_H is None:
-        return sdpa(q_BHTE, k_BGCE, v_BGCE, seen)
+        return sdpa(q_BHTE, k_BGCE, v_BGCE, seen, scale=scale)
     bias = penalty(distance, slopes_H, q_BHTE.dtype)
-    return sdpa(q_BHTE, k_BGCE, v_BGCE, bias.masked_fill(~seen, NEGATIVE_INFINITY))
+    bias = bias.masked_fill(~seen, NEGATIVE_INFINITY)
+    return sdpa(q_BHTE, k_BGCE, v_BGCE, bias, scale=scale)

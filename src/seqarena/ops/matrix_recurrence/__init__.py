@@ -39,7 +39,7 @@ def matrix_recurrence(
     erase_BHTK: Tensor | None = None,
     direction_BHTK: Tensor | None = None,
     algorithm: str = "auto",
-    chunk_size: int = 64,
+    chunk_size: int = 32,
 ) -> tuple[Tensor, Tensor]:
     """From the matrices before the call to the outputs y_BHTV and the matrices after, s_BHKV.
 

@@ -4,7 +4,7 @@
     y_t = 2 Re(sum over n of c h_t)       the other half of the states are the conjugates
 
 Gu, Gupta, Goel and Re 2022, "On the Parameterization and Initialization of Diagonal State Space
-Models", arXiv:2206.11893, equations 3-8; e = step A and b are discretised by `zero_order_hold`.
+Models", arXiv:2206.11893, equations 3-8; `zero_order_hold` or `bilinear` discretise.
 
     loop      the recurrence as written: the slow truth
     parallel  one long convolution by FFT with the kernel K_t = 2 Re(sum c b exp(e t)); it reads
@@ -39,6 +39,17 @@ def zero_order_hold(step_D: Tensor, a_DN: Tensor, c_DN: Tensor) -> Diagonal:
     real_DN = torch.expm1(x_DN) * torch.cos(angle_DN) - 2 * torch.sin(angle_DN / 2).square()
     change_DN = torch.complex(real_DN, torch.exp(x_DN) * torch.sin(angle_DN))
     return Diagonal(exponent_DN, change_DN / a_DN, c_DN)
+
+
+def bilinear(step_D: Tensor, a_DN: Tensor, c_DN: Tensor) -> Diagonal:
+    """x' = A x + u by the trapezoidal rule: exp(e) = (1 + z) / (1 - z), b = step / (1 - z) with
+    z = step A / 2, the transform of Tustin; where Re A < 0 the recurrence is stable."""
+    z_DN = step_D[:, None] * a_DN / 2
+    x_DN, y_DN = z_DN.real, z_DN.imag
+    # log(1 + z) - log(1 - z) without cancellation near zero, from real functions for speed
+    size_DN = torch.log1p(4 * x_DN / ((1 - x_DN).square() + y_DN.square())) / 2
+    angle_DN = torch.atan2(y_DN, 1 + x_DN) + torch.atan2(y_DN, 1 - x_DN)
+    return Diagonal(torch.complex(size_DN, angle_DN), step_D[:, None] / (1 - z_DN), c_DN)
 
 
 @operation("diagonal_ssm")

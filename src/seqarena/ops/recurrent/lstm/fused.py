@@ -21,7 +21,7 @@ def fused(
     if lengths_B is not None:
         x_BTD, input_FD = _held(x_BTD, input_FD, lengths_B)
     # the kernel has a second bias, added at the same place
-    parameters = [input_FD, *weights[1:], torch.zeros_like(weights.bias_F)]
+    parameters = [input_FD, *weights[1:3], torch.zeros_like(weights.bias_F)]
     options = (True, 1, 0.0, torch.is_grad_enabled(), False, True)  # biases, layers, dropout, ...
 
     def kernel(x_BTD: Tensor, hidden: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
@@ -55,5 +55,5 @@ def _fused_cell(x_BTD: Tensor, start: LSTMState, weights: LSTMWeights) -> tuple[
     """One position through the library's kernel for a single step."""
     dtype = weights.input_FD.dtype
     hidden = [leaf.to(dtype) for leaf in start]
-    h_BE, c_BE = torch.lstm_cell(x_BTD[:, 0].to(dtype), hidden, *weights)
+    h_BE, c_BE = torch.lstm_cell(x_BTD[:, 0].to(dtype), hidden, *weights[:3])
     return h_BE[:, None], LSTMState(h_BE.to(start.h_BE.dtype), c_BE.to(start.c_BE.dtype))

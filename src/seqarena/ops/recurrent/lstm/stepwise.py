@@ -1,4 +1,7 @@
-"""Our own: in-place gate arithmetic, and a hand-written backward (`ops.recurrent`)."""
+"""Our own: in-place gate arithmetic, and a hand-written backward (`ops.recurrent`).
+
+Peepholes cost the walk back nothing: they change the slopes that are taken beforehand.
+"""
 
 from typing import Any
 
@@ -6,10 +9,11 @@ import torch
 from torch import Tensor
 
 from seqarena.ops import recurrent
-from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm, lstm_peephole
 from seqarena.ops.recurrent.lstm.reference import loop
 
 
+@lstm_peephole.algorithm("stepwise", serial_steps=lambda length: length)
 @lstm.algorithm("stepwise", serial_steps=lambda length: length)
 def stepwise(
     x_BTD: Tensor, start: LSTMState, weights: LSTMWeights, lengths_B: Tensor | None
@@ -38,27 +42,30 @@ class _StepwiseLSTM(torch.autograd.Function):
         input_FD: Tensor,
         recurrent_FE: Tensor,
         bias_F: Tensor,
+        peepholes_3E: Tensor | None,
         lengths_B: Tensor | None,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
         gates_TBF = h_BE.new_empty(*x_TBD.shape[:2], len(bias_F))
         recurrent.project_inputs(x_TBD, input_FD.to(dtype), bias_F, gates_TBF)
-        h_SBE, c_SBE = _walk(gates_TBF, h_BE, c_BE, recurrent_FE.to(dtype))
+        h_SBE, c_SBE = _walk(gates_TBF, h_BE, c_BE, recurrent_FE.to(dtype), peepholes_3E)
         ctx.set_materialize_grads(False)
         ctx.dtype = dtype
-        ctx.save_for_backward(x_TBD, gates_TBF, h_SBE, c_SBE, input_FD, recurrent_FE, lengths_B)
+        ctx.save_for_backward(
+            x_TBD, gates_TBF, h_SBE, c_SBE, input_FD, recurrent_FE, peepholes_3E, lengths_B
+        )
         return h_SBE[1:], _cell_after(c_SBE, lengths_B)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        x_TBD, gates_TBF, h_SBE, c_SBE, input_FD, recurrent_FE, lengths_B = ctx.saved_tensors
+        x_TBD, gates_TBF, h_SBE, c_SBE, input_FD, recurrent_FE, *rest = ctx.saved_tensors
+        (peepholes_3E, lengths_B), (dh_TBE, dc_BE) = rest, gradients
         dtype, needs = ctx.dtype, ctx.needs_input_grad
-        dh_TBE, dc_BE = gradients
         if dh_TBE is None:
             dh_TBE = torch.zeros_like(h_SBE[1:])
         with recurrent.without_autocast(x_TBD):
-            weight_FE = recurrent_FE.to(dtype)
-            d_TBF, dc_BE = _walk_back(gates_TBF, c_SBE, dh_TBE, dc_BE, lengths_B, weight_FE)
+            weight_FE, slopes = recurrent_FE.to(dtype), _slopes(gates_TBF, c_SBE, peepholes_3E)
+            d_TBF, dc_BE = _walk_back(*slopes, c_SBE, dh_TBE, dc_BE, lengths_B, weight_FE)
             dh_BE = torch.zeros_like(dc_BE)
             recurrent.add_product(dh_BE, d_TBF[0], weight_FE)
             weight = recurrent.weight_gradient
@@ -69,42 +76,56 @@ class _StepwiseLSTM(torch.autograd.Function):
                 weight(d_TBF, x_TBD, dtype).to(input_FD.dtype) if needs[3] else None,
                 weight(d_TBF, h_SBE[:-1], dtype).to(recurrent_FE.dtype) if needs[4] else None,
                 d_TBF.sum((0, 1)).to(input_FD.dtype) if needs[5] else None,
+                _peephole_gradient(d_TBF, c_SBE).to(input_FD.dtype) if needs[6] else None,
                 None,
                 None,
             )
 
 
 def _walk(
-    gates_TBF: Tensor, h_BE: Tensor, c_BE: Tensor, recurrent_FE: Tensor
+    gates_TBF: Tensor,
+    h_BE: Tensor,
+    c_BE: Tensor,
+    recurrent_FE: Tensor,
+    peepholes_3E: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """Turns the inputs' part of the gates into gates, in place -> (h_SBE, c_SBE)."""
-    length, width = gates_TBF.shape[0], h_BE.shape[1]
+    length, batch_size, width = gates_TBF.shape[0], *h_BE.shape
     h_SBE = h_BE.new_empty(length + 1, *h_BE.shape)
     c_SBE = torch.empty_like(h_SBE)
     h_SBE[0], c_SBE[0] = h_BE, c_BE
     weight_EF, h, c = recurrent.laid_out(recurrent_FE, length), h_SBE.unbind(0), c_SBE.unbind(0)
-    both = gates_TBF[..., : 2 * width].unbind(0)
+    both_TBGE = gates_TBF.view(length, batch_size, 4, width)[:, :, :2]
+    both = both_TBGE.unbind(0)
     i, f, g, o = (block.unbind(0) for block in gates_TBF.chunk(4, dim=2))
+    if peepholes_3E is not None:
+        peepholes_3E = peepholes_3E.to(c_BE.dtype)
     for t, gates_BF in enumerate(gates_TBF.unbind(0)):
         recurrent.add_product(gates_BF, h[t], weight_EF)
+        if peepholes_3E is not None:
+            both[t].addcmul_(c[t][:, None], peepholes_3E[:2])
         both[t].sigmoid_()
         g[t].tanh_()
-        o[t].sigmoid_()
         torch.mul(f[t], c[t], out=c[t + 1]).addcmul_(i[t], g[t])
+        if peepholes_3E is not None:
+            o[t].addcmul_(c[t + 1], peepholes_3E[2])
+        o[t].sigmoid_()
         torch.tanh(c[t + 1], out=h[t + 1]).mul_(o[t])
     return h_SBE, c_SBE
 
 
 def _walk_back(
-    gates_TBF: Tensor,
+    d_TBF: Tensor,
+    carry_TBE: Tensor,
+    keep_TBE: Tensor,
     c_SBE: Tensor,
     dh_TBE: Tensor,
     dc_last_BE: Tensor | None,
     lengths_B: Tensor | None,
     recurrent_FE: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the gates before their nonlinearity d_TBF, and of the first cell."""
-    d_TBF, carry_TBE = _slopes(gates_TBF, c_SBE)
+    """Turns the slopes into gradients of the gates before their nonlinearity, in place -> these,
+    and the gradient of the first cell."""
     length, batch_size, width = carry_TBE.shape
     dh_BE, dc_BE = torch.empty_like(c_SBE[0]), torch.zeros_like(c_SBE[0])
     late = None
@@ -114,7 +135,7 @@ def _walk_back(
         late = _cell_before_end(dc_last_BE, lengths_B, length).unbind(0)
     d, dh, carry = d_TBF.unbind(0), dh_TBE.unbind(0), carry_TBE.unbind(0)
     ifg = d_TBF[..., : 3 * width].view(length, batch_size, 3, width).unbind(0)
-    o, f = d_TBF[..., 3 * width :].unbind(0), gates_TBF[..., width : 2 * width].unbind(0)
+    o, keep = d_TBF[..., 3 * width :].unbind(0), keep_TBE.unbind(0)
     for t in range(length - 1, -1, -1):
         dh_BE.copy_(dh[t])
         if t + 1 < length:
@@ -124,12 +145,15 @@ def _walk_back(
             dc_BE.add_(late[t])
         ifg[t].mul_(dc_BE[:, None])
         o[t].mul_(dh_BE)
-        dc_BE.mul_(f[t])
+        dc_BE.mul_(keep[t])
     return d_TBF, dc_BE
 
 
-def _slopes(gates_TBF: Tensor, c_SBE: Tensor) -> tuple[Tensor, Tensor]:
-    """Slope of c_t (i, f, g) and of h_t (o) in each gate's argument; slope of h_t in c_t."""
+def _slopes(
+    gates_TBF: Tensor, c_SBE: Tensor, peepholes_3E: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Slope of c_t (i, f, g) and of h_t (o) in each gate's argument; slope of h_t in c_t; slope of
+    c_t in c_{t-1}."""
     i, f, g, o = gates_TBF.chunk(4, dim=2)
     slopes_TBF = torch.empty_like(gates_TBF)
     slope_i, slope_f, slope_g, slope_o = slopes_TBF.chunk(4, dim=2)
@@ -139,7 +163,19 @@ def _slopes(gates_TBF: Tensor, c_SBE: Tensor) -> tuple[Tensor, Tensor]:
     torch.addcmul(f, f, f, value=-1, out=slope_f).mul_(c_SBE[:-1])
     torch.mul(g, g, out=slope_g).neg_().add_(1).mul_(i)
     torch.addcmul(o, o, o, value=-1, out=slope_o).mul_(tanh_TBE)
-    return slopes_TBF, tanh_TBE.square_().neg_().add_(1).mul_(o)
+    carry_TBE = tanh_TBE.square_().neg_().add_(1).mul_(o)
+    if peepholes_3E is None:
+        return slopes_TBF, carry_TBE, f
+    p_i, p_f, p_o = peepholes_3E.to(f.dtype)
+    keep_TBE = torch.addcmul(f, slope_i, p_i).addcmul_(slope_f, p_f)
+    return slopes_TBF, carry_TBE.addcmul_(slope_o, p_o), keep_TBE
+
+
+def _peephole_gradient(d_TBF: Tensor, c_SBE: Tensor) -> Tensor:
+    """Of i and f, which see the cell before, and of o, which sees the new one. [3, E]"""
+    d_i, d_f, _, d_o = d_TBF.chunk(4, dim=2)
+    seen = ((d_i, c_SBE[:-1]), (d_f, c_SBE[:-1]), (d_o, c_SBE[1:]))
+    return torch.stack([(d_TBE * c_TBE).sum((0, 1)) for d_TBE, c_TBE in seen])
 
 
 def _cell_after(c_SBE: Tensor, lengths_B: Tensor | None) -> Tensor:
