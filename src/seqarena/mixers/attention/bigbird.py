@@ -30,6 +30,7 @@ from seqarena.mixers.attention.attention import (
     extend_cache,
     filled,
     next_position,
+    shortened,
     slot_values,
 )
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
@@ -56,6 +57,7 @@ class BigBird(Watched, Mixer):
 
     Config = BigBirdConfig
     operation = block_attention
+    rewinds = True
     equation: ClassVar[str] = """\
 y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c in A_t
 A_t = {c <= t : n - m < W, or m < G, or m is one of R random blocks}    n, m: blocks of t, c"""
@@ -97,6 +99,9 @@ A_t = {c <= t : n - m < W, or m < G, or m is one of R random blocks}    n, m: bl
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> KeyValueCache:
         return empty_cache(self.projections, batch_size, max_length)
+
+    def rewound(self, state: KeyValueCache, count: int) -> KeyValueCache:
+        return shortened(state, count)
 
     def flops(self, length: int) -> int:
         L, pairs = self.pattern.size, 0

@@ -36,6 +36,7 @@ from seqarena.mixers.attention.attention import (
     extend_cache,
     filled,
     next_position,
+    shortened,
     slot_values,
     written,
 )
@@ -70,6 +71,7 @@ class ForgettingAttention(Watched, Mixer):
 
     Config = ForgettingAttentionConfig
     operation = attention
+    rewinds = True
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V                       split into heads
 f_t     = sigmoid(w_f . x_t + b_f)                  one gate a head
@@ -141,6 +143,16 @@ out     = concat(heads) W_O"""
             weight.new_zeros(batch_size, H, max_length, 1, dtype=dtype),
             weight.new_zeros(batch_size, H, 1, dtype=dtype),
         )
+
+    def rewound(self, state: ForgettingCache, count: int) -> ForgettingCache:
+        cache, sums_BHC1 = shortened(state.cache, count), state.log_gates_BHC1
+        lengths_B = cache.lengths_B
+        if lengths_B is None:
+            lengths_B = torch.full((len(sums_BHC1),), cache.length, device=sums_BHC1.device)
+        last_B1 = (lengths_B - 1).clamp(min=0)[:, None]
+        index_BHC1 = last_B1[:, :, None, None].expand(-1, sums_BHC1.shape[1], 1, 1)
+        total_BH1 = sums_BHC1.gather(2, index_BHC1)[..., 0]
+        return ForgettingCache(cache, sums_BHC1, total_BH1 * (lengths_B > 0)[:, None, None])
 
     def flops(self, length: int) -> int:
         gates = 2 * length * self.gate.weight.numel()

@@ -37,7 +37,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import longer, slot_values, written
+from seqarena.mixers.attention.attention import longer, shortened, slot_values, written
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
 from seqarena.ops.attention import attention
 from seqarena.ops.positions import rotate, rotation
@@ -73,6 +73,7 @@ class LatentAttention(Watched, Mixer):
 
     Config = LatentAttentionConfig
     operation = attention
+    rewinds = True
     equation: ClassVar[str] = """\
 c_t        = norm(x_t W_DKV)                            latent: all that is kept of keys, values
 k_t, v_t   = c_t W_UK, c_t W_UV                         split into heads
@@ -176,6 +177,9 @@ out        = concat(heads) W_O"""
     def initial_state(self, batch_size: int, max_length: int = 0) -> LatentCache:
         features = self.rank + self.rotary_features
         return LatentCache(self.down.weight.new_zeros(batch_size, 1, max_length, features), 0)
+
+    def rewound(self, state: LatentCache, count: int) -> LatentCache:
+        return shortened(state, count)
 
     def flops(self, length: int) -> int:
         pairs = length * (length + 1) // 2
