@@ -128,7 +128,8 @@ def test_without_gradients_the_numbers_are_the_same(decay: str, erase: str) -> N
     expected = run(given)
     with torch.no_grad():
         y, s = matrix_recurrence(**given, algorithm="chunked", chunk_size=16)  # pyright: ignore[reportArgumentType]
-    assert torch.equal(y, expected["y"]) and torch.equal(s, expected["s"])
+    assert torch.equal(y, expected["y"])
+    assert torch.equal(s, expected["s"])
 
 
 @pytest.mark.parametrize("strength", [-20.0, -1e4, float("-inf")])
@@ -230,6 +231,14 @@ def test_low_precision_inputs_recur_in_float32(algorithm: str) -> None:
     torch.testing.assert_close((y, s), expected, rtol=0, atol=1e-5)
 
 
+def test_a_backward_pass_under_autocast_stays_in_float32() -> None:
+    given = inputs_of(40, "key", "another", torch.float32)
+    expected = run(given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = run(given)
+    assert_equal(found, expected, 1e-6)
+
+
 def test_inputs_are_left_alone() -> None:
     given = inputs_of(40, "key", "another", torch.float64)
     before = {name: None if x is None else x.clone() for name, x in given.items()}
@@ -290,4 +299,10 @@ def test_serial_steps() -> None:
     assert matrix_recurrence.names == ("loop", "chunked")
     steps = matrix_recurrence.serial_steps
     assert [steps(name, 65, chunk_size=32) for name in matrix_recurrence.names] == [65, 3]
-    assert [steps("chunked", 65, chunk_size=size) for size in (1, 33, 63, 64, 500)] == [65, 3, 3, 2, 1]
+    assert [steps("chunked", 65, chunk_size=size) for size in (1, 33, 63, 64, 500)] == [
+        65,
+        3,
+        3,
+        2,
+        1,
+    ]

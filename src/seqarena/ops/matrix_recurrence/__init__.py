@@ -46,10 +46,10 @@ def matrix_recurrence(
     """From the matrices before the call to the outputs y_BHTV and the matrices after, s_BHKV.
 
     `log_decay` [B, H, T, 1] (one a head) or [B, H, T, K] (one a key) is at most 0; None: nothing
-    decays. `erase_BHTK` None: nothing is erased. `direction_BHTK` None: along minus the key. Queries
-    and keys with a head axis of 1 are shared by all heads, as in Mamba-2. A position whose key,
-    erasing and logarithm of the decay are zero leaves S as it is, which is how padding is passed
-    over. The outputs have the dtype of S. Gradients of first order flow to every input.
+    decays. `erase_BHTK` None: nothing is erased. `direction_BHTK` None: along minus the key. The
+    head axis of `q_BHTK` and `k_BHTK` may be 1: shared by all heads, as in Mamba-2. A position
+    whose key, erasing and logarithm of the decay are zero leaves S as it is, which is how padding
+    is passed over. The outputs have the dtype of S. Gradients of first order flow to every input.
 
     `chunk_size` matters to `chunked` only: its chunks are the largest power of two up to it. Raises
     UserError for an unknown algorithm and for a `chunk_size` below 1.

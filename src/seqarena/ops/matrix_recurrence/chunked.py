@@ -100,13 +100,14 @@ class _ChunkedRecurrence(torch.autograd.Function):
         plan, tensors = ctx.plan, ctx.saved_tensors
         given, saved = Inputs(*tensors[:7]), list(tensors[7:])
         grads = Inputs(*(None if x is None else torch.empty_like(x) for x in given))  # pyright: ignore[reportArgumentType]
-        for batch in reversed(plan.batches):
-            ds_XKV = ds_BHKV[batch].flatten(0, 1)
-            for span in reversed(plan.spans(batch)):
-                states, kept = saved[-4], Kept(*saved[-3:])
-                del saved[-4:]
-                ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
-            grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
+        with torch.autocast(dy_BHTV.device.type, enabled=False):  # the caller's may be on
+            for batch in reversed(plan.batches):
+                ds_XKV = ds_BHKV[batch].flatten(0, 1)
+                for span in reversed(plan.spans(batch)):
+                    states, kept = saved[-4], Kept(*saved[-3:])
+                    del saved[-4:]
+                    ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
+                grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
         return None, *grads
 
 
