@@ -133,6 +133,15 @@ REST: dict[str, Callable[[int], int]] = {
     "kimi_delta": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
+    # written and faded, in 4 heads of 8 keys and 8 values or as said
+    "retnet": lambda T: 2 * T * 3 * D * 16,
+    "gla": lambda T: 2 * T * 3 * D * 4,
+    "hgrn2": lambda T: 2 * T * 3 * D * 8,
+    "mlstm": lambda T: 2 * T * (3 * 2 * D * 17 + 2 * 2 * D * 4),  # and a convolution of 4 taps
+    "based": lambda T: 2 * T * 2 * 153 * (D + 4),
+    "lightning_attention": lambda T: 2 * T * 3 * D * 8,
+    # a read more, of the state that came in; the bonus
+    "rwkv6": lambda T: 2 * (T * (3 * D * 8 + 5 * D) - 2 * D * 8),
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
     "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
@@ -142,6 +151,8 @@ REST: dict[str, Callable[[int], int]] = {
     "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
     "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    # k v^T and decay of S; each position's own key, read beside S
+    "mamba3": lambda T: 2 * T * (3 * 64 * 2 * D + 2 * (4 * 64 + 2 * D)),
     "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
     # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
@@ -235,6 +246,9 @@ PER_STEP = {
     **dict.fromkeys(
         ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
     ),
+    **dict.fromkeys(
+        ("retnet", "gla", "hgrn2", "mlstm", "lightning_attention", "rwkv6"), Fraction(2)
+    ),
     "s4d": Fraction(2),
     "s5": Fraction(2),
     "lru": Fraction(2),
@@ -242,6 +256,7 @@ PER_STEP = {
     "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
     "mamba2": Fraction(2),
+    "mamba3": Fraction(2),
     "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation

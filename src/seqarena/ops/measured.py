@@ -102,7 +102,7 @@ ROWS = (
     ),
     MeasuredChoice(
         "block_attention", "cpu", "gathered",
-        "TODO",
+        "T 64: explicit 1.00, gathered 3.09; T 1024: explicit 5.91, gathered 1.00",
     ),
     MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",

@@ -72,6 +72,7 @@ class LatentAttention(Watched, Mixer):
     """Softmax attention whose keys and values are made of a small latent of each position."""
 
     Config = LatentAttentionConfig
+    rewinds = True
     operation = attention
     equation: ClassVar[str] = """\
 c_t        = norm(x_t W_DKV)                            latent: all that is kept of keys, values
@@ -176,6 +177,10 @@ out        = concat(heads) W_O"""
     def initial_state(self, batch_size: int, max_length: int = 0) -> LatentCache:
         features = self.rank + self.rotary_features
         return LatentCache(self.down.weight.new_zeros(batch_size, 1, max_length, features), 0)
+
+    def rewound(self, state: LatentCache, count: int) -> LatentCache:
+        lengths_B = None if state.lengths_B is None else state.lengths_B - count
+        return state._replace(length=state.length - count, lengths_B=lengths_B)
 
     def flops(self, length: int) -> int:
         pairs = length * (length + 1) // 2
