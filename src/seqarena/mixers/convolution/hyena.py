@@ -161,11 +161,15 @@ class ImplicitFilter(nn.Module):
         # autocast would round the filter to bfloat16
         with torch.autocast(weight.device.type, enabled=False):
             hidden_KE = self._features(lag_K1)
-            for layer in (self.first, *self.inner):
+            for layer in self._hidden():
                 sum_KE = F.linear(hidden_KE, layer.weight.double(), layer.bias.double())
                 hidden_KE = torch.sin(self.frequency_E.double() * sum_KE)
             dtype = torch.promote_types(weight.dtype, torch.float32)
             return self.last(hidden_KE.to(dtype)) * self._window(lag_K1).to(dtype)
+
+    def _hidden(self) -> list[nn.Linear]:
+        """The layers that a sine follows."""
+        return [self.first, *(layer for layer in self.inner if isinstance(layer, nn.Linear))]
 
     def _features(self, lag_K1: Tensor) -> Tensor:
         """The lag as a share of the longest, and cosines and sines of slow to fast turns."""
@@ -183,7 +187,7 @@ class ImplicitFilter(nn.Module):
 
     def flops(self, lags: int) -> int:
         """Of the filter at that many lags, its window included."""
-        layers = (self.first, *self.inner, self.last)
+        layers = (*self._hidden(), self.last)
         products = sum(2 * layer.in_features * layer.out_features for layer in layers)
         return lags * (products + self.last.out_features)
 
