@@ -99,7 +99,9 @@ def test_any_chunk_size_gives_the_same(decay: str, erase: str, chunk_size: int) 
     assert_equal(run(given, chunk_size=chunk_size), run(given, "loop"), TOLERANCE[torch.float64])
 
 
-@pytest.mark.parametrize(("decay", "erase"), [("none", "key"), ("head", "none"), ("key", "another")])
+@pytest.mark.parametrize(
+    ("decay", "erase"), [("none", "key"), ("head", "none"), ("key", "another")]
+)
 def test_a_thousand_positions(decay: str, erase: str) -> None:
     given = inputs_of(1000, decay, erase, torch.float64)
     expected = run(given, "loop")

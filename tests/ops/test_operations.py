@@ -121,7 +121,7 @@ def test_on_the_cpu_auto_is_what_it_was() -> None:
         "window_attention": "banded", "strided_attention": "blocked",
         "block_attention": "gathered", "causal_convolution": "unfolded",
         "long_convolution": "halves", "dplr_ssm": "chunked", "stack_rnn": "stepwise",
-        "sru": "stepwise", "matrix_recurrence": "chunked", "slstm_recurrence": "stepwise",
+        "sru": "stepwise", "matrix_recurrence": "chunked",
     }  # fmt: skip
     found = {name: op.resolve("auto", "cpu", torch.float32) for name, op in OPERATIONS.items()}
     assert found == expected

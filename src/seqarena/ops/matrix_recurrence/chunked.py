@@ -198,7 +198,9 @@ class Plan(NamedTuple):
         one = given.q_BHTK.shape[1] == given.k_BHTK.shape[1] == 1
         by_head = given.log_decay is not None and given.log_decay.shape[-1] == 1
         shared = one and by_head and given.erase_BHTK is None
-        return cls([slice(b, min(b + batch, B)) for b in range(0, B, batch)], chunks, length, T, shared)
+        return cls(
+            [slice(b, min(b + batch, B)) for b in range(0, B, batch)], chunks, length, T, shared
+        )
 
     def spans(self, batch: slice) -> list[Span]:
         """The pieces of these sequences in the order of time."""

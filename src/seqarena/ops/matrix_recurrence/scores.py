@@ -103,7 +103,9 @@ class HeadDecay:
     def pairs(self) -> Tensor:
         """a_MPQ, P rows and Q columns of all positions; zero where a row does not read."""
         plain = torch.bmm(self.rows.flatten(1, 2), self.columns.flatten(1, 2).mT)
-        return plain.mul_(self.mask_MPQ) if self.heads == 1 else self._per_head(plain, self.mask_MPQ)
+        return (
+            plain.mul_(self.mask_MPQ) if self.heads == 1 else self._per_head(plain, self.mask_MPQ)
+        )
 
     def backward(self, da_MPQ: Tensor, a_MPQ: Tensor, dreads: Tensor, dwrites: Tensor) -> Gradients:
         """From the gradients of `pairs` (free where a row does not read), `reads` and `writes`,
@@ -134,7 +136,10 @@ class KeyDecay:
         self.rows, self.columns = rows_MLRK, columns_MLCK
         self.decay_MLK = log_decay_MLK.exp()
         self.levels: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.reads_MLRK, self.writes_MLCK = rows_MLRK * self.decay_MLK[:, :, None], columns_MLCK.clone()
+        self.reads_MLRK, self.writes_MLCK = (
+            rows_MLRK * self.decay_MLK[:, :, None],
+            columns_MLCK.clone(),
+        )
         total, half = self.decay_MLK, 1
         while half < rows_MLRK.shape[1]:
             second, first = _second(self.reads_MLRK, half), _first(self.writes_MLCK, half)
@@ -151,7 +156,10 @@ class KeyDecay:
         a = self.rows.new_zeros(M, size, R, size, C)
         half = 1
         for _, second, first in self.levels:
-            block = torch.bmm(second.view(-1, half * R, second.shape[-1]), first.view(-1, half * C, first.shape[-1]).mT)
+            block = torch.bmm(
+                second.view(-1, half * R, second.shape[-1]),
+                first.view(-1, half * C, first.shape[-1]).mT,
+            )
             _corners(a, half).copy_(block.view(M, -1, half, R, half, C))
             half *= 2
         a.diagonal(0, 1, 3)[:, 0] = (self.rows[:, :, :1] * self.columns).sum(-1).mT

@@ -60,7 +60,9 @@ class Segment:
         if self.erases:
             pairs = pairs_MPQ.view(-1, L, R, L, C)
             inverse_MLL = inverse_of_unit(pairs[:, :, 1, :, -1])
-            known_MLV = v_MLV if self.along_key else torch.bmm(pairs[:, :, 1, :, 0].contiguous(), v_MLV)
+            known_MLV = (
+                v_MLV if self.along_key else torch.bmm(pairs[:, :, 1, :, 0].contiguous(), v_MLV)
+            )
             kept = Kept(pairs_MPQ, inverse_MLL, self._solve(inverse_MLL, known_MLV, v_MLV, states))
         else:
             self._advance(states, torch.bmm(self.scores.writes_MLCK[:, :, 0].mT, v_MLV))
@@ -95,9 +97,7 @@ class Segment:
         solved_MLV = torch.empty_like(known_MLV)
         steps, kept = states.unbind(0), self.scores.kept
         known, solved, v = (self._by_chunk(x) for x in (known_MLV, solved_MLV, v_MLV))
-        inverse, erase = (
-            self._by_chunk(x) for x in (inverse_MLL, self.scores.reads_MLRK[:, :, 1])
-        )
+        inverse, erase = (self._by_chunk(x) for x in (inverse_MLL, self.scores.reads_MLRK[:, :, 1]))
         writes = self._by_chunk(self.scores.writes_MLCK)
         for n in range(self.chunks):
             torch.bmm(inverse[n], torch.baddbmm(known[n], erase[n], steps[n]), out=solved[n])
@@ -141,7 +141,7 @@ class Segment:
             through_MK = (states[:-1] * dstates[1:]).sum(-1).flatten(0, 1)
             if dlog.shape[-1] == 1:
                 through_MK = through_MK.sum(-1, keepdim=True)
-            dlog += (scores.kept.mT * through_MK[:, None])
+            dlog += scores.kept.mT * through_MK[:, None]
         if not self.erases:
             dv_MLV = dvalues
         elif self.along_key:
