@@ -65,7 +65,7 @@ class SlidingWindowConfig(MixerConfig):
 
 
 class WindowState(NamedTuple):
-    """The first S positions, then the last W - 1, right-aligned: free slots hold zeros."""
+    """The first S positions, then the last W - 1, right-aligned. No query sees a free slot."""
 
     k_BCGE: Tensor  # C = S + W - 1
     v_BCGE: Tensor
@@ -222,5 +222,5 @@ def _first_slots(old_BSGE: Tensor, new_BTGE: Tensor, position: int | Tensor) -> 
         return torch.cat((old_BSGE[:, :position], new_BTGE, free), dim=1)
     step_BS = torch.arange(S, device=position.device) - position[:, None]
     index = step_BS.clamp(0, T - 1)[..., None, None].expand_as(old_BSGE)
-    filled = ((step_BS >= 0) & (step_BS < T))[..., None, None]
-    return torch.where(filled, new_BTGE.gather(1, index), old_BSGE)
+    taken_BSGE = new_BTGE.gather(1, index)  # beyond the call's end free slots, which no query sees
+    return taken_BSGE.where((step_BS >= 0)[..., None, None], old_BSGE)
