@@ -1,4 +1,4 @@
-"""Any causal mixer as an encoder-decoder: the Transformer's, with mixers in place of self-attention.
+"""Any causal mixer as an encoder-decoder: a Transformer's, mixers in place of self-attention.
 
     encoder layer   x = x + M(N(x)) in both directions;   x = x + FeedForward(N(x))
     decoder layer   x = x + M(N(x));   x = x + CrossAttention(N(x), source)
