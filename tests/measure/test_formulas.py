@@ -114,6 +114,8 @@ REST: dict[str, Callable[[int], int]] = {
     "factored_lstm": lambda T: 2 * T * 4 * D,
     "grouped_lstm": lambda T: 2 * T * 4 * D,
     "mingru": lambda T: 2 * T * 2 * D,  # a h + b
+    "qrnn": lambda T: 2 * T * 3 * D,  # and the output gate
+    "sru": lambda T: 2 * T * 11 * D,  # forget gate, cell, reset gate, highway
     "minlstm": lambda T: 2 * T * 2 * D,
     "attention_alibi": lambda T: -2 * PAIR * hidden_pairs(T),
     # T + 63 slots for a window of 64
@@ -133,14 +135,26 @@ REST: dict[str, Callable[[int], int]] = {
     "kimi_delta": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "gated_delta2": lambda T: T * (3 * MATRIX + 3 * CONVOLVED),
     "rwkv7": lambda T: T * (2 * 2 + 1) * MATRIX,
+    # written and faded, in 4 heads of 8 keys and 8 values or as said
+    "retnet": lambda T: 2 * T * 3 * D * 16,
+    "gla": lambda T: 2 * T * 3 * D * 4,
+    "hgrn2": lambda T: 2 * T * 3 * D * 8,
+    "mlstm": lambda T: 2 * T * (3 * 2 * D * 17 + 2 * 2 * D * 4),  # and a convolution of 4 taps
+    "based": lambda T: 2 * T * 2 * 153 * (D + 4),
+    "lightning_attention": lambda T: 2 * T * 3 * D * 8,
+    # a read more, of the state that came in; the bonus
+    "rwkv6": lambda T: 2 * (T * (3 * D * 8 + 5 * D) - 2 * D * 8),
     "s4d": lambda T: 2 * T * D * (14 * 32 + 2),  # 32 complex states a channel
     "s5": lambda T: 2 * T * (14 * 16 + 2 * D),  # complex states, half as many as features; skip
     "lru": lambda T: 2 * T * (14 * 32 + 2 * D),  # as many complex states as features
     "s4": lambda T: 2 * T * D * (42 * 32 + 2),
+    "stack_rnn": lambda T: 2 * T * 5 * 64 * 8,  # three products and two sums a number of the stack
     # the shift over 64 keys and its skip; of a product of channels 32 complex states and 4 more
     "h3": lambda T: 2 * T * D * (2 * 64 + 2 + 14 * 32 + 4),
     "mamba": lambda T: 2 * T * MAMBA,
     "mamba2": lambda T: 2 * T * (2 * 4 * 192 + 3 * 64 * 2 * D),  # convolution; k v^T and decay of S
+    # k v^T and decay of S; each position's own key, read beside S
+    "mamba3": lambda T: 2 * T * (3 * 64 * 2 * D + 2 * (4 * 64 + 2 * D)),
     "hawk": lambda T: 2 * T * 2 * 44 * (4 + 1),  # 44 channels: convolution, a h + b
     "hybrid": lambda T: T * (MAMBA - 2 * 2 * D * 16),  # one layer; chunks read C h by a product
     # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
@@ -226,11 +240,16 @@ def chain_and_formula(found: Bench, length: int) -> tuple[int, int]:
 PER_STEP = {
     # a multiply-add is one step, and written out it is two operations
     "mingru": Fraction(2),
+    "qrnn": Fraction(2),
+    "sru": Fraction(6),
     "minlstm": Fraction(2),
     # what is erased is found and made a matrix, and added to what is written and to the state
     "deltanet": Fraction(4),
     **dict.fromkeys(
         ("gated_delta", "delta_product", "kimi_delta", "gated_delta2", "rwkv7"), Fraction(5)
+    ),
+    **dict.fromkeys(
+        ("retnet", "gla", "hgrn2", "mlstm", "lightning_attention", "rwkv6"), Fraction(2)
     ),
     "s4d": Fraction(2),
     "s5": Fraction(2),
@@ -239,6 +258,7 @@ PER_STEP = {
     "h3": Fraction(3, 2),  # a lag of its shift is one operation
     "mamba": Fraction(2),
     "mamba2": Fraction(2),
+    "mamba3": Fraction(2),
     "hawk": Fraction(2),
     "hybrid": Fraction(2),
     # the encoder's recurrent products are added in place, its mixture is one operation

@@ -62,6 +62,14 @@ ROWS = (
         "T 64: loop 2.44, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
     ),
     MeasuredChoice(
+        "sru", "cpu", "stepwise",
+        "T 64: loop 3.25, stepwise 1.00; T 1024: loop 2.00, stepwise 1.00",
+    ),
+    MeasuredChoice(
+        "stack_rnn", "cpu", "stepwise",
+        "T 64: loop 1.98, stepwise 1.00; T 512: loop 1.95, stepwise 1.00",
+    ),
+    MeasuredChoice(
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
@@ -94,7 +102,7 @@ ROWS = (
     ),
     MeasuredChoice(
         "block_attention", "cpu", "gathered",
-        "TODO",
+        "T 64: explicit 1.00, gathered 3.09; T 1024: explicit 5.91, gathered 1.00",
     ),
     MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",
@@ -139,6 +147,8 @@ ROWS = (
     MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
     MeasuredChoice("dplr_ssm", "cuda", "chunked", UNMEASURED),
+    MeasuredChoice("sru", "cuda", "stepwise", UNMEASURED),
+    MeasuredChoice("stack_rnn", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice("long_convolution", "cuda", "halves", UNMEASURED),
     MeasuredChoice("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
 )  # fmt: skip

@@ -5,10 +5,10 @@
 
 The paper's three parts in blocks of L positions, made causal: no block sees a later one, and a
 position none that is later in its block. The window is the block itself and the W - 1 before it
-(the paper's three blocks lose the one ahead), the global blocks are the first ones (the last, which
-the paper takes too, is not there yet), the random ones are drawn from those between, anew for each
-block and head. They follow from the seed, so that training, decoding and a copy of the model see the
-same. Any block may come back into sight, so the state is the whole cache.
+(the paper's three blocks lose the one ahead), the global blocks are the first ones (the last,
+which the paper takes too, is not there yet), the random ones are drawn from those between, anew for
+each block and head. They follow from the seed, so that training, decoding and a copy of the model
+see the same. Any block may come back into sight, so the state is the whole cache.
 
     B batch   T time   D width   H heads   G groups   E features of a head   C cache slots
 
@@ -56,6 +56,7 @@ class BigBird(Watched, Mixer):
     """Softmax attention over a window of blocks, the first blocks and random ones."""
 
     Config = BigBirdConfig
+    rewinds = True
     operation = block_attention
     rewinds = True
     equation: ClassVar[str] = """\

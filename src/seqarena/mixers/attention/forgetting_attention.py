@@ -58,20 +58,31 @@ class ForgettingAttentionConfig(MixerConfig):
 
 
 class ForgettingCache(NamedTuple):
-    """Keys and values of the past, and the log-gates summed from the sequence's start: to each
-    slot, and to the last real position. The sums are at least float32."""
+    """Keys and values of the past, and for each slot the log-gates summed from the sequence's
+    start, at least float32."""
 
     cache: KeyValueCache
     log_gates_BHC1: Tensor
-    total_BH1: Tensor
+
+    def total(self) -> Tensor:
+        """The sum at each row's last real position, [B, H, 1]."""
+        length, lengths_B = self.cache.length, self.cache.lengths_B
+        if length == 0:
+            return self.log_gates_BHC1.new_zeros(1)
+        if lengths_B is None:
+            return self.log_gates_BHC1[:, :, length - 1]
+        index = (lengths_B - 1).clamp(min=0)[:, None, None, None]
+        index = index.expand(-1, self.log_gates_BHC1.shape[1], 1, 1)
+        sum_BH1 = self.log_gates_BHC1.gather(2, index)[..., 0]
+        return sum_BH1.where((lengths_B > 0)[:, None, None], 0.0)
 
 
 class ForgettingAttention(Watched, Mixer):
     """Softmax attention whose scores fall by the forget gates between the two positions."""
 
     Config = ForgettingAttentionConfig
-    operation = attention
     rewinds = True
+    operation = attention
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V                       split into heads
 f_t     = sigmoid(w_f . x_t + b_f)                  one gate a head
@@ -119,7 +130,7 @@ out     = concat(heads) W_O"""
             self.watcher(attend(slot_values(k_BGCE), "explicit"))
         y_BHTE = attend(v_BGCE, self.algorithm)
         y_BTD = self.projections.merge(y_BHTE.transpose(1, 2))
-        return y_BTD, ForgettingCache(cache, sums_BHC1, sums_BHT[..., -1:])
+        return y_BTD, ForgettingCache(cache, sums_BHC1)
 
     def _summed_log_gates(
         self, x_BTD: Tensor, state: ForgettingCache | None, lengths_B: Tensor | None
@@ -133,7 +144,7 @@ out     = concat(heads) W_O"""
             real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
             log_gate_BHT = log_gate_BHT.where(real_BT[:, None], 0.0)
         sums_BHT = log_gate_BHT.cumsum(-1)
-        return sums_BHT if state is None else state.total_BH1 + sums_BHT
+        return sums_BHT if state is None else state.total() + sums_BHT
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> ForgettingCache:
         weight, H = self.gate.weight, self.projections.num_heads
@@ -141,18 +152,10 @@ out     = concat(heads) W_O"""
         return ForgettingCache(
             empty_cache(self.projections, batch_size, max_length),
             weight.new_zeros(batch_size, H, max_length, 1, dtype=dtype),
-            weight.new_zeros(batch_size, H, 1, dtype=dtype),
         )
 
     def rewound(self, state: ForgettingCache, count: int) -> ForgettingCache:
-        cache, sums_BHC1 = shortened(state.cache, count), state.log_gates_BHC1
-        lengths_B = cache.lengths_B
-        if lengths_B is None:
-            lengths_B = torch.full((len(sums_BHC1),), cache.length, device=sums_BHC1.device)
-        last_B1 = (lengths_B - 1).clamp(min=0)[:, None]
-        index_BHC1 = last_B1[:, :, None, None].expand(-1, sums_BHC1.shape[1], 1, 1)
-        total_BH1 = sums_BHC1.gather(2, index_BHC1)[..., 0]
-        return ForgettingCache(cache, sums_BHC1, total_BH1 * (lengths_B > 0)[:, None, None])
+        return state._replace(cache=shortened(state.cache, count))
 
     def flops(self, length: int) -> int:
         gates = 2 * length * self.gate.weight.numel()
@@ -160,7 +163,7 @@ out     = concat(heads) W_O"""
         return self.projections.flops(length) + gates + self.projections.pair_flops(pairs)
 
     def state_bytes(self, length: int) -> int:
-        sums = self.projections.num_heads * (length + 1)
+        sums = self.projections.num_heads * length
         return self.projections.cache_bytes(length) + sums * max(4, self.gate.weight.element_size())
 
     def serial_steps(self, length: int) -> int:

@@ -37,7 +37,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.attention.attention import longer, shortened, slot_values, written
+from seqarena.mixers.attention.attention import longer, slot_values, written
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
 from seqarena.ops.attention import attention
 from seqarena.ops.positions import rotate, rotation
@@ -72,8 +72,8 @@ class LatentAttention(Watched, Mixer):
     """Softmax attention whose keys and values are made of a small latent of each position."""
 
     Config = LatentAttentionConfig
-    operation = attention
     rewinds = True
+    operation = attention
     equation: ClassVar[str] = """\
 c_t        = norm(x_t W_DKV)                            latent: all that is kept of keys, values
 k_t, v_t   = c_t W_UK, c_t W_UV                         split into heads
@@ -179,7 +179,8 @@ out        = concat(heads) W_O"""
         return LatentCache(self.down.weight.new_zeros(batch_size, 1, max_length, features), 0)
 
     def rewound(self, state: LatentCache, count: int) -> LatentCache:
-        return shortened(state, count)
+        lengths_B = None if state.lengths_B is None else state.lengths_B - count
+        return state._replace(length=state.length - count, lengths_B=lengths_B)
 
     def flops(self, length: int) -> int:
         pairs = length * (length + 1) // 2

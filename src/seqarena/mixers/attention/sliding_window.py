@@ -1,6 +1,7 @@
 """Sliding-window attention, alone, with global first positions, or with attention sinks.
 
-    y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t, and over c < S
+    y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t
+                                                        and over c < S
 
 W positions are in reach, the query's own among them, and the first S ones whatever their distance.
 The state holds the keys and values of these S and of the last W - 1 real positions: its size is
@@ -17,8 +18,8 @@ fixed.
   that the paper gives global tokens, which here only their own S queries would use; dilation.
 - `attention_sinks`, "Efficient Streaming Language Models with Attention Sinks", Xiao et al. 2024:
   the softmax must put weight somewhere, and trained models put it on the first positions. Rotary
-  positions are places in the cache of S + W (section 3.2): distances inside the window are true, and
-  a query is never farther from a first position than S + W - 1 places.
+  positions are places in the cache of S + W (section 3.2): distances inside the window are true,
+  and a query is never farther from a first position than S + W - 1 places.
 
 `learned_sink` is the sink of gpt-oss (OpenAI 2025): instead of a position, each head has a score of
 its own that joins the softmax and has no value.
@@ -79,11 +80,23 @@ class SlidingWindow(Watched, Mixer):
     Config = SlidingWindowConfig
     operation = window_attention
     equation: ClassVar[str] = (
-        "y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t, and over c < S"
+        "y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over t - W < c <= t"
     )
     complexity = Complexity(
-        work="T (W + S) D + T D^2", serial_steps="1", path_length="T / W", state="(W + S) D"
+        work="T W D + T D^2", serial_steps="1", path_length="T / W", state="W D"
     )
+
+    @classmethod
+    def equation_of(cls, config: MixerConfig) -> str:
+        assert isinstance(config, SlidingWindowConfig)
+        return cls.equation + (", and over c < S" if config.num_first else "")
+
+    @classmethod
+    def complexity_of(cls, config: MixerConfig) -> Complexity:
+        assert isinstance(config, SlidingWindowConfig)
+        if config.num_first == 0:
+            return cls.complexity
+        return cls.complexity._replace(work="T (W + S) D + T D^2", state="(W + S) D")
 
     def __init__(self, width: int, config: SlidingWindowConfig) -> None:
         super().__init__(width, config)

@@ -165,7 +165,7 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         return super().serial_steps(length) + 4
 
 
-class Scale(NamedTuple):
+class StabilisedGates(NamedTuple):
     """What the gates become, [B, T, H] each, in float64."""
 
     log_decay_BTH: Tensor
@@ -173,7 +173,9 @@ class Scale(NamedTuple):
     m_BTH: Tensor
 
 
-def running_scale(i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor | None) -> Scale:
+def running_scale(
+    i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor | None
+) -> StabilisedGates:
     """Decay and input relative to m, from what the gates are before their exponential and sigmoid.
 
     m_t = F_t + max(m_0, max over s <= t of i_s - F_s), where F sums log sigmoid(f). The sums are
@@ -190,4 +192,4 @@ def running_scale(i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor 
     before_BTH = torch.cat((start_B1H, m_BTH[:, :-1]), dim=1)
     # rounding may lift a decay of one above it
     log_decay_BTH = (log_f_BTH + before_BTH - m_BTH).clamp(max=0.0)
-    return Scale(log_decay_BTH, torch.exp(i_BTH - m_BTH), m_BTH)
+    return StabilisedGates(log_decay_BTH, torch.exp(i_BTH - m_BTH), m_BTH)
