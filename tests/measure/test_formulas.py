@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from seqarena.core.shapes import measured_state_bytes
 from seqarena.measure.costs.bench import Bench
 from seqarena.measure.subject import subject
-from seqarena.models.catalog import CATALOG
+from seqarena.models.catalog import CATALOG, architecture
 from seqarena.models.stacks.stack import load_mixer
 
 aten = torch.ops.aten
@@ -36,7 +36,7 @@ LSTM_STEPS = 7  # product, sum, sigmoid, multiply, sum, tanh, multiply: inside t
 
 def slow_truth(name: str) -> str | None:
     """The algorithm that runs as the definition reads; None where there is no choice."""
-    row = CATALOG[name]
+    row = architecture(name)
     classes = {load_mixer(place): options for place, options in row.cycle}
     if row.system or len(classes) > 1:
         return None
@@ -175,7 +175,7 @@ def lengths_of(name: str) -> tuple[int, ...]:
     return (1024,) if name == "lenet5" else (16, 32)
 
 
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", [*ONCE, "encoder_decoder:elman+algorithm=loop"])
 def test_flops_are_those_that_are_executed(name: str) -> None:
     algorithm = slow_truth(name)
     if algorithm == "explicit" and name not in SQUARES:
