@@ -237,7 +237,7 @@ def _span_backward(
     span.put(drows[:, :, 0], grads.q_BHTK)
     span.put(dcolumns[:, :, 0], grads.k_BHTK)
     span.put(dv_MLV, grads.v_BHTV)
-    if grads.log_decay is not None:
+    if grads.log_decay is not None and dlog is not None:
         span.put(dlog, grads.log_decay)
     if grads.erase_BHTK is not None:
         span.put(drows[:, :, 1].neg_() if along_key else drows[:, :, 1], grads.erase_BHTK)

@@ -63,7 +63,9 @@ class Segment:
             known_MLV = (
                 v_MLV if self.along_key else torch.bmm(pairs[:, :, 1, :, 0].contiguous(), v_MLV)
             )
-            kept = Solved(pairs_MPQ, inverse_MLL, self._solve(inverse_MLL, known_MLV, v_MLV, states))
+            kept = Solved(
+                pairs_MPQ, inverse_MLL, self._solve(inverse_MLL, known_MLV, v_MLV, states)
+            )
         else:
             self._advance(states, torch.bmm(self.scores.writes_MLCK[:, :, 0].mT, v_MLV))
         y_MLV = torch.bmm(self.scores.reads_MLRK[:, :, 0], states[:-1].flatten(0, 1))
@@ -71,11 +73,11 @@ class Segment:
 
     def _values(self, v_MLV: Tensor | None, kept: Solved) -> Tensor:
         """What the columns write, [M, L C, V]: v, or w, or v and u in turn."""
-        if kept.solved_MLV is None:
-            assert v_MLV is not None
-            return v_MLV
-        if self.along_key:
+        if kept.solved_MLV is not None and self.along_key:
             return kept.solved_MLV
+        assert v_MLV is not None
+        if kept.solved_MLV is None:
+            return v_MLV
         return torch.stack((v_MLV, kept.solved_MLV), 2).flatten(1, 2)
 
     def _by_chunk(self, x_M: Tensor) -> tuple[Tensor, ...]:
