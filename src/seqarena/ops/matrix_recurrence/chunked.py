@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.reference import loop
-from seqarena.ops.matrix_recurrence.segment import Solved, Segment
+from seqarena.ops.matrix_recurrence.segment import Segment, Solved
 
 NUMBERS_AT_ONCE = 2**18  # of one tensor: measured; fewer cost calls, more leave the caches
 LEAST_LOGARITHM = -1e3  # its exponential is zero in every dtype
