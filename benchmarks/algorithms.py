@@ -19,9 +19,9 @@ from seqarena.models.stacks.stack import layer_operation, load_mixer
 
 ROWS = (
     *("elman", "gru", "gru_before", "lstm", "lstm_peephole", "slstm", "mingru", "mamba", "s4d"),
-    *("s4", "linear_attention", "attention", "latent_attention", "forgetting_attention"),
-    *("sliding_window", "longformer", "attention_sinks", "sparse_attention", "bigbird", "conv"),
-    *("feed_forward", "hyena"),
+    *("s4", "stack_rnn", "linear_attention", "gated_delta", "attention", "latent_attention"),
+    *("forgetting_attention", "sliding_window", "longformer", "attention_sinks"),
+    *("sparse_attention", "bigbird", "conv", "feed_forward", "hyena", "sru"),
 )
 WIDTH, BATCH_SIZE, SECONDS = 128, 8, 3.0
 

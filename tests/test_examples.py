@@ -16,7 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from seqarena.cli import app
-from seqarena.mixers.contract import CHECKS
+from seqarena.mixers.contract import CHECKS, subject
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -92,6 +92,16 @@ def test_an_own_task_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     run, printed = run_example("own_task", steps=2)
     assert {row.architecture for row in run.rows} == {"gru", "conv", "attention"}
     assert re.search(r"deepest 7: \d+% right", printed)
+
+
+def test_an_own_cell_is_solved_in_few_rounds_and_equals_its_loop() -> None:
+    (rounds, difference), printed = run_example("own_cell", length=1024, width=8)
+    assert rounds < 20
+    assert difference < 1e-10
+    assert f"1024 positions in {rounds} rounds" in printed
+    mixer = runpy.run_path(str(EXAMPLES / "own_cell.py"))["Pulse"]
+    for check in CHECKS.values():
+        check(subject(mixer))
 
 
 def test_elman_by_hand_equals_automatic_differentiation() -> None:

@@ -54,7 +54,10 @@ class CellJacobian(NamedTuple):
             into_c = torch.einsum("btge,gef->btef", slopes_BTGE[:, :, :3], weight_GEE[:3])
             through_o = slopes_BTGE[:, :, 3, :, None] * weight_GEE[3]
             into_h = through_o.addcmul_(self.carry_BTE[..., None], into_c)
-            right = (torch.diag_embed(self.carry_BTE * self.keep_BTE), torch.diag_embed(self.keep_BTE))
+            right = (
+                torch.diag_embed(self.carry_BTE * self.keep_BTE),
+                torch.diag_embed(self.keep_BTE),
+            )
             rows = (torch.cat(pair, dim=3) for pair in zip((into_h, into_c), right))
             return torch.cat(tuple(rows), dim=2)[:, :, None]
         into_c = _own(slopes_BTGE[:, :, :3], weight_GEE[:3])

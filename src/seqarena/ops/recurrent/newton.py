@@ -47,6 +47,7 @@ TOLERANCES = {torch.float64: 1e-11, torch.float32: 1e-5}
 MOST_ROUNDS = {"newton": 100, "quasi_newton": 400}
 MOST_BYTES = 4 * 2**30  # of one round's Jacobians
 TYPICAL_ROUNDS = {"newton": 6, "quasi_newton": 40}  # of cells as they are initialised
+_INSTEAD = "compute it position by position, as the algorithms loop and stepwise do"
 
 Method = Literal["newton", "quasi_newton"]
 
@@ -110,9 +111,14 @@ def recorded_solves() -> Iterator[list[Solve]]:
 def newton_states(cell: Cell, start_BS: Tensor, length: int, method: Method) -> Tensor:
     """Every state [B, T, S], with gradients to what `cell.after` depends on and to the start.
 
-    The start's dtype is the one that is computed in. Raises UserError where it does not converge
-    or the Jacobians need more than MOST_BYTES.
+    The start's dtype is the one that is computed in. Raises UserError where it does not converge,
+    where the Jacobians need more than MOST_BYTES, and under export.
     """
+    if torch.compiler.is_exporting():
+        raise UserError(
+            f"{cell.name} by {method!r} cannot be exported: how many rounds it takes depends on "
+            f"the numbers: {_INSTEAD}"
+        )
     if method == "newton":
         _check_room(cell.name, length, start_BS)
     with torch.no_grad():
@@ -130,8 +136,8 @@ def _check_room(name: str, length: int, start_BS: Tensor) -> None:
     needed = start_BS.numel() * start_BS.shape[1] * length * start_BS.element_size()
     if needed > MOST_BYTES:
         raise UserError(
-            f"{name} by 'newton' needs {start_BS.shape[1]} x {start_BS.shape[1]} numbers a position, "
-            f"{needed / 2**30:.1f} GiB here (at most {MOST_BYTES / 2**30:.0f}): use quasi_newton, "
+            f"{name} by 'newton' needs {start_BS.shape[1]} x {start_BS.shape[1]} numbers a "
+            f"position, {needed / 2**30:.1f} GiB here (at most {MOST_BYTES / 2**30:.0f}): use quasi_newton, "
             "which needs a few a feature, or a smaller width, batch or length"
         )
 
@@ -201,11 +207,10 @@ def _until_it_stands(
         if change <= TOLERANCES[dtype]:
             _record(Solve(name, direction, length, rounds, change))
             return
-    instead = "stepwise or loop" if method == "newton" else "newton, stepwise or loop"
     raise UserError(
         f"{name} by {method!r} did not converge: after {MOST_ROUNDS[method]} rounds over {length} "
-        f"positions numbers still change by {change:.1e} (allowed {TOLERANCES[dtype]:.0e}), because "
-        f"small differences do not fade from step to step: use {instead}"
+        f"positions numbers still change by {change:.1e} (allowed {TOLERANCES[dtype]:.0e}), "
+        f"because small differences do not fade from step to step: {_INSTEAD}"
     )
 
 

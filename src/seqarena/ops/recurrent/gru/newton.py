@@ -38,7 +38,11 @@ class _GRUCell(NamedTuple):
         """r, z, n and what r multiplies."""
         x_r, x_z, x_n = self.x_BTF.chunk(3, dim=2)
         u_r, u_z, u_n = (before_BTS @ self.recurrent_FE.t()).chunk(3, dim=2)
-        r_BTE, z_BTE, inner_BTE = (x_r + u_r).sigmoid(), (x_z + u_z).sigmoid(), u_n + self.inner_bias_E
+        r_BTE, z_BTE, inner_BTE = (
+            (x_r + u_r).sigmoid(),
+            (x_z + u_z).sigmoid(),
+            u_n + self.inner_bias_E,
+        )
         return r_BTE, z_BTE, (x_n + r_BTE * inner_BTE).tanh(), inner_BTE
 
 
