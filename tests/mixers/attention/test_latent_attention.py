@@ -163,3 +163,14 @@ def test_costs():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(UserError, match="multiple of the heads"):
         build(50)
+
+
+def test_each_matrix_of_the_paper_is_drawn_by_itself():
+    mixer = build(256, query_rank=80)
+    E, P, R = 64, 32, 64
+    rotary_key = mixer.down.weight[R:]
+    key = mixer.up.weight.unflatten(0, (4, 2 * E))[:, :E]
+    rotary_query = mixer.query.weight.unflatten(0, (4, E + P))[:, E:]
+    for weight, rows, columns in ((rotary_key, P, 256), (key, 256, R), (rotary_query, 4 * P, 80)):
+        deviation = math.sqrt(2 / (rows + columns))  # Xavier
+        assert float(weight.detach().std()) == pytest.approx(deviation, rel=0.05)
