@@ -40,7 +40,7 @@ def fused(
         scale, v_BGCE = 1 / math.sqrt(q_BHTE.shape[-1]), per_head(v_BGCE, q_BHTE)
         q_BHTE, k_BGCE = bias_features(q_BHTE, k_BGCE, bias_BHC)
     if plain and T == 1:
-        return single_query(q_BHTE, k_BGCE, v_BGCE, scale)
+        return single_query(q_BHTE, k_BGCE, v_BGCE)
     if plain and (C == T or not causal):
         return sdpa(q_BHTE, k_BGCE, v_BGCE, None, causal=causal, scale=scale)
     distance = slot_distance(T, C, starts_B, q_BHTE.device)
