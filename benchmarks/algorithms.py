@@ -19,8 +19,9 @@ from seqarena.models.stacks.stack import layer_operation, load_mixer
 
 ROWS = (
     *("elman", "gru", "gru_before", "lstm", "lstm_peephole", "slstm", "mingru", "mamba", "s4d"),
-    *("s4", "linear_attention", "attention", "sliding_window", "sparse_attention", "conv"),
-    *("feed_forward", "hyena"),
+    *("s4", "stack_rnn", "linear_attention", "gated_delta", "attention", "latent_attention"),
+    *("forgetting_attention", "sliding_window", "longformer", "attention_sinks"),
+    *("sparse_attention", "bigbird", "conv", "feed_forward", "hyena", "sru"),
 )
 WIDTH, BATCH_SIZE, SECONDS = 128, 8, 3.0
 
@@ -67,7 +68,7 @@ def main() -> None:
             seconds = measure(name, length, device)
             fastest = min(seconds.values())
             ratios = ", ".join(f"{a} {s / fastest:.2f}" for a, s in seconds.items())
-            print(f"{name:<17} T {length:<5} {fastest * 1e3:8.2f} ms   {ratios}", flush=True)
+            print(f"{name:<20} T {length:<5} {fastest * 1e3:8.2f} ms   {ratios}", flush=True)
 
 
 if __name__ == "__main__":

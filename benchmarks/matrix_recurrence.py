@@ -42,7 +42,9 @@ def recurrence(decay: str, erase: str) -> Row:
         Contender("its matrix products alone", False, products_of(steps["chunked"])),
     ]
     settings = {"B": B, "H": H, "T": T, "K": K, "V": V, "decay a": decay, "erasing along": erase}
-    return Row("recurrence over a matrix, forward and backward", B * T, settings, contenders, checks)
+    return Row(
+        "recurrence over a matrix, forward and backward", B * T, settings, contenders, checks
+    )
 
 
 def inputs_of(decay: str, erase: str) -> Inputs:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from seqarena.core.version import __version__
 
 __all__ = [
-    "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "Session", "TrainedModel",
-    "UserError", "__version__", "build", "check", "claims", "compare", "evaluate", "forecast", "forecast_from",
-    "generate", "load", "load_published",
-    "measure", "models", "open_run", "predict", "recipe", "report", "save_published", "tasks",
-    "train",
+    "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "Session", "TrainedModel", "UserError",
+    "__version__", "build", "check", "claims", "compare", "evaluate", "forecast", "forecast_from",
+    "generate", "load", "load_published", "measure", "models", "open_run", "predict", "recipe",
+    "report", "save_published", "tasks", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:

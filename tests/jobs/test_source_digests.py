@@ -72,11 +72,14 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
     }
     assert room(found, "ops") == {
         *("ops.history", "ops.padding", "ops.positions", "ops.recurrent", "ops.recurrent.gru"),
-        "ops.registry",
+        *("ops.recurrent.block_recurrence", "ops.recurrent.jacobians", "ops.recurrent.newton"),
+        *("ops.registry", "ops.diagonal"),
         *(
             f"ops.recurrent.gru.{form}"
-            for form in ("fused", "reference", "stepwise", "stepwise_before")
+            for form in ("fused", "newton", "reference", "stepwise", "stepwise_before")
         ),
+        # what Newton's method solves in each of its steps
+        *(f"ops.diagonal.{form}" for form in ("chunked", "fused", "gradient", "reference", "scan")),
     }
     assert room(found, "tasks") == {
         "tasks.base", "tasks.configs", "tasks.prepared", "tasks.text.language",

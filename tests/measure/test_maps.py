@@ -92,7 +92,7 @@ def test_every_architecture_that_reads_words_has_maps(name: str) -> None:
     ("name", "maps"),
     [
         ("attention", 8), ("sliding_window", 8), ("sparse_attention", 8), ("llama", 8),
-        ("gpt2", 8), ("bert", 8), ("hybrid", 4), ("jamba", 4), ("qwen3_next", 4),
+        ("gpt2", 8), ("bert", 8), ("hybrid", 4), ("jamba", 4), ("qwen3_next", 4), ("griffin", 4),
         ("longformer", 8), ("bigbird", 8), ("attention_sinks", 8), ("latent_attention", 8),
         ("forgetting_attention", 8), ("transformer", 36), ("rnnsearch", 1),
         ("luong_general", 1), ("convs2s", 3), ("self_attention_encoder", 1), ("memory_network", 1),

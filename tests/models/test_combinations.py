@@ -107,6 +107,8 @@ def test_every_causal_stack_reads_both_ways(name: str) -> None:
     model = Encoder(config).double().eval()
     tokens_BT = torch.randint(20, (1, 7))
     with torch.no_grad():
+        for parameter in model.parameters():  # some begin as zeros, which would hide all
+            parameter.add_(0.1 * torch.randn_like(parameter))
         alone_BTV = model(tokens_BT)[0]
         for left, right in ((3, 0), (0, 3), (2, 2)):
             padded_BT = torch.nn.functional.pad(tokens_BT, (left, right), value=1)

@@ -279,7 +279,11 @@ class LengthRequest(_TrainedRequest):
     functions = ("seqarena.measure.trained.length:length_generalisation",)
     default_models = ("elman", "lstm", "attention", "mamba")
 
-    task: str = knob("parity", "parity, modular_arithmetic, copying, induction or language.")
+    task: str = knob(
+        "parity",
+        "parity, modular_arithmetic, reverse_string, stack_manipulation, bucket_sort, copying, "
+        "induction or language.",
+    )
     train_length: int = knob(16, "Length that is trained on.", ge=1)
     factors: SortedCounts = knob((1, 2, 4, 16), "Scored at these multiples of it, 1,2,4,16.")
 

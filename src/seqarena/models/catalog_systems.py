@@ -95,6 +95,13 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.encoder_decoders.transformer:Transformer",
     ),
     Architecture(
+        "mamba_encoder_decoder", "Mamba encoder-decoder with attention", "state space", 2023,
+        "Gu and Dao 2023; attention to the source: Bahdanau et al. 2015",
+        "Mamba reads the source both ways and writes the target, which attends to the source",
+        model={"cycle": [{"mixer": "seqarena.mixers.state_space.mamba:Mamba"}]},
+        system="seqarena.models.encoder_decoders.mixer_encoder_decoder:MixerEncoderDecoder",
+    ),
+    Architecture(
         "nnlm", "neural probabilistic language model", "feed-forward", 2003,
         "Bengio et al. 2003",
         "the last few words' vectors side by side, one hidden layer, a softmax",

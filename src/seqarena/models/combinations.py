@@ -3,6 +3,7 @@
     gru:attention@3:1    three layers of gru, then one of attention, repeated to the depth
     mamba:attention      one of each in turn
     bi:mamba             each layer of mamba in both directions
+    encoder_decoder:gru  reads a source by layers of gru in both directions, writes by such layers
     mamba+state_size=64  an option of its mixer, or several: +key=value, of any part
 
 Parts are stacks of the catalog that repeat one mixer. Their blocks must agree (norms, residuals,
@@ -22,7 +23,7 @@ from seqarena.core.words import listed, plural
 NUMBERS_DEPEND_ON_THIS = False  # a job takes its own row's modules (jobs/sources.py)
 _PART = r"[a-z]\w*(\+\w+=[^:@+]*)*"
 _COMBINATION = re.compile(rf"(?=.*[:+]){_PART}(:{_PART})*(@.*)?", re.ASCII)
-_BOTH_WAYS = "bi:"
+_BOTH_WAYS, _ENCODER_DECODER = "bi:", "encoder_decoder:"
 _MOST_LAYERS = 1000
 Find = Callable[[str], Architecture]
 
@@ -37,6 +38,8 @@ def combined(name: str, find: Find) -> Architecture:
     cannot be combined and for a ratio that is none."""
     if name.startswith(_BOTH_WAYS):
         return _both_ways(name, find(name.removeprefix(_BOTH_WAYS)))
+    if name.startswith(_ENCODER_DECODER):
+        return _encoder_decoder(name, find(name.removeprefix(_ENCODER_DECODER)))
     if ":" not in name:
         return _with_options(name, find)
     names, counts = _parts(name)
@@ -126,10 +129,39 @@ def _both_ways(name: str, row: Architecture) -> Architecture:
     )
 
 
+def _encoder_decoder(name: str, row: Architecture) -> Architecture:
+    """A system that reads and writes by the row's layers, with attention from one to the other."""
+    if row.system is not None or not row.causal:
+        why = "is a whole system" if row.system is not None else "reads both ways already"
+        raise UserError(
+            f"{name}: {row.name} {why}: name a causal stack, such as {_ENCODER_DECODER}gru"
+        )
+    positions = row.model.get("positions", "none")
+    others = [key for key in row.model if key != "positions"]
+    if others or positions == "learned":
+        raise UserError(
+            f"{name}: {row.name} has {listed(others or ['learned positions'])} of its own, and an "
+            "encoder-decoder has the blocks of transformer_modern: name another stack, such as gru"
+        )
+    return row._replace(
+        name=name,
+        title=f"{row.title} encoder-decoder",
+        paper=f"{row.paper}; attention to the source: Bahdanau et al. 2015",
+        idea=f"such layers read the source both ways and write, looking at the source: {row.idea}",
+        cycle=(),
+        model={
+            "cycle": [{"mixer": place, "options": options} for place, options in row.cycle],
+            "layers": max(whole_depth(row, 3), len(row.cycle)),
+            "positions": positions,
+        },
+        system="seqarena.models.encoder_decoders.mixer_encoder_decoder:MixerEncoderDecoder",
+    )
+
+
 def whole_depth(row: Architecture, depth: int) -> int:
     """The least number of layers from `depth` on that holds a hybrid's pattern whole, as often as
     it fits; of any other architecture `depth` itself."""
-    pattern = len(row.cycle) if row.family == "hybrid" else 1
+    pattern = len(row.cycle) if row.family == "hybrid" and row.cycle else 1
     return math.ceil(depth / pattern) * pattern
 
 

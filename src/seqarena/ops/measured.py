@@ -62,6 +62,14 @@ ROWS = (
         "T 64: loop 2.44, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
     ),
     MeasuredChoice(
+        "sru", "cpu", "stepwise",
+        "T 64: loop 3.25, stepwise 1.00; T 1024: loop 2.00, stepwise 1.00",
+    ),
+    MeasuredChoice(
+        "stack_rnn", "cpu", "stepwise",
+        "T 64: loop 1.98, stepwise 1.00; T 512: loop 1.95, stepwise 1.00",
+    ),
+    MeasuredChoice(
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
@@ -76,9 +84,8 @@ ROWS = (
         "T 1024: loop 4.43, chunked 1.00, parallel 2.81",
     ),
     MeasuredChoice(
-        "linear_attention", "cpu", "chunked",
-        "T 64: loop 5.77, chunked 1.00, parallel 1.57; "
-        "T 1024: loop 3.51, chunked 1.00, parallel 3.15",
+        "matrix_recurrence", "cpu", "chunked",
+        "gated_delta, T 64: loop 2.44, chunked 1.00; T 1024: loop 2.90, chunked 1.00",
     ),
     MeasuredChoice(
         "attention", "cpu", "fused",
@@ -94,7 +101,7 @@ ROWS = (
     ),
     MeasuredChoice(
         "block_attention", "cpu", "gathered",
-        "TODO",
+        "T 64: explicit 1.00, gathered 3.09; T 1024: explicit 5.91, gathered 1.00",
     ),
     MeasuredChoice(
         "causal_convolution", "cpu", "unfolded",
@@ -131,7 +138,7 @@ ROWS = (
     ),
     MeasuredChoice("selective_scan", "cuda", "scan", "H100: scan 84k with 23 GiB, chunked 9.2k"),
     MeasuredChoice("diagonal_ssm", "cuda", "chunked", "H100: chunked 225k"),
-    MeasuredChoice("linear_attention", "cuda", "chunked", "H100: chunked 303k"),
+    MeasuredChoice("matrix_recurrence", "cuda", "chunked", UNMEASURED),
     MeasuredChoice("attention", "cuda", "fused", "H100: fused 444k"),
     MeasuredChoice("window_attention", "cuda", "banded", UNMEASURED),
     MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),
@@ -139,6 +146,8 @@ ROWS = (
     MeasuredChoice("causal_convolution", "cuda", "unfolded", UNMEASURED),
     MeasuredChoice("causal_convolution", "cuda", "fused", UNMEASURED, case="8 adjacent taps"),
     MeasuredChoice("dplr_ssm", "cuda", "chunked", UNMEASURED),
+    MeasuredChoice("sru", "cuda", "stepwise", UNMEASURED),
+    MeasuredChoice("stack_rnn", "cuda", "stepwise", UNMEASURED),
     MeasuredChoice("long_convolution", "cuda", "halves", UNMEASURED),
     MeasuredChoice("linear_recurrence", "cuda", "scan", "H100: as minimal_recurrence"),
 )  # fmt: skip

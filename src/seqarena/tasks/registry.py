@@ -76,6 +76,19 @@ _ROWS = {
         configs_probes.StringCopyingConfig,
         "seqarena.tasks.probes.string_copying:StringCopyingTask",
     ),
+    "reverse_string": TaskRow(
+        "write a string backwards, longer than any trained on; accuracy",
+        configs_probes.ReverseStringConfig, "seqarena.tasks.probes.strings:ReverseStringTask",
+    ),
+    "stack_manipulation": TaskRow(
+        "what a stack holds after pushes and pops, more than ever trained on; accuracy",
+        configs_probes.StackManipulationConfig,
+        "seqarena.tasks.probes.strings:StackManipulationTask",
+    ),
+    "bucket_sort": TaskRow(
+        "sort a string over a small alphabet, longer than any trained on; accuracy",
+        configs_probes.BucketSortConfig, "seqarena.tasks.probes.strings:BucketSortTask",
+    ),
     "mad": TaskRow(
         "one of six small skills: recall, copying, compression, memory (MAD); accuracy",
         configs_probes.MADConfig, "seqarena.tasks.probes.mad.task:MADTask",

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 from transformers.models.big_bird.modeling_big_bird import (
     BigBirdBlockSparseAttention,
-    BigBirdConfig as PublishedConfig,
     BigBirdModel,
+)
+from transformers.models.big_bird.modeling_big_bird import (
+    BigBirdConfig as PublishedConfig,
 )
 
 from seqarena.mixers.attention.attention import Attention, AttentionConfig

@@ -117,7 +117,7 @@ def test_the_gate_starts_as_the_authors_have_it():
     torch.manual_seed(0)
     mixer = ForgettingAttention(512, ForgettingAttentionConfig())
     assert mixer.gate.bias.abs().max() == 0
-    assert float(mixer.gate.weight.std()) == pytest.approx(0.02, rel=0.1)
+    assert float(mixer.gate.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
     gate = torch.sigmoid(mixer.gate(torch.zeros(1, 512)))
     torch.testing.assert_close(gate, torch.full((1, 4), 0.5))
 
@@ -132,6 +132,6 @@ def test_flops():
 
 def test_costs():
     mixer = build(dtype=torch.float32, num_groups=2)
-    assert mixer.state_bytes(10) == 2 * 2 * 10 * 12 * 4 + 4 * 11 * 4
+    assert mixer.state_bytes(10) == 2 * 2 * 10 * 12 * 4 + 4 * 10 * 4
     assert mixer.state_bytes(10) == measured_state_bytes(mixer.initial_state(1, max_length=10))
     assert mixer.reach() == math.inf

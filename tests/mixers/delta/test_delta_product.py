@@ -14,7 +14,7 @@ from tests.mixers.references.arrays import differences
 CONFIGS = {
     "default": DeltaProductConfig(),
     "three steps, three heads": DeltaProductConfig(
-        num_householder=3, num_heads=3, value_expand=1, chunk_size=5, negative_eigenvalues=False
+        num_householder=3, num_heads=3, value_expand=1, chunk_size=4, negative_eigenvalues=False
     ),
 }
 

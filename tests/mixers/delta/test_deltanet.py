@@ -13,7 +13,7 @@ from tests.mixers.references.arrays import differences
 CONFIGS = {
     "default": DeltaNetConfig(),
     "three heads, reflections": DeltaNetConfig(
-        num_heads=3, value_expand=2, kernel=1, chunk_size=5, negative_eigenvalues=True
+        num_heads=3, value_expand=2, kernel=1, chunk_size=4, negative_eigenvalues=True
     ),
 }
 

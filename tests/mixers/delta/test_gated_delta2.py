@@ -14,7 +14,7 @@ from tests.mixers.references.arrays import differences
 CONFIGS = {
     "default": GatedDelta2Config(),
     "three heads, reflections": GatedDelta2Config(
-        num_heads=3, value_expand=2, chunk_size=5, negative_eigenvalues=True
+        num_heads=3, value_expand=2, chunk_size=4, negative_eigenvalues=True
     ),
 }
 

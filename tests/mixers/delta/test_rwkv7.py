@@ -13,7 +13,7 @@ from tests.mixers.references.arrays import differences
 RANKS = {"decay_rank": 2, "erase_rank": 3, "gate_rank": 2}
 CONFIGS = {
     "small ranks": RWKV7Config(**RANKS),
-    "three heads": RWKV7Config(num_heads=3, chunk_size=5, **RANKS),
+    "three heads": RWKV7Config(num_heads=3, chunk_size=4, **RANKS),
 }
 
 
@@ -95,14 +95,24 @@ def test_costs():
 
 
 def test_starts_as_published():
-    mixer = build(64, dtype=torch.float32)
+    mixer = build(64, dtype=torch.float32).requires_grad_(False)
     assert mixer.decay[0].weight.shape == (32, 64)  # the authors' rule, at its least
-    assert float(mixer.outward.weight.abs().max()) == 0.0
-    log_decay_D = -torch.exp(torch.tensor(-0.5)) * torch.sigmoid(mixer.decay[-1].bias.detach())
-    assert -0.58 < float(log_decay_D.min()) < float(log_decay_D.max()) < -0.0001
-    assert (
-        mixer.mix_SD[:, 0].tolist() == [1.0] * 6
-    )  # the first feature is that of the position before
+    for linear, gain in ((mixer.key, 0.1), (mixer.receptance, 1.0), (mixer.value, 1.0)):
+        sizes = torch.linalg.svdvals(linear.weight)
+        torch.testing.assert_close(sizes, torch.full((64,), gain), rtol=1e-4, atol=0)
+    log_decay_D = -(torch.tensor(-0.5).exp()) * torch.sigmoid(mixer.decay[-1].bias)
+    assert -0.61 < float(log_decay_D.min()) < -0.5
+    assert -0.001 < float(log_decay_D.max()) < 0
+    assert mixer.mix_SD[:, 0].tolist() == [1.0] * 6  # of the position before, and of it alone
+
+
+def test_starts_by_layer():
+    first, last = (build(64, dtype=torch.float32).requires_grad_(False) for _ in range(2))
+    first.place(0, 4)
+    last.place(3, 4)
+    assert (last.mix_SD <= first.mix_SD).all()  # deeper layers look at the present
+    assert (last.decay[-1].bias <= first.decay[-1].bias).all()  # and keep for longer
+    assert [round(float(m.norm_weight_D[0]), 3) for m in (first, last)] == [0.379, 1.0]
 
 
 def test_impossible_sizes():

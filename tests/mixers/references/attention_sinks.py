@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-
 from arrays import store
 
 BATCH, LENGTH, WIDTH, HEADS, GROUPS = 2, 21, 24, 4, 2

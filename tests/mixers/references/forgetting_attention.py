@@ -9,9 +9,8 @@ given; here its `float()` keeps float64.
 
 import torch
 import torch.nn.functional as F
-from fla.ops.forgetting_attn.naive import naive_forgetting_attn
-
 from arrays import store
+from fla.ops.forgetting_attn.naive import naive_forgetting_attn
 
 BATCH, LENGTH, WIDTH, HEADS, GROUPS = 2, 23, 24, 4, 2
 FEATURES = WIDTH // HEADS

@@ -16,7 +16,7 @@ from seqarena.ops.matrix_recurrence import matrix_recurrence
 
 CONFIGS = {
     "default": Mamba2Config(state_size=5),
-    "odd": Mamba2Config(num_heads=3, expand=1, state_size=3, kernel=2, chunk_size=5),
+    "odd": Mamba2Config(num_heads=3, expand=1, state_size=3, kernel=2, chunk_size=4),
     "no-history": Mamba2Config(num_heads=1, expand=1, state_size=1, kernel=1),
 }
 
@@ -147,7 +147,7 @@ def listing_differences(algorithm):
         leaves["start"].transpose(-1, -2),
         log_decay=step_BHT1 * leaves["a"][:, None, None],
         algorithm=algorithm,
-        chunk_size=5,
+        chunk_size=4,
     )
     outputs = (y_BHTV.transpose(1, 2), s_BHKV.transpose(-1, -2))
     expected = (STORED["y"], STORED["state"])

@@ -1,7 +1,8 @@
 """What becomes of a model at lengths that it was not trained on: score against length.
 
-    parity, modular_arithmetic, induction   symbols ahead of the question; trained on all lengths up
-                                            to `train_length`
+    parity, modular_arithmetic, induction,  symbols ahead of the question; trained on all lengths up
+    reverse_string, stack_manipulation,     to `train_length`
+    bucket_sort
     copying                                 blanks to remember across; trained on all up to it
     language                                bytes of context in a window; trained on windows of it
 
@@ -11,7 +12,7 @@ formulas, of language the frequencies of the training text. How far above guessi
 (accuracy - guesser) / (1 - guesser), follows from the record.
 
 A table of learned positions has untrained rows where a task declares its longest test beforehand
-(the first line above), and none beyond its training otherwise: such points are left out with the
+(the first lines above), and none beyond its training otherwise: such points are left out with the
 reason in the settings.
 """
 
@@ -54,6 +55,9 @@ PROBES = {
     "parity": _OWN,
     "modular_arithmetic": _OWN,
     "induction": _OWN,
+    "reverse_string": _OWN,
+    "stack_manipulation": _OWN,
+    "bucket_sort": _OWN,
     "copying": LengthProbe(
         lambda settings, length, _: {**settings, "min_distance": 1, "max_distance": length},
         lambda settings, _, asked: {**settings, "min_distance": asked, "max_distance": asked},

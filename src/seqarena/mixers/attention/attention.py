@@ -19,7 +19,7 @@ Attention for Large Language Models") lets each feature of a head's answer throu
 """
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -255,8 +255,9 @@ def empty_cache(projections: HeadProjections, batch_size: int, max_length: int) 
     return KeyValueCache(weight.new_zeros(size), weight.new_zeros(size), 0)
 
 
-def shortened(cache: KeyValueCache, count: int) -> KeyValueCache:
-    """The cache without each row's last `count` positions; their slots are free again."""
+def shortened(cache: Any, count: int) -> Any:
+    """A cache like `KeyValueCache` without each row's last `count` positions; their slots are free
+    again."""
     lengths_B = None if cache.lengths_B is None else cache.lengths_B - count
     return cache._replace(length=cache.length - count, lengths_B=lengths_B)
 

@@ -5,10 +5,10 @@
 
 The paper's three parts in blocks of L positions, made causal: no block sees a later one, and a
 position none that is later in its block. The window is the block itself and the W - 1 before it
-(the paper's three blocks lose the one ahead), the global blocks are the first ones (the last, which
-the paper takes too, is not there yet), the random ones are drawn from those between, anew for each
-block and head. They follow from the seed, so that training, decoding and a copy of the model see the
-same. Any block may come back into sight, so the state is the whole cache.
+(the paper's three blocks lose the one ahead), the global blocks are the first ones (the last,
+which the paper takes too, is not there yet), the random ones are drawn from those between, anew for
+each block and head. They follow from the seed, so that training, decoding and a copy of the model
+see the same. Any block may come back into sight, so the state is the whole cache.
 
     B batch   T time   D width   H heads   G groups   E features of a head   C cache slots
 
@@ -30,6 +30,7 @@ from seqarena.mixers.attention.attention import (
     extend_cache,
     filled,
     next_position,
+    shortened,
     slot_values,
 )
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig, Watched
@@ -55,7 +56,9 @@ class BigBird(Watched, Mixer):
     """Softmax attention over a window of blocks, the first blocks and random ones."""
 
     Config = BigBirdConfig
+    rewinds = True
     operation = block_attention
+    rewinds = True
     equation: ClassVar[str] = """\
 y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c in A_t
 A_t = {c <= t : n - m < W, or m < G, or m is one of R random blocks}    n, m: blocks of t, c"""
@@ -97,6 +100,9 @@ A_t = {c <= t : n - m < W, or m < G, or m is one of R random blocks}    n, m: bl
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> KeyValueCache:
         return empty_cache(self.projections, batch_size, max_length)
+
+    def rewound(self, state: KeyValueCache, count: int) -> KeyValueCache:
+        return shortened(state, count)
 
     def flops(self, length: int) -> int:
         L, pairs = self.pattern.size, 0

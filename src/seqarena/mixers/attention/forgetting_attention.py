@@ -14,7 +14,7 @@ bias is minus its own sum, and no T x T matrix of biases is needed.
 
     paper     here
     D_ij      the sum over c < l <= t
-    c_t       the sum of log f up to t (log_gates_BHC1)
+    c_i       the sum of log f up to i (log_gates_BHC1)
 
 Here is the paper's plain form (FoX on Llama's block); its Pro block adds an output gate and norm,
 norms of queries and keys, and shifts of keys and values. Initialisation of the gate: the authors',
@@ -28,7 +28,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.attention.attention import (
     HeadProjections,
     KeyValueCache,
@@ -36,6 +35,7 @@ from seqarena.mixers.attention.attention import (
     extend_cache,
     filled,
     next_position,
+    shortened,
     slot_values,
     written,
 )
@@ -57,18 +57,30 @@ class ForgettingAttentionConfig(MixerConfig):
 
 
 class ForgettingCache(NamedTuple):
-    """Keys and values of the past, and the log-gates summed from the sequence's start: to each
-    slot, and to the last real position. The sums are at least float32."""
+    """Keys and values of the past, and for each slot the log-gates summed from the sequence's
+    start, at least float32."""
 
     cache: KeyValueCache
     log_gates_BHC1: Tensor
-    total_BH1: Tensor
+
+    def total(self) -> Tensor:
+        """The sum at each row's last real position, [B, H, 1]."""
+        length, lengths_B = self.cache.length, self.cache.lengths_B
+        if length == 0:
+            return self.log_gates_BHC1.new_zeros(1)
+        if lengths_B is None:
+            return self.log_gates_BHC1[:, :, length - 1]
+        index = (lengths_B - 1).clamp(min=0)[:, None, None, None]
+        index = index.expand(-1, self.log_gates_BHC1.shape[1], 1, 1)
+        sum_BH1 = self.log_gates_BHC1.gather(2, index)[..., 0]
+        return sum_BH1.where((lengths_B > 0)[:, None, None], 0.0)
 
 
 class ForgettingAttention(Watched, Mixer):
     """Softmax attention whose scores fall by the forget gates between the two positions."""
 
     Config = ForgettingAttentionConfig
+    rewinds = True
     operation = attention
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V                       split into heads
@@ -95,16 +107,11 @@ out     = concat(heads) W_O"""
         heads = self.projections.split(x_BTD, next_position(before))
         q_BHTE, k_BGTE, v_BGTE = (x.transpose(1, 2) for x in heads)
         cache = extend_cache(before, k_BGTE, v_BGTE, lengths_B)
-        sums_BHT = self._summed_log_gates(x_BTD, state, lengths_B)
-        sums_BHC1 = sums_BHT[..., None]
-        if state is not None:
-            old_BHC1, used, starts_B = (
-                state.log_gates_BHC1,
-                state.cache.length,
-                state.cache.lengths_B,
-            )
-            sums_BHC1 = written(old_BHC1, sums_BHC1, used, starts_B)
         starts_B = None if before is None else before.lengths_B
+        sums_BHC1 = self._summed_log_gates(x_BTD, state)[..., None]
+        if state is not None:
+            used = state.cache.length
+            sums_BHC1 = written(state.log_gates_BHC1, sums_BHC1, used, starts_B)
         k_BGCE, v_BGCE = filled(cache)
         bias_BHC = -sums_BHC1[:, :, : cache.length, 0]
 
@@ -116,22 +123,14 @@ out     = concat(heads) W_O"""
         if self.watcher is not None:
             self.watcher(attend(slot_values(k_BGCE), "explicit"))
         y_BHTE = attend(v_BGCE, self.algorithm)
-        y_BTD = self.projections.merge(y_BHTE.transpose(1, 2))
-        return y_BTD, ForgettingCache(cache, sums_BHC1, sums_BHT[..., -1:])
+        return self.projections.merge(y_BHTE.transpose(1, 2)), ForgettingCache(cache, sums_BHC1)
 
-    def _summed_log_gates(
-        self, x_BTD: Tensor, state: ForgettingCache | None, lengths_B: Tensor | None
-    ) -> Tensor:
-        """The sums at the positions of the call; padding adds nothing."""
+    def _summed_log_gates(self, x_BTD: Tensor, state: ForgettingCache | None) -> Tensor:
+        """The sums at the positions of the call."""
         logit_BHT = self.gate(x_BTD).transpose(1, 2)
-        log_gate_BHT = F.logsigmoid(
-            logit_BHT.to(torch.promote_types(logit_BHT.dtype, torch.float32))
-        )
-        if lengths_B is not None:
-            real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
-            log_gate_BHT = log_gate_BHT.where(real_BT[:, None], 0.0)
-        sums_BHT = log_gate_BHT.cumsum(-1)
-        return sums_BHT if state is None else state.total_BH1 + sums_BHT
+        logit_BHT = logit_BHT.to(torch.promote_types(logit_BHT.dtype, torch.float32))
+        sums_BHT = F.logsigmoid(logit_BHT).cumsum(-1)
+        return sums_BHT if state is None else state.total() + sums_BHT
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> ForgettingCache:
         weight, H = self.gate.weight, self.projections.num_heads
@@ -139,8 +138,10 @@ out     = concat(heads) W_O"""
         return ForgettingCache(
             empty_cache(self.projections, batch_size, max_length),
             weight.new_zeros(batch_size, H, max_length, 1, dtype=dtype),
-            weight.new_zeros(batch_size, H, 1, dtype=dtype),
         )
+
+    def rewound(self, state: ForgettingCache, count: int) -> ForgettingCache:
+        return state._replace(cache=shortened(state.cache, count))
 
     def flops(self, length: int) -> int:
         gates = 2 * length * self.gate.weight.numel()
@@ -148,7 +149,7 @@ out     = concat(heads) W_O"""
         return self.projections.flops(length) + gates + self.projections.pair_flops(pairs)
 
     def state_bytes(self, length: int) -> int:
-        sums = self.projections.num_heads * (length + 1)
+        sums = self.projections.num_heads * length
         return self.projections.cache_bytes(length) + sums * max(4, self.gate.weight.element_size())
 
     def serial_steps(self, length: int) -> int:

@@ -27,6 +27,16 @@ ROWS = (
         "a state space carries the gist, attention looks things up",
         (_MAMBA, layer("attention.attention:Attention")),
     ),
+    # Left out: GELU in the gated channel mixer, whose nonlinearity is SiLU here.
+    Architecture(
+        "griffin", "Griffin hybrid of RG-LRU and a window", "hybrid", 2024, "De et al. 2024",
+        "a fading memory carries the past in two layers of three; the third looks at what is near",
+        (
+            *(layer("state_space.rg_lru:RGLRU"),) * 2,
+            layer("attention.sliding_window:SlidingWindow", num_groups=1),
+        ),
+        {"norm": "rms", "norm_epsilon": 1e-6, "channel_mixer": "gated"},
+    ),
     # Jamba has experts in every other layer and norms within Mamba: both are left out.
     Architecture(
         "jamba", "Jamba hybrid of Mamba and attention", "hybrid", 2024,

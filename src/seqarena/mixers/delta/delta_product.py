@@ -42,8 +42,8 @@ class DeltaProduct(DeltaRuleMixer):
 
     Config = DeltaProductConfig
     equation: ClassVar[str] = """\
-q, k_j, v_j = silu(short convolution of x W_Q, x W_Kj, x W_Vj);  q, k_j to unit length;  j = 1..n
-beta_tj     = 2 sigmoid(x W_betaj)
+q, k_j, v_j = silu(short convolution of x W_Q, x W_Kj, x W_Vj);  q, k_j to unit length; j = 1..n
+beta_tj     = 2 sigmoid(x W_betaj)           in [0, 1] without `negative_eigenvalues`
 alpha_t     = exp(-exp(a_log) softplus(x W_a + b_a))
 S_t0        = alpha_t S_(t-1)
 S_tj        = (I - beta_tj k_tj k_tj^T) S_t(j-1) + beta_tj k_tj v_tj^T;       S_t = S_tn

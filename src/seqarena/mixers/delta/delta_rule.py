@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMixer, Streams
@@ -43,8 +42,8 @@ class DeltaRuleMixer(MatrixStateMixer):
 
     def __init__(self, width: int, config: DeltaRuleConfig, writes: int = 1) -> None:
         super().__init__(width, config)
-        self.num_heads, self.writes = config.num_heads, writes
-        self.key_features = head_features(width, config.num_heads)
+        self.writes = writes
+        self.key_features = width // config.num_heads
         self.value_features = config.value_expand * self.key_features
         self.value_width = config.value_expand * width
         self.sizes = (width, writes * width, writes * self.value_width)  # of q, k and v
@@ -119,15 +118,6 @@ def unit_length(x: Tensor, epsilon: float = 1e-6) -> Tensor:
     """x / sqrt(x . x + epsilon) along its last axis, in at least float32."""
     x = at_least_float32(x)
     return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + epsilon)
-
-
-def head_features(width: int, num_heads: int) -> int:
-    """The features of a head. Raises UserError where the heads do not divide the width."""
-    if width % num_heads:
-        raise UserError(
-            f"width {width} does not divide into {num_heads} heads: use a multiple of the heads"
-        )
-    return width // num_heads
 
 
 def linear_weights(module: nn.Module) -> int:

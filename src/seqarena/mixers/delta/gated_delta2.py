@@ -36,7 +36,8 @@ class GatedDeltaNet2(DeltaRuleMixer):
     Config = GatedDelta2Config
     equation: ClassVar[str] = """\
 q, k, v   = silu(short convolution of x W_Q, x W_K, x W_V);   q, k to unit length
-b_t       = sigmoid(x W_b);   w_t = sigmoid(x W_w)
+b_t       = sigmoid(x W_b)                   in [0, 2] with `negative_eigenvalues`
+w_t       = sigmoid(x W_w)
 alpha_t   = exp(-exp(a_log) softplus(x W_a1 W_a2 + b_a))           a number for each key feature
 S_t       = (I - k_t (b_t * k_t)^T) diag(alpha_t) S_(t-1) + k_t (w_t * v_t)^T
 y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2 + b_g))"""

@@ -42,7 +42,7 @@ class KimiDelta(DeltaRuleMixer):
     config: KimiDeltaConfig
     equation: ClassVar[str] = """\
 q, k, v   = silu(short convolution of x W_Q, x W_K, x W_V);   q, k to unit length
-beta_t    = sigmoid(x W_beta)
+beta_t    = sigmoid(x W_beta)                in [0, 2] with `negative_eigenvalues`
 alpha_t   = exp(-exp(a_log) softplus(x W_a1 W_a2 + b_a))           a number for each key feature
 S_t       = (I - beta_t k_t k_t^T) diag(alpha_t) S_(t-1) + beta_t k_t v_t^T
 y         = W_O (rms_norm(S_t^T q_t / sqrt(K)) * sigmoid(x W_g1 W_g2 + b_g))"""

@@ -17,8 +17,8 @@ which its bound keeps above 0.545. The matrix before S_(t-1) has eigenvalues in 
 is no option for more negative ones: with a_t doubled some would be below -1, and S would grow.
 
 Left out: the value residual, which carries the first layer's values into the others (a mixer sees
-one layer), and initial values that depend on the layer (those of the first one are taken). The
-channel mixing of RWKV is the block's, not the mixer's.
+one layer). W_o starts like W_v and not at zero, so that gradients flow through an untrained layer.
+The channel mixing of RWKV is the block's, not the mixer's.
 
     paper                       here
     mu                          mix_SD, in the order r, w, k, v, a, g
@@ -40,7 +40,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.convolution.short import TokenShift
-from seqarena.mixers.delta.delta_rule import head_features, linear_weights
+from seqarena.mixers.delta.delta_rule import linear_weights
 from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMixer, Streams
 
 MIX_POWERS = (0.2, 0.9, 0.7, 0.7, 0.9, 0.2)  # of the initial mix of r, w, k, v, a and g
@@ -63,19 +63,19 @@ class RWKV7(MatrixStateMixer):
     erases = "another"
     config: RWKV7Config
     equation: ClassVar[str] = """\
-x^s_t  = x_t + mu_s * (x_(t-1) - x_t)                    s in r, w, k, v, a, g
-r, v   = x^r W_r, x^v W_v;   k' = x^k W_k;   g_t = sigmoid(x^g W_g1) W_g2
-w_t    = exp(-exp(-1/2) sigmoid(w_0 + tanh(x^w W_w1) W_w2))
-a_t    = sigmoid(a_0 + x^a W_a1 W_a2)
+x^s_t  = x_t + mu_s * (x_(t-1) - x_t)                    s in r, w, k, v, a, g: the token shift
+r, v   = x^r W_r, x^v W_v;   k' = x^k W_k
+w_t    = exp(-exp(-1/2) sigmoid(w_0 + tanh(x^w W_w1) W_w2))         in (0.545, 1)
+a_t    = sigmoid(a_0 + x^a W_a1 W_a2)               how much is erased, a key feature
 e_t    = k' * xi to unit length;   k_t = k' * (1 + (a_t - 1) * alpha)
 S_t    = (diag(w_t) - (a_t * e_t) e_t^T) S_(t-1) + k_t v_t^T
-y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)"""
+y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)
+g_t    = sigmoid(x^g W_g1) W_g2"""
     complexity = Complexity("T D^2 / H + T D^2", "T / L", "T", "D^2 / H")
 
     def __init__(self, width: int, config: RWKV7Config) -> None:
         super().__init__(width, config)
-        self.num_heads = config.num_heads
-        self.key_features = self.value_features = K = head_features(width, config.num_heads)
+        self.key_features = self.value_features = K = width // config.num_heads
         if K < 2:
             raise UserError(
                 f"width {width} has 1 feature a head: use at least {2 * self.num_heads}"
@@ -90,34 +90,32 @@ y      = W_o ((norm of each head(S_t^T r_t) + (r_t . (rho * k_t)) v_t) * g_t)"""
         )
         self.mix_SD = nn.Parameter(torch.empty(len(MIX_POWERS), width))
         self.erased_D = nn.Parameter(torch.empty(width))
-        self.blend_D = nn.Parameter(torch.empty(width))
-        self.bonus_D = nn.Parameter(torch.empty(width))
-        self.norm_weight_D = nn.Parameter(torch.ones(width))
+        self.blend_D = nn.Parameter(torch.full((width,), 1.02))
+        self.bonus_D = nn.Parameter(torch.full((width,), -0.04))
+        self.norm_weight_D = nn.Parameter(torch.empty(width))
         self.norm_bias_D = nn.Parameter(torch.zeros(width))
-        self._initialise()
+        low_ranks = nn.ModuleList((self.decay, self.rate, self.gate))
+        # the authors decay the four square matrices alone; an optimizer may read this mark
+        for parameter in (self.mix_SD, *low_ranks.parameters()):
+            parameter.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
+        for linear in (self.receptance, self.key, self.value, self.outward):
+            nn.init.orthogonal_(linear.weight, 0.1 if linear is self.key else 1.0)
+        self.place(0, 1)
 
     @torch.no_grad()
-    def _initialise(self) -> None:
-        # the authors decay the four square matrices alone; an optimizer may read this mark
-        for parameter in (
-            self.mix_SD,
-            *(p for m in (self.decay, self.rate, self.gate) for p in m.parameters()),
-        ):
-            parameter.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
-        D, K = self.width, self.key_features
-        along_D, within_D = torch.arange(D), torch.arange(D) % K
-        self.mix_SD.copy_(1 - (along_D / D) ** torch.tensor(MIX_POWERS)[:, None])
-        along_D = along_D / (D - 1)
-        zigzag_D = 2 * within_D / (K - 1) - 1
+    def place(self, layer: int, num_layers: int) -> None:
+        """Sets shift, decay, erasing and norm to their start in this layer."""
+        D, K, device = self.width, self.key_features, self.mix_SD.device
+        up, down = layer / max(1, num_layers - 1), 1 - layer / num_layers
+        place_D, powers_S = torch.arange(D, device=device), torch.tensor(MIX_POWERS, device=device)
+        self.mix_SD.copy_(1 - (place_D / D) ** (down * powers_S[:, None]))
+        ramp_D = place_D / (D - 1)
+        zigzag_D = 2 * (place_D % K) / (K - 1) - 1
         zigzag_D = zigzag_D * zigzag_D.abs()
-        self.decay[-1].bias.copy_(-5.5 + 6 * along_D + 2.5 * zigzag_D)
-        self.rate[-1].bias.copy_(-0.19 + 0.3 * zigzag_D + 0.4 * (along_D - 0.5))
-        self.erased_D.copy_(0.71 - 0.1 * (along_D - 0.5))
-        self.blend_D.fill_(1.02)
-        self.bonus_D.fill_(-0.04)
-        for linear, scale in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
-            nn.init.uniform_(linear.weight, -scale / math.sqrt(D), scale / math.sqrt(D))
-        nn.init.zeros_(self.outward.weight)
+        self.decay[-1].bias.copy_(-5.5 + 6 * ramp_D ** (1 + up**0.3) + 2.5 * zigzag_D)
+        self.rate[-1].bias.copy_(-0.19 + 0.3 * zigzag_D + 0.4 * (ramp_D - 0.5))
+        self.erased_D.copy_(0.71 - 0.1 * (ramp_D - 0.5))
+        self.norm_weight_D.fill_(((1 + layer) / num_layers) ** 0.7)
 
     def streams(
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None

@@ -23,7 +23,6 @@ block is the common one. Initialisation as torch.nn.Linear (the authors').
 Letters: B batch, T time, D width, H heads, F features before the map, K after it, V of a value.
 """
 
-import math
 from typing import ClassVar
 
 import torch
@@ -85,6 +84,6 @@ def taylor_features(x: Tensor) -> Tensor:
     x = at_least_float32(x)
     count = x.shape[-1]
     first, second = torch.triu_indices(count, count, device=x.device)
-    weight = torch.where(first == second, 1 / math.sqrt(2 * count), 1 / math.sqrt(count))
-    squares = x[..., first] * x[..., second] * weight.to(x.dtype)
+    weight = (1 + (first == second).to(x.dtype)).mul(count).rsqrt()
+    squares = x[..., first] * x[..., second] * weight
     return torch.cat((torch.ones_like(x[..., :1]), x / count**0.25, squares), dim=-1)

@@ -2,7 +2,7 @@
 
 Qin et al. 2024, "HGRN2: Gated Linear RNNs with State Expansion", arXiv:2404.07904, section 3.2.
 
-    q, i    = silu(x W_q), x W_i
+    q, i    = silu(x W_q) / sqrt(K), x W_i
     f_t     = gamma + (1 - gamma) sigmoid(x W_f)        gamma: the layer's lower bound, a channel
     S_t     = diag(f_t) S_(t-1) + (1 - f_t) i_t^T       the input gate is what is forgotten
     y       = W_O rms_norm(S_t^T q_t)
@@ -16,8 +16,9 @@ Qin et al. 2024, "HGRN2: Gated Linear RNNs with State Expansion", arXiv:2404.079
 Lower bounds grow with the depth, so that high layers remember long (HGRN, arXiv:2311.04823,
 section 3.1): 0 in the first layer, l / L in layer l of L at the start. Different from the authors,
 who take them all from one matrix by a softmax and a cumulative sum over layers: here each layer
-learns its own, from the same start. Initialisation otherwise as torch.nn.Linear. The norm is over
-all heads together, as in the authors' code (flash-linear-attention). The block is the common one.
+learns its own, from the same start. Initialisation otherwise as torch.nn.Linear. The root of K, and
+one norm over all heads, are those of the authors' code (flash-linear-attention). The block is the
+common one.
 
 Letters: B batch, T time, D width, H heads, K features of a key, V = K features of a value.
 """
@@ -38,7 +39,7 @@ from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMi
 class HGRN2Config(MatrixStateConfig):
     """A head expands its D / H channels to as many rows of state."""
 
-    norm_epsilon: float = Field(default=1e-6, gt=0)
+    norm_epsilon: float = Field(default=1e-5, gt=0)
 
 
 class HGRN2(MatrixStateMixer):
@@ -46,7 +47,7 @@ class HGRN2(MatrixStateMixer):
 
     Config = HGRN2Config
     equation: ClassVar[str] = """\
-q, i    = silu(x W_q), x W_i
+q, i    = silu(x W_q) / sqrt(K), x W_i
 f_t     = gamma + (1 - gamma) sigmoid(x W_f)        gamma: the layer's lower bound, a channel
 S_t     = diag(f_t) S_(t-1) + (1 - f_t) i_t^T       the input gate is what is forgotten
 y       = W_O rms_norm(S_t^T q_t)"""
@@ -79,6 +80,7 @@ y       = W_O rms_norm(S_t^T q_t)"""
         log_f_BTHK, q_BTHK, i_BTHV = (
             x.unflatten(-1, (self.num_heads, -1)) for x in (log_f_BTD, F.silu(q_BTD), i_BTD)
         )
+        q_BTHK = q_BTHK * self.key_features**-0.5
         return Streams(q_BTHK, -torch.expm1(log_f_BTHK), i_BTHV, log_f_BTHK), inputs_BIC
 
     def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:

@@ -131,7 +131,8 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         streams = Streams(q_BTHK, k_BTHK, with_ones_BTHV, scale.log_decay_BTH[..., None])
         y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
         read_BTHK, sum_BTH1 = y_BTHV.split((self.key_features, 1), dim=-1)
-        floor_BTH1 = torch.exp(-scale.m_BTH).to(y_BTHV.dtype)[..., None]
+        # beyond the exponential of 80 what is read is zero, and so must its gradient be
+        floor_BTH1 = torch.exp((-scale.m_BTH).clamp(max=80.0)).to(y_BTHV.dtype)[..., None]
         h_BTHK = read_BTHK / (torch.maximum(sum_BTH1.abs(), floor_BTH1) + self.config.epsilon)
         h_BTHK = F.layer_norm(h_BTHK, (self.key_features,), eps=self.config.norm_epsilon)
         h_BTE = h_BTHK.flatten(2).to(x_BTD.dtype) * self.norm_weight + self.skip * c_BTE
@@ -165,7 +166,7 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         return super().serial_steps(length) + 4
 
 
-class Scale(NamedTuple):
+class StabilisedGates(NamedTuple):
     """What the gates become, [B, T, H] each, in float64."""
 
     log_decay_BTH: Tensor
@@ -173,7 +174,9 @@ class Scale(NamedTuple):
     m_BTH: Tensor
 
 
-def running_scale(i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor | None) -> Scale:
+def running_scale(
+    i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor | None
+) -> StabilisedGates:
     """Decay and input relative to m, from what the gates are before their exponential and sigmoid.
 
     m_t = F_t + max(m_0, max over s <= t of i_s - F_s), where F sums log sigmoid(f). The sums are
@@ -190,4 +193,4 @@ def running_scale(i_BTH: Tensor, f_BTH: Tensor, m_BH: Tensor, lengths_B: Tensor 
     before_BTH = torch.cat((start_B1H, m_BTH[:, :-1]), dim=1)
     # rounding may lift a decay of one above it
     log_decay_BTH = (log_f_BTH + before_BTH - m_BTH).clamp(max=0.0)
-    return Scale(log_decay_BTH, torch.exp(i_BTH - m_BTH), m_BTH)
+    return StabilisedGates(log_decay_BTH, torch.exp(i_BTH - m_BTH), m_BTH)

@@ -46,4 +46,9 @@ ROWS = (
         "a fading memory a channel, whose two gates see the input alone",
         (layer("state_space.rg_lru:RGLRU"),),
     ),
+    Architecture(
+        "mamba3", "Mamba-3 state-space model", "state space", 2026, "Lahoti et al. 2026",
+        "a state space whose states turn by angles that are read, each position written twice",
+        (layer("state_space.mamba3:Mamba3"),),
+    ),
 )  # fmt: skip

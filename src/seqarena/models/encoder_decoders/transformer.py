@@ -28,12 +28,13 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Problem
-from seqarena.mixers.attention.attention import KeyValueCache
 from seqarena.mixers.base import Complexity
 from seqarena.models.encoder_decoders.bridges import AttentiveDecoder, Ordered
 from seqarena.models.encoder_decoders.transformer_layers import (
     DecoderLayer,
     EncoderLayer,
+    Parts,
+    SelfAttention,
     TransformerOptions,
     draw_xavier,
     norm,
@@ -43,10 +44,10 @@ from seqarena.ops.positions import sinusoidal_positions
 
 
 class DecoderState(NamedTuple):
-    """Of each decoder layer: keys and values of the target so far, and of the source."""
+    """Of each decoder layer: its state over the target so far, keys and values of the source."""
 
     position: int
-    target: tuple[KeyValueCache, ...]
+    target: tuple[Any, ...]
     source: tuple[tuple[Tensor, Tensor], ...]
     real_BS: Tensor
 
@@ -66,15 +67,28 @@ class Transformer(AttentiveDecoder):
     complexity = Complexity(work="T^2 D + T D^2", serial_steps="1", path_length="1", state="T D")
     dial = "hidden_width"
 
-    def __init__(self, problem: Problem, width: int, options: TransformerOptions) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        width: int,
+        options: TransformerOptions,
+        parts: Parts | None = None,
+    ) -> None:
+        """`parts` None: self-attention in every layer."""
         super().__init__(problem, width, options)
+        parts = parts or Parts(*[lambda number: SelfAttention(width, options)] * 2)
         self.target_tokens = nn.Embedding(problem.vocab_size, width)
         one = options.share and problem.shared_vocabulary
         self.source_tokens = (
             self.target_tokens if one else nn.Embedding(problem.source_vocab_size, width)
         )
-        self.encoder = nn.ModuleList(EncoderLayer(width, options) for _ in range(options.layers))
-        self.decoder = nn.ModuleList(DecoderLayer(width, options) for _ in range(options.layers))
+        numbers = range(options.layers)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(width, options, parts.reading(n)) for n in numbers
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(width, options, parts.writing(n)) for n in numbers
+        )
         pre = options.norm_position == "pre"
         self.encoder_norm = norm(width, options) if pre else nn.Identity()
         self.decoder_norm = norm(width, options) if pre else nn.Identity()
@@ -139,20 +153,24 @@ class Transformer(AttentiveDecoder):
 
     @property
     def algorithms(self) -> tuple[str, ...]:
-        return ("fused",) * (len(self.encoder) + len(self.decoder))
+        return tuple(layer.own.algorithm for layer in self._layers)
+
+    @property
+    def _layers(self) -> list[Any]:
+        return [*self.encoder, *self.decoder]
 
     def flops(self, length: int) -> int:
-        layers: list[Any] = [*self.encoder, *self.decoder]
+        layers = self._layers
         return sum(x.flops(length) for x in layers) + 2 * length * self.output.weight.numel()
 
     def state_bytes(self, length: int) -> int:
-        """Keys and values of source and target in every layer, which source positions are real."""
-        layer: Any = self.decoder[0]
-        size = layer.own.inner * self.output.weight.element_size()
-        return 4 * length * size * len(self.decoder) + length
+        """Keys and values of the source, the state over the target, which source positions are
+        real."""
+        layers: list[Any] = list(self.decoder)
+        source = 2 * length * layers[0].source.inner * self.output.weight.element_size()
+        return sum(layer.own.state_bytes(length) + source for layer in layers) + length
 
     def serial_steps(self, length: int) -> int:
-        """An attention: project, score, softmax, average, project; rotating comes between in
-        self-attention. A feed-forward layer: 3."""
-        own = 5 if self.options.positions == "sinusoidal" else 6
-        return len(self.encoder) * (own + 3) + len(self.decoder) * (own + 5 + 3)
+        """Cross-attention: project, score, softmax, average, project. A feed-forward layer: 3."""
+        own = sum(layer.own.serial_steps(length) for layer in self._layers)
+        return own + 3 * len(self.encoder) + (5 + 3) * len(self.decoder)

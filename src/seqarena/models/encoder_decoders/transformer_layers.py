@@ -4,7 +4,8 @@ B  examples    S, T  positions    D  width    H  heads    E  features of a head 
 C  slots of a cache
 """
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -16,7 +17,7 @@ from seqarena.mixers.attention.attention import (
     filled,
     slot_values,
 )
-from seqarena.mixers.base import Watched
+from seqarena.mixers.base import Mixer, Watched
 from seqarena.models.model import SystemOptions
 from seqarena.models.stacks.channel_mixers import GatedMLP
 from seqarena.ops.attention import attention
@@ -41,12 +42,20 @@ class TransformerOptions(SystemOptions):
     share: bool = True
 
 
+class Parts(NamedTuple):
+    """What mixes along time in each layer, by its number: of the source and of the target. A part
+    has what `SelfAttention` has."""
+
+    reading: Callable[[int], Any]
+    writing: Callable[[int], Any]
+
+
 class EncoderLayer(nn.Module):
     """x_BSD -> x_BSD; row b has `lengths_B[b]` real positions first."""
 
-    def __init__(self, width: int, options: TransformerOptions) -> None:
+    def __init__(self, width: int, options: TransformerOptions, own: Any) -> None:
         super().__init__()
-        self.own = SelfAttention(width, options)
+        self.own = own
         self.own_norm = Residual(width, options)
         self.channel = _channel_mixer(width, options)
         self.channel_norm = Residual(width, options)
@@ -62,11 +71,11 @@ class EncoderLayer(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """x_BTD -> (x_BTD, the cache with its keys and values)."""
+    """x_BTD -> (x_BTD, the state of what mixes along it)."""
 
-    def __init__(self, width: int, options: TransformerOptions) -> None:
+    def __init__(self, width: int, options: TransformerOptions, own: Any) -> None:
         super().__init__()
-        self.own = SelfAttention(width, options)
+        self.own = own
         self.own_norm = Residual(width, options)
         self.source = CrossAttention(width, options)
         self.source_norm = Residual(width, options)
@@ -76,17 +85,17 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x_BTD: Tensor,
-        cache: KeyValueCache | None,
+        cache: Any,
         memory: tuple[Tensor, Tensor],
         real_BS: Tensor,
-    ) -> tuple[Tensor, KeyValueCache]:
+    ) -> tuple[Tensor, Any]:
         x_BTD, cache = self.after_own(x_BTD, cache)
         y_BTD = self.source(self.source_norm.before(x_BTD), memory, real_BS)
         x_BTD = self.source_norm.after(x_BTD, y_BTD)
         y_BTD = self.channel(self.channel_norm.before(x_BTD))
         return self.channel_norm.after(x_BTD, y_BTD), cache
 
-    def after_own(self, x_BTD: Tensor, cache: KeyValueCache | None) -> tuple[Tensor, KeyValueCache]:
+    def after_own(self, x_BTD: Tensor, cache: Any) -> tuple[Tensor, Any]:
         y_BTD, cache = self.own.each_sees_the_past(self.own_norm.before(x_BTD), cache)
         return self.own_norm.after(x_BTD, y_BTD), cache
 
@@ -146,6 +155,8 @@ class _Stacked(nn.Linear):
 class SelfAttention(_Heads):
     """Of one sequence to itself. `inward` is W_Q, W_K and W_V one under the other."""
 
+    algorithm = "fused"
+
     def __init__(self, width: int, options: TransformerOptions) -> None:
         super().__init__(width, options)
         self.inward = _Stacked(width, self.inner, 3)
@@ -172,6 +183,14 @@ class SelfAttention(_Heads):
         """An empty cache for `max_length` positions."""
         empty = self.inward.weight.new_zeros(batch_size, self.num_heads, max_length, self.features)
         return KeyValueCache(empty, empty.clone(), 0)
+
+    def state_bytes(self, length: int) -> int:
+        """Of the keys and values of one sequence."""
+        return 2 * length * self.inner * self.outward.weight.element_size()
+
+    def serial_steps(self, length: int) -> int:
+        """Project, score, softmax, average, project; rotating comes between."""
+        return 6 if self.rotary else 5
 
     def _project(self, x_BTD: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
         heads = self.inward(x_BTD).unflatten(-1, (3 * self.num_heads, self.features))
@@ -234,10 +253,14 @@ def norm(width: int, options: TransformerOptions) -> nn.Module:
 
 
 def draw_xavier(module: nn.Module) -> None:
-    """Xavier uniform for every matrix, each of stacked ones by itself; biases zero."""
-    for linear in module.modules():
-        if isinstance(linear, nn.Linear):
-            for weight in linear.weight.detach().chunk(getattr(linear, "stacked", 1)):
-                nn.init.xavier_uniform_(weight)
-            if linear.bias is not None:
-                nn.init.zeros_(linear.bias)
+    """Xavier uniform for every matrix, each of stacked ones by itself; biases zero. A mixer has
+    drawn its own."""
+    if isinstance(module, Mixer):
+        return
+    if isinstance(module, nn.Linear):
+        for weight in module.weight.detach().chunk(getattr(module, "stacked", 1)):
+            nn.init.xavier_uniform_(weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    for child in module.children():
+        draw_xavier(child)

@@ -96,9 +96,7 @@ def _first_part(
         return x_BHSE[:, None].expand(-1, N, -1, -1, -1)
 
     seen = first.seen(N * window, window).unflatten(-2, (N, window))
-    if seen.dim() == 3:  # [N, W, S]: all rows alike
-        seen = seen[:, None]
-    else:  # [B, 1, N, W, S]
-        seen = seen.transpose(1, 2)
+    # [N, W, S] where all rows are alike, or [B, 1, N, W, S]
+    seen = seen[:, None] if seen.dim() == 3 else seen.transpose(1, 2)
     score = scores(q_BNHWE, slots(first.k_BSGE)).masked_fill(~seen, NEGATIVE_INFINITY)
     return score.flatten(0, 1), slots(first.v_BSGE).flatten(0, 1)

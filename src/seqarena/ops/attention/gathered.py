@@ -5,7 +5,6 @@ T * (window + global + random) * L.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from seqarena.ops.attention import block_attention

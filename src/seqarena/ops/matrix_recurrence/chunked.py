@@ -1,10 +1,12 @@
 """Matrix products inside chunks of L positions (the WY or UT transform), the recurrence between
 them: T / L dependent steps.
 
-The backward pass computes each chunk anew from the matrix before it: memory T K V / L, whatever
-decays or is erased. One position is the loop's step.
+The backward pass is written out. It keeps the matrix before each chunk, the L x L products inside
+and what erasing solves for: memory T (K V / L + L + V) beside the inputs. One position is the
+loop's step.
 
     N chunks   X sequences and heads   M = N X   L positions of a chunk
+    R rows of a position (q, erase)   C columns of a position (k, direction)
 """
 
 from collections.abc import Iterator
@@ -14,18 +16,37 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.core.errors import UserError
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.reference import loop
-from seqarena.ops.matrix_recurrence.segment import Segment, Solved
+from seqarena.ops.matrix_recurrence.segment import Kept, Segment
 
-ELEMENTS = 2**17  # of one tensor that is worked on at once: about what a core's cache holds
+NUMBERS_AT_ONCE = 2**18  # of one tensor: measured; fewer cost calls, more leave the caches
 LEAST_LOGARITHM = -1e3  # its exponential is zero in every dtype
 
 
-@matrix_recurrence.algorithm(
-    "chunked", serial_steps=lambda length, chunk_size: -(-length // chunk_size)
-)
+class Inputs(NamedTuple):
+    """What the operation was given, and in the same places the gradients."""
+
+    q_BHTK: Tensor
+    k_BHTK: Tensor
+    v_BHTV: Tensor
+    s_BHKV: Tensor
+    log_decay: Tensor | None
+    erase_BHTK: Tensor | None
+    direction_BHTK: Tensor | None
+
+
+def positions_of(length: int, chunk_size: int) -> int:
+    """L: the largest power of two up to `chunk_size`, or the least that holds the whole length."""
+    return min(1 << (chunk_size.bit_length() - 1), 1 << (length - 1).bit_length())
+
+
+def serial_steps(length: int, chunk_size: int) -> int:
+    """The chunks."""
+    return -(-length // positions_of(length, chunk_size))
+
+
+@matrix_recurrence.algorithm("chunked", serial_steps=serial_steps)
 def chunked(
     q_BHTK: Tensor,
     k_BHTK: Tensor,
@@ -36,178 +57,185 @@ def chunked(
     direction_BHTK: Tensor | None,
     chunk_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """The outputs and the matrices after them. Raises UserError where `chunk_size` is no power
-    of two."""
-    if chunk_size < 1 or chunk_size & (chunk_size - 1):
-        raise UserError(f"chunk_size is {chunk_size}: use a power of two, such as 64")
-    given = (q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
+    """The outputs and the matrices after them."""
+    if erase_BHTK is None:
+        direction_BHTK = None
+    given = Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
     if q_BHTK.shape[2] == 1:
         return loop(*given, chunk_size)
-    if erase_BHTK is None:
-        given = (*given[:6], None)
     return _ChunkedRecurrence.apply(chunk_size, *given)  # pyright: ignore[reportReturnType]
-
-
-class _Span(NamedTuple):
-    """Some sequences and some of their chunks."""
-
-    batch: slice
-    start: int  # positions
-    end: int
-    chunks: int
-
-
-class _Sizes(NamedTuple):
-    """How the work is divided: `batch` sequences and `chunks` chunks of `positions` at once."""
-
-    batch: int
-    chunks: int
-    positions: int
-
-    @classmethod
-    def of(cls, v_BHTV: Tensor, features: int, chunk_size: int) -> "_Sizes":
-        B, H, T, V = v_BHTV.shape
-        positions = min(chunk_size, 1 << (T - 1).bit_length())
-        room = max(1, ELEMENTS // (positions * max(features, V, positions)))
-        batch = min(B, max(1, room // H))
-        return cls(batch, max(1, min(room // (H * batch), -(-T // positions))), positions)
-
-    def groups(self, batch_size: int) -> Iterator[slice]:
-        for start in range(0, batch_size, self.batch):
-            yield slice(start, min(start + self.batch, batch_size))
-
-    def spans(self, batch: slice, length: int) -> list[_Span]:
-        found, width = [], self.chunks * self.positions
-        for start in range(0, length, width):
-            end = min(start + width, length)
-            found.append(_Span(batch, start, end, -(-(end - start) // self.positions)))
-        return found
 
 
 class _ChunkedRecurrence(torch.autograd.Function):
     """(chunk_size, q, k, v, s, log_decay, erase, direction) -> (y_BHTV, s_BHKV)."""
 
     @staticmethod
-    def forward(ctx, chunk_size: int, *given: Tensor | None) -> tuple[Tensor, Tensor]:
-        q, k, v_BHTV, s_BHKV, *_ = given
-        assert q is not None and k is not None and v_BHTV is not None and s_BHKV is not None
-        (B, H, T, V), K = v_BHTV.shape, q.shape[-1]
-        sizes = _Sizes.of(v_BHTV, K, chunk_size)
+    def forward(ctx, chunk_size: int, *inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+        given = Inputs(*inputs)  # pyright: ignore[reportArgumentType]
+        plan = Plan.of(given, chunk_size)
         records = any(ctx.needs_input_grad)
-        y_BHTV, after_BHKV = torch.empty_like(v_BHTV), torch.empty_like(s_BHKV)
-        saved, solved = [], []
-        for batch in sizes.groups(B):
-            X = (batch.stop - batch.start) * H
-            first = s_BHKV[batch].reshape(1, X, K, V)
-            count = -(-T // sizes.positions) if records else sizes.chunks
-            states = first.new_empty(count + 1, X, K, V)
-            states[0] = first[0]
-            at = 0
-            for span in sizes.spans(batch, T):
-                if not records:
-                    at = 0
-                segment = _load(given, span, sizes.positions, None)
-                y_MLV = segment.forward(states[at : at + span.chunks + 1])
-                if records and segment.solved is not None:
-                    solved += segment.solved
-                _store(y_BHTV, y_MLV, span)
-                at += span.chunks
-                if not records:
-                    states[0] = states[at]
-            after_BHKV[batch] = states[at].view(-1, H, K, V)
-            saved.append(states)
+        y_BHTV = torch.empty_like(given.v_BHTV)
+        after_BHKV = torch.empty_like(given.s_BHKV, memory_format=torch.contiguous_format)
+        saved: list[Tensor | None] = []
+        for batch in plan.batches:
+            s_XKV = given.s_BHKV[batch].flatten(0, 1)
+            for span in plan.spans(batch):
+                states = s_XKV.new_empty(span.chunks + 1, *s_XKV.shape)
+                states[0] = s_XKV
+                segment, v_MLV = span.segment(given), span.take(given.v_BHTV)
+                y_MLV, kept = segment.forward(v_MLV, states)
+                span.put(y_MLV, y_BHTV)
+                s_XKV = states[-1]
+                if records:
+                    saved += [states, *kept]
+            after_BHKV[batch] = s_XKV.view(after_BHKV[batch].shape)
         if records:
-            ctx.sizes = sizes
-            ctx.save_for_backward(*given, *saved, *solved)
+            ctx.plan = plan
+            ctx.save_for_backward(*given, *saved)
         return y_BHTV, after_BHKV
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy_BHTV: Tensor, ds_BHKV: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        given, saved = ctx.saved_tensors[:7], list(ctx.saved_tensors[7:])
-        q, k, v_BHTV, s_BHKV, log_decay, erase, direction = given
-        sizes = ctx.sizes
-        groups = list(sizes.groups(v_BHTV.shape[0]))
-        solved, saved = saved[len(groups) :], saved[: len(groups)]
-        B, H, T, V = v_BHTV.shape
-        grads = [None if x is None else torch.empty_like(x) for x in given]
-        for x in (0, 1):
-            if given[x].shape[1] != H:
-                grads[x].zero_()
-        for batch, states in zip(groups, saved):
-            spans = sizes.spans(batch, T)
-            own, solved = solved[: 2 * len(spans)], solved[2 * len(spans) :]
-            at = states.shape[0] - 1
-            d = ds_BHKV[batch].reshape(-1, *s_BHKV.shape[2:])
-            for span in reversed(spans):
-                at -= span.chunks
-                last = Solved(*own[-2:]) if own else None
-                own = own[:-2]
-                segment = _load(given, span, sizes.positions, last)
-                here = states[at : at + span.chunks + 1]
-                dy = _take(dy_BHTV, span, sizes.positions)
-                drows, dcolumns, dv, dlog, d = segment.backward(dy, here, d)
-                _store(grads[0], drows[0], span)
-                _store(grads[1], dcolumns[0], span)
-                _store(grads[2], dv, span)
-                if log_decay is not None:
-                    _store(grads[4], dlog, span)
-                if erase is not None:
-                    _store(grads[5], drows[1].neg_() if direction is None else drows[1], span)
-                if direction is not None:
-                    _store(grads[6], dcolumns[1], span)
-            grads[3][batch] = d.view(-1, H, *d.shape[1:])
+        plan, tensors = ctx.plan, ctx.saved_tensors
+        given, saved = Inputs(*tensors[:7]), list(tensors[7:])
+        grads = Inputs(*(None if x is None else torch.empty_like(x) for x in given))  # pyright: ignore[reportArgumentType]
+        with torch.autocast(dy_BHTV.device.type, enabled=False):  # the caller's may be on
+            for batch in reversed(plan.batches):
+                ds_XKV = ds_BHKV[batch].flatten(0, 1)
+                for span in reversed(plan.spans(batch)):
+                    states, kept = saved[-4], Kept(*saved[-3:])
+                    del saved[-4:]
+                    ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
+                grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
         return None, *grads
 
 
-def _load(given, span: _Span, positions: int, solved: Solved | None) -> Segment:
-    q, k, v, _, log_decay, erase, direction = given
-    H = v.shape[1]
-    rows = [_take(q.expand(-1, H, -1, -1), span, positions)]
-    columns = [_take(k.expand(-1, H, -1, -1), span, positions)]
-    if erase is not None:
-        rows.append(_take(erase, span, positions))
-        if direction is None:
-            rows[1].neg_()
-        else:
-            columns.append(_take(direction, span, positions))
-    g = None
-    if log_decay is not None:
-        g = _take(log_decay, span, positions).clamp_(min=LEAST_LOGARITHM)
-    return Segment(rows, columns, _take(v, span, positions), g, span.chunks, solved)
+class Span(NamedTuple):
+    """Some sequences and some of their chunks: `start` to `end` of `length` positions a chunk."""
 
+    batch: slice
+    start: int
+    end: int
+    length: int
+    chunks: int
+    shared: bool  # q and k are one for all heads, and stay so
 
-def _take(x_BHTK: Tensor, span: _Span, positions: int) -> Tensor:
-    """The span's part as [M, L, K], zeros beyond its end."""
-    x_BHTK = x_BHTK[span.batch, :, span.start : span.end]
-    B, H, length, K = x_BHTK.shape
-    found = x_BHTK.new_empty(span.chunks, B, H, positions, K)
-    _copy(x_BHTK, found, length)
-    if length < span.chunks * positions:
-        found[-1, :, :, length - (span.chunks - 1) * positions :].zero_()
-    return found.flatten(0, 2)
+    def segment(self, given: Inputs) -> Segment:
+        """What the pass through these chunks needs, the values apart."""
+        heads = 1 if self.shared else given.v_BHTV.shape[1]
+        rows, columns = [given.q_BHTK], [given.k_BHTK]
+        if given.erase_BHTK is not None:
+            rows.append(given.erase_BHTK)
+        if given.direction_BHTK is not None:
+            columns.append(given.direction_BHTK)
+        rows_MLRK, columns_MLCK = (self._side_by_side(x, heads) for x in (rows, columns))
+        if len(rows) > len(columns):
+            rows_MLRK[:, :, 1].neg_()
+        log_decay = given.log_decay
+        if log_decay is not None:
+            log_decay = self.take(log_decay).clamp_(min=LEAST_LOGARITHM)
+        return Segment(rows_MLRK, columns_MLCK, log_decay, self.chunks)
 
+    def _side_by_side(self, inputs: list[Tensor], heads: int) -> Tensor:
+        """The span's part of each input as [M, L, R, K]."""
+        K = inputs[0].shape[-1]
+        B = len(range(*self.batch.indices(inputs[0].shape[0])))
+        found = inputs[0].new_empty(self.chunks, B, heads, self.length, len(inputs), K)
+        for index, x_BHTK in enumerate(inputs):
+            self._read(x_BHTK.expand(-1, heads, -1, -1), found[..., index, :])
+        return found.flatten(0, 2)
 
-def _copy(x_BHTK: Tensor, found: Tensor, length: int, back: bool = False) -> None:
-    size = found.shape[3]
-    whole = length // size
-    pairs = []
-    if whole:
-        pairs.append((x_BHTK[:, :, : whole * size].unflatten(2, (whole, size)).permute(2, 0, 1, 3, 4), found[:whole]))
-    if whole * size < length:
-        pairs.append((x_BHTK[:, :, whole * size :], found[whole, :, :, : length - whole * size]))
-    for outside, inside in pairs:
-        if back:
+    def take(self, x_BHTK: Tensor) -> Tensor:
+        """The span's part of an input as [M, L, K], zeros beyond the end."""
+        return self._side_by_side([x_BHTK], x_BHTK.shape[1])[:, :, 0]
+
+    def take_first(self, x_BHTV: Tensor, rows: int) -> Tensor:
+        """[M, L, R, V], the span's part of an input in the first row."""
+        B, H, _, V = x_BHTV[self.batch].shape
+        found = x_BHTV.new_empty(self.chunks, B, H, self.length, rows, V)
+        self._read(x_BHTV, found[..., 0, :])
+        return found.flatten(0, 2)
+
+    def put(self, found_MLK: Tensor, into_BHTK: Tensor) -> None:
+        """Writes the span's part of a result, summed over the heads that share it."""
+        (B, H, _, _), heads = into_BHTK[self.batch].shape, -1
+        found = found_MLK.unflatten(0, (self.chunks, B, heads))
+        if found.shape[2] != H:
+            found = found.sum(2, keepdim=True)
+        for outside, inside in self._parts(into_BHTK, found):
             outside.copy_(inside)
-        else:
+
+    def _read(self, x_BHTK: Tensor, found: Tensor) -> None:
+        for outside, inside in self._parts(x_BHTK, found):
             inside.copy_(outside)
+        rest = (self.end - self.start) % self.length
+        if rest:
+            found[-1, :, :, rest:] = 0.0
+
+    def _parts(self, x_BHTK: Tensor, found: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """What of an input lies where in [N, B, H, L, K]: the whole chunks, and the last."""
+        whole, rest = divmod(self.end - self.start, self.length)
+        x_BHTK = x_BHTK[self.batch, :, self.start : self.end]
+        if whole:
+            chunks = x_BHTK[:, :, : whole * self.length].unflatten(2, (whole, self.length))
+            yield chunks.permute(2, 0, 1, 3, 4), found[:whole]
+        if rest:
+            yield x_BHTK[:, :, whole * self.length :], found[whole, :, :, :rest]
 
 
-def _store(x_BHTK: Tensor, found_MLK: Tensor, span: _Span) -> None:
-    x_BHTK = x_BHTK[span.batch, :, span.start : span.end]
-    B, H, length, K = x_BHTK.shape
-    H_found = found_MLK.shape[0] // (span.chunks * B)
-    found = found_MLK.view(span.chunks, B, H_found, -1, K)
-    if H_found != H:
-        found = found.sum(2, keepdim=True)
-    _copy(x_BHTK, found, length, back=True)
+class Plan(NamedTuple):
+    """How the work is divided: `batches` of sequences, and `chunks` chunks at once."""
+
+    batches: list[slice]
+    chunks: int
+    length: int
+    total: int
+    shared: bool
+
+    @classmethod
+    def of(cls, given: Inputs, chunk_size: int) -> "Plan":
+        (B, H, T, V), K = given.v_BHTV.shape, given.q_BHTK.shape[-1]
+        length = positions_of(T, chunk_size)
+        room = max(1, NUMBERS_AT_ONCE // (length * max(K, V, length)))
+        batch = min(B, max(1, room // H))
+        chunks = max(1, min(room // (H * batch), -(-T // length)))
+        one = given.q_BHTK.shape[1] == given.k_BHTK.shape[1] == 1
+        by_head = given.log_decay is not None and given.log_decay.shape[-1] == 1
+        shared = one and by_head and given.erase_BHTK is None
+        return cls(
+            [slice(b, min(b + batch, B)) for b in range(0, B, batch)], chunks, length, T, shared
+        )
+
+    def spans(self, batch: slice) -> list[Span]:
+        """The pieces of these sequences in the order of time."""
+        found = []
+        for start in range(0, self.total, self.chunks * self.length):
+            end = min(start + self.chunks * self.length, self.total)
+            chunks = -(-(end - start) // self.length)
+            found.append(Span(batch, start, end, self.length, chunks, self.shared))
+        return found
+
+
+def _span_backward(
+    span: Span, given: Inputs, grads: Inputs, states: Tensor, kept: Kept, dy_BHTV: Tensor,
+    ds_XKV: Tensor,
+) -> Tensor:  # fmt: skip
+    """Writes the span's gradients into `grads`; that of its first matrices."""
+    segment = span.segment(given)
+    along_key = given.erase_BHTK is not None and given.direction_BHTK is None
+    v_MLV = None if along_key else span.take(given.v_BHTV)
+    dread_MLRV = span.take_first(dy_BHTV, segment.sizes[1])
+    drows, dcolumns, dv_MLV, dlog, ds_XKV = segment.backward(
+        v_MLV, kept, dread_MLRV, states, ds_XKV
+    )
+    span.put(drows[:, :, 0], grads.q_BHTK)
+    span.put(dcolumns[:, :, 0], grads.k_BHTK)
+    span.put(dv_MLV, grads.v_BHTV)
+    if grads.log_decay is not None:
+        span.put(dlog, grads.log_decay)
+    if grads.erase_BHTK is not None:
+        span.put(drows[:, :, 1].neg_() if along_key else drows[:, :, 1], grads.erase_BHTK)
+    if grads.direction_BHTK is not None:
+        span.put(dcolumns[:, :, 1], grads.direction_BHTK)
+    return ds_XKV

@@ -99,6 +99,7 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
         (
             "copying", "mqar", "selective_copying", "parity", "modular_arithmetic", "induction",
             "text_copy", "algorithms", "running_addition", "word_problem", "string_copying", "mad",
+            "reverse_string", "stack_manipulation", "bucket_sort",
         ),
         _PROBES,
     ),

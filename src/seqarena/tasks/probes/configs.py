@@ -87,6 +87,26 @@ class StringCopyingConfig(LengthProbeConfig):
     alphabet: int = knob(26, "Different symbols.", ge=2)
 
 
+class ReverseStringConfig(LengthProbeConfig):
+    """Write a string backwards."""
+
+    kind: Literal["reverse_string"] = "reverse_string"
+    alphabet: int = knob(2, "Different symbols.", ge=2)
+
+
+class StackManipulationConfig(LengthProbeConfig):
+    """What is on a stack of bits after instructions to push and to pop."""
+
+    kind: Literal["stack_manipulation"] = "stack_manipulation"
+
+
+class BucketSortConfig(LengthProbeConfig):
+    """Write the symbols of a string in their order."""
+
+    kind: Literal["bucket_sort"] = "bucket_sort"
+    alphabet: int = knob(5, "Different symbols.", ge=2)
+
+
 class TextCopyConfig(TaskConfig):
     """Repeat the first `copy_len` symbols after noise of the same alphabet and a delimiter."""
 
