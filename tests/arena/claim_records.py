@@ -99,6 +99,7 @@ def _solved(rounds: float, difference: float, faster: float) -> list[Measurement
         *(series("output_difference", name, {256: difference}, "newton") for name in cells),
         *(series("training_step_seconds", n, {256: 1 / faster}, "newton") for n in cells),
         *(series("training_step_seconds", n, {256: 1.0}, "fused") for n in cells),
+        *(series("training_step_seconds", n, {256: 1.2}, "stepwise") for n in cells),
     ]
 
 
