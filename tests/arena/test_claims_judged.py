@@ -246,11 +246,11 @@ def test_another_function_or_one_growing_cell_keeps_the_dependency() -> None:
     judged = BY_NAME["sequential-dependency"].judged
     assert judged(PLANTED["sequential-dependency"][1]).verdict == "does not hold"
     other = [
-        one.model_copy(update={"points": tuple(
-            p.model_copy(update={"repeats": (1e-7,) * 3}) for p in one.points)})
-        if one.quantity == "output_difference" and one.architecture == "gru" else one  # pyright: ignore
+        series("output_difference", "gru", {256: 1e-7}, "newton")
+        if one.quantity == "output_difference" and one.architecture == "gru"  # pyright: ignore
+        else one
         for one in PLANTED["sequential-dependency"][1]
-    ]  # fmt: skip
+    ]
     assert judged(other).verdict == "holds"
     (grows, *_), (_, *rest) = (PLANTED["sequential-dependency"][k] for k in (0, 1))
     found = judged([grows, *rest])

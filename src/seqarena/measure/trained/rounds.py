@@ -15,6 +15,7 @@ from seqarena.measure.subject import subject
 from seqarena.measure.trained.fit import fit
 from seqarena.models.solving import solve_first_layer
 from seqarena.tasks.registry import build_task, parse_task
+from seqarena.tasks.text.language import LanguageTask
 
 _TRAINED_LENGTH, _BATCH_SIZE = 64, 16
 
@@ -35,6 +36,7 @@ def rounds(
     settings list these (`not_converged`). Raises UserError for an architecture without the method.
     """
     task = build_task(parse_task({"kind": "language", "sequence_length": _TRAINED_LENGTH}))
+    assert isinstance(task, LanguageTask)
     chosen = subject(architecture, width=width, depth=1)
     tokens_T = torch.as_tensor(task.split_tokens("test")[: max(lengths)]).long()
     if len(tokens_T) < max(lengths):

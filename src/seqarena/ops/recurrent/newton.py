@@ -77,7 +77,10 @@ class Jacobian(Protocol):
 class SolvedCell(Protocol):
     """f at every position of one sequence, whose inputs it holds."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What records and errors call it."""
+        ...
 
     def after(self, before_BTS: Tensor) -> Tensor:
         """f(s_{t-1}, x_t), under autograd."""
