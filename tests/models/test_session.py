@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
-from seqarena.core.shapes import measured_state_bytes
+from seqarena.core.shapes import measured_state_bytes, state_tensors
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import StatefulModel
@@ -117,15 +117,30 @@ def test_what_cannot_be_taken_back_is_told() -> None:
 def test_forks_do_not_touch_each_other(name: str) -> None:
     model = model_of(name)
     session = Session(model, rollback=4)
-    session.read(TOKENS[:, :9])
+    for part in TOKENS[:, :10].split((9, 1), dim=1):  # a cache now has room for both futures
+        session.read(part)
     fork = session.fork()
-    fork.read(TOKENS[:, 15:20])
+    read = {session: [*range(10)], fork: [*range(10)]}
+    for one, places in ((fork, (20, 21)), (session, (10, 11, 12)), (fork, (22,)), (session, (13,))):
+        read[one] += places
+        found_BTV = one.read(TOKENS[:, list(places)])
+        with torch.no_grad():
+            expected_BTV = model(TOKENS[:, read[one]])[0][:, -len(places) :]
+        torch.testing.assert_close(found_BTV, expected_BTV, **CLOSE)
     fork.rollback(2)
-    expected = Session(model)
-    expected.read(TOKENS[:, :9])
-    assert torch.equal(session.read(TOKENS[:, 9:12]), expected.read(TOKENS[:, 9:12]))
-    session.rollback(3)
-    assert (session.position, fork.position) == (9, 12)
+    session.rollback(4)
+    assert (session.position, fork.position) == (10, 11)
+
+
+@pytest.mark.parametrize("name", ["gru", "mamba", "sliding_window", "wavenet", "jamba"])
+def test_what_is_kept_shares_no_memory_with_a_state_that_is_consumed(name: str) -> None:
+    model = model_of(name)
+    with torch.no_grad():
+        state = model(TOKENS)[1]
+    kept = model.keep(state)
+    places = {tensor.data_ptr() for tensor in state_tensors(kept)}
+    assert places
+    assert not places & {tensor.data_ptr() for tensor in state_tensors(state)}
 
 
 @pytest.mark.parametrize("name", CAUSAL)
