@@ -19,7 +19,7 @@ from seqarena.models.session import Session
 NEXT_WORDS = Problem(num_outputs=20, vocab_size=20, causal=True, max_length=64)
 CAUSAL = [name for name, row in CATALOG.items() if why_not(row, NEXT_WORDS) is None]
 TOKENS = torch.randint(20, (2, 30), generator=torch.Generator().manual_seed(0))
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def model_of(name: str, **more: Any) -> StatefulModel:
@@ -261,7 +261,8 @@ def test_a_stream_is_read_as_it_goes() -> None:
             yield taken % 20
 
     stream = model_of("mingru").stream(endless(), piece=16)
-    next(stream), next(stream)
+    for _ in range(2):
+        next(stream)
     assert taken == 32
     with pytest.raises(UserError, match="piece 0"):
         model_of("mingru").stream(endless(), piece=0)
