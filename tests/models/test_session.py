@@ -204,7 +204,7 @@ def test_wrong_inputs_are_told() -> None:
     for name in ("bi_gru", "rnnsearch"):
         model = build(name, problem=PAIRS if name == "rnnsearch" else NEXT_WORDS, width=16)
         with pytest.raises(UserError, match="keeps no session"):
-            Session(model)  # pyright: ignore
+            Session(model)
 
 
 PAIRS = Problem(
@@ -271,4 +271,4 @@ def test_a_stream_is_read_as_it_goes() -> None:
 def test_a_session_puts_its_model_into_evaluation_mode() -> None:
     model = build("gru", problem=NEXT_WORDS, width=16)
     model.train()
-    assert not Session(model).model.training  # pyright: ignore
+    assert not Session(model).model.training
