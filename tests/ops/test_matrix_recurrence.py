@@ -91,7 +91,7 @@ def test_chunked_equals_the_loop(decay: str, erase: str, length: int, dtype: tor
     assert_equal(run(given), run(given, "loop"), TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("chunk_size", [1, 2, 8, 128])
+@pytest.mark.parametrize("chunk_size", [1, 2, 13, 128])
 @pytest.mark.parametrize("erase", ERASING)
 @pytest.mark.parametrize("decay", DECAYS)
 def test_any_chunk_size_gives_the_same(decay: str, erase: str, chunk_size: int) -> None:
@@ -128,7 +128,8 @@ def test_without_gradients_the_numbers_are_the_same(decay: str, erase: str) -> N
     expected = run(given)
     with torch.no_grad():
         y, s = matrix_recurrence(**given, algorithm="chunked", chunk_size=16)  # pyright: ignore[reportArgumentType]
-    assert torch.equal(y, expected["y"]) and torch.equal(s, expected["s"])
+    assert torch.equal(y, expected["y"])
+    assert torch.equal(s, expected["s"])
 
 
 @pytest.mark.parametrize("strength", [-20.0, -1e4, float("-inf")])
@@ -230,6 +231,14 @@ def test_low_precision_inputs_recur_in_float32(algorithm: str) -> None:
     torch.testing.assert_close((y, s), expected, rtol=0, atol=1e-5)
 
 
+def test_a_backward_pass_under_autocast_stays_in_float32() -> None:
+    given = inputs_of(40, "key", "another", torch.float32)
+    expected = run(given)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = run(given)
+    assert_equal(found, expected, 1e-6)
+
+
 def test_inputs_are_left_alone() -> None:
     given = inputs_of(40, "key", "another", torch.float64)
     before = {name: None if x is None else x.clone() for name, x in given.items()}
@@ -280,8 +289,8 @@ def test_second_order_gradients_are_refused() -> None:
 
 def test_mistakes() -> None:
     given = inputs_of(4, "none", "none", torch.float64)
-    with pytest.raises(UserError, match="chunk_size is 12: use a power of two"):
-        matrix_recurrence(**given, algorithm="chunked", chunk_size=12)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UserError, match="chunk_size is 0: use at least 1"):
+        matrix_recurrence(**given, algorithm="chunked", chunk_size=0)  # pyright: ignore[reportArgumentType]
     with pytest.raises(UserError, match="did you mean chunked"):
         matrix_recurrence(**given, algorithm="chunkd")  # pyright: ignore[reportArgumentType]
 
@@ -290,3 +299,10 @@ def test_serial_steps() -> None:
     assert matrix_recurrence.names == ("loop", "chunked")
     steps = matrix_recurrence.serial_steps
     assert [steps(name, 65, chunk_size=32) for name in matrix_recurrence.names] == [65, 3]
+    assert [steps("chunked", 65, chunk_size=size) for size in (1, 33, 63, 64, 500)] == [
+        65,
+        3,
+        3,
+        2,
+        1,
+    ]

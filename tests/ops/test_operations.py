@@ -117,7 +117,7 @@ def test_on_the_cpu_auto_is_what_it_was() -> None:
         "elman": "stepwise", "gru": "stepwise", "gru_reset_before": "stepwise", "lstm": "fused",
         "lstm_peephole": "stepwise", "slstm": "stepwise",
         "minimal_recurrence": "fused", "linear_recurrence": "fused", "selective_scan": "chunked",
-        "diagonal_ssm": "chunked", "linear_attention": "chunked", "attention": "fused",
+        "diagonal_ssm": "chunked", "attention": "fused",
         "window_attention": "banded", "strided_attention": "blocked",
         "block_attention": "gathered", "causal_convolution": "unfolded",
         "long_convolution": "halves", "dplr_ssm": "chunked", "stack_rnn": "stepwise",

@@ -84,9 +84,8 @@ ROWS = (
         "T 1024: loop 4.43, chunked 1.00, parallel 2.81",
     ),
     MeasuredChoice(
-        "linear_attention", "cpu", "chunked",
-        "T 64: loop 5.77, chunked 1.00, parallel 1.57; "
-        "T 1024: loop 3.51, chunked 1.00, parallel 3.15",
+        "matrix_recurrence", "cpu", "chunked",
+        "gated_delta, T 64: loop 2.44, chunked 1.00; T 1024: loop 2.90, chunked 1.00",
     ),
     MeasuredChoice(
         "attention", "cpu", "fused",
@@ -139,7 +138,7 @@ ROWS = (
     ),
     MeasuredChoice("selective_scan", "cuda", "scan", "H100: scan 84k with 23 GiB, chunked 9.2k"),
     MeasuredChoice("diagonal_ssm", "cuda", "chunked", "H100: chunked 225k"),
-    MeasuredChoice("linear_attention", "cuda", "chunked", "H100: chunked 303k"),
+    MeasuredChoice("matrix_recurrence", "cuda", "chunked", UNMEASURED),
     MeasuredChoice("attention", "cuda", "fused", "H100: fused 444k"),
     MeasuredChoice("window_attention", "cuda", "banded", UNMEASURED),
     MeasuredChoice("strided_attention", "cuda", "blocked", UNMEASURED),

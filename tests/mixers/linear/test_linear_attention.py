@@ -28,7 +28,7 @@ def build(width=24, dtype=torch.float64, **fields):
     return LinearAttention(width, LinearAttentionConfig(**fields)).to(dtype)
 
 
-@pytest.mark.parametrize("algorithm", ["loop", "parallel", "chunked"])
+@pytest.mark.parametrize("algorithm", ["loop", "chunked"])
 def test_equals_the_sums_over_pairs(algorithm):
     """Equation 9 with the causal sums of equation 11, a head and a position at a time."""
     mixer = build(algorithm=algorithm, chunk_size=4)
@@ -47,7 +47,7 @@ def test_equals_the_sums_over_pairs(algorithm):
     np.testing.assert_allclose(found, expected, rtol=0, atol=5e-6)
 
 
-@pytest.mark.parametrize("algorithm", ["loop", "parallel", "chunked"])
+@pytest.mark.parametrize("algorithm", ["loop", "chunked"])
 def test_autocast_keeps_the_sums_in_float32(algorithm):
     mixer = build(dtype=torch.float32, algorithm=algorithm)
     x_BTD = torch.randn(2, 70, 24)
@@ -62,12 +62,12 @@ def test_autocast_keeps_the_sums_in_float32(algorithm):
 
 
 def test_flops():
-    """The loop's own products, counted: reading S. Adding to S costs as much again."""
+    """The loop's own products, counted: reading S and z. Adding to S costs as much again."""
     mixer = build(algorithm="loop")
     with FlopCounterMode(display=False) as counter:
         mixer(torch.randn(1, 20, 24, dtype=torch.float64))
     H, E = 4, 6
-    into_s, normaliser = 20 * H * 2 * E * E, 20 * H * (E + 2 * E + E)
+    into_s, normaliser = 20 * H * 2 * E * E, 20 * H * (E + E)
     assert mixer.flops(20) == counter.get_total_flops() + into_s + normaliser
 
 
@@ -79,8 +79,6 @@ def test_costs():
     assert mixer.serial_steps(64) - mixer.serial_steps(32) == 2
     loop = build(algorithm="loop")
     assert loop.serial_steps(64) - loop.serial_steps(32) == 32
-    parallel = build(algorithm="parallel")
-    assert parallel.serial_steps(64) == parallel.serial_steps(32)
 
 
 def test_impossible_sizes():

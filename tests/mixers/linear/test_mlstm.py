@@ -90,12 +90,15 @@ def test_the_scale_is_the_papers_maximum():
     assert float(found.write_BTH.max()) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("bias", [-300.0, 300.0])
-def test_no_gate_overflows(bias):
-    """The exponential of 300 is beyond float32; outputs and gradients stay finite."""
+@pytest.mark.parametrize("forget", [-50.0, 50.0])
+@pytest.mark.parametrize("write", [-1000.0, -300.0, 300.0, 1000.0])
+def test_no_gate_overflows(write, forget):
+    """The exponentials of 300 and 1,000 are beyond float32 and float64; outputs and gradients stay
+    finite."""
     mixer = build(dtype=torch.float32)
     with torch.no_grad():
-        mixer.gates.bias[:4] += bias
+        mixer.gates.bias[:4] += write
+        mixer.gates.bias[4:] += forget
     x_BTD = torch.randn(2, 50, 12, requires_grad=True)
     y_BTD, state = mixer(x_BTD)
     gradients = torch.autograd.grad(y_BTD.square().sum(), [x_BTD, *mixer.parameters()])

@@ -87,9 +87,8 @@ def test_sure_actions_make_a_stack(algorithm):
     state = mixer(torch.stack(moves)[None])[1]
     assert state.stack_BGCK.flatten().tolist() == pytest.approx([2.0, 7.0, 5.0])
     deeper = mixer(torch.stack([push + 3 * value, pop, pop])[None], state)[1]
-    assert deeper.stack_BGCK.flatten().tolist() == pytest.approx(
-        [7.0, 0.0, 0.0]
-    )  # the fifth fell out below
+    # the fifth number down fell out below
+    assert deeper.stack_BGCK.flatten().tolist() == pytest.approx([7.0, 0.0, 0.0])
 
 
 def test_costs():

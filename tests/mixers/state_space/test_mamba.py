@@ -14,6 +14,7 @@ CONFIGS = {
         expand=1, state_size=3, kernel=2, time_step_rank=2, bias=True, convolution_bias=False
     ),
     "no-history": MambaConfig(state_size=1, kernel=1),
+    "signed": MambaConfig(state_size=3, negative_eigenvalues=True),
 }
 
 
@@ -117,3 +118,32 @@ def test_autocast_keeps_the_state_in_float32(algorithm):
 def test_steps_out_of_order():
     with pytest.raises(UserError, match="swap them"):
         Mamba(8, MambaConfig(time_step_min=0.2))
+
+
+def test_signed_decays_equal_the_equation_and_change_the_sign():
+    torch.manual_seed(0)
+    config = MambaConfig(state_size=4, kernel=1, negative_eigenvalues=True)
+    mixer, x_BTD = Mamba(8, config).double(), torch.randn(1, 6, 8, dtype=torch.float64)
+    mixer.step_proj.bias.data += 3  # long steps: the decays come near -1
+    signed, usual = mixer(x_BTD), Mamba(8, MambaConfig(state_size=4, kernel=1)).double()
+    usual.load_state_dict(mixer.state_dict())
+    u_TE, gate_TE = mixer.in_proj(x_BTD[0]).chunk(2, dim=-1)
+    v_TE = torch.nn.functional.silu(
+        u_TE * mixer.convolution.weight[:, 0, 0] + mixer.convolution.bias
+    )
+    step_TR, b_TN, c_TN = mixer.x_proj(v_TE).split((mixer.rank, 4, 4), dim=-1)
+    step_TE = torch.nn.functional.softplus(mixer.step_proj(step_TR))
+    for sign, (y_BTD, state) in ((True, signed), (False, usual(x_BTD))):
+        h_EN, read = torch.zeros(16, 4, dtype=torch.float64), []
+        lowest = 1.0
+        for t in range(6):
+            decay_EN = torch.exp(-step_TE[t][:, None] * mixer.a_log.exp())
+            if sign:
+                decay_EN = 2 * decay_EN - 1
+            lowest = min(lowest, float(decay_EN.detach().min()))
+            h_EN = decay_EN * h_EN + (step_TE[t] * v_TE[t])[:, None] * b_TN[t]
+            read.append(h_EN @ c_TN[t])
+        y_TE = (torch.stack(read) + v_TE * mixer.skip) * torch.nn.functional.silu(gate_TE)
+        torch.testing.assert_close(y_BTD[0], mixer.out_proj(y_TE), rtol=0, atol=1e-12)
+        torch.testing.assert_close(state.h_BNE[0], h_EN.T, rtol=0, atol=1e-12)
+        assert (lowest < -0.9) == sign

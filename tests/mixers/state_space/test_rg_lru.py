@@ -150,6 +150,14 @@ def test_an_open_or_closed_gate_has_finite_gradients():
     assert all(bool(p.grad.isfinite().all()) for p in (x_BTD, *mixer.parameters()))
 
 
+def test_padding_leaves_an_empty_state_exactly_empty():
+    mixer, x_BTD = stirred(build(dtype=torch.float32)), torch.randn(2, 9, 24)
+    mask_BT = torch.tensor([[False] * 9, [True] * 9])
+    _, state = mixer(x_BTD, mask_BT=mask_BT)
+    assert float(state.h_BE[0].detach().abs().max()) == 0.0
+    assert float(state.h_BE[1].detach().abs().max()) > 0.0
+
+
 def test_decays_start_as_published():
     mixer = build(width=300, dtype=torch.float64)
     radii = torch.exp(-torch.nn.functional.softplus(mixer.decay.detach()))

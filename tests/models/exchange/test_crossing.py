@@ -174,6 +174,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("mamba", {"stack": {"norm": "rms"}}, "channel_mixer is 'mlp'"),
     ("mamba", {"stack": {"norm": "rms", "channel_mixer": "none"}, "positions": "sinusoidal"},
      "positions is 'sinusoidal'"),
+    ("mamba", {"stack": {"norm": "rms", "channel_mixer": "none"},
+               "options": {"negative_eigenvalues": True}}, "its decays may be negative"),
     ("hybrid", {}, "not all of its layers are Mamba"),
     ("attention", {}, "positions is 'none'"),
     ("gru", {}, "not all of its layers are Attention"),

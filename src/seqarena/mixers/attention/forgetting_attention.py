@@ -14,7 +14,7 @@ bias is minus its own sum, and no T x T matrix of biases is needed.
 
     paper     here
     D_ij      the sum over c < l <= t
-    c_t       the sum of log f up to t (log_gates_BHC1)
+    c_i       the sum of log f up to i (log_gates_BHC1)
 
 Here is the paper's plain form (FoX on Llama's block); its Pro block adds an output gate and norm,
 norms of queries and keys, and shifts of keys and values. Initialisation of the gate: the authors',
@@ -28,7 +28,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.attention.attention import (
     HeadProjections,
     KeyValueCache,
@@ -108,16 +107,11 @@ out     = concat(heads) W_O"""
         heads = self.projections.split(x_BTD, next_position(before))
         q_BHTE, k_BGTE, v_BGTE = (x.transpose(1, 2) for x in heads)
         cache = extend_cache(before, k_BGTE, v_BGTE, lengths_B)
-        sums_BHT = self._summed_log_gates(x_BTD, state, lengths_B)
-        sums_BHC1 = sums_BHT[..., None]
-        if state is not None:
-            old_BHC1, used, starts_B = (
-                state.log_gates_BHC1,
-                state.cache.length,
-                state.cache.lengths_B,
-            )
-            sums_BHC1 = written(old_BHC1, sums_BHC1, used, starts_B)
         starts_B = None if before is None else before.lengths_B
+        sums_BHC1 = self._summed_log_gates(x_BTD, state)[..., None]
+        if state is not None:
+            used = state.cache.length
+            sums_BHC1 = written(state.log_gates_BHC1, sums_BHC1, used, starts_B)
         k_BGCE, v_BGCE = filled(cache)
         bias_BHC = -sums_BHC1[:, :, : cache.length, 0]
 
@@ -129,21 +123,13 @@ out     = concat(heads) W_O"""
         if self.watcher is not None:
             self.watcher(attend(slot_values(k_BGCE), "explicit"))
         y_BHTE = attend(v_BGCE, self.algorithm)
-        y_BTD = self.projections.merge(y_BHTE.transpose(1, 2))
-        return y_BTD, ForgettingCache(cache, sums_BHC1)
+        return self.projections.merge(y_BHTE.transpose(1, 2)), ForgettingCache(cache, sums_BHC1)
 
-    def _summed_log_gates(
-        self, x_BTD: Tensor, state: ForgettingCache | None, lengths_B: Tensor | None
-    ) -> Tensor:
-        """The sums at the positions of the call; padding adds nothing."""
+    def _summed_log_gates(self, x_BTD: Tensor, state: ForgettingCache | None) -> Tensor:
+        """The sums at the positions of the call."""
         logit_BHT = self.gate(x_BTD).transpose(1, 2)
-        log_gate_BHT = F.logsigmoid(
-            logit_BHT.to(torch.promote_types(logit_BHT.dtype, torch.float32))
-        )
-        if lengths_B is not None:
-            real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
-            log_gate_BHT = log_gate_BHT.where(real_BT[:, None], 0.0)
-        sums_BHT = log_gate_BHT.cumsum(-1)
+        logit_BHT = logit_BHT.to(torch.promote_types(logit_BHT.dtype, torch.float32))
+        sums_BHT = F.logsigmoid(logit_BHT).cumsum(-1)
         return sums_BHT if state is None else state.total() + sums_BHT
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> ForgettingCache:

@@ -91,6 +91,7 @@ out        = concat(heads) W_O"""
                 f"width {width} does not divide into {H} heads: use a multiple of the heads"
             )
         self.num_heads, self.features = H, width // H
+        self.rotary_base = config.rotary_base
         self.rank = config.latent_rank or max(1, width // 4)
         self.rotary_features = config.rotary_features or 2 * -(-self.features // 4)
         per_query = self.features + self.rotary_features
@@ -135,9 +136,7 @@ out        = concat(heads) W_O"""
         heads = self.query(low).unflatten(-1, (self.num_heads, -1))
         q_BTHE, r_BTHP = heads.split((self.features, P), dim=-1)
         latent_BTR, p_BTP = self.down(x_BTD).split((self.rank, P), dim=-1)
-        turn = rotation(
-            start, x_BTD.shape[1], P, self.config.rotary_base, p_BTP.dtype, x_BTD.device
-        )
+        turn = rotation(start, x_BTD.shape[1], P, self.rotary_base, p_BTP.dtype, p_BTP.device)
         turned = rotate(torch.cat((r_BTHP, p_BTP[:, :, None]), dim=2), turn)
         r_BTHP, p_BT1P = turned.split((self.num_heads, 1), dim=2)
         latent_BT1F = torch.cat((self.norm(latent_BTR)[:, :, None], p_BT1P), dim=-1)

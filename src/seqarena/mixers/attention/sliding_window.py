@@ -65,7 +65,7 @@ class SlidingWindowConfig(MixerConfig):
 
 
 class WindowState(NamedTuple):
-    """The first S positions, then the last W - 1, right-aligned: free slots hold zeros."""
+    """The first S positions, then the last W - 1, right-aligned. No query sees a free slot."""
 
     k_BCGE: Tensor  # C = S + W - 1
     v_BCGE: Tensor
@@ -103,12 +103,12 @@ class SlidingWindow(Watched, Mixer):
         if config.window < 2:
             raise UserError(f"a window of {config.window} sees no other position: use at least 2")
         self.window, self.num_first = config.window, config.num_first
+        self.positions = config.positions
         groups = config.num_heads if config.num_groups is None else config.num_groups
         rotary_base = None if config.positions == "none" else config.rotary_base
         self.projections = HeadProjections(
             width, config.num_heads, groups, config.bias, rotary_base
         )
-
         self.sinks_H = nn.Parameter(torch.empty(config.num_heads)) if config.learned_sink else None
         if self.sinks_H is not None:
             nn.init.normal_(self.sinks_H, std=_SINK_DEVIATION)
@@ -127,9 +127,22 @@ class SlidingWindow(Watched, Mixer):
         k_BSGE = _first_slots(k_BSGE, k_BTGE, position)
         v_BSGE = _first_slots(v_BSGE, v_BTGE, position)
         k_BCGE, v_BCGE = torch.cat((past_k, k_BTGE), dim=1), torch.cat((past_v, v_BTGE), dim=1)
-        q_first = self._met_by_first(q_BTHE, position)
-        self._show(q_BTHE, k_BCGE, q_first, k_BSGE, position)
-        y_BTHE = self._attend(q_BTHE, k_BCGE, v_BCGE, q_first, k_BSGE, v_BSGE, position)
+        first = FirstSlots(self._met_by_first(q_BTHE, position), k_BSGE, v_BSGE, position)
+        if isinstance(position, int):
+            empty = max(0, history - position)
+        else:
+            empty = (history - position).clamp(min=0)
+
+        def attend(values: Tensor, first_values: Tensor, algorithm: str) -> Tensor:
+            beside = first._replace(v_BSGE=first_values) if self.num_first else None
+            return window_attention(
+                q_BTHE, k_BCGE, values, self.window, algorithm, empty, beside, self.sinks_H
+            )
+
+        if self.watcher is not None:
+            columns = self._columns(k_BCGE, T, position)
+            self.watcher(attend(*columns, "explicit").transpose(1, 2))
+        y_BTHE = attend(v_BCGE, v_BSGE, self.algorithm)
         ends_B = None if lengths_B is None else history + lengths_B
         # `cat` copies: a view would keep all T positions alive
         k_BCGE = torch.cat((k_BSGE, take_last(k_BCGE, ends_B, history)), dim=1)
@@ -137,63 +150,32 @@ class SlidingWindow(Watched, Mixer):
         position = position + (T if lengths_B is None else lengths_B)
         return self.projections.merge(y_BTHE), WindowState(k_BCGE, v_BCGE, position)
 
-    def _attend(
-        self,
-        q_BTHE: Tensor,
-        k_BCGE: Tensor,
-        v_BCGE: Tensor,
-        q_first: Tensor,
-        k_BSGE: Tensor,
-        v_BSGE: Tensor,
-        position: int | Tensor,
-        algorithm: str | None = None,
-    ) -> Tensor:
-        first = FirstSlots(q_first, k_BSGE, v_BSGE, position) if self.num_first else None
-        if isinstance(position, int):
-            empty = max(0, self.window - 1 - position)
-        else:
-            empty = (self.window - 1 - position).clamp(min=0)
-        algorithm = algorithm or self.algorithm
-        return window_attention(
-            q_BTHE, k_BCGE, v_BCGE, self.window, algorithm, empty, first, self.sinks_H
-        )
-
     def _met_by_first(self, q_BTHE: Tensor, position: int | Tensor) -> Tensor:
         """The queries as the first positions meet them: by places in the cache, those that lie
         beyond its end are turned back to its last place."""
         base, end = self.projections.rotary_base, self.num_first + self.window - 1
         T, E = q_BTHE.shape[1], q_BTHE.shape[3]
         within = isinstance(position, int) and position + T - 1 <= end
-        if self.config.positions != "cache" or base is None or within:
+        if self.positions != "cache" or base is None or within:
             return q_BTHE
         start = position if isinstance(position, int) else position[:, None]
         place = start + torch.arange(T, device=q_BTHE.device)
         return rotate(q_BTHE, rotation_at((end - place).clamp(max=0), E, base, q_BTHE.dtype))
 
-    def _show(
-        self,
-        q_BTHE: Tensor,
-        k_BCGE: Tensor,
-        q_first: Tensor,
-        k_BSGE: Tensor,
-        position: int | Tensor,
-    ) -> None:
-        """Hands the watcher the weights: as values, slots have a one in a column of their own,
-        and first positions of this call share the column that they have in its window."""
-        if self.watcher is None:
-            return
-        (B, C, G, _), S, T = k_BCGE.shape, self.num_first, q_BTHE.shape[1]
-        columns = torch.eye(S + C, dtype=k_BCGE.dtype, device=k_BCGE.device)
-        slot_S = torch.arange(S, device=k_BCGE.device)
-        start = position if isinstance(position, int) else position[:, None]
-        step = slot_S - start
-        own = torch.where((step >= 0) & (step < T), S + self.window - 1 + step, slot_S)
-        first_columns = columns[own].expand(B, S, S + C)[:, :, None].expand(-1, -1, G, -1)
-        columns = columns[S:, None].expand(B, -1, G, -1)
-        weights_BTHC = self._attend(
-            q_BTHE, k_BCGE, columns, q_first, k_BSGE, first_columns, position, "explicit"
-        )
-        self.watcher(weights_BTHC.transpose(1, 2))
+    def _columns(
+        self, k_BCGE: Tensor, length: int, position: int | Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Values whose weighted means are the weights: each slot of the window has a one in a
+        column of its own, and so have the first slots, but for those that this call fills: they
+        share the column that they have in the window."""
+        (B, C, G, _), S, device = k_BCGE.shape, self.num_first, k_BCGE.device
+        columns = torch.eye(S + C, dtype=k_BCGE.dtype, device=device)
+        slot_S = torch.arange(S, device=device)
+        step = slot_S - (position if isinstance(position, int) else position[:, None])
+        in_call = (step >= 0) & (step < length)
+        own = torch.where(in_call, S + self.window - 1 + step, slot_S)
+        first = columns[own].expand(B, S, S + C)[:, :, None].expand(-1, -1, G, -1)
+        return columns[S:, None].expand(B, -1, G, -1), first
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> WindowState:
         return self._nothing(self.projections.inward.weight, batch_size)
@@ -220,7 +202,7 @@ class SlidingWindow(Watched, Mixer):
 
     def serial_steps(self, length: int) -> int:
         # project, attend, project; rotating comes between, by places in the cache twice
-        rotations = {"none": 0, "rotary": 1, "cache": 2}[self.config.positions]
+        rotations = {"none": 0, "rotary": 1, "cache": 2}[self.positions]
         return self.algorithm_steps(length) + 2 + rotations
 
     def path_length(self, distance: int) -> int:
@@ -240,5 +222,5 @@ def _first_slots(old_BSGE: Tensor, new_BTGE: Tensor, position: int | Tensor) -> 
         return torch.cat((old_BSGE[:, :position], new_BTGE, free), dim=1)
     step_BS = torch.arange(S, device=position.device) - position[:, None]
     index = step_BS.clamp(0, T - 1)[..., None, None].expand_as(old_BSGE)
-    filled = ((step_BS >= 0) & (step_BS < T))[..., None, None]
-    return torch.where(filled, new_BTGE.gather(1, index), old_BSGE)
+    taken_BSGE = new_BTGE.gather(1, index)  # beyond the call's end free slots, which no query sees
+    return taken_BSGE.where((step_BS >= 0)[..., None, None], old_BSGE)

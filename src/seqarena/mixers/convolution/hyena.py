@@ -151,16 +151,25 @@ class ImplicitFilter(nn.Module):
             parameter.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
 
     def forward(self, lags: int) -> Tensor:
-        """k_KD at lags 0 to `lags` - 1, in at least float32."""
+        """k_KD at lags 0 to `lags` - 1, in at least float32.
+
+        Each sine multiplies rounding by its frequency, so that all but the last product is computed
+        in float64; beside the channels the network is narrow.
+        """
         weight = self.last.weight
-        dtype = torch.promote_types(weight.dtype, torch.float32)
-        lag_K1 = torch.arange(lags, device=weight.device, dtype=dtype)[:, None]
+        lag_K1 = torch.arange(lags, device=weight.device, dtype=torch.float64)[:, None]
         # autocast would round the filter to bfloat16
         with torch.autocast(weight.device.type, enabled=False):
-            hidden_KE = torch.sin(self.frequency_E * self.first(self._features(lag_K1)))
-            for linear in self.inner:
-                hidden_KE = torch.sin(self.frequency_E * linear(hidden_KE))
-            return self.last(hidden_KE) * self._window(lag_K1)
+            hidden_KE = self._features(lag_K1)
+            for layer in self._hidden():
+                sum_KE = F.linear(hidden_KE, layer.weight.double(), layer.bias.double())
+                hidden_KE = torch.sin(self.frequency_E.double() * sum_KE)
+            dtype = torch.promote_types(weight.dtype, torch.float32)
+            return self.last(hidden_KE.to(dtype)) * self._window(lag_K1).to(dtype)
+
+    def _hidden(self) -> list[nn.Linear]:
+        """The layers that a sine follows."""
+        return [self.first, *(layer for layer in self.inner if isinstance(layer, nn.Linear))]
 
     def _features(self, lag_K1: Tensor) -> Tensor:
         """The lag as a share of the longest, and cosines and sines of slow to fast turns."""
@@ -178,7 +187,7 @@ class ImplicitFilter(nn.Module):
 
     def flops(self, lags: int) -> int:
         """Of the filter at that many lags, its window included."""
-        layers = (self.first, *self.inner, self.last)
+        layers = (*self._hidden(), self.last)
         products = sum(2 * layer.in_features * layer.out_features for layer in layers)
         return lags * (products + self.last.out_features)
 

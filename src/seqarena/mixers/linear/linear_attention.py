@@ -4,10 +4,13 @@
     S_t = S_(t-1) + f(k_t) v_t^T            z_t = z_(t-1) + f(k_t)
     y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O
 
-Letters: B batch, T time, D width, H heads, E = D / H features of a key, F = E features of a value.
+S and z are one matrix to ops/matrix_recurrence, z the column of a value that is always 1.
+
+Letters: B batch, T time, D width, H heads, E = D / H features of a key, F = E features of a value,
+G = F + 1.
 
     paper          here
-    phi            f, ops.linear_attention.positive_features
+    phi            f, positive_features
     s_i, z_i       s_BHEF, z_BHE of the state
     W_Q, W_K, W_V  projections.inward (one matrix)
 """
@@ -17,12 +20,15 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.attention.attention import HeadProjections
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
-from seqarena.ops.linear_attention import linear_attention, positive_features
+from seqarena.ops.matrix_recurrence import matrix_recurrence
+
+EPSILON = 1e-6  # keeps the quotient finite where no key is felt, as in the authors' code
 
 
 class LinearAttentionConfig(MixerConfig):
@@ -44,7 +50,7 @@ class LinearAttention(Mixer):
     """Attention as a recurrence over a matrix a head."""
 
     Config = LinearAttentionConfig
-    operation = linear_attention
+    operation = matrix_recurrence
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V           split into heads;  f(x) = elu(x) + 1
 S_t = S_(t-1) + f(k_t) v_t^T            z_t = z_(t-1) + f(k_t)
@@ -71,11 +77,17 @@ y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O"""
         if lengths_B is not None:
             real_BT = lengths_to_mask(lengths_B, T)
             k_BHTE = k_BHTE * real_BT[:, None, :, None]  # a key of zeros adds nothing
-        y_BHTF, *sums = linear_attention(
-            q_BHTE, k_BHTE, v_BHTF, *state, self.algorithm, self.chunk_size
+        read_BHTG, sums_BHEG = matrix_recurrence(
+            q_BHTE,
+            k_BHTE,
+            F.pad(v_BHTF, (0, 1), value=1.0),
+            torch.cat((state.s_BHEF, state.z_BHE[..., None]), dim=-1),
+            algorithm=self.algorithm,
+            chunk_size=self.chunk_size,
         )
+        y_BHTF = read_BHTG[..., :-1] / (read_BHTG[..., -1:] + EPSILON)
         y_BTD = self.projections.merge(y_BHTF.transpose(1, 2).to(v_BHTF.dtype))
-        return y_BTD, LinearAttentionState(*sums)
+        return y_BTD, LinearAttentionState(sums_BHEG[..., :-1], sums_BHEG[..., -1])
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> LinearAttentionState:
         weight, H = self.projections.inward.weight, self.projections.num_heads
@@ -104,3 +116,8 @@ y_t = S_t^T f(q_t) / (z_t . f(q_t))     out = concat(heads) W_O"""
 
     def reach(self) -> float:
         return math.inf
+
+
+def positive_features(x: Tensor) -> Tensor:
+    """elu(x) + 1: the feature map of the paper (equation 7)."""
+    return F.elu(x) + 1

@@ -27,7 +27,7 @@ class MatrixStateConfig(MixerConfig):
     """`chunk_size` matters only to the algorithm "chunked", and only to its speed."""
 
     num_heads: int = Field(default=4, ge=1)
-    chunk_size: int = Field(default=64, ge=1)
+    chunk_size: int = Field(default=32, ge=1)
 
 
 class MatrixState(NamedTuple):

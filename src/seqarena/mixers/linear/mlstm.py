@@ -131,7 +131,8 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         streams = Streams(q_BTHK, k_BTHK, with_ones_BTHV, scale.log_decay_BTH[..., None])
         y_BTHV, s_BHKV = self.recur(streams, state.s_BHKV, lengths_B)
         read_BTHK, sum_BTH1 = y_BTHV.split((self.key_features, 1), dim=-1)
-        floor_BTH1 = torch.exp(-scale.m_BTH).to(y_BTHV.dtype)[..., None]
+        # beyond the exponential of 80 what is read is zero, and so must its gradient be
+        floor_BTH1 = torch.exp((-scale.m_BTH).clamp(max=80.0)).to(y_BTHV.dtype)[..., None]
         h_BTHK = read_BTHK / (torch.maximum(sum_BTH1.abs(), floor_BTH1) + self.config.epsilon)
         h_BTHK = F.layer_norm(h_BTHK, (self.key_features,), eps=self.config.norm_epsilon)
         h_BTE = h_BTHK.flatten(2).to(x_BTD.dtype) * self.norm_weight + self.skip * c_BTE

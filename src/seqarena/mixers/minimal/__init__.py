@@ -1,4 +1,4 @@
-"""Recurrent cells without a matrix between steps: most see only the input, so a scan trains them."""
+"""Recurrent cells whose channels are recurrences by themselves, most of them linear."""
 
 from seqarena.core.architecture import Architecture, layer
 

@@ -9,6 +9,10 @@ arXiv:2312.00752, section 3.4 and Algorithm 2.
     h_t        = exp(step_t A) h_{t-1} + step_t B_t v_t,   A = -exp(a_log)
     y          = W_out ((C_t h_t + D v_t) * silu(z_t))
 
+`negative_eigenvalues`: the decay is 2 exp(step_t A) - 1, with which a state can change its sign at
+every position (Grazzi et al. 2024, arXiv:2411.12537); all decays are written out then, memory
+B T N E, and the recurrence is that of ops/diagonal.
+
 Glossary: step is the paper's Delta, N its state size, R (time_step_rank) the rank of the projection
 to it; a_log and skip are the reference implementation's A_log and D.
 
@@ -16,7 +20,7 @@ Letters: B batch, T time, D width, E inner width (expand times D), N states of a
 """
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from pydantic import Field
@@ -27,6 +31,8 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32, lengths_to_mask
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
+from seqarena.ops.diagonal import linear_recurrence
+from seqarena.ops.registry import Operation
 from seqarena.ops.selective_scan import selective_scan
 
 
@@ -42,6 +48,7 @@ class MambaConfig(MixerConfig):
     time_step_max: float = Field(default=0.1, gt=0)
     bias: bool = False  # of the projections in and out
     convolution_bias: bool = True
+    negative_eigenvalues: bool = False  # decays in [-1, 1] instead of [0, 1]
 
 
 class MambaState(NamedTuple):
@@ -59,6 +66,7 @@ class Mamba(Mixer):
     """
 
     Config = MambaConfig
+    config: MambaConfig
     operation = selective_scan
     equation: ClassVar[str] = """\
 u, z       = W_in x                            two streams of E channels
@@ -67,6 +75,11 @@ s, B, C    = W_x v;   step = softplus(W_dt s + b_dt)
 h_t        = exp(step_t A) h_{t-1} + step_t B_t v_t,   A = -exp(a_log)
 y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
     complexity = Complexity("T (D E + E N)", "T, or log T by scan", "T", "E N")
+
+    @classmethod
+    def operation_of(cls, config: MixerConfig) -> Operation[..., Any]:
+        assert isinstance(config, MambaConfig)
+        return linear_recurrence if config.negative_eigenvalues else selective_scan
 
     def __init__(self, width: int, config: MambaConfig) -> None:
         super().__init__(width, config)
@@ -117,11 +130,30 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
             real_BT = lengths_to_mask(lengths_B, x_BTD.shape[1])
             step_BTE = step_BTE.masked_fill(~real_BT[..., None], 0.0)
         a_NE = -torch.exp(at_least_float32(self.a_log)).t().contiguous()
-        y_BTE, h_BNE = selective_scan(
+        scan = self._signed_scan if self.config.negative_eigenvalues else selective_scan
+        y_BTE, h_BNE = scan(
             v_BTE, step_BTE, a_NE, b_BTN, c_BTN, state.h_BNE, algorithm=self.algorithm
         )
         y_BTE = (y_BTE + v_BTE * self.skip) * F.silu(gate_BTE)
         return self.out_proj(y_BTE.to(x_BTD.dtype)), MambaState(inputs_BKE, h_BNE)
+
+    def _signed_scan(
+        self,
+        v_BTE: Tensor,
+        step_BTE: Tensor,
+        a_NE: Tensor,
+        b_BTN: Tensor,
+        c_BTN: Tensor,
+        start_BNE: Tensor,
+        *,
+        algorithm: str,
+    ) -> tuple[Tensor, Tensor]:
+        """The selective scan whose decays may be negative."""
+        decay_BTNE = 2 * torch.exp(step_BTE[:, :, None] * a_NE) - 1
+        input_BTNE = at_least_float32(b_BTN)[..., None] * (step_BTE * v_BTE)[:, :, None]
+        h_BTNE = linear_recurrence(decay_BTNE, input_BTNE, start_BNE, algorithm=algorithm)
+        y_BTE = (at_least_float32(c_BTN)[..., None] * h_BTNE).sum(2)
+        return y_BTE, h_BTNE[:, -1].clone()
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> MambaState:
         weight, inner = self.in_proj.weight, self.inner_width

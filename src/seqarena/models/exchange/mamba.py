@@ -179,6 +179,8 @@ def _spellings(name: str) -> tuple[str, ...]:
 def _misfits(model: LanguageModel) -> Iterator[str]:
     yield from stack_misfits(model, Mamba, norm="rms", channel_mixer="none")
     yield from differing({"positions": (model.config.positions, "none")})
+    if any(getattr(layer.config, "negative_eigenvalues", False) for layer in model.stack.mixers):
+        yield "its decays may be negative, and those of the layout are not"
 
 
 # Of both layouts: how the weights were drawn, and by which kernels they run.

@@ -62,8 +62,9 @@ def explicit_window(
     seen = seen_in_window(q_BHTE.shape[2], k_BGCE.shape[2], window, empty, q_BHTE.device)
     parts = [masked_part(q_BHTE, k_BGCE, v_BGCE, seen)]
     if first is not None:
-        heads = (x.transpose(1, 2) for x in first[:3])
-        parts.append(masked_part(*heads, first.seen(q_BHTE.shape[2], window)))
+        q_first, k_BGSE, v_BGSE = (x.transpose(1, 2) for x in first[:3])
+        seen = first.seen(q_BHTE.shape[2], window)
+        parts.append(masked_part(q_first, k_BGSE, v_BGSE, seen))
     return joint_attention(parts, sinks_H).transpose(1, 2)
 
 

@@ -18,6 +18,7 @@ have (arXiv numbers of the papers):
 All forms compute in at least float32, also under autocast: S is a sum over the whole past.
 
     loop     the recurrence, one position after another (the slow truth)
+    chunked  matrix products inside chunks of L positions, the recurrence between them
 
     B sequences   H heads   T positions   K features of a key   V features of a value
 """
@@ -25,6 +26,7 @@ All forms compute in at least float32, also under autocast: S is a sum over the 
 import torch
 from torch import Tensor
 
+from seqarena.core.errors import UserError
 from seqarena.ops.registry import operation, register_files
 
 
@@ -44,11 +46,16 @@ def matrix_recurrence(
     """From the matrices before the call to the outputs y_BHTV and the matrices after, s_BHKV.
 
     `log_decay` [B, H, T, 1] (one a head) or [B, H, T, K] (one a key) is at most 0; None: nothing
-    decays. `erase_BHTK` None: nothing is erased. `direction_BHTK` None: along minus the key. A
-    position whose key, erasing and logarithm of the decay are zero leaves S as it is, which is how
-    padding is passed over. The outputs have the dtype of S. `chunk_size` matters to `chunked` only.
-    Raises UserError for an unknown algorithm.
+    decays. `erase_BHTK` None: nothing is erased. `direction_BHTK` None: along minus the key. The
+    head axis of `q_BHTK` and `k_BHTK` may be 1: shared by all heads, as in Mamba-2. A position
+    whose key, erasing and logarithm of the decay are zero leaves S as it is, which is how padding
+    is passed over. The outputs have the dtype of S. Gradients of first order flow to every input.
+
+    `chunk_size` matters to `chunked` only: its chunks are the largest power of two up to it. Raises
+    UserError for an unknown algorithm and for a `chunk_size` below 1.
     """
+    if chunk_size < 1:
+        raise UserError(f"chunk_size is {chunk_size}: use at least 1, such as 32")
     form = matrix_recurrence.form(algorithm, q_BHTK)
     dtype = s_BHKV.dtype
     inputs = [x.to(dtype) for x in (q_BHTK, k_BHTK, v_BHTV)]

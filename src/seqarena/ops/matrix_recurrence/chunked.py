@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.core.errors import UserError
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.reference import loop
 from seqarena.ops.matrix_recurrence.segment import Kept, Segment
@@ -37,9 +36,17 @@ class Inputs(NamedTuple):
     direction_BHTK: Tensor | None
 
 
-@matrix_recurrence.algorithm(
-    "chunked", serial_steps=lambda length, chunk_size: -(-length // chunk_size)
-)
+def positions_of(length: int, chunk_size: int) -> int:
+    """L: the largest power of two up to `chunk_size`, or the least that holds the whole length."""
+    return min(1 << (chunk_size.bit_length() - 1), 1 << (length - 1).bit_length())
+
+
+def serial_steps(length: int, chunk_size: int) -> int:
+    """The chunks."""
+    return -(-length // positions_of(length, chunk_size))
+
+
+@matrix_recurrence.algorithm("chunked", serial_steps=serial_steps)
 def chunked(
     q_BHTK: Tensor,
     k_BHTK: Tensor,
@@ -50,10 +57,7 @@ def chunked(
     direction_BHTK: Tensor | None,
     chunk_size: int,
 ) -> tuple[Tensor, Tensor]:
-    """The outputs and the matrices after them. Raises UserError where `chunk_size` is no power
-    of two."""
-    if chunk_size < 1 or chunk_size & (chunk_size - 1):
-        raise UserError(f"chunk_size is {chunk_size}: use a power of two, such as 32")
+    """The outputs and the matrices after them."""
     if erase_BHTK is None:
         direction_BHTK = None
     given = Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
@@ -93,16 +97,17 @@ class _ChunkedRecurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dy_BHTV: Tensor, ds_BHKV: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
-        plan, (tensors) = ctx.plan, ctx.saved_tensors
+        plan, tensors = ctx.plan, ctx.saved_tensors
         given, saved = Inputs(*tensors[:7]), list(tensors[7:])
         grads = Inputs(*(None if x is None else torch.empty_like(x) for x in given))  # pyright: ignore[reportArgumentType]
-        for batch in reversed(plan.batches):
-            ds_XKV = ds_BHKV[batch].flatten(0, 1)
-            for span in reversed(plan.spans(batch)):
-                states, kept = saved[-4], Kept(*saved[-3:])
-                del saved[-4:]
-                ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
-            grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
+        with torch.autocast(dy_BHTV.device.type, enabled=False):  # the caller's may be on
+            for batch in reversed(plan.batches):
+                ds_XKV = ds_BHKV[batch].flatten(0, 1)
+                for span in reversed(plan.spans(batch)):
+                    states, kept = saved[-4], Kept(*saved[-3:])
+                    del saved[-4:]
+                    ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
+                grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
         return None, *grads
 
 
@@ -191,7 +196,7 @@ class Plan(NamedTuple):
     @classmethod
     def of(cls, given: Inputs, chunk_size: int) -> "Plan":
         (B, H, T, V), K = given.v_BHTV.shape, given.q_BHTK.shape[-1]
-        length = min(chunk_size, 1 << (T - 1).bit_length())
+        length = positions_of(T, chunk_size)
         room = max(1, NUMBERS_AT_ONCE // (length * max(K, V, length)))
         batch = min(B, max(1, room // H))
         chunks = max(1, min(room // (H * batch), -(-T // length)))

@@ -1,4 +1,4 @@
-"""The cell of the simple recurrent unit: a forget gate that sees the cell itself, channel by channel.
+"""The cell of the simple recurrent unit: its forget gate sees the cell, channel by channel.
 
     f_t = sigmoid(a_t + v c_{t-1}),   c_t = f_t c_{t-1} + (1 - f_t) u_t
 
