@@ -39,7 +39,7 @@ def inputs_of(length: int, decay: str, erase: str, dtype: torch.dtype) -> Inputs
 def run(given: Inputs, algorithm: str = "chunked", chunk_size: int = 16) -> dict[str, Tensor]:
     """Outputs, last matrices, and the gradients of a fixed weighting of both."""
     leaves = {n: None if x is None else x.detach().requires_grad_() for n, x in given.items()}
-    y, s = matrix_recurrence(**leaves, algorithm=algorithm, chunk_size=chunk_size)  # pyright: ignore[reportArgumentType]
+    y, s = matrix_recurrence(**leaves, algorithm=algorithm, chunk_size=chunk_size)
     generator = torch.Generator().manual_seed(1)
     weights = [torch.randn(x.shape, generator=generator, dtype=torch.float64) for x in (y, s)]
     ((y * weights[0]).sum() + (s * weights[1]).sum()).backward()
@@ -66,7 +66,7 @@ def doubled(given: Inputs) -> Inputs:
 @pytest.mark.parametrize("decay", DECAYS)
 def test_the_loop_equals_the_equation(decay: str, erase: str) -> None:
     given = inputs_of(7, decay, erase, torch.float64)
-    y, s = matrix_recurrence(**given, algorithm="loop")  # pyright: ignore[reportArgumentType]
+    y, s = matrix_recurrence(**given, algorithm="loop")
     arrays = {name: None if x is None else x[1, 2].numpy() for name, x in given.items()}
     state = arrays["s_BHKV"]
     for t in range(7):
@@ -127,7 +127,7 @@ def test_without_gradients_the_numbers_are_the_same(decay: str, erase: str) -> N
     given = inputs_of(50, decay, erase, torch.float64)
     expected = run(given)
     with torch.no_grad():
-        y, s = matrix_recurrence(**given, algorithm="chunked", chunk_size=16)  # pyright: ignore[reportArgumentType]
+        y, s = matrix_recurrence(**given, algorithm="chunked", chunk_size=16)
     assert torch.equal(y, expected["y"])
     assert torch.equal(s, expected["s"])
 
@@ -187,7 +187,7 @@ def test_erasing_with_parallel_keys_up_to_reflections(
 @pytest.mark.parametrize("decay", DECAYS)
 def test_queries_and_keys_shared_by_all_heads(decay: str, erase: str, algorithm: str) -> None:
     given = inputs_of(40, decay, erase, torch.float64)
-    shared = given | {name: given[name][:, :1] for name in ("q_BHTK", "k_BHTK")}  # pyright: ignore[reportOptionalSubscript]
+    shared = given | {name: given[name][:, :1] for name in ("q_BHTK", "k_BHTK")}
     written_out = shared | {
         name: shared[name].expand(*SHAPE, 40, K).clone() for name in ("q_BHTK", "k_BHTK")
     }
@@ -209,14 +209,14 @@ def test_positions_without_key_erasing_and_decay_leave_the_matrix(
         x = given[name]
         if x is not None:
             given[name] = x.clone()
-            given[name][0, :, 7:] = 0.0  # pyright: ignore[reportOptionalSubscript]
-            given[name][1] = 0.0  # pyright: ignore[reportOptionalSubscript]
+            given[name][0, :, 7:] = 0.0
+            given[name][1] = 0.0
     found = run(given, algorithm)
     short = {n: x if x is None or n == "s_BHKV" else x[:, :, :7] for n, x in given.items()}
     expected = run(short, algorithm)
     torch.testing.assert_close(found["s"][0], expected["s"][0], rtol=0, atol=1e-13)
     torch.testing.assert_close(found["y"][:, :, :7], expected["y"], rtol=0, atol=1e-13)
-    assert torch.equal(found["s"][1], given["s_BHKV"][1])  # pyright: ignore[reportOptionalSubscript]
+    assert torch.equal(found["s"][1], given["s_BHKV"][1])
 
 
 @pytest.mark.parametrize("algorithm", matrix_recurrence.names)
@@ -224,9 +224,9 @@ def test_low_precision_inputs_recur_in_float32(algorithm: str) -> None:
     given = inputs_of(40, "key", "key", torch.float32)
     low = {n: x if x is None or n == "s_BHKV" else x.bfloat16() for n, x in given.items()}
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        y, s = matrix_recurrence(**low, algorithm=algorithm)  # pyright: ignore[reportArgumentType]
+        y, s = matrix_recurrence(**low, algorithm=algorithm)
     exact = {n: None if x is None else x.float() for n, x in low.items()}
-    expected = matrix_recurrence(**exact, algorithm="loop")  # pyright: ignore[reportArgumentType]
+    expected = matrix_recurrence(**exact, algorithm="loop")
     assert (y.dtype, s.dtype) == (torch.float32, torch.float32)
     torch.testing.assert_close((y, s), expected, rtol=0, atol=1e-5)
 
@@ -243,7 +243,7 @@ def test_inputs_are_left_alone() -> None:
     given = inputs_of(40, "key", "another", torch.float64)
     before = {name: None if x is None else x.clone() for name, x in given.items()}
     run(given)
-    assert all(x is None or torch.equal(x, before[n]) for n, x in given.items())  # pyright: ignore[reportArgumentType]
+    assert all(x is None or torch.equal(x, before[n]) for n, x in given.items())
 
 
 def test_gradients_for_some_inputs_only() -> None:
@@ -252,7 +252,7 @@ def test_gradients_for_some_inputs_only() -> None:
     v = given["v_BHTV"]
     assert v is not None
     v = v.requires_grad_()
-    y, _ = matrix_recurrence(**given | {"v_BHTV": v}, algorithm="chunked")  # pyright: ignore[reportArgumentType]
+    y, _ = matrix_recurrence(**given | {"v_BHTV": v}, algorithm="chunked")
     (found,) = torch.autograd.grad(y.sum() + 0.0, v)
     assert found.shape == expected["d v_BHTV"].shape
 
@@ -271,7 +271,7 @@ def test_memory_is_linear_in_the_length_and_small() -> None:
         given = {n: None if x is None else x.requires_grad_() for n, x in given.items()}
         kept.clear()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-            matrix_recurrence(**given, algorithm="chunked", chunk_size=32)  # pyright: ignore[reportArgumentType]
+            matrix_recurrence(**given, algorithm="chunked", chunk_size=32)
         sizes.append(sum(kept) - sum(x.nbytes for x in given.values() if x is not None))
     heads = SHAPE[0] * SHAPE[1]
     assert sizes[1] - sizes[0] == 512 * heads * (K * V / 32 + 3 * 32 + V) * 4
@@ -281,7 +281,7 @@ def test_second_order_gradients_are_refused() -> None:
     given = inputs_of(9, "none", "none", torch.float64)
     q = given["q_BHTK"]
     assert q is not None
-    y, _ = matrix_recurrence(**given | {"q_BHTK": q.requires_grad_()}, algorithm="chunked")  # pyright: ignore[reportArgumentType]
+    y, _ = matrix_recurrence(**given | {"q_BHTK": q.requires_grad_()}, algorithm="chunked")
     (g,) = torch.autograd.grad(y.square().sum(), q, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         g.sum().backward()
@@ -290,9 +290,9 @@ def test_second_order_gradients_are_refused() -> None:
 def test_mistakes() -> None:
     given = inputs_of(4, "none", "none", torch.float64)
     with pytest.raises(UserError, match="chunk_size is 0: use at least 1"):
-        matrix_recurrence(**given, algorithm="chunked", chunk_size=0)  # pyright: ignore[reportArgumentType]
+        matrix_recurrence(**given, algorithm="chunked", chunk_size=0)
     with pytest.raises(UserError, match="did you mean chunked"):
-        matrix_recurrence(**given, algorithm="chunkd")  # pyright: ignore[reportArgumentType]
+        matrix_recurrence(**given, algorithm="chunkd")
 
 
 def test_serial_steps() -> None:

@@ -18,13 +18,13 @@ from torch.autograd.function import once_differentiable
 
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.reference import loop
-from seqarena.ops.matrix_recurrence.segment import Kept, Segment
+from seqarena.ops.matrix_recurrence.segment import Segment, Solved
 
 NUMBERS_AT_ONCE = 2**18  # of one tensor: measured; fewer cost calls, more leave the caches
 LEAST_LOGARITHM = -1e3  # its exponential is zero in every dtype
 
 
-class Inputs(NamedTuple):
+class _Inputs(NamedTuple):
     """What the operation was given, and in the same places the gradients."""
 
     q_BHTK: Tensor
@@ -60,9 +60,14 @@ def chunked(
     """The outputs and the matrices after them."""
     if erase_BHTK is None:
         direction_BHTK = None
-    given = Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
+    given = _Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
     if q_BHTK.shape[2] == 1:
         return loop(*given, chunk_size)
+    return _differentiable(chunk_size, *given)
+
+
+@torch.compiler.allow_in_graph  # one node of a compiled graph: what is inside runs as it is
+def _differentiable(chunk_size: int, *given: Tensor | None) -> tuple[Tensor, Tensor]:
     return _ChunkedRecurrence.apply(chunk_size, *given)  # pyright: ignore[reportReturnType]
 
 
@@ -71,8 +76,8 @@ class _ChunkedRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, chunk_size: int, *inputs: Tensor | None) -> tuple[Tensor, Tensor]:
-        given = Inputs(*inputs)  # pyright: ignore[reportArgumentType]
-        plan = Plan.of(given, chunk_size)
+        given = _Inputs(*inputs)  # pyright: ignore[reportArgumentType]
+        plan = _Plan.of(given, chunk_size)
         records = any(ctx.needs_input_grad)
         y_BHTV = torch.empty_like(given.v_BHTV)
         after_BHKV = torch.empty_like(given.s_BHKV, memory_format=torch.contiguous_format)
@@ -98,20 +103,20 @@ class _ChunkedRecurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dy_BHTV: Tensor, ds_BHKV: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         plan, tensors = ctx.plan, ctx.saved_tensors
-        given, saved = Inputs(*tensors[:7]), list(tensors[7:])
-        grads = Inputs(*(None if x is None else torch.empty_like(x) for x in given))  # pyright: ignore[reportArgumentType]
+        given, saved = _Inputs(*tensors[:7]), list(tensors[7:])
+        grads = _Inputs(*(None if x is None else torch.empty_like(x) for x in given))  # pyright: ignore[reportArgumentType]
         with torch.autocast(dy_BHTV.device.type, enabled=False):  # the caller's may be on
             for batch in reversed(plan.batches):
                 ds_XKV = ds_BHKV[batch].flatten(0, 1)
                 for span in reversed(plan.spans(batch)):
-                    states, kept = saved[-4], Kept(*saved[-3:])
+                    states, kept = saved[-4], Solved(*saved[-3:])
                     del saved[-4:]
                     ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
                 grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
         return None, *grads
 
 
-class Span(NamedTuple):
+class _Span(NamedTuple):
     """Some sequences and some of their chunks: `start` to `end` of `length` positions a chunk."""
 
     batch: slice
@@ -121,7 +126,7 @@ class Span(NamedTuple):
     chunks: int
     shared: bool  # q and k are one for all heads, and stay so
 
-    def segment(self, given: Inputs) -> Segment:
+    def segment(self, given: _Inputs) -> Segment:
         """What the pass through these chunks needs, the values apart."""
         heads = 1 if self.shared else given.v_BHTV.shape[1]
         rows, columns = [given.q_BHTK], [given.k_BHTK]
@@ -184,7 +189,7 @@ class Span(NamedTuple):
             yield x_BHTK[:, :, whole * self.length :], found[whole, :, :, :rest]
 
 
-class Plan(NamedTuple):
+class _Plan(NamedTuple):
     """How the work is divided: `batches` of sequences, and `chunks` chunks at once."""
 
     batches: list[slice]
@@ -194,7 +199,7 @@ class Plan(NamedTuple):
     shared: bool
 
     @classmethod
-    def of(cls, given: Inputs, chunk_size: int) -> "Plan":
+    def of(cls, given: _Inputs, chunk_size: int) -> "_Plan":
         (B, H, T, V), K = given.v_BHTV.shape, given.q_BHTK.shape[-1]
         length = positions_of(T, chunk_size)
         room = max(1, NUMBERS_AT_ONCE // (length * max(K, V, length)))
@@ -207,18 +212,18 @@ class Plan(NamedTuple):
             [slice(b, min(b + batch, B)) for b in range(0, B, batch)], chunks, length, T, shared
         )
 
-    def spans(self, batch: slice) -> list[Span]:
+    def spans(self, batch: slice) -> list[_Span]:
         """The pieces of these sequences in the order of time."""
         found = []
         for start in range(0, self.total, self.chunks * self.length):
             end = min(start + self.chunks * self.length, self.total)
             chunks = -(-(end - start) // self.length)
-            found.append(Span(batch, start, end, self.length, chunks, self.shared))
+            found.append(_Span(batch, start, end, self.length, chunks, self.shared))
         return found
 
 
 def _span_backward(
-    span: Span, given: Inputs, grads: Inputs, states: Tensor, kept: Kept, dy_BHTV: Tensor,
+    span: _Span, given: _Inputs, grads: _Inputs, states: Tensor, kept: Solved, dy_BHTV: Tensor,
     ds_XKV: Tensor,
 ) -> Tensor:  # fmt: skip
     """Writes the span's gradients into `grads`; that of its first matrices."""
@@ -232,7 +237,7 @@ def _span_backward(
     span.put(drows[:, :, 0], grads.q_BHTK)
     span.put(dcolumns[:, :, 0], grads.k_BHTK)
     span.put(dv_MLV, grads.v_BHTV)
-    if grads.log_decay is not None:
+    if grads.log_decay is not None and dlog is not None:
         span.put(dlog, grads.log_decay)
     if grads.erase_BHTK is not None:
         span.put(drows[:, :, 1].neg_() if along_key else drows[:, :, 1], grads.erase_BHTK)

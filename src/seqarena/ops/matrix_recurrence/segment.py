@@ -26,7 +26,7 @@ from seqarena.ops.matrix_recurrence.scores import HeadDecay, KeyDecay, Plain
 from seqarena.ops.matrix_recurrence.triangular import inverse_of_unit
 
 
-class Kept(NamedTuple):
+class Solved(NamedTuple):
     """What the forward pass hands to the backward pass: the pairs; and where something is erased,
     the inverse and what it solved for, u or w."""
 
@@ -52,30 +52,32 @@ class Segment:
         self.erases, self.along_key = rows_MLRK.shape[2] > 1, columns_MLCK.shape[2] == 1
         self.sizes = (*rows_MLRK.shape[1:3], columns_MLCK.shape[2])
 
-    def forward(self, v_MLV: Tensor, states: Tensor) -> tuple[Tensor, Kept]:
+    def forward(self, v_MLV: Tensor, states: Tensor) -> tuple[Tensor, Solved]:
         """The outputs y_MLV; fills in `states` [N + 1, X, K, V] after its first."""
         L, R, C = self.sizes
         pairs_MPQ = self.scores.pairs()
-        kept = Kept(pairs_MPQ, None, None)
+        kept = Solved(pairs_MPQ, None, None)
         if self.erases:
             pairs = pairs_MPQ.view(-1, L, R, L, C)
             inverse_MLL = inverse_of_unit(pairs[:, :, 1, :, -1])
             known_MLV = (
                 v_MLV if self.along_key else torch.bmm(pairs[:, :, 1, :, 0].contiguous(), v_MLV)
             )
-            kept = Kept(pairs_MPQ, inverse_MLL, self._solve(inverse_MLL, known_MLV, v_MLV, states))
+            kept = Solved(
+                pairs_MPQ, inverse_MLL, self._solve(inverse_MLL, known_MLV, v_MLV, states)
+            )
         else:
             self._advance(states, torch.bmm(self.scores.writes_MLCK[:, :, 0].mT, v_MLV))
         y_MLV = torch.bmm(self.scores.reads_MLRK[:, :, 0], states[:-1].flatten(0, 1))
         return y_MLV.baddbmm_(pairs_MPQ[:, ::R], self._values(v_MLV, kept)), kept
 
-    def _values(self, v_MLV: Tensor | None, kept: Kept) -> Tensor:
+    def _values(self, v_MLV: Tensor | None, kept: Solved) -> Tensor:
         """What the columns write, [M, L C, V]: v, or w, or v and u in turn."""
-        if kept.solved_MLV is None:
-            assert v_MLV is not None
-            return v_MLV
-        if self.along_key:
+        if kept.solved_MLV is not None and self.along_key:
             return kept.solved_MLV
+        assert v_MLV is not None
+        if kept.solved_MLV is None:
+            return v_MLV
         return torch.stack((v_MLV, kept.solved_MLV), 2).flatten(1, 2)
 
     def _by_chunk(self, x_M: Tensor) -> tuple[Tensor, ...]:
@@ -113,7 +115,7 @@ class Segment:
         return solved_MLV
 
     def backward(
-        self, v_MLV: Tensor | None, kept: Kept, dread_MLRV: Tensor, states: Tensor, ds_XKV: Tensor
+        self, v_MLV: Tensor | None, kept: Solved, dread_MLRV: Tensor, states: Tensor, ds_XKV: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
         """The gradients of the rows, the columns, v and the logarithms of the decay, and of the
         first matrix, from those of the outputs (the first row of `dread_MLRV`; the others are
