@@ -16,6 +16,7 @@ import seqarena as sa
 from seqarena import api
 from seqarena.cli import app
 from seqarena.mixers.contract import CHECKS
+from seqarena.models.catalog import architecture
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -67,6 +68,20 @@ def test_the_python_on_sessions_runs(
     monkeypatch.chdir(tmp_path)
     exec(python_block("docs/sessions.md"), {})
     assert capsys.readouterr().out.splitlines() == ["35 57", *["torch.Size([1, 1024, 256])"] * 3]
+
+
+def test_the_python_on_names_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(python_block("docs/names.md"), {})
+    assert capsys.readouterr().out.splitlines() == ["['GRU', 'GRU', 'GRU', 'Attention']", "4"]
+
+
+def test_every_name_on_the_page_of_names_is_known() -> None:
+    text = (ROOT / "docs" / "names.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    named += re.findall(r"--models? (\S+)", text)
+    found = [name for names in named for name in names.strip("`").split(",")]
+    assert len(found) > 10
+    assert [architecture(name).name for name in found] == found
 
 
 def test_a_name_of_the_front_door_stays_what_it_is_when_its_room_is_imported() -> None:

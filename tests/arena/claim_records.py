@@ -91,6 +91,18 @@ def _serial(recurrent: float, scan: float) -> list[Measurement]:
     ]  # fmt: skip
 
 
+def _solved(rounds: float, difference: float, faster: float) -> list[Measurement]:
+    """Rounds ~ T^rounds; newton `faster` times as fast as the kernel."""
+    cells = ("elman", "gru", "lstm")
+    return [
+        *(power("newton_rounds", name, rounds, "newton") for name in cells),
+        *(series("output_difference", name, {256: difference}, "newton") for name in cells),
+        *(series("training_step_seconds", n, {256: 1 / faster}, "newton") for n in cells),
+        *(series("training_step_seconds", n, {256: 1.0}, "fused") for n in cells),
+        *(series("training_step_seconds", n, {256: 1.2}, "stepwise") for n in cells),
+    ]
+
+
 def _time(lstm: float, attention: float, faster: float = 1.0) -> list[Measurement]:
     one, other = timed("lstm", "fused", lstm), timed("attention", "fused", attention)
     points = tuple(
@@ -290,6 +302,7 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
         _layers("bi_lstm", "lstm", 2.1, 2.0), _layers("bi_lstm", "lstm", 3.0, 2.0)
     ),
     "gru-lstm": (_gru((2.0, 2.01, 2.021), 0.75), _gru((2.5, 2.51, 2.52), 0.75)),
+    "sequential-dependency": (_solved(1.0, 1e-12, 3.0), _solved(0.1, 1e-12, 3.0)),
     "gradient-power": (_powers(lambda r: 0.8 * r), _powers(lambda r: 0.4 * r)),
     "gating": (
         _gates(0.5, 0.98, (0.99, 0.99, 0.999), (0.5, 0.6, 0.9)),
@@ -322,6 +335,7 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
 LIMITED: dict[str, list[Measurement]] = {
     "serial-steps": _serial(1, 0),  # a scan's seconds do not grow with its length
     "training-time": _time(1, 1, faster=3.0),  # faster, and it grows as much
+    "sequential-dependency": _solved(0.1, 1e-12, 0.5),  # solved at once, and slower
     "state-space": _state_space(1, 1),  # linear in time, one step after the other
     "gating": _gates(0.5, 0.6, (0.99, 0.99, 0.999), (0.5, 0.6, 0.9)),  # not the GRU
     "cheap-attention": _cheap(1.0, 0.5)[:2] + _cheap(1.8, 0.5)[2:],  # one of the two is cheaper

@@ -242,6 +242,22 @@ def test_few_seeds_limit_a_verdict() -> None:
     assert "do not exclude" in found.remark
 
 
+def test_another_function_or_one_growing_cell_keeps_the_dependency() -> None:
+    judged = BY_NAME["sequential-dependency"].judged
+    assert judged(PLANTED["sequential-dependency"][1]).verdict == "does not hold"
+    other = [
+        series("output_difference", "gru", {256: 1e-7}, "newton")
+        if one.quantity == "output_difference" and one.architecture == "gru"  # pyright: ignore
+        else one
+        for one in PLANTED["sequential-dependency"][1]
+    ]
+    assert judged(other).verdict == "holds"
+    (grows, *_), (_, *rest) = (PLANTED["sequential-dependency"][k] for k in (0, 1))
+    found = judged([grows, *rest])
+    assert found.verdict == "holds"
+    assert "rounds of elman grow" in found.remark
+
+
 def test_the_form_that_is_fused_limits_quadratic_memory() -> None:
     found = BY_NAME["attention-memory"].judge(quadratic_memory(2, 1, 1))
     assert found.verdict == "holds within limits"

@@ -107,6 +107,8 @@ REST: dict[str, Callable[[int], int]] = {
     "lstm_plain": lambda T: 2 * T * 4 * D,
     "lstm_chrono": lambda T: 2 * T * 4 * D,
     "lstm_experts": lambda T: 2 * T * 4 * D,
+    "lstm_peephole": lambda T: 2 * T * 10 * D,  # and three looks at the cell
+    "slstm": lambda T: T * (2 * 7 * D + CONVOLVED),  # cell, normaliser, their quotient
     "bi_lstm": lambda T: 4 * T * 4 * D,
     "gru": lambda T: 2 * T * 5 * D,  # r (U h + b), the mixture, their sum
     "gru_before": lambda T: 2 * T * 4 * D,

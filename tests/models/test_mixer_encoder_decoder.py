@@ -1,5 +1,7 @@
 """Any mixer as encoder-decoder: padding on either side, step by step, costs, and that it learns."""
 
+from typing import Any
+
 import pytest
 import torch
 from pair_checks import PROBLEM, left_padded, ragged, share_learned
@@ -12,7 +14,7 @@ from seqarena.models.catalog import CATALOG, architecture
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def can(name: str) -> bool:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from seqarena.core.batch import Problem
 from seqarena.core.errors import UserError
-from seqarena.core.shapes import measured_state_bytes
+from seqarena.core.shapes import measured_state_bytes, state_tensors
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import StatefulModel
@@ -19,7 +19,7 @@ from seqarena.models.session import Session
 NEXT_WORDS = Problem(num_outputs=20, vocab_size=20, causal=True, max_length=64)
 CAUSAL = [name for name, row in CATALOG.items() if why_not(row, NEXT_WORDS) is None]
 TOKENS = torch.randint(20, (2, 30), generator=torch.Generator().manual_seed(0))
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def model_of(name: str, **more: Any) -> StatefulModel:
@@ -117,15 +117,30 @@ def test_what_cannot_be_taken_back_is_told() -> None:
 def test_forks_do_not_touch_each_other(name: str) -> None:
     model = model_of(name)
     session = Session(model, rollback=4)
-    session.read(TOKENS[:, :9])
+    for part in TOKENS[:, :10].split((9, 1), dim=1):  # a cache now has room for both futures
+        session.read(part)
     fork = session.fork()
-    fork.read(TOKENS[:, 15:20])
+    read = {session: [*range(10)], fork: [*range(10)]}
+    for one, places in ((fork, (20, 21)), (session, (10, 11, 12)), (fork, (22,)), (session, (13,))):
+        read[one] += places
+        found_BTV = one.read(TOKENS[:, list(places)])
+        with torch.no_grad():
+            expected_BTV = model(TOKENS[:, read[one]])[0][:, -len(places) :]
+        torch.testing.assert_close(found_BTV, expected_BTV, **CLOSE)
     fork.rollback(2)
-    expected = Session(model)
-    expected.read(TOKENS[:, :9])
-    assert torch.equal(session.read(TOKENS[:, 9:12]), expected.read(TOKENS[:, 9:12]))
-    session.rollback(3)
-    assert (session.position, fork.position) == (9, 12)
+    session.rollback(4)
+    assert (session.position, fork.position) == (10, 11)
+
+
+@pytest.mark.parametrize("name", ["gru", "mamba", "sliding_window", "wavenet", "jamba"])
+def test_what_is_kept_shares_no_memory_with_a_state_that_is_consumed(name: str) -> None:
+    model = model_of(name)
+    with torch.no_grad():
+        state = model(TOKENS)[1]
+    kept = model.keep(state)
+    places = {tensor.data_ptr() for tensor in state_tensors(kept)}
+    assert places
+    assert not places & {tensor.data_ptr() for tensor in state_tensors(state)}
 
 
 @pytest.mark.parametrize("name", CAUSAL)
@@ -189,7 +204,7 @@ def test_wrong_inputs_are_told() -> None:
     for name in ("bi_gru", "rnnsearch"):
         model = build(name, problem=PAIRS if name == "rnnsearch" else NEXT_WORDS, width=16)
         with pytest.raises(UserError, match="keeps no session"):
-            Session(model)  # pyright: ignore
+            Session(model)
 
 
 PAIRS = Problem(
@@ -246,7 +261,8 @@ def test_a_stream_is_read_as_it_goes() -> None:
             yield taken % 20
 
     stream = model_of("mingru").stream(endless(), piece=16)
-    next(stream), next(stream)
+    for _ in range(2):
+        next(stream)
     assert taken == 32
     with pytest.raises(UserError, match="piece 0"):
         model_of("mingru").stream(endless(), piece=0)
@@ -255,4 +271,4 @@ def test_a_stream_is_read_as_it_goes() -> None:
 def test_a_session_puts_its_model_into_evaluation_mode() -> None:
     model = build("gru", problem=NEXT_WORDS, width=16)
     model.train()
-    assert not Session(model).model.training  # pyright: ignore
+    assert not Session(model).model.training

@@ -1,5 +1,7 @@
 """A short convolution before every mixer: its equation, its state, its costs, its options."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ TOKENS = torch.randint(20, (3, 11), generator=torch.Generator().manual_seed(0))
 CAUSAL = [name for name, row in CATALOG.items() if row.system is None and row.causal]
 
 
-def language_model(name: str = "gru", **more: int) -> LanguageModel:
+def language_model(name: str = "gru", **more: Any) -> LanguageModel:
     model = build(name, vocab_size=20, width=16, short_convolution=4, seed=0, **more)
     assert isinstance(model, LanguageModel)
     with torch.no_grad():  # a start at which the convolution is no small thing
@@ -73,7 +75,7 @@ def test_splitting_decoding_and_padding_change_nothing(name: str) -> None:
             )
 
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
+CLOSE: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def test_costs_are_those_of_the_convolution_more() -> None:

@@ -61,7 +61,7 @@ def test_only_the_final_state_is_used(cell, form):
     gradients = []
     for algorithm in ("loop", form):
         state = apply(cell, leaves, None, algorithm)[1]
-        total = sum((leaf * leaf).sum() for leaf in state)
+        total = torch.stack([(leaf * leaf).sum() for leaf in state]).sum()
         gradients.append(dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())))))
     assert_same(gradients[1], gradients[0], 1e-9)
 

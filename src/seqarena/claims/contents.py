@@ -3,6 +3,7 @@
 from seqarena.claims.book import (
     attention,
     cost,
+    dependency,
     gradients,
     memory,
     recall,
@@ -14,6 +15,7 @@ from seqarena.claims.claim import Claim
 
 CLAIMS: tuple[Claim, ...] = (
     *recurrence.CLAIMS,
+    *dependency.CLAIMS,
     *gradients.CLAIMS,
     *memory.CLAIMS,
     *recall.CLAIMS,

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -50,18 +50,18 @@ class _Mark(NamedTuple):
 class Session:
     """The state of a model over one batch of sequences of the same length, without padding."""
 
-    def __init__(self, model: "StatefulModel", *, rollback: int = 0) -> None:
+    def __init__(self, model: "Model", *, rollback: int = 0) -> None:
         """`rollback` is how many positions can be taken back; each call of `read` among them costs
         one copy of the state. The model is put into evaluation mode.
 
         Raises UserError for a model that does not continue its own inputs.
         """
-        _check_continues(model)
+        continuing = _continuing(model)
         if not 0 <= rollback <= _MOST_ROLLBACK:
             raise UserError(
                 f"rollback {rollback}: give a whole number from 0 to {_MOST_ROLLBACK:,}"
             )
-        self.model = model.eval()
+        self.model = continuing.eval()
         self.state: Any = None  # of the model; None before the first position
         self.position = 0  # how many have been read
         self.batch_size: int | None = None  # sequences; None before the first position
@@ -140,7 +140,7 @@ class Session:
             os.replace(fresh, path)
 
     @classmethod
-    def load(cls, path: str | Path, model: "StatefulModel", *, rollback: int = 0) -> Self:
+    def load(cls, path: str | Path, model: "Model", *, rollback: int = 0) -> Self:
         """The session that was saved to `path`, of this very model. Raises UserError for a file
         that is none, or is of a model with another configuration or other weights."""
         session = cls(model, rollback=rollback)
@@ -149,7 +149,7 @@ class Session:
             if facts.get(what) != own:
                 raise UserError(f"{path} does not fit this model: {_MISFITS[what]}")
         session.batch_size, session.position = int(facts["batch_size"]), int(facts["position"])
-        session.state = _filled(model, session.batch_size, leaves, Path(path))
+        session.state = _filled(session.model, session.batch_size, leaves, Path(path))
         return session
 
     def _read(self, inputs_BT: Tensor) -> Tensor:
@@ -211,12 +211,13 @@ _MISFITS = {
 }
 
 
-def _check_continues(model: "Model") -> None:
+def _continuing(model: "Model") -> "StatefulModel":
     if not (model.writes and model.problem.form == "tokens"):
         raise UserError(
             f"{type(model).__name__} keeps no session: that is for causal models which continue "
             "their own inputs"
         )
+    return cast("StatefulModel", model)
 
 
 def _check_endless(model: "StatefulModel") -> None:

@@ -19,6 +19,7 @@ from seqarena.mixers.attention.bigbird import BigBird, BigBirdConfig
 from seqarena.mixers.contract import CHECKS, subject
 from seqarena.ops.attention import BlockPattern
 from tests.mixers.attention.parity import same_outputs_and_gradients
+from tests.mixers.attention.ragged import continues_ragged
 
 CONFIGS = {
     "default": BigBirdConfig(),
@@ -166,19 +167,7 @@ def test_equals_the_published_layer_where_both_see_the_same(algorithm, monkeypat
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_ragged_continuation_equals_each_row_alone(algorithm, grad):
     mixer = build(block_size=3, num_groups=2, algorithm=algorithm)
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (16, 1, 21, 1, 4)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.5 for x in calls]
-    masks[3][:], masks[4][:] = True, True
-    with torch.set_grad_enabled(grad):
-        state, pieces = None, []
-        for x_BTD, mask_BT in zip(calls, masks):
-            y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-            pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    continues_ragged(mixer, (16, 1, 21, 1, 4), grad=grad)
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 30])

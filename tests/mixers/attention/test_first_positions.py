@@ -17,6 +17,7 @@ from seqarena.mixers.contract import CHECKS, subject
 from seqarena.models.catalog import CATALOG
 from seqarena.ops.positions import rotate, rotation_at
 from tests.mixers.attention.parity import same_outputs_and_gradients
+from tests.mixers.attention.ragged import continues_ragged
 from tests.mixers.references.arrays import differences
 
 CONFIGS = {
@@ -195,18 +196,7 @@ def test_equals_gpt_oss(algorithm):
 @pytest.mark.parametrize("positions", ["rotary", "cache"])
 def test_ragged_continuation_equals_each_row_alone(positions, algorithm):
     mixer = build(window=4, num_first=5, positions=positions, algorithm=algorithm)
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (4, 1, 11, 1, 3)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.5 for x in calls]
-    masks[3][:] = True
-    state, pieces = None, []
-    for x_BTD, mask_BT in zip(calls, masks):
-        y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-        pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    continues_ragged(mixer, (4, 1, 11, 1, 3))
 
 
 def test_the_banded_form_holds_no_square_of_pairs():

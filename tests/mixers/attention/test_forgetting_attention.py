@@ -13,6 +13,7 @@ from seqarena.mixers.attention.forgetting_attention import (
     ForgettingAttentionConfig,
 )
 from seqarena.mixers.contract import CHECKS, subject
+from tests.mixers.attention.ragged import continues_ragged
 from tests.mixers.references.arrays import differences
 
 CONFIGS = {
@@ -97,20 +98,8 @@ def test_sums_of_gates_stay_exact_under_autocast():
 @pytest.mark.parametrize("grad", [True, False])
 def test_ragged_continuation_equals_each_row_alone(grad):
     mixer = build(num_groups=2)
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (7, 1, 5, 1, 1)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.4 for x in calls]
-    masks[1][:, 0] = torch.tensor([False, True, False])
-    masks[3][:], masks[4][:] = True, True
-    with torch.set_grad_enabled(grad):
-        state, pieces = mixer.initial_state(3, max_length=4), []
-        for x_BTD, mask_BT in zip(calls, masks):
-            y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-            pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    start = mixer.initial_state(3, max_length=4)
+    continues_ragged(mixer, (7, 1, 5, 1, 1), start=start, grad=grad)
 
 
 def test_the_gate_starts_as_the_authors_have_it():

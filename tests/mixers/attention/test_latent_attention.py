@@ -16,6 +16,7 @@ from seqarena.core.shapes import measured_state_bytes
 from seqarena.mixers.attention.latent_attention import LatentAttention, LatentAttentionConfig
 from seqarena.mixers.contract import CHECKS, subject
 from tests.mixers.attention.parity import same_outputs_and_gradients
+from tests.mixers.attention.ragged import continues_ragged
 
 CONFIGS = {
     "default": LatentAttentionConfig(),
@@ -127,20 +128,8 @@ def test_decoding_makes_no_past_key_or_value_again():
 @pytest.mark.parametrize("grad", [True, False])
 def test_ragged_continuation_equals_each_row_alone(grad):
     mixer = build()
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (7, 1, 5, 1, 1)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.4 for x in calls]
-    masks[1][:, 0] = torch.tensor([False, True, False])
-    masks[3][:], masks[4][:] = True, True
-    with torch.set_grad_enabled(grad):
-        state, pieces = mixer.initial_state(3, max_length=4), []
-        for x_BTD, mask_BT in zip(calls, masks):
-            y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-            pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    start = mixer.initial_state(3, max_length=4)
+    continues_ragged(mixer, (7, 1, 5, 1, 1), start=start, grad=grad)
 
 
 @pytest.mark.parametrize("query_rank", [None, 7])
@@ -163,3 +152,14 @@ def test_costs():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(UserError, match="multiple of the heads"):
         build(50)
+
+
+def test_each_matrix_of_the_paper_is_drawn_by_itself():
+    mixer = build(256, query_rank=80)
+    E, P, R = 64, 32, 64
+    rotary_key = mixer.down.weight[R:]
+    key = mixer.up.weight.unflatten(0, (4, 2 * E))[:, :E]
+    rotary_query = mixer.query.weight.unflatten(0, (4, E + P))[:, E:]
+    for weight, rows, columns in ((rotary_key, P, 256), (key, 256, R), (rotary_query, 4 * P, 80)):
+        deviation = math.sqrt(2 / (rows + columns))  # Xavier
+        assert float(weight.detach().std()) == pytest.approx(deviation, rel=0.05)

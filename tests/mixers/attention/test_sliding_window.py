@@ -13,6 +13,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.mixers.attention.sliding_window import SlidingWindow, SlidingWindowConfig
 from seqarena.mixers.contract import CHECKS, subject
+from tests.mixers.attention.ragged import continues_ragged
 
 CONFIGS = {
     "window 9": SlidingWindowConfig(window=9),
@@ -91,19 +92,7 @@ def test_equals_longformer_where_both_see_the_same():
 
 @pytest.mark.parametrize("algorithm", ["explicit", "banded"])
 def test_ragged_continuation_equals_each_row_alone(algorithm):
-    mixer = build(window=4, algorithm=algorithm)
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (6, 1, 11, 1)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.5 for x in calls]
-    masks[3][:] = True
-    state, pieces = None, []
-    for x_BTD, mask_BT in zip(calls, masks):
-        y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-        pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    continues_ragged(build(window=4, algorithm=algorithm), (6, 1, 11, 1))
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 17])

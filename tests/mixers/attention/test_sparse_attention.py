@@ -9,6 +9,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.attention.attention import Attention, AttentionConfig
 from seqarena.mixers.attention.sparse_attention import SparseAttention, SparseAttentionConfig
 from seqarena.mixers.contract import CHECKS, subject
+from tests.mixers.attention.ragged import continues_ragged
 
 CONFIGS = {
     "stride 4": SparseAttentionConfig(stride=4),
@@ -59,20 +60,7 @@ def test_a_stride_of_the_whole_length_is_full_attention():
 @pytest.mark.parametrize("grad", [True, False])
 @pytest.mark.parametrize("algorithm", ["explicit", "blocked"])
 def test_ragged_continuation_equals_each_row_alone(algorithm, grad):
-    mixer = build(stride=4, algorithm=algorithm)
-    calls = [torch.randn(3, T, 48, dtype=torch.float64) for T in (6, 1, 11, 1, 3)]
-    generator = torch.Generator().manual_seed(4)
-    masks = [torch.rand(3, x.shape[1], generator=generator) > 0.5 for x in calls]
-    masks[3][:], masks[4][:] = True, True
-    with torch.set_grad_enabled(grad):
-        state, pieces = None, []
-        for x_BTD, mask_BT in zip(calls, masks):
-            y_BTD, state = mixer(x_BTD, state, mask_BT=None if mask_BT.all() else mask_BT)
-            pieces.append(y_BTD)
-    y_BTD, x_BTD, mask_BT = (torch.cat(parts, dim=1) for parts in (pieces, calls, masks))
-    for b in range(3):
-        alone = mixer(x_BTD[b : b + 1, mask_BT[b]])[0]
-        torch.testing.assert_close(y_BTD[b, mask_BT[b]], alone[0], rtol=0, atol=1e-12)
+    continues_ragged(build(stride=4, algorithm=algorithm), (6, 1, 11, 1, 3), grad=grad)
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 17])

@@ -44,6 +44,22 @@ def test_equals_the_delta_rule(negative):
 
 
 @pytest.mark.parametrize("algorithm", DeltaNet.operation.names)
+def test_a_step_of_two_counts_modulo_two(algorithm):
+    """One key, erased by a step of beta for each one among 256 bits: with beta 2 what it held has
+    changed its sign as often as there were ones; with beta 1, the most without reflections, the
+    first one deletes it."""
+    generator = torch.Generator().manual_seed(0)
+    bits_T1 = torch.randint(2, (256, 1), generator=generator).double()
+    key_T1, held = torch.ones(1, 1, 256, 1).double(), torch.ones(1, 1, 1, 1).double()
+    for beta, expected_T1 in ((2, 1 - 2 * (bits_T1.cumsum(0) % 2)), (1, (bits_T1.cumsum(0) == 0))):
+        y_BHTV, _ = DeltaNet.operation(
+            key_T1, beta * bits_T1 * key_T1, 0 * key_T1, held, erase_BHTK=key_T1,
+            algorithm=algorithm,
+        )  # fmt: skip
+        torch.testing.assert_close(y_BHTV[0, 0], expected_T1.double(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", DeltaNet.operation.names)
 def test_parity_with_the_authors_layer(algorithm):
     mixer = build(12, num_heads=3, kernel=3, negative_eigenvalues=True, algorithm=algorithm)
     assert max(differences(mixer, "deltanet")) < 1e-10

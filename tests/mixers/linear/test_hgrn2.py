@@ -58,8 +58,9 @@ def test_equals_the_papers_recurrence(kind, lower):
 def test_lower_bounds_start_growing_with_the_depth():
     layer = LayerConfig(mixer="seqarena.mixers.linear.hgrn2:HGRN2")
     mixers = Stack(StackConfig(width=8, layers=(layer,) * 4, channel_width=8)).mixers
+    assert all(isinstance(mixer, HGRN2) for mixer in mixers)
     assert mixers[0].bound is None
-    found = [float(mixer.bound.detach().sigmoid().mean()) for mixer in mixers[1:]]
+    found = [float(mixer.get_parameter("bound").detach().sigmoid().mean()) for mixer in mixers[1:]]
     np.testing.assert_allclose(found, [0.25, 0.5, 0.75], atol=1e-6)
 
 

@@ -71,7 +71,7 @@ def test_parity_with_transformers():
     finally:
         torch.set_default_dtype(torch.float32)
     # its own rounds to float32
-    reference.norm = torch.nn.RMSNorm(24, eps=1e-6, dtype=torch.float64)
+    setattr(reference, "norm", torch.nn.RMSNorm(24, eps=1e-6, dtype=torch.float64))  # noqa: B010
     mixer = build()
     mixer.place(1, 3)
     # theirs divides its channels into heads first, and each head into q, k and v

@@ -63,6 +63,7 @@ def test_the_state_turns_with_the_positions():
     for x_1D in x_TD.split(1):
         state = mixer(x_1D[None], state)[1]
     whole = mixer(x_TD[None])[1]
+    assert state is not None
     torch.testing.assert_close(state.s_BHKV, whole.s_BHKV, rtol=0, atol=1e-12)
 
 

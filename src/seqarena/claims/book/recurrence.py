@@ -105,7 +105,7 @@ def judge_serial(records: Sequence[Measurement]) -> Judgement:
         "it in about log T" if scan < SERIAL else "",
         "that the formulas of these networks take one step after the other is their definition; "
         "what is measured is whether this machine pays for it",
-        "nonlinear ones can be solved by Newton iterations too, which is not measured here",
+        "nonlinear ones can be solved by Newton's method too: the claim sequential-dependency",
     )  # fmt: skip
 
 

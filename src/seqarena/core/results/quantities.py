@@ -189,6 +189,11 @@ _ROWS = (
     ),
     Quantity(key="mixer_parameters", title="Parameters of a layer"),
     Quantity(key="mixer_flops", title="Operations of a layer", better="lower"),
+    Quantity(
+        key="newton_rounds", title="Rounds of Newton's method", better="lower",
+        meaning="How often all positions are evaluated side by side until the states stand.",
+    ),
+    Quantity(key="output_difference", title="Difference from the loop", better="lower"),
     Quantity(key="dependent_operations", title="Dependent operations", better="lower"),
     Quantity(
         key="flops_per_second", title="Operations a second", unit="count", better="higher"

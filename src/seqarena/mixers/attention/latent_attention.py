@@ -106,8 +106,16 @@ out        = concat(heads) W_O"""
             )
         self.query = nn.Linear(config.query_rank or width, H * per_query, bias=False)
         self.outward = nn.Linear(width, width, bias=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws each of the paper's matrices by itself."""
         for linear in self._matrices():
             nn.init.xavier_uniform_(linear.weight)
+        E, P = self.features, self.rotary_features
+        _draw(self.down.weight, 1, (self.rank, P))
+        _draw(self.up.weight, self.num_heads, (E, E))
+        _draw(self.query.weight, self.num_heads, (E, P))
 
     def mix(
         self, x_BTD: Tensor, state: LatentCache | None, lengths_B: Tensor | None
@@ -198,6 +206,14 @@ out        = concat(heads) W_O"""
 
     def reach(self) -> float:
         return math.inf
+
+
+def _draw(weight: Tensor, heads: int, sizes: tuple[int, int]) -> None:
+    """Xavier uniform for the two matrices whose rows a weight has in turn for each head."""
+    with torch.no_grad():
+        for part_HRI in weight.unflatten(0, (heads, -1)).split(sizes, dim=1):
+            bound = math.sqrt(6 / (weight.shape[1] + heads * part_HRI.shape[1]))
+            part_HRI.uniform_(-bound, bound)
 
 
 class _Norm(nn.RMSNorm):

@@ -71,6 +71,8 @@ class ShortConvolution(nn.Module):
 class TokenShift(nn.Module):
     """x_BTC and the input before it -> the inputs one position earlier and the last input."""
 
+    start_1C: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels

@@ -112,8 +112,8 @@ g_t    = sigmoid(x^g W_g1) W_g2"""
         ramp_D = place_D / (D - 1)
         zigzag_D = 2 * (place_D % K) / (K - 1) - 1
         zigzag_D = zigzag_D * zigzag_D.abs()
-        self.decay[-1].bias.copy_(-5.5 + 6 * ramp_D ** (1 + up**0.3) + 2.5 * zigzag_D)
-        self.rate[-1].bias.copy_(-0.19 + 0.3 * zigzag_D + 0.4 * (ramp_D - 0.5))
+        _bias(self.decay).copy_(-5.5 + 6 * ramp_D ** (1 + up**0.3) + 2.5 * zigzag_D)
+        _bias(self.rate).copy_(-0.19 + 0.3 * zigzag_D + 0.4 * (ramp_D - 0.5))
         self.erased_D.copy_(0.71 - 0.1 * (ramp_D - 0.5))
         self.norm_weight_D.fill_(((1 + layer) / num_layers) ** 0.7)
 
@@ -165,6 +165,12 @@ def _low_rank(width: int, rank: int, activation: nn.Module, *, bias: bool = True
     nn.init.zeros_(maps[0].weight)
     nn.init.orthogonal_(maps[1].weight, gain=0.1 * max(1.0, math.sqrt(rank / width)))
     return nn.Sequential(maps[0], activation, maps[1])
+
+
+def _bias(maps: nn.Sequential) -> Tensor:
+    bias = maps[-1].bias
+    assert isinstance(bias, Tensor)
+    return bias
 
 
 def _rank(factor: float, width: int) -> int:

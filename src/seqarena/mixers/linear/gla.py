@@ -50,6 +50,7 @@ class GatedLinearAttention(MatrixStateMixer):
     """Linear attention with a decay a feature of the key, and a gated norm."""
 
     Config = GLAConfig
+    config: GLAConfig
     equation: ClassVar[str] = """\
 q, k, v = x W_Q, x W_K, x W_V                 q / sqrt(K)
 alpha_t = sigmoid(x W_1 W_2 + b)^(1/16)       W_1 W_2 of a low rank
@@ -69,13 +70,15 @@ y       = W_O (rms_norm(S_t^T q_t) * silu(x W_r))"""
         self.decay_root = config.decay_root
         self.sizes = (keys, keys, width)  # of q, k and v
         self.inward = nn.Linear(width, sum(self.sizes), bias=False)
-        self.low_rank = nn.Sequential(
-            nn.Linear(width, config.decay_rank, bias=False), nn.Linear(config.decay_rank, keys)
+        low_rank = (
+            nn.Linear(width, config.decay_rank, bias=False),
+            nn.Linear(config.decay_rank, keys),
         )
+        self.low_rank = nn.Sequential(*low_rank)
         self.gated_out = GatedReadOut(width, H, self.value_features, config.norm_epsilon)
         draw_xavier(self.inward.weight[: 2 * keys], (keys, keys), _GAIN)
-        for weight in (self.low_rank[0].weight, self.low_rank[1].weight):
-            nn.init.xavier_uniform_(weight, _GAIN)
+        for linear in low_rank:
+            nn.init.xavier_uniform_(linear.weight, _GAIN)
 
     def streams(
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None

@@ -76,7 +76,8 @@ y        = W_O (rms_norm(S_t^T q_t) * sigmoid(x W_G))   the norm over all heads 
         qkv_BTC = F.silu(self.inward(x_BTD))
         slopes_H1 = alibi_slopes(self.num_heads).to(x_BTD.device)[:, None]
         log_decay_BTH1 = (-self.layer_factor * slopes_H1).expand(*x_BTD.shape[:2], -1, -1)
-        return Streams(*self.heads(qkv_BTC, *[self.width] * 3), log_decay_BTH1), inputs_BIC
+        q_BTHK, k_BTHK, v_BTHK = self.heads(qkv_BTC, *[self.width] * 3)
+        return Streams(q_BTHK, k_BTHK, v_BTHK, log_decay_BTH1), inputs_BIC
 
     def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:
         return self.gated_out(y_BTHV, x_BTD)

@@ -122,7 +122,8 @@ y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
         c_BTE, inputs_BIC = self.convolve(u_BTE, state.inputs_BIC, lengths_B)
         q_BTE, k_BTE, v_BTE = self._projected(c_BTE, u_BTE)
         gates_BTG = at_least_float32(self.gates(torch.cat((q_BTE, k_BTE, v_BTE), dim=-1)))
-        scale = running_scale(*gates_BTG.chunk(2, dim=-1), state.m_BH, lengths_B)
+        i_BTH, f_BTH = gates_BTG.chunk(2, dim=-1)
+        scale = running_scale(i_BTH, f_BTH, state.m_BH, lengths_B)
         (q_BTHK,), (k_BTHK,), (v_BTHK,) = (
             self.heads(x, self.inner_width) for x in (q_BTE, k_BTE, v_BTE)
         )

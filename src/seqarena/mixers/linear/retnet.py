@@ -39,7 +39,7 @@ from seqarena.mixers.linear.matrix_state import (
     Streams,
 )
 from seqarena.mixers.linear.read_out import GatedReadOut, draw_xavier
-from seqarena.ops.positions import rotate, rotation
+from seqarena.ops.positions import Rotation, rotate, rotation
 
 _GAIN = 2**-2.5  # of all projections but the last
 
@@ -102,7 +102,7 @@ y       = W_O (rms_norm(S_t^T q_t) * silu(x W_G))"""
         s_BHVK = rotate(s_BHVK, self._rotation(-passed, 1, s_BHVK))
         return y_BTD, state._replace(s_BHKV=s_BHVK.transpose(2, 3))
 
-    def _rotation(self, start: int | Tensor, length: int, like: Tensor):
+    def _rotation(self, start: int | Tensor, length: int, like: Tensor) -> Rotation:
         return rotation(start, length, self.key_features, self.rotary_base, like.dtype, like.device)
 
     def read_out(self, y_BTHV: Tensor, x_BTD: Tensor, streams: Streams) -> Tensor:

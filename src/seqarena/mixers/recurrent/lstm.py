@@ -30,7 +30,8 @@ from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm, lstm_peeph
 from seqarena.ops.registry import Operation
 
 ELEMENTWISE_FLOPS = 4  # f c + i g and o tanh(c), a feature
-_PEEPHOLE_FLOPS, _PEEPHOLE_STEPS = 6, 2  # three multiply-adds a feature, two of them side by side
+_PEEPHOLE_FLOPS = 6  # three multiply-adds a feature
+_PEEPHOLE_STEPS = 3  # a sum before c_t, a multiplication and a sum after it
 _FORGET_BIAS = 1.0  # Jozefowicz et al. 2015, section 5
 
 

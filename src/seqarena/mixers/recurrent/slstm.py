@@ -3,9 +3,9 @@ memory", arXiv:2405.04517, section 2.2 and the block of its appendix).
 
     u_t = silu(causal depthwise convolution of x_t)
     i~, f~ = W u_t + R h_{t-1} + b,   z~, o~ = W x_t + R h_{t-1} + b      each its own rows
-    m_t = max(i~, log sigmoid(f~) + m_{t-1})                              the stabiliser
+    m_t = max(i~, log sigmoid(f~) + m_{t-1})
     i' = exp(i~ - m_t),   f' = exp(log sigmoid(f~) + m_{t-1} - m_t)
-    c_t = f' c_{t-1} + i' tanh(z~),   n_t = f' n_{t-1} + i'               cell and normaliser
+    c_t = f' c_{t-1} + i' tanh(z~),   n_t = f' n_{t-1} + i'
     h_t = sigmoid(o~) c_t / n_t,   y_t = group norm of h_t, a group a head
 
 The input gate is an exponential, so that a later input can outweigh all that is stored; n divides

@@ -7,6 +7,7 @@ from torch import Tensor
 from seqarena.ops.attention import attention
 from seqarena.ops.attention.shared import (
     NEGATIVE_INFINITY,
+    attention_weights,
     bias_features,
     penalty,
     per_head,
@@ -31,12 +32,15 @@ def fused(
 ) -> Tensor:
     """y_BHTE."""
     T, C, scale = q_BHTE.shape[2], k_BGCE.shape[2], None
+    plain = starts_B is None and lengths_B is None and slopes_H is None
+    if plain and T == 1 and bias_BHC is not None:  # features would copy every key
+        weights_BH1C = attention_weights(q_BHTE, k_BGCE, bias=bias_BHC[:, :, None])
+        return weights_BH1C.to(q_BHTE.dtype) @ per_head(v_BGCE, q_BHTE)
     if bias_BHC is not None:  # as features, so that no T x C matrix has to hold it
         scale, v_BGCE = 1 / math.sqrt(q_BHTE.shape[-1]), per_head(v_BGCE, q_BHTE)
         q_BHTE, k_BGCE = bias_features(q_BHTE, k_BGCE, bias_BHC)
-    plain = starts_B is None and lengths_B is None and slopes_H is None
     if plain and T == 1:
-        return single_query(q_BHTE, k_BGCE, v_BGCE, scale)
+        return single_query(q_BHTE, k_BGCE, v_BGCE)
     if plain and (C == T or not causal):
         return sdpa(q_BHTE, k_BGCE, v_BGCE, None, causal=causal, scale=scale)
     distance = slot_distance(T, C, starts_B, q_BHTE.device)

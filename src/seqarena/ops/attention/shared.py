@@ -121,13 +121,11 @@ def per_head(x_BGCE: Tensor, q_BHTE: Tensor) -> Tensor:
     return x_BGCE if shared == 1 else x_BGCE.repeat_interleave(shared, dim=1)
 
 
-def single_query(
-    q_BH1E: Tensor, k_BGCE: Tensor, v_BGCE: Tensor, scale: float | None = None
-) -> Tensor:
+def single_query(q_BH1E: Tensor, k_BGCE: Tensor, v_BGCE: Tensor) -> Tensor:
     """One query that sees every slot; heads that share keys take the place of time."""
     B, H, _, E = q_BH1E.shape
     q_BGRE = q_BH1E.reshape(B, k_BGCE.shape[1], -1, E)
-    return sdpa(q_BGRE, k_BGCE, v_BGCE, None, scale=scale).reshape(B, H, 1, v_BGCE.shape[-1])
+    return sdpa(q_BGRE, k_BGCE, v_BGCE, None).reshape(B, H, 1, v_BGCE.shape[-1])
 
 
 def sdpa(

@@ -29,7 +29,7 @@ def block_recurrence(a_BTKNN: Tensor, b_BTS: Tensor) -> Tensor:
     """Every h_t: [B, T, S]. Nothing is differentiated."""
     blocks, features = a_BTKNN.shape[2:4]
     if features == 1:
-        return linear_recurrence(a_BTKNN[..., 0, 0], b_BTS)
+        return linear_recurrence(a_BTKNN[..., 0, 0], b_BTS, algorithm="scan")
     h_BTKN1 = b_BTS.unflatten(2, (features, blocks)).transpose(2, 3).unsqueeze(4).contiguous()
     _advance(a_BTKNN, h_BTKN1)
     return h_BTKN1.squeeze(4).transpose(2, 3).flatten(2)

@@ -74,10 +74,13 @@ class Jacobian(Protocol):
         ...
 
 
-class Cell(Protocol):
+class SolvedCell(Protocol):
     """f at every position of one sequence, whose inputs it holds."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What records and errors call it."""
+        ...
 
     def after(self, before_BTS: Tensor) -> Tensor:
         """f(s_{t-1}, x_t), under autograd."""
@@ -108,7 +111,7 @@ def recorded_solves() -> Iterator[list[Solve]]:
         _recorded[:] = [other for other in _recorded if other is not solves]
 
 
-def newton_states(cell: Cell, start_BS: Tensor, length: int, method: Method) -> Tensor:
+def newton_states(cell: SolvedCell, start_BS: Tensor, length: int, method: Method) -> Tensor:
     """Every state [B, T, S], with gradients to what `cell.after` depends on and to the start.
 
     The start's dtype is the one that is computed in. Raises UserError where it does not converge,
@@ -137,12 +140,12 @@ def _check_room(name: str, length: int, start_BS: Tensor) -> None:
     if needed > MOST_BYTES:
         raise UserError(
             f"{name} by 'newton' needs {start_BS.shape[1]} x {start_BS.shape[1]} numbers a "
-            f"position, {needed / 2**30:.1f} GiB here (at most {MOST_BYTES / 2**30:.0f}): use quasi_newton, "
-            "which needs a few a feature, or a smaller width, batch or length"
+            f"position, {needed / 2**30:.1f} GiB here (at most {MOST_BYTES / 2**30:.0f}): use "
+            "quasi_newton, which needs a few a feature, or a smaller width, batch or length"
         )
 
 
-def _solve(cell: Cell, start_BS: Tensor, length: int, method: Method) -> Tensor:
+def _solve(cell: SolvedCell, start_BS: Tensor, length: int, method: Method) -> Tensor:
     s_BTS = start_BS[:, None].repeat(1, length, 1)
 
     def one_round() -> float:

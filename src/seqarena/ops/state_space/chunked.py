@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.state_space import Diagonal, diagonal_ssm
+from seqarena.ops.state_space.reference import loop
 from seqarena.ops.state_space.shared import powers, with_padding
 
 CHUNK_LENGTH = 32
@@ -24,6 +25,8 @@ def chunked(
     u_BTD: Tensor, system: Diagonal, start_BDN: Tensor, lengths_B: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """The outputs and the state after each row's last real position."""
+    if u_BTD.shape[1] == 1:  # a step costs less than the matrices
+        return loop(u_BTD, system, start_BDN, lengths_B)
     return with_padding(_chunked, u_BTD, system, start_BDN, lengths_B)
 
 

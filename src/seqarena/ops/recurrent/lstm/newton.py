@@ -62,9 +62,8 @@ def _solved(
     """The outputs and the final state."""
     dtype = start.c_BE.dtype
     with recurrent.without_autocast(x_BTD):
-        input_FD, recurrent_FE, bias_F, peepholes_3E = (
-            None if weight is None else weight.to(dtype) for weight in weights
-        )
+        input_FD, recurrent_FE, bias_F = (weight.to(dtype) for weight in weights[:3])
+        peepholes_3E = None if weights.peepholes_3E is None else weights.peepholes_3E.to(dtype)
         x_BTF = functional.linear(x_BTD.to(dtype), input_FD, bias_F)
         cell = _LSTMCell(x_BTF, recurrent_FE, peepholes_3E)
         states_BTS = newton_states(cell, torch.cat(start, dim=1), x_BTD.shape[1], method)
