@@ -22,8 +22,8 @@ arXiv:2404.05892, section 4.1 to 4.2; the time-mixing block.
 What is read before position t is what a query at t - 1 reads behind its write: the queries move
 back by one, and the first reads the state that came in. The low ranks are the authors' 32 and 64
 from width 512 on, and a sixteenth and an eighth of the width below it, where those would hold most
-of the parameters. Initialisation, which depends on the layer: the authors' code (RWKV-LM, x060), but
-that W_o starts like W_v where theirs is zero: no gradient would pass an untrained layer. The block
+of the parameters. Initialisation, which depends on the layer: the authors' code (RWKV-LM, x060),
+but W_o starts like W_v where theirs is zero: no gradient would pass an untrained layer. The block
 is the common one; its channel mixer is not RWKV's.
 
 Letters: B batch, T time, D width, H heads, K = D / H features of a key and of a value, R a rank.
