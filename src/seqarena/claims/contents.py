@@ -3,8 +3,10 @@
 from seqarena.claims.book import (
     attention,
     cost,
+    delta_rule,
     dependency,
     gradients,
+    linear_time,
     memory,
     recall,
     recurrence,
@@ -21,6 +23,8 @@ CLAIMS: tuple[Claim, ...] = (
     *recall.CLAIMS,
     *attention.CLAIMS,
     *cost.CLAIMS,
+    *linear_time.CLAIMS,
+    *delta_rule.CLAIMS,
     *systems.CLAIMS,
     *scaling.CLAIMS,
 )
