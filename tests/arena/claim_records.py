@@ -260,19 +260,20 @@ def _sparse(work: float, state: float) -> list[Measurement]:
     return [*counted(work, state, names=SPARSE), *counted(2, 1, names=["attention", *DENSE])]
 
 
-def _hybrids(state: float, mixed: float, alone: float) -> list[Measurement]:
-    from seqarena.claims.book.linear_time import HYBRIDS, MIXED
+def _hybrids(state: float, mixed: float) -> list[Measurement]:
+    """The power by which the states grow, and the hybrid's bits where its parts need 2.5."""
+    from seqarena.claims.book.linear_time import HYBRIDS, MIXED, PARTS
 
-    recall = {"attention": 1.0, "linear_attention": alone, MIXED: mixed}
+    bits = {MIXED: mixed, **dict.fromkeys(PARTS, 2.5)}
     return [
-        *_pairs(**recall), *counted(1, state, names=HYBRIDS, depth=4),
-        *counted(2, 1, names=["attention"]),
+        *(series("bits_per_byte", n, {6e4: (y, y + 0.001, y)}) for n, y in bits.items()),
+        *counted(1, state, names=HYBRIDS, depth=4), *counted(2, 1, names=["attention"]),
     ]  # fmt: skip
 
 
 def tracking(plain: float, learnt: float, farther: float) -> list[Measurement]:
     """Accuracies without negative eigenvalues, and with them at the trained length and beyond."""
-    from seqarena.claims.book.delta_rule import PLAIN, SIGNED
+    from seqarena.claims.book.state_tracking import PLAIN, SIGNED
 
     return [
         series("accuracy", name, {24: at_24, 48: y, 96: y}, guesser=(0.5, 0.5, 0.5))
@@ -379,12 +380,8 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
     "cheap-attention": (_cheap(1.0, 0.5), _cheap(1.8, 1.0)),
     "fixed-state": (_fixed(0, 0), _fixed(1, 1)),
     "sparse-attention": (_sparse(1, 0), _sparse(2, 1)),
-    "hybrids": (_hybrids(0.5, 0.98, 0.5), _hybrids(1.5, 0.5, 0.5)),
+    "hybrids": (_hybrids(0.5, 2.4), _hybrids(1.5, 2.6)),
     "state-tracking": (tracking(0.51, 1.0, 0.99), tracking(0.99, 1.0, 0.99)),
-    "delta-recall": (
-        _pairs(attention=0.98, linear_attention=0.5, gated_delta=0.97),
-        _pairs(attention=0.98, linear_attention=0.5, gated_delta=0.5),
-    ),
     "attention-on-rnn": (_translation(0.6, 1.3), _translation(0.1, 1.3)),
     "convolution": (_convolution((3, 15, 63), 0), _convolution((63, 15, 3), 1)),
     "memory-hops": (_hops(0.97), _hops(0.51)),
@@ -402,9 +399,8 @@ LIMITED: dict[str, list[Measurement]] = {
     "cheap-attention": _cheap(1.0, 0.5)[:2] + _cheap(1.8, 0.5)[2:],  # one of the two is cheaper
     "fixed-state": _fixed(0, 1),  # those that add alone: more than half
     "sparse-attention": _sparse(1, 1),  # less work, and every position is kept
-    "hybrids": _hybrids(1.5, 0.98, 0.5),  # recall, and as large a state
+    "hybrids": _hybrids(1.5, 2.4),  # better, and as large a state
     "state-tracking": tracking(0.51, 1.0, 0.8),  # learnt, not carried farther
-    "delta-recall": _pairs(attention=1.0, linear_attention=0.5, gated_delta=0.8),  # not all of it
     "loss-by-size": _sizes(-0.2, 2.7),  # steeper, and not ahead
     "at-scale": ladder(-0.3, -0.1, -0.3, -0.1),  # ahead where it was measured
     "heads": [  # in one layer of two

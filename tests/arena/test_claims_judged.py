@@ -145,11 +145,6 @@ SHORT = {  # claims that ask whether training was long enough
         trained(found, 0.05) if found.quantity == "accuracy" else found  # pyright: ignore
         for found in PLANTED["cheap-attention"][0]
     ],
-    "hybrids": [
-        trained(found, 0.05) if found.quantity == "accuracy" else found  # pyright: ignore
-        for found in PLANTED["hybrids"][0]
-    ],
-    "delta-recall": [trained(found, 0.05) for found in PLANTED["delta-recall"][0]],  # pyright: ignore
     "loss-by-size": [trained(found, 0.05) for found in PLANTED["loss-by-size"][0]],  # pyright: ignore
 }
 
@@ -307,7 +302,7 @@ def test_parts_name_functions_and_json() -> None:
             )
 
 
-@pytest.mark.parametrize("name", ["state-bottleneck", "cheap-attention", "hybrids", "delta-recall"])
+@pytest.mark.parametrize("name", ["state-bottleneck", "cheap-attention"])
 def test_a_task_that_attention_has_not_learnt_decides_nothing(name: str) -> None:
     records = [
         found.model_copy(update={"points": tuple(p.model_copy(update={"repeats": (0.3,) * 3})

@@ -3,7 +3,6 @@
 from seqarena.claims.book import (
     attention,
     cost,
-    delta_rule,
     dependency,
     gradients,
     linear_time,
@@ -11,6 +10,7 @@ from seqarena.claims.book import (
     recall,
     recurrence,
     scaling,
+    state_tracking,
     systems,
 )
 from seqarena.claims.claim import Claim
@@ -24,7 +24,7 @@ CLAIMS: tuple[Claim, ...] = (
     *attention.CLAIMS,
     *cost.CLAIMS,
     *linear_time.CLAIMS,
-    *delta_rule.CLAIMS,
+    *state_tracking.CLAIMS,
     *systems.CLAIMS,
     *scaling.CLAIMS,
 )

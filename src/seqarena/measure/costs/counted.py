@@ -23,15 +23,18 @@ def counted(
     lengths: Sequence[int],
     width: int = 64,
     depth: int = 1,
+    algorithm: str = "auto",
 ) -> list[Series]:
     """`forward_flops` of one sequence, `serial_steps` of its training and the `state_bytes` that
-    decoding keeps after it, of whole models, a curve an architecture.
+    decoding keeps after it, of whole models, a curve an architecture. The steps, and what an
+    algorithm spends, are those of `algorithm` (auto: the fastest here).
 
     A hybrid has its whole pattern of layers. Raises UserError for an unknown name.
     """
     found: list[Series] = []
+    options = None if algorithm == "auto" else {"algorithm": algorithm}
     for name in architectures:
-        chosen = subject(name, width=width, depth=depth)
+        chosen = subject(name, width=width, depth=depth, options=options)
         rows = {length: numeric_row(chosen.config(length), length) for length in sorted(lengths)}
         found += [
             Series(
@@ -39,6 +42,7 @@ def counted(
                 quantity=quantity,
                 axis="length",
                 architecture=name,
+                variant="" if algorithm == "auto" else algorithm,
                 points=tuple(Point(x=x, repeats=(float(row[key]),)) for x, row in rows.items()),
                 settings={
                     "width": width,

@@ -1,14 +1,11 @@
-"""Claims about recurrences that overwrite: what they track, and what they recall."""
+"""The claim that a recurrence which may turn its state over tracks what others cannot."""
 
 from collections.abc import Sequence
 
 from seqarena.claims.book.measuring import part
 from seqarena.claims.book.memory import FAILS, SOLVES, above_chance
-from seqarena.claims.book.recall import KNEW, KNOWS, LOSES, UNDECIDED, lookup
 from seqarena.claims.claim import Claim, Part, Scale
-from seqarena.claims.enough import ENOUGH_RECALL, undertrained
-from seqarena.claims.judging import SEEDS, curve, difference, judgement, last, settled, verdict
-from seqarena.core.results.estimates import at, mean
+from seqarena.claims.judging import SEEDS, curve, judgement, verdict
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.results.verdicts import Judgement
 
@@ -69,56 +66,4 @@ TRACKING = Claim(
     repeats={"accuracy": SEEDS},
 )
 
-DELTA = "gated_delta"
-
-
-def judge_delta(records: Sequence[Measurement]) -> Judgement:
-    names = ("attention", "linear_attention", DELTA)
-    found = {name: curve(records, "accuracy", name) for name in names}
-    pairs = last(found["attention"]).x
-    right = {name: at(series, pairs) for name, series in found.items()}
-    level = {name: mean(point).value for name, point in right.items()}
-    figure = f"recall at {pairs:g} pairs: " + ", ".join(
-        f"{name} {mean(point)}" for name, point in right.items()
-    )
-    if level["attention"] < KNOWS:
-        return judgement("not measured yet", UNDECIDED, f"{UNDECIDED}; {figure}")
-    gap = difference(right[DELTA], right["linear_attention"])
-    gained, said = settled(gap, LOSES)
-    as_attention = level["attention"] - level[DELTA] < LOSES
-    lacking = DELTA if gained == "does not hold" else "linear_attention"
-    why = undertrained(found[lacking], solved=KNOWS, begun=KNEW) if level[lacking] < KNOWS else ""
-    if why:
-        return judgement("not measured yet", why, f"{why}; {figure}", gap)
-    if gained == "holds" and not as_attention:
-        gained = "holds within limits"
-    return judgement(
-        gained,
-        f"with {pairs:g} pairs to keep, a state that is overwritten answers {level[DELTA]:.0%}, "
-        f"one that is added to {level['linear_attention']:.0%}, attention "
-        f"{level['attention']:.0%}",
-        figure,
-        gap,
-        said,
-        "" if as_attention else "attention recalls more still",
-    )
-
-
-RECALL = Claim(
-    name="delta-recall",
-    title="Overwriting by the delta rule recalls more than adding up",
-    words="Linear attention adds every pair to its state until they blur; the delta rule erases "
-    "what a key held before it writes, and so recalls nearly as attention does.",
-    source="Schlag et al. 2021; Yang et al. 2024 (DeltaNet, Gated DeltaNet)",
-    experiment=f"Multi-query associative recall at equal width: accuracy at the most pairs of "
-    f"{DELTA}, of linear attention and of attention.",
-    criterion=f"Holds when {DELTA} is right at least {LOSES} more often than linear attention, "
-    f"beyond the seeds' doubt, and less than {LOSES} less often than attention. Within limits "
-    f"when the first alone is so, or by the mean alone. Not measured where attention is right in "
-    f"less than {KNOWS:.0%}. {ENOUGH_RECALL}",
-    parts=lambda scale: lookup(scale, "attention", "linear_attention", DELTA),
-    judge=judge_delta,
-    repeats={"accuracy": SEEDS},
-)
-
-CLAIMS = (TRACKING, RECALL)
+CLAIMS = (TRACKING,)
