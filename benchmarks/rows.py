@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import MambaConfig, MambaForCausalLM
 from transformers.utils import logging
 
-from benchmarks import gpt, matrix_recurrence, state_space
+from benchmarks import gpt, layers, matrix_recurrence
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, assert_same, batch, count, training_step
 from seqarena.core.batch import IGNORE
@@ -198,7 +198,7 @@ ROWS: dict[str, Callable[[str], Row]] = {
     "decoding": lambda dtype: decoding(),
     "scans": lambda dtype: scans(),
     "mamba": mamba,
-    **state_space.ROWS,
+    **layers.ROWS,
     **matrix_recurrence.ROWS,
 }
 

@@ -11,6 +11,7 @@ from seqarena.core.batch import own_inputs
 from seqarena.core.errors import UserError
 from seqarena.jobs.job import TimingMachine, job_key
 from seqarena.jobs.sources import canonical, closure, module_of, places_in, source_digest
+from seqarena.measure import calls
 from seqarena.measure.calls import measuring_key
 from seqarena.measure.subject import problem_for
 from seqarena.models.build import model_config
@@ -128,6 +129,15 @@ def test_a_measurement_depends_on_what_it_names() -> None:
     }  # fmt: skip
     assert len(keys) == 4
     assert key(architecture="gru") in keys
+
+
+def test_a_measurement_of_a_hybrid_depends_on_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[set[str]] = []
+    monkeypatch.setattr(calls, "job_key", lambda f, a, places, **_: found.append(places) or "")
+    measuring_key("seqarena.measure.costs.scaling:memory", {"architecture": "gru:mamba@2:1"})
+    measuring_key("seqarena.measure.costs.scaling:memory", {"architecture": "gru", "text": "a:b"})
+    parts = ["seqarena.mixers.recurrent.gru:GRU", "seqarena.mixers.state_space.mamba:Mamba"]
+    assert [[part in places for part in parts] for places in found] == [[True, True], [True, False]]
 
 
 def test_a_timing_belongs_to_the_machine_and_other_jobs_do_not(

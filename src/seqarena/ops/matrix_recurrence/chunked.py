@@ -21,7 +21,6 @@ from seqarena.ops.matrix_recurrence.reference import loop
 from seqarena.ops.matrix_recurrence.segment import Segment, Solved
 
 NUMBERS_AT_ONCE = 2**18  # of one tensor: measured; fewer cost calls, more leave the caches
-LEAST_LOGARITHM = -1e3  # its exponential is zero in every dtype
 
 
 class _Inputs(NamedTuple):
@@ -139,7 +138,7 @@ class _Span(NamedTuple):
             rows_MLRK[:, :, 1].neg_()
         log_decay = given.log_decay
         if log_decay is not None:
-            log_decay = self.take(log_decay).clamp_(min=LEAST_LOGARITHM)
+            log_decay = self.take(log_decay)
         return Segment(rows_MLRK, columns_MLCK, log_decay, self.chunks)
 
     def _side_by_side(self, inputs: list[Tensor], heads: int) -> Tensor:

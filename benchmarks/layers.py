@@ -1,9 +1,9 @@
-"""The rows of Mamba-2 and of Griffin's recurrent block: one layer, forward and backward, float32,
-against the layer of transformers without its CUDA kernels and against our own loop.
+"""The rows of whole layers, Mamba-2, Griffin's recurrent block and Gated DeltaNet: forward and
+backward, float32, against the layer of transformers without its CUDA kernels and our own loop.
 
 The linear maps alone are what every arrangement of the layer has to compute.
 
-    python -m benchmarks --clock process --rows mamba2 hawk
+    python -m benchmarks --clock process --rows mamba2 hawk gated_delta
 """
 
 from collections.abc import Callable
@@ -12,8 +12,9 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from transformers import Mamba2Config as TheirMamba2Config
-from transformers import RecurrentGemmaConfig
+from transformers import Qwen3NextConfig, RecurrentGemmaConfig
 from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
+from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
 from transformers.models.recurrent_gemma.modeling_recurrent_gemma import (
     RecurrentGemmaRecurrentBlock,
 )
@@ -21,6 +22,7 @@ from transformers.models.recurrent_gemma.modeling_recurrent_gemma import (
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import assert_same, count
 from seqarena.mixers.base import Mixer
+from seqarena.mixers.delta.gated_delta import GatedDeltaConfig, GatedDeltaNet
 from seqarena.mixers.state_space.mamba2 import Mamba2, Mamba2Config
 from seqarena.mixers.state_space.rg_lru import RGLRU, RGLRUConfig
 
@@ -87,6 +89,42 @@ def hawk() -> Row:
     return _row("RG-LRU block", model, loop, maps, ("transformers RecurrentGemma", theirs, call))
 
 
+def gated_delta() -> Row:
+    """Four heads of 96 features of a key and 192 of a value; theirs is chunked as well."""
+    model, loop = (
+        GatedDeltaNet(WIDTH, GatedDeltaConfig(algorithm=name)) for name in ("chunked", "loop")
+    )
+    w, H, K, V = dict(model.named_parameters()), model.num_heads, WIDTH // 4, 2 * WIDTH // 4
+    config = Qwen3NextConfig(
+        hidden_size=WIDTH, linear_num_key_heads=H, linear_num_value_heads=H,
+        linear_key_head_dim=K, linear_value_head_dim=V, linear_conv_kernel_dim=4,
+        num_hidden_layers=2, layer_types=["linear_attention", "full_attention"],
+        rms_norm_eps=1e-5,
+    )  # fmt: skip
+    theirs = Qwen3NextGatedDeltaNet(config, layer_idx=0)
+
+    def by_head(*parts: Tensor) -> Tensor:
+        """Rows of each head together, as theirs has them."""
+        return torch.cat([x.unflatten(0, (H, -1)) for x in parts], dim=1).flatten(0, 1)
+
+    q, k, v = w["inward.weight"].split((H * K, H * K, H * V))
+    theirs.load_state_dict(
+        {
+            "in_proj_qkvz.weight": by_head(q, k, v, w["gate.0.weight"]),
+            "in_proj_ba.weight": by_head(*w["steps.weight"].chunk(2)),
+            "conv1d.weight": w["convolution.weight"],
+            "A_log": w["decay.a_log"],
+            "dt_bias": w["decay.bias"],
+            "norm.weight": w["norm.weight"],
+            "out_proj.weight": w["outward.weight"],
+        }
+    )
+    maps = [(WIDTH, 2 * H * (K + V)), (WIDTH, 2 * H), (H * V, WIDTH)]
+    return _row(
+        "Gated DeltaNet layer", model, loop, maps, ("transformers Qwen3-Next", theirs, theirs)
+    )
+
+
 def _row(
     title: str,
     model: Mixer,
@@ -128,4 +166,5 @@ def _row(
 ROWS: dict[str, Callable[[str], Row]] = {
     "mamba2": lambda dtype: mamba2(),
     "hawk": lambda dtype: hawk(),
+    "gated_delta": lambda dtype: gated_delta(),
 }
