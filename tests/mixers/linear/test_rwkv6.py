@@ -82,7 +82,8 @@ def test_starts_as_published():
         assert float(mixer.decay[n].detach()) == pytest.approx(speed, abs=1e-5)
         assert float(mixer.bonus.detach().flatten()[n]) == pytest.approx(bonus, abs=1e-6)
     np.testing.assert_allclose(mixer.norm.weight.detach(), (2 / 3) ** 0.7, rtol=1e-6)
-    assert not bool(mixer.outward.weight.any())
+    outward = mixer.outward.weight.detach()
+    torch.testing.assert_close(outward @ outward.T, torch.eye(len(outward), dtype=outward.dtype))
 
 
 @pytest.mark.parametrize(("width", "ranks"), [(48, (3, 6)), (512, (32, 64)), (1024, (32, 64))])

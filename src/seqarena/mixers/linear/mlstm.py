@@ -73,12 +73,12 @@ class MLSTM(MatrixMixer):
     equation: ClassVar[str] = """\
 u, z    = W_up x                                two streams of E channels
 c       = silu(short convolution of u)
-q, k, v = W_q c, W_k c / sqrt(K), W_v u         block-diagonal
-i, f    = W_i [q k v] + b_i, log sigmoid(W_f [q k v] + b_f)
-m_t     = max(f_t + m_(t-1), i_t)
+q, k, v = W_q c, W_k c / sqrt(K), W_v u         block-diagonal, blocks of 4 channels
+i, f    = W_i [q k v] + b_i, log sigmoid(W_f [q k v] + b_f)       one of each a head
+m_t     = max(f_t + m_(t-1), i_t)               the logarithm of the scale of S and n
 S_t     = exp(f_t + m_(t-1) - m_t) S_(t-1) + exp(i_t - m_t) k_t v_t^T
 n_t     = exp(f_t + m_(t-1) - m_t) n_(t-1) + exp(i_t - m_t) k_t
-h_t     = S_t^T q_t / max(|n_t . q_t|, exp(-m_t))
+h_t     = S_t^T q_t / (max(|n_t . q_t|, exp(-m_t)) + epsilon)
 y       = W_down ((layer_norm(h) + skip * c) * silu(z))"""
     complexity = Complexity("T E^2 / H + T D E", "T / L", "T", "E^2 / H")
 

@@ -22,8 +22,9 @@ arXiv:2404.05892, section 4.1 to 4.2; the time-mixing block.
 What is read before position t is what a query at t - 1 reads behind its write: the queries move
 back by one, and the first reads the state that came in. The low ranks are the authors' 32 and 64
 from width 512 on, and a sixteenth and an eighth of the width below it, where those would hold most
-of the parameters. Initialisation, which depends on the layer: the authors' code (RWKV-LM, x060).
-The block is the common one; its channel mixer is not RWKV's.
+of the parameters. Initialisation, which depends on the layer: the authors' code (RWKV-LM, x060),
+but W_o starts like W_v where theirs is zero: no gradient would pass an untrained layer. The block
+is the common one; its channel mixer is not RWKV's.
 
 Letters: B batch, T time, D width, H heads, K = D / H features of a key and of a value, R a rank.
 """
@@ -57,7 +58,8 @@ class RWKV6(MatrixStateMixer):
     Config = RWKV6Config
     equation: ClassVar[str] = """\
 d_t           = x_(t-1) - x_t                                  the token shift
-x_n           = x_t + d_t (mu_n + tanh((x_t + d_t mu_x) A_n) B_n)      n = w, k, v, r, g
+mix_n         = mu_n + tanh((x_t + d_t mu_x) A_n) B_n          n = w, k, v, r, g
+x_n           = x_t + d_t mix_n
 r, k, v, g    = x_r W_r, x_k W_k, x_v W_v, silu(x_g W_g)
 w_t           = exp(-exp(lambda + tanh(x_w A) B))
 y_t           = (S_(t-1) + diag(u) k_t v_t^T)^T r_t            read before the write
@@ -83,9 +85,11 @@ out           = W_o (group_norm(y) * g)"""
             nn.Linear(width, width, bias=False) for _ in range(5)
         )
         self.norm = nn.GroupNorm(config.num_heads, width, eps=config.norm_epsilon)
-        for linear, gain in ((self.key, 0.1), (self.value, 1), (self.query, 1), (self.gate, 0.1)):
-            nn.init.orthogonal_(linear.weight, gain)
-        for weight in (self.mix_in.weight, self.decay_in.weight, self.outward.weight):
+        for linear in (self.value, self.query, self.outward):
+            nn.init.orthogonal_(linear.weight)
+        for linear in (self.key, self.gate):
+            nn.init.orthogonal_(linear.weight, 0.1)
+        for weight in (self.mix_in.weight, self.decay_in.weight):
             nn.init.zeros_(weight)
         for weight in (self.mix_out, self.decay_out.weight):
             nn.init.uniform_(weight, -0.01, 0.01)
