@@ -223,8 +223,62 @@ def _shares(lstm: float, attention: float, device: str) -> list[Measurement]:
     ]
 
 
+def counted(
+    work: float, state: float, steps: float = 0.0, *, names: Sequence[str], depth: int = 1
+) -> list[Measurement]:
+    """Formulas that grow as these powers of the length."""
+    exponents = {"forward_flops": work, "state_bytes": state, "serial_steps": steps}
+    return [
+        told(power(quantity, name, p), depth=depth)
+        for name in names
+        for quantity, p in exponents.items()
+    ]
+
+
 def _state_space(seconds: float, steps: float) -> list[Measurement]:
-    return [timed("s4d", "parallel", seconds, steps), timed("mamba", "scan", seconds, steps)]
+    from seqarena.claims.book.cost import STATE_SPACES
+
+    return [
+        timed("s4d", "parallel", seconds, steps), timed("mamba", "scan", seconds, steps),
+        *counted(1, 0, steps, names=STATE_SPACES),
+    ]  # fmt: skip
+
+
+def _fixed(adding: float, overwriting: float) -> list[Measurement]:
+    """The powers by which the states grow."""
+    from seqarena.claims.book.linear_time import ADDING, OVERWRITING
+
+    return [
+        *counted(1, adding, names=ADDING), *counted(1, overwriting, names=OVERWRITING),
+        *counted(2, 1, names=["attention"]),
+    ]  # fmt: skip
+
+
+def _sparse(work: float, state: float) -> list[Measurement]:
+    from seqarena.claims.book.linear_time import DENSE, SPARSE
+
+    return [*counted(work, state, names=SPARSE), *counted(2, 1, names=["attention", *DENSE])]
+
+
+def _hybrids(state: float, mixed: float) -> list[Measurement]:
+    """The power by which the states grow, and the hybrid's bits where its parts need 2.5."""
+    from seqarena.claims.book.linear_time import HYBRIDS, MIXED, PARTS
+
+    bits = {MIXED: mixed, **dict.fromkeys(PARTS, 2.5)}
+    return [
+        *(series("bits_per_byte", n, {6e4: (y, y + 0.001, y)}) for n, y in bits.items()),
+        *counted(1, state, names=HYBRIDS, depth=4), *counted(2, 1, names=["attention"]),
+    ]  # fmt: skip
+
+
+def tracking(plain: float, learnt: float, farther: float) -> list[Measurement]:
+    """Accuracies without negative eigenvalues, and with them at the trained length and beyond."""
+    from seqarena.claims.book.state_tracking import PLAIN, SIGNED
+
+    return [
+        series("accuracy", name, {24: at_24, 48: y, 96: y}, guesser=(0.5, 0.5, 0.5))
+        for name, at_24, y in ((PLAIN, plain, plain), (SIGNED, learnt, farther))
+    ]
 
 
 def _cheap(cost: float, recall: float) -> list[Measurement]:
@@ -324,6 +378,10 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
     "gpu-utilisation": (_shares(0.4, 0.8, "cuda"), _shares(0.8, 0.4, "cuda")),
     "state-space": (_state_space(1, 0.2), _state_space(1.9, 0.2)),
     "cheap-attention": (_cheap(1.0, 0.5), _cheap(1.8, 1.0)),
+    "fixed-state": (_fixed(0, 0), _fixed(1, 1)),
+    "sparse-attention": (_sparse(1, 0), _sparse(2, 1)),
+    "hybrids": (_hybrids(0.5, 2.4), _hybrids(1.5, 2.6)),
+    "state-tracking": (tracking(0.51, 1.0, 0.99), tracking(0.99, 1.0, 0.99)),
     "attention-on-rnn": (_translation(0.6, 1.3), _translation(0.1, 1.3)),
     "convolution": (_convolution((3, 15, 63), 0), _convolution((63, 15, 3), 1)),
     "memory-hops": (_hops(0.97), _hops(0.51)),
@@ -339,6 +397,10 @@ LIMITED: dict[str, list[Measurement]] = {
     "state-space": _state_space(1, 1),  # linear in time, one step after the other
     "gating": _gates(0.5, 0.6, (0.99, 0.99, 0.999), (0.5, 0.6, 0.9)),  # not the GRU
     "cheap-attention": _cheap(1.0, 0.5)[:2] + _cheap(1.8, 0.5)[2:],  # one of the two is cheaper
+    "fixed-state": _fixed(0, 1),  # those that add alone: more than half
+    "sparse-attention": _sparse(1, 1),  # less work, and every position is kept
+    "hybrids": _hybrids(1.5, 2.4),  # better, and as large a state
+    "state-tracking": tracking(0.51, 1.0, 0.8),  # learnt, not carried farther
     "loss-by-size": _sizes(-0.2, 2.7),  # steeper, and not ahead
     "at-scale": ladder(-0.3, -0.1, -0.3, -0.1),  # ahead where it was measured
     "heads": [  # in one layer of two

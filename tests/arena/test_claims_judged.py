@@ -48,7 +48,7 @@ def test_a_weaker_form_holds_within_limits(name: str) -> None:
 # What is counted or follows from the weights alone: once is enough.
 EXACT = {
     "dependent_operations", "reach_positions", "state_bytes", "peak_training_bytes",
-    "mixer_parameters", "mixer_flops",
+    "mixer_parameters", "mixer_flops", "forward_flops", "serial_steps",
 }  # fmt: skip
 REPEATED = [
     (name, quantity)

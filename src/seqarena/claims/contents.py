@@ -5,10 +5,12 @@ from seqarena.claims.book import (
     cost,
     dependency,
     gradients,
+    linear_time,
     memory,
     recall,
     recurrence,
     scaling,
+    state_tracking,
     systems,
 )
 from seqarena.claims.claim import Claim
@@ -21,6 +23,8 @@ CLAIMS: tuple[Claim, ...] = (
     *recall.CLAIMS,
     *attention.CLAIMS,
     *cost.CLAIMS,
+    *linear_time.CLAIMS,
+    *state_tracking.CLAIMS,
     *systems.CLAIMS,
     *scaling.CLAIMS,
 )

@@ -158,7 +158,7 @@ def _parity_parts(scale: Scale) -> list[Part]:
     ]  # fmt: skip
 
 
-def _above_chance(series: Series) -> tuple[Estimate, Estimate]:
+def above_chance(series: Series) -> tuple[Estimate, Estimate]:
     """(accuracy - guess) / (1 - guess) at the trained length, and averaged over longer ones."""
     trained = min(point.x for point in series.points)
     guess = next(iter(series.baselines.values()))
@@ -174,7 +174,7 @@ def _above_chance(series: Series) -> tuple[Estimate, Estimate]:
 
 
 def judge_parity(records: Sequence[Measurement]) -> Judgement:
-    shares = {name: _above_chance(curve(records, "accuracy", name)) for name in PARITY_OF}
+    shares = {name: above_chance(curve(records, "accuracy", name)) for name in PARITY_OF}
     (learnt, attention), (learnt_lstm, lstm) = (shares[name] for name in PARITY_OF)
     figure = (
         "parity beyond the trained lengths, share of the way from guessing to right: "

@@ -189,6 +189,8 @@ _ROWS = (
     ),
     Quantity(key="mixer_parameters", title="Parameters of a layer"),
     Quantity(key="mixer_flops", title="Operations of a layer", better="lower"),
+    Quantity(key="forward_flops", title="Operations of a forward pass", better="lower"),
+    Quantity(key="serial_steps", title="Serial steps", better="lower"),
     Quantity(
         key="newton_rounds", title="Rounds of Newton's method", better="lower",
         meaning="How often all positions are evaluated side by side until the states stand.",

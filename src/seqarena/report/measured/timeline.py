@@ -36,7 +36,7 @@ class TimelineSection(Section):
     """Years with the systems of each; a system's button opens its card."""
 
     template = "measured/timeline.html"
-    counted: str  # "54 systems"
+    counted: str  # such as "54 systems"
     first_year: int
     first_event: str
     families: Sequence[Family]
@@ -59,7 +59,7 @@ def timeline_section(
     return TimelineSection(
         name="timeline",
         link="Timeline",
-        heading=f"From {min(_FIRST_YEAR, years[0])} to today",
+        heading=f"From {min(_FIRST_YEAR, years[0])} to {years[-1]}",
         counted=words.plural(len(cards), "system"),
         first_year=_FIRST_YEAR,
         first_event=_FIRST_EVENT,
@@ -74,10 +74,11 @@ def _family(facts: Mapping[str, Any]) -> str:
 
 
 def _families(names: Sequence[str]) -> dict[str, Family]:
-    """A colour for each family. The dot is square where the colours start again."""
+    """A colour for each family, and a dot of another shape than its neighbours of the palette,
+    which look alike when small. An odd number of colours makes the pairs unique twice round."""
     size = len(FAMILY_COLOURS)
     return {
-        name: Family(name, css(FAMILY_COLOURS[place % size]), square=place >= size)
+        name: Family(name, css(FAMILY_COLOURS[place % size]), square=place % 2 == 1)
         for place, name in enumerate(names)
     }
 
