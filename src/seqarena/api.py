@@ -466,10 +466,12 @@ def page_server(
 
 
 def models() -> dict[str, dict[str, Any]]:
-    """The catalog: name -> title, family, year, paper, idea, equations and orders of cost."""
+    """The catalog: name -> title, family, year, paper, idea, equations and orders of cost, and
+    what it is equal to (models/parity.py)."""
     from seqarena.measure.complexity import catalog_rows
+    from seqarena.models.parity import parity_of
 
-    return catalog_rows()
+    return {name: {**row, "parity": parity_of(name)} for name, row in catalog_rows().items()}
 
 
 def tasks(name: str | None = None) -> dict[str, Any]:

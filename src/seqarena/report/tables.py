@@ -245,11 +245,15 @@ _ORDERS = (  # key of the row, heading of a column, word of a line
 
 def models_table(rows: Mapping[str, Mapping[str, Any]]) -> RenderableType:
     """The catalog, with the keys of `measure.complexity.catalog_rows`: a row an architecture, its
-    plain name before its idea; where the costs of a layer do not fit as columns, they are a line
-    below the idea."""
+    plain name before its idea and what it is equal to behind it (`parity`); where the costs of a
+    layer do not fit as columns, they are a line below the idea."""
     names = {"name": list(rows), "year": [str(row["year"]) for row in rows.values()]}
     orders = {heading: [str(row[key]) for row in rows.values()] for key, heading, _ in _ORDERS}
-    ideas = [f"{words.capitalised(str(row['title']))}: {row['idea']}" for row in rows.values()]
+    ideas = [
+        f"{words.capitalised(str(row['title']))}: {row['idea']}"
+        + (f"; {row['parity']}" if row.get("parity") else "")
+        for row in rows.values()
+    ]
     with_orders = [
         f"{idea}\n" + "; ".join(f"{word} {row[key]}" for key, _, word in _ORDERS)
         for idea, row in zip(ideas, rows.values(), strict=True)
