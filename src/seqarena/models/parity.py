@@ -1,7 +1,7 @@
 """What each architecture is held against: the published code, and the largest difference seen.
 
-The same weights and inputs, float64 on a CPU, over all of our algorithms; gradients are those of the
-input and of every parameter. The tests beside each mixer allow 1e-9 where a row says nothing else.
+The same weights and inputs, float64 on a CPU, over all of our algorithms; gradients are those of
+the input and of every parameter. The tests beside each mixer allow 1e-9 unless a row says otherwise.
 docs/parity.md shows this table.
 """
 
@@ -11,7 +11,7 @@ NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 
 
 class Parity(NamedTuple):
-    """One comparison. `how`: the reference runs in the test, or its results are stored beside it."""
+    """One comparison; the reference runs in the test, or its results are stored beside it."""
 
     name: str
     note: str  # which form, where that is not the default one
