@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMixer, Streams
+from seqarena.mixers.state_space.time_steps import softplus_inverse
 
 
 class DeltaRuleConfig(MatrixStateConfig):
@@ -98,7 +99,7 @@ class Decay(nn.Module):
         rate_H = torch.empty(num_heads).uniform_(slowest, 16)
         self.a_log = nn.Parameter(rate_H.log() if lowest is None else torch.zeros(num_heads))
         step_C = torch.empty(num_heads * features).uniform_(math.log(1e-3), math.log(0.1)).exp()
-        self.bias = nn.Parameter(step_C + torch.log(-torch.expm1(-step_C)))  # softplus inverted
+        self.bias = nn.Parameter(softplus_inverse(step_C))
 
     def forward(self, z_BTC: Tensor) -> Tensor:
         """[B, T, H F] -> [B, T, H, F], in at least float32."""

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.base import Complexity, Mixer
+from seqarena.mixers.state_space.time_steps import TimeStepConfig
 from seqarena.ops.history import extend
 from seqarena.ops.long_convolution import long_convolution
 from seqarena.ops.state_space import Diagonal, bilinear, diagonal_ssm
@@ -37,14 +38,11 @@ from seqarena.ops.state_space import Diagonal, bilinear, diagonal_ssm
 _FILTERED_BY = {"loop": "loop", "parallel": "fft", "chunked": "halves"}
 
 
-class H3Config(MixerConfig):
+class H3Config(TimeStepConfig):
     """The defaults are the authors' code's."""
 
     state_size: int = Field(default=64, ge=2, multiple_of=2)  # of both state spaces
     head_size: int = Field(default=1, ge=1)  # E: the state grows with it
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
 
 
 class H3State(NamedTuple):
@@ -76,19 +74,13 @@ y_t     = q_t (2 Re(c h_t) + skip_h (k_t outer v_t))              out = W_o y + 
         self.head_size = size = config.head_size
         if width < 1 or width % size:
             raise UserError(f"width {width}: use a multiple of head_size, {size}")
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.heads, self.states = width // size, config.state_size // 2
         self.past = config.state_size - 1
         self.in_proj = nn.Linear(width, 3 * width)
         bound = config.state_size**-0.5
         self.shift_KD = nn.Parameter((2 * torch.rand(config.state_size, width) - 1) * bound)
         self.shift_skip_D = nn.Parameter(torch.randn(width))
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        self.log_step = nn.Parameter(low + (high - low) * torch.rand(self.heads))
+        self.log_step = nn.Parameter(config.draw_log_steps(self.heads))
         shape = (self.heads, self.states)
         self.log_a_real = nn.Parameter(torch.full(shape, math.log(0.5)))
         self.a_imaginary = nn.Parameter(math.pi * torch.arange(self.states).expand(shape).float())

@@ -31,21 +31,19 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32, lengths_to_mask
 from seqarena.mixers.base import Complexity, Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
+from seqarena.mixers.state_space.time_steps import TimeStepConfig, softplus_inverse
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.registry import Operation
 from seqarena.ops.selective_scan import selective_scan
 
 
-class MambaConfig(MixerConfig):
+class MambaConfig(TimeStepConfig):
     """The defaults are the paper's."""
 
     expand: int = Field(default=2, ge=1)
     state_size: int = Field(default=16, ge=1)
     kernel: int = Field(default=4, ge=1)
     time_step_rank: int | None = Field(default=None, ge=1)  # None: a sixteenth of the width, up
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
     bias: bool = False  # of the projections in and out
     convolution_bias: bool = True
     negative_eigenvalues: bool = False  # decays in [-1, 1] instead of [0, 1]
@@ -85,11 +83,6 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
         super().__init__(width, config)
         if width < 1:
             raise UserError(f"width {width}: it must be at least 1")
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.inner_width = inner = config.expand * width
         self.state_size = config.state_size
         self.rank = (
@@ -111,9 +104,9 @@ y          = W_out ((C_t h_t + D v_t) * silu(z_t))"""
             parameter.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
         self.a_log.copy_(torch.arange(1, self.state_size + 1).log().expand_as(self.a_log))
         nn.init.uniform_(self.step_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        step_E = torch.exp(low + (high - low) * torch.rand(self.inner_width))
-        self.step_proj.bias.copy_(step_E + torch.log(-torch.expm1(-step_E)))  # softplus inverted
+        self.step_proj.bias.copy_(
+            softplus_inverse(torch.exp(config.draw_log_steps(self.inner_width)))
+        )
 
     def mix(
         self, x_BTD: Tensor, state: MambaState | None, lengths_B: Tensor | None

@@ -17,7 +17,6 @@ Letters: B batch, T time, D width, E inner width (expand times D), H heads, K st
 V channels of a head (E / H).
 """
 
-import math
 from typing import ClassVar
 
 import torch
@@ -30,19 +29,17 @@ from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity
 from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.mixers.linear.matrix_state import MatrixStateConfig, MatrixStateMixer, Streams
+from seqarena.mixers.state_space.time_steps import TimeStepConfig, softplus_inverse
 
 _DECAY_RATES = (1.0, 16.0)  # of -A at initialisation
 
 
-class Mamba2Config(MatrixStateConfig):
+class Mamba2Config(TimeStepConfig, MatrixStateConfig):
     """The defaults are the authors', but for the heads: they have E / 128, each of 128 channels."""
 
     expand: int = Field(default=2, ge=1)
     state_size: int = Field(default=64, ge=1)
     kernel: int = Field(default=4, ge=1)
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
     norm_epsilon: float = Field(default=1e-5, gt=0)
 
 
@@ -71,11 +68,6 @@ y          = W_out rms_norm((S_t^T C_t + D v_t) * silu(z_t))"""
                 f"width {width}: {inner} inner channels do not divide into {heads} heads: "
                 "use a multiple of the heads"
             )
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.key_features, self.value_features = config.state_size, inner // heads
         self.sizes = (inner, config.state_size, config.state_size)  # of v, B and C
         self.inward = nn.Linear(width, sum(self.sizes), bias=False)
@@ -86,9 +78,7 @@ y          = W_out rms_norm((S_t^T C_t + D v_t) * silu(z_t))"""
         self.norm = nn.RMSNorm(inner, eps=config.norm_epsilon)
         self.a_log = nn.Parameter(torch.empty(heads).uniform_(*_DECAY_RATES).log())
         self.skip = nn.Parameter(torch.ones(heads))
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        step_H = torch.exp(low + (high - low) * torch.rand(heads))
-        self.step_bias = nn.Parameter(step_H + torch.log(-torch.expm1(-step_H)))
+        self.step_bias = nn.Parameter(softplus_inverse(torch.exp(config.draw_log_steps(heads))))
 
     def streams(
         self, x_BTD: Tensor, inputs_BIC: Tensor, lengths_B: Tensor | None

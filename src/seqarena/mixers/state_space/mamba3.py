@@ -37,22 +37,20 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32, lengths_to_mask
 from seqarena.mixers.base import Complexity, Mixer
 from seqarena.mixers.linear.matrix_state import MatrixStateConfig
+from seqarena.mixers.state_space.time_steps import TimeStepConfig, softplus_inverse
 from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.padding import take_last
 
 _SLOWEST = 1e-4  # of the rates of decay f
 
 
-class Mamba3Config(MatrixStateConfig):
+class Mamba3Config(TimeStepConfig, MatrixStateConfig):
     """The defaults are the authors', but for the heads and for half as many states, as in Mamba-2
     here."""
 
     expand: int = Field(default=2, ge=1)
     state_size: int = Field(default=64, ge=4, multiple_of=4)
     turned: Literal["half", "all"] = "half"  # of the states, in pairs
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
     norm_epsilon: float = Field(default=1e-5, gt=0)
 
 
@@ -94,11 +92,6 @@ y          = W_out ((S_t^T q_t + D v_t) * silu(z_t))"""
                 f"width {width}: {inner} inner channels do not divide into {heads} heads: "
                 "use a multiple of the heads"
             )
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.states, self.value_features = config.state_size, inner // heads
         self.angles = self.states // (2 if config.turned == "all" else 4)
         # z, v, B, C, step, f's input, r, angles
@@ -111,9 +104,7 @@ y          = W_out ((S_t^T q_t + D v_t) * silu(z_t))"""
         for bias in (self.key_bias, self.query_bias):
             # matrices by their shape alone; an optimizer may read this mark
             bias.no_weight_decay = True  # pyright: ignore[reportAttributeAccessIssue]
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        step_H = torch.exp(low + (high - low) * torch.rand(heads))
-        self.step_bias = nn.Parameter(step_H + torch.log(-torch.expm1(-step_H)))
+        self.step_bias = nn.Parameter(softplus_inverse(torch.exp(config.draw_log_steps(heads))))
         self.skip = nn.Parameter(torch.ones(heads))
         self.outward = nn.Linear(inner, width, bias=False)
 

@@ -30,17 +30,15 @@ from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.base import Complexity, Mixer
+from seqarena.mixers.state_space.time_steps import TimeStepConfig
 from seqarena.ops.dplr import DPLR, dplr_ssm
 
 
-class S4Config(MixerConfig):
+class S4Config(TimeStepConfig):
     """The defaults are the authors' code's."""
 
     state_size: int = Field(default=64, ge=4, multiple_of=2)
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
 
 
 class S4State(NamedTuple):
@@ -68,14 +66,8 @@ output = GLU(W gelu(y))                                 mixes the channels"""
         super().__init__(width, config)
         if width < 1:
             raise UserError(f"width {width}: it must be at least 1")
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.states = states = config.state_size // 2
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        self.log_step = nn.Parameter(low + (high - low) * torch.rand(width))
+        self.log_step = nn.Parameter(config.draw_log_steps(width))
         frequencies_N, p_N = legs(config.state_size)
         self.log_a_real = nn.Parameter(torch.full((width, states), math.log(0.5)))
         self.a_imaginary = nn.Parameter(frequencies_N.expand(width, -1).clone())

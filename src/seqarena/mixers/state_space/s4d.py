@@ -22,19 +22,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
-from seqarena.mixers.base import Complexity, Mixer, MixerConfig
+from seqarena.mixers.base import Complexity, Mixer
+from seqarena.mixers.state_space.time_steps import TimeStepConfig
 from seqarena.ops.state_space import Diagonal, diagonal_ssm, zero_order_hold
 
 
-class S4DConfig(MixerConfig):
+class S4DConfig(TimeStepConfig):
     """The defaults are the reference implementation's."""
 
     state_size: int = Field(default=64, ge=2, multiple_of=2)
     # imaginary part of A: linear is S4D-Lin (pi n), inverse is S4D-Inv (frequencies like 1 / n)
     initialisation: Literal["linear", "inverse"] = "linear"
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
 
 
 class S4DState(NamedTuple):
@@ -62,14 +60,8 @@ output = GLU(W gelu(y))                 mixes the channels"""
         super().__init__(width, config)
         if width < 1:
             raise UserError(f"width {width}: it must be at least 1")
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
         self.states = states = config.state_size // 2
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        self.log_step = nn.Parameter(low + (high - low) * torch.rand(width))
+        self.log_step = nn.Parameter(config.draw_log_steps(width))
         self.log_a_real = nn.Parameter(torch.full((width, states), math.log(0.5)))
         self.a_imaginary = nn.Parameter(_frequencies(config).expand(width, -1).clone())
         # two normal numbers of variance 1/2: a complex one of variance 1

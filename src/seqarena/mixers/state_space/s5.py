@@ -24,22 +24,19 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
-from seqarena.mixers.base import MixerConfig
 from seqarena.mixers.state_space.dense_diagonal import DenseDiagonalMixer
+from seqarena.mixers.state_space.time_steps import TimeStepConfig
 
 _LARGEST_REAL_PART = -1e-4  # of A
 _CUT_DEVIATION = 0.8796256610342398  # of a standard normal number cut off at -2 and 2
 
 
-class S5Config(MixerConfig):
+class S5Config(TimeStepConfig):
     """The defaults are the authors', but for the state, which grows with the width."""
 
     # real numbers in the state; None: the width, up to a multiple of twice the blocks
     state_size: int | None = Field(default=None, ge=2)
     blocks: int = Field(default=8, ge=1)  # copies of a smaller spectrum at initialisation
-    # the steps at initialisation: log-uniform between the two, so that memories differ in length
-    time_step_min: float = Field(default=0.001, gt=0)
-    time_step_max: float = Field(default=0.1, gt=0)
 
 
 class S5(DenseDiagonalMixer):
@@ -65,13 +62,7 @@ h_t = a h_{t-1} + (a - 1) / A (B u_t)"""
                 "use a multiple of twice the blocks"
             )
         super().__init__(width, config, size // 2)
-        if config.time_step_min > config.time_step_max:
-            raise UserError(
-                f"time_step_min {config.time_step_min:g} is above time_step_max "
-                f"{config.time_step_max:g}: swap them"
-            )
-        low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-        self.log_step = nn.Parameter(low + (high - low) * torch.rand(self.states))
+        self.log_step = nn.Parameter(config.draw_log_steps(self.states))
         self.a_real = nn.Parameter(torch.full((self.states,), -0.5))
         self.a_imaginary = nn.Parameter(torch.empty(self.states))
         self._initialise(size, config.blocks)
