@@ -381,7 +381,7 @@ PLANTED: dict[str, tuple[list[Measurement], list[Measurement]]] = {
     "fixed-state": (_fixed(0, 0), _fixed(1, 1)),
     "sparse-attention": (_sparse(1, 0), _sparse(2, 1)),
     "hybrids": (_hybrids(0.5, 2.4), _hybrids(1.5, 2.6)),
-    "state-tracking": (tracking(0.51, 1.0, 0.99), tracking(0.99, 1.0, 0.99)),
+    "parity-eigenvalues": (tracking(0.51, 1.0, 0.99), tracking(0.99, 1.0, 0.99)),
     "attention-on-rnn": (_translation(0.6, 1.3), _translation(0.1, 1.3)),
     "convolution": (_convolution((3, 15, 63), 0), _convolution((63, 15, 3), 1)),
     "memory-hops": (_hops(0.97), _hops(0.51)),
@@ -400,7 +400,7 @@ LIMITED: dict[str, list[Measurement]] = {
     "fixed-state": _fixed(0, 1),  # those that add alone: more than half
     "sparse-attention": _sparse(1, 1),  # less work, and every position is kept
     "hybrids": _hybrids(1.5, 2.4),  # better, and as large a state
-    "state-tracking": tracking(0.51, 1.0, 0.8),  # learnt, not carried farther
+    "parity-eigenvalues": tracking(0.51, 1.0, 0.8),  # learnt, not carried farther
     "loss-by-size": _sizes(-0.2, 2.7),  # steeper, and not ahead
     "at-scale": ladder(-0.3, -0.1, -0.3, -0.1),  # ahead where it was measured
     "heads": [  # in one layer of two

@@ -54,7 +54,7 @@ def _share(found: Estimate) -> str:
 
 
 TRACKING = Claim(
-    name="state-tracking",
+    name="parity-eigenvalues",
     title="A linear recurrence tracks a state that flips only with negative eigenvalues",
     words="Linear recurrences whose transition has eigenvalues in [0, 1] cannot compute the parity "
     "of a string; letting them lie in [-1, 1] is all that it takes.",
