@@ -1,7 +1,7 @@
 """What each architecture is held against: the published code, and the largest difference seen.
 
 The same weights and inputs, float64 on a CPU, over all of our algorithms; gradients are those of
-the input and of every parameter. The tests beside each mixer allow 1e-9 unless a row says otherwise.
+the input and of every parameter. The tests beside each mixer allow 1e-9 unless a row says another.
 docs/parity.md shows this table.
 """
 
