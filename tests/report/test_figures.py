@@ -1,10 +1,12 @@
 """Figures: what they hold, and colours that can be distinguished and seen."""
 
 import itertools
+from typing import get_args
 
 import pytest
 from report_views import ARENA, unranked_view, whole_view
 
+from seqarena.core.architecture import Family
 from seqarena.core.results.quantities import QUANTITIES
 from seqarena.report import figures
 from seqarena.report.page import style
@@ -134,3 +136,8 @@ def test_slices_are_shaded_by_the_gap_to_the_best() -> None:
     shown = [float(text) for text in itertools.chain(*heat.text)]
     values = [value for name in group.values for value in group.values[name]]
     assert shown == pytest.approx(values, abs=0.006)
+
+
+def test_every_family_of_the_catalog_has_a_colour_of_its_own():
+    families = {*get_args(Family), "other"}
+    assert len({colour.light for colour in style.FAMILY_COLOURS}) >= len(families)

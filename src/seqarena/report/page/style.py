@@ -35,7 +35,12 @@ FAMILY_COLOURS: tuple[Colour, ...] = (
     Colour("#7d7600", "#eee24a"),  # yellow
     Colour("#a87400", "#e9a91c"),  # orange
     Colour("#1c96b8", "#8fd3f7"),  # sky blue
-    Colour("#7a4a2b", "#c8946c"),  # brown, beyond the eight of the palette
+    # beyond the eight of the palette, so that every family of the catalog has its own
+    Colour("#7a4a2b", "#c8946c"),  # brown
+    Colour("#5b46b0", "#b3a4f7"),  # violet
+    Colour("#9b1c31", "#f28a97"),  # dark red
+    Colour("#4c7a1a", "#a3d55f"),  # leaf green
+    Colour("#c01f78", "#ff8cc4"),  # magenta
 )
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SVG_DASHES: dict[str, str | None] = {
