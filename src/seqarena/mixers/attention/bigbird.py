@@ -58,7 +58,6 @@ class BigBird(Watched, Mixer):
     Config = BigBirdConfig
     rewinds = True
     operation = block_attention
-    rewinds = True
     equation: ClassVar[str] = """\
 y_t = sum_c softmax_c(q_t . k_c / sqrt(E)) v_c      over c in A_t
 A_t = {c <= t : n - m < W, or m < G, or m is one of R random blocks}    n, m: blocks of t, c"""

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity, Mixer
 from seqarena.mixers.state_space.time_steps import TimeStepConfig
 from seqarena.ops.state_space import Diagonal, diagonal_ssm, zero_order_hold
@@ -75,7 +76,7 @@ output = GLU(W gelu(y))                 mixes the channels"""
     def mix(
         self, x_BTD: Tensor, state: S4DState | None, lengths_B: Tensor | None
     ) -> tuple[Tensor, S4DState]:
-        u_BTD = _at_least_float32(x_BTD)
+        u_BTD = at_least_float32(x_BTD)
         start_BDN = None if state is None else torch.view_as_complex(state.h_BDN2)
         y_BTD, h_BDN = diagonal_ssm(
             u_BTD, self._system(), start_BDN, lengths_B, algorithm=self.algorithm
@@ -85,10 +86,10 @@ output = GLU(W gelu(y))                 mixes the channels"""
         return F.glu(self.out_proj(y_BTD), dim=-1), S4DState(h_BDN2)
 
     def _system(self) -> Diagonal:
-        decay_DN = torch.exp(_at_least_float32(self.log_a_real))
-        a_DN = torch.complex(-decay_DN, _at_least_float32(self.a_imaginary))
-        c_DN = torch.view_as_complex(_at_least_float32(self.c))
-        return zero_order_hold(torch.exp(_at_least_float32(self.log_step)), a_DN, c_DN)
+        decay_DN = torch.exp(at_least_float32(self.log_a_real))
+        a_DN = torch.complex(-decay_DN, at_least_float32(self.a_imaginary))
+        c_DN = torch.view_as_complex(at_least_float32(self.c))
+        return zero_order_hold(torch.exp(at_least_float32(self.log_step)), a_DN, c_DN)
 
     def initial_state(self, batch_size: int, max_length: int = 0) -> S4DState:
         dtype = torch.promote_types(self.c.dtype, torch.float32)
@@ -118,7 +119,3 @@ def _frequencies(config: S4DConfig) -> Tensor:
     if config.initialisation == "linear":
         return math.pi * n
     return size / math.pi * (size - 1 - 2 * n) / (2 * n + 1)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
