@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import CHECKS, subject
-from seqarena.mixers.state_space.s5 import S5, S5Config, hippo_normal_spectrum
+from seqarena.mixers.state_space.hippo import hippo_normal_spectrum
+from seqarena.mixers.state_space.s5 import S5, S5Config
 
 CONFIGS = {
     "default": S5Config(),

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.minimal.cell import MinimalConfig, MinimalMixer
 
 
@@ -51,4 +52,4 @@ h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * c_t"""
 
 
 def _log_sigmoid(x: Tensor) -> Tensor:
-    return F.logsigmoid(x.to(torch.promote_types(x.dtype, torch.float32)))
+    return F.logsigmoid(at_least_float32(x))

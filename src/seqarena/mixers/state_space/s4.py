@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.base import Complexity, Mixer
+from seqarena.mixers.state_space.hippo import hippo_normal_spectrum
 from seqarena.mixers.state_space.time_steps import TimeStepConfig
 from seqarena.ops.dplr import DPLR, dplr_ssm
 
@@ -128,11 +129,8 @@ output = GLU(W gelu(y))                                 mixes the channels"""
 def legs(state_size: int) -> tuple[Tensor, Tensor]:
     """HiPPO-LegS as a diagonal less one rank: Im a, one of each conjugate pair from low to high,
     and p, real and positive. Every Re a is -1/2. [N] each, in float32."""
-    order_M = torch.arange(state_size, dtype=torch.float64)
-    root_M = torch.sqrt(2 * order_M + 1)
-    normal_MM = root_M[:, None] * root_M / 2  # A + p p^T + 1/2, a skew-symmetric matrix, above
-    normal_MM = normal_MM.triu(1) - normal_MM.tril(-1)
-    frequency_M, basis_MM = torch.linalg.eigh(-1j * normal_MM)
-    size_M = (basis_MM.conj().T @ torch.sqrt(order_M + 0.5).to(basis_MM.dtype)).abs()
-    half = state_size // 2
-    return frequency_M[half:].float(), size_M[half:].float()
+    frequency_N, basis_MN = hippo_normal_spectrum(state_size)
+    p_M = torch.sqrt(torch.arange(state_size, dtype=torch.float64) + 0.5)
+    size_N = (basis_MN.conj().T @ p_M.to(basis_MN.dtype)).abs()
+    # the conjugates of the half with negative frequencies
+    return -frequency_N.flip(0).float(), size_N.flip(0).float()

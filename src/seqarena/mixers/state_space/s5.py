@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import at_least_float32
 from seqarena.mixers.state_space.dense_diagonal import DenseDiagonalMixer
+from seqarena.mixers.state_space.hippo import hippo_normal_spectrum
 from seqarena.mixers.state_space.time_steps import TimeStepConfig
 
 _LARGEST_REAL_PART = -1e-4  # of A
@@ -83,19 +84,6 @@ h_t = a h_{t-1} + (a - 1) / A (B u_t)"""
         a_N = torch.complex(real_N, at_least_float32(self.a_imaginary))
         exponent_N = at_least_float32(self.log_step).exp() * a_N
         return torch.exp(exponent_N), torch.expm1(exponent_N) / a_N
-
-
-def hippo_normal_spectrum(size: int) -> tuple[Tensor, Tensor]:
-    """The normal part of HiPPO-LegS of P = `size` states: Im A of the half with negative
-    frequencies [P / 2], and their eigenvectors [P, P / 2], complex128. Re A is -1/2 throughout.
-
-    HiPPO-LegS is A_nk = -sqrt(2 n + 1) sqrt(2 k + 1) below the diagonal, -(n + 1) on it; adding
-    p p^T with p_n = sqrt(n + 1/2) leaves -1/2 and a skew-symmetric matrix.
-    """
-    roots = torch.sqrt(torch.arange(size, dtype=torch.float64) + 0.5)
-    below = -torch.outer(roots, roots).tril(-1)
-    frequencies, vectors = torch.linalg.eigh(-1j * (below - below.T))
-    return frequencies[: size // 2], vectors[:, : size // 2]
 
 
 def _truncated_normal(*shape: int, size: int) -> Tensor:
