@@ -9,7 +9,7 @@ import pytest
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.squad import SpanAnswer, read_squad
+from seqarena.data.text.passages.squad import SpanAnswer, read_squad
 from seqarena.data.text.stories import Story
 from seqarena.data.text.story_tables import read_story_rows
 from seqarena.tasks.configs import QuestionAnsweringConfig

@@ -117,6 +117,11 @@ _ROWS = {
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
     ),
+    "reading": TaskRow(
+        "find the part of a passage that answers a question; exact matches or F1",
+        configs.ReadingConfig, "seqarena.tasks.passages.task:ReadingTask",
+        "seqarena.tasks.passages.codec:ReadingCodec",
+    ),
     "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",

@@ -1,20 +1,19 @@
 """BiDAF: "Bidirectional Attention Flow for Machine Comprehension", Seo et al. 2016 (ICLR 2017).
 
-    x    = highway(highway(word vector))                                       of both texts
-    H    = biLSTM(x of the passage) [P, 2 D]     U = biLSTM(x of the question) [Q, 2 D], shared weights
-    S_tj = w . [h_t; u_j; h_t * u_j]                                           (1)
-    a_t  = softmax_j(S_tj)          u~_t = sum_j a_tj u_j                      context to query
-    b    = softmax_t(max_j S_tj)    h~   = sum_t b_t h_t                       query to context
-    g_t  = [h_t; u~_t; h_t * u~_t; h_t * h~]                                   (2), beta of section 2
-    M    = biLSTM(biLSTM(G))
-    p1   = softmax_t(w_1 . [g_t; m_t])                                         (3)
-    M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t])          (4)
+    x    = highway(highway(word vector))                              of both texts
+    H    = biLSTM(x of the passage)     U = biLSTM(x of the question)  the same LSTM
+    S_tj = w . [h_t; u_j; h_t * u_j]                                  (1)
+    a_t  = softmax_j(S_tj)          u~_t = sum_j a_tj u_j             context to query
+    b    = softmax_t(max_j S_tj)    h~   = sum_t b_t h_t              query to context
+    g_t  = [h_t; u~_t; h_t * u~_t; h_t * h~]                          (2)
+    M    = biLSTM(biLSTM(G))        p1 = softmax_t(w_1 . [g_t; m_t])  (3)
+    M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t]) (4)
 
 The paper's word vectors are GloVe's of 100 beside a convolution over letters; here they are learnt
 and as wide as D. Published: D = 100, dropout 0.2 on the input of every LSTM and before the softmax.
 
     B  examples    Q  words of the question    P  words of the passage    D  width    E = 2 D
-    M  width of each direction of the modelling layers
+    G = 4 E        L  both directions of M2
 """
 
 from typing import ClassVar
@@ -38,9 +37,9 @@ from seqarena.models.watching import Look
 
 
 class AttentionFlowOptions(SystemOptions):
-    """`modeling_width` None is the width."""
+    """`last_width`, of each direction of the LSTM that gives M2, is the width unless given."""
 
-    modeling_width: int | None = Field(None, ge=1)
+    last_width: int | None = Field(None, ge=1)
     highway_layers: int = Field(2, ge=0)
     dropout: float = 0.2
 
@@ -90,7 +89,7 @@ class AttentionFlow(PassageReader):
     """Contextual LSTM, attention flow, modelling LSTMs, two pointers; see the head of this file."""
 
     Options: ClassVar[type[SystemOptions]] = AttentionFlowOptions
-    dial: ClassVar[str | None] = "modeling_width"
+    dial: ClassVar[str | None] = "last_width"
     equation = """
         S_tj = w . [h_t; u_j; h_t * u_j]
         u~_t = sum_j softmax_j(S_tj) u_j      h~ = sum_t softmax_t(max_j S_tj) h_t
@@ -102,14 +101,14 @@ class AttentionFlow(PassageReader):
 
     def __init__(self, problem: Problem, width: int, options: AttentionFlowOptions) -> None:
         super().__init__(problem, width, options)
-        size, modeling = 2 * width, options.modeling_width or width
+        size, last_width = 2 * width, options.last_width or width
         self.highway = nn.Sequential(*(_Highway(width) for _ in range(options.highway_layers)))
         self.context = BiLSTM(width, width)
         self.flow = Flow(size)
-        self.modeling = nn.ModuleList((BiLSTM(4 * size, modeling), BiLSTM(2 * modeling, modeling)))
-        self.to_last = BiLSTM(2 * modeling, modeling)
-        self.first = nn.Linear(4 * size + 2 * modeling, 1, bias=False)
-        self.last = nn.Linear(4 * size + 2 * modeling, 1, bias=False)
+        self.modeling = nn.ModuleList((BiLSTM(4 * size, width), BiLSTM(size, width)))
+        self.to_last = BiLSTM(size, last_width)
+        self.first = nn.Linear(4 * size + size, 1, bias=False)
+        self.last = nn.Linear(4 * size + 2 * last_width, 1, bias=False)
         self.dropout = nn.Dropout(options.dropout)
 
     def answer(self, batch: Batch) -> Tensor:
@@ -138,12 +137,12 @@ class AttentionFlow(PassageReader):
         h_BPE = self.context(drop(self.highway(texts.passage_BPD)), told)
         u_BQE = self.context(drop(self.highway(texts.question_BQD)), asked)
         g_BPG, a_BPQ, b_BP = self.flow(h_BPE, u_BQE, texts.real_BP, texts.real_BQ)
-        m_BPM = g_BPG
+        m_BPE = g_BPG
         for layer in self.modeling:
-            m_BPM = layer(drop(m_BPM), told)
-        last_BPM = self.to_last(drop(m_BPM), told)
-        first_BP = self.first(drop(torch.cat((g_BPG, m_BPM), -1))).squeeze(-1)
-        last_BP = self.last(drop(torch.cat((g_BPG, last_BPM), -1))).squeeze(-1)
+            m_BPE = layer(drop(m_BPE), told)
+        last_BPL = self.to_last(drop(m_BPE), told)
+        first_BP = self.first(drop(torch.cat((g_BPG, m_BPE), -1))).squeeze(-1)
+        last_BP = self.last(drop(torch.cat((g_BPG, last_BPL), -1))).squeeze(-1)
         return as_span(first_BP, last_BP, texts, batch), texts, a_BPQ, b_BP
 
     @property

@@ -1,6 +1,6 @@
-"""The attentive reader of Hermann et al. 2015, "Teaching Machines to Read and Comprehend", for spans.
+"""The attentive reader: "Teaching Machines to Read and Comprehend", Hermann et al. 2015, for spans.
 
-    y_t = [forward LSTM; backward LSTM] of the passage      u = [forward; backward] end of the question
+    y_t = [forward LSTM; backward LSTM] of the passage      u = both ends of another, the question's
     m_t = tanh(W_ym y_t + W_um u)      s_t = softmax_t(w_ms . m_t)
     r   = sum_t s_t y_t                g = tanh(W_rg r + W_ug u)
 

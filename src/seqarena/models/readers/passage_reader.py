@@ -1,7 +1,7 @@
 """What readers of passages share: question and passage apart, and spans at the batch's positions.
 
-    B  examples    Q  words of the question    P  words of the passage    T  positions of both
-    D  width: word vectors, and the state of each direction of an LSTM
+B  examples    Q  words of the question    P  words of the passage    T  positions of both
+D  width: word vectors, and the state of each direction of an LSTM
 """
 
 from abc import ABC
@@ -70,4 +70,6 @@ def as_span(first_BP: Tensor, last_BP: Tensor, texts: Texts, batch: Batch) -> Te
 
 def shares(scores: Tensor, real: Tensor) -> Tensor:
     """Softmax over the last axis, over what is real: 0 elsewhere."""
-    return scores.masked_fill(~real, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(~real, 0)
+    return (
+        scores.masked_fill(~real, torch.finfo(scores.dtype).min).softmax(-1).masked_fill(~real, 0)
+    )
