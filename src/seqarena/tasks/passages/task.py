@@ -49,7 +49,6 @@ from seqarena.tasks.passages.windows import (
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 
 
-
 class ReadingBatch(Batch):
     """Windows, and the questions that they belong to: for scoring, not for models."""
 
