@@ -12,6 +12,7 @@ from seqarena.models.model import Model
 from seqarena.models.readers.attention_flow import AttentionFlow, Flow
 from seqarena.models.readers.attentive_reader import AttentiveReader
 from seqarena.models.taggers.tagger import BiLSTM
+from seqarena.tasks.base import mean_loss
 
 PROBLEM = Problem(form="span", num_outputs=2, vocab_size=13, num_segments=2, max_length=20)
 WIDTH = 4
@@ -167,6 +168,22 @@ def test_a_reader_needs_a_question_and_a_passage(name: str) -> None:
         "it is made for a part of what it reads, and this task asks for one label for a whole "
         "sequence"
     )
+
+
+@pytest.mark.parametrize("name", ["attention_flow", "attentive_reader", "bert", "bi_lstm", "lstm"])
+def test_bfloat16_points_at_places_of_the_passage_alone(name: str) -> None:
+    model, batch = made(name).float(), ragged()
+    firsts_B2 = torch.tensor([[asked, asked] for asked, _ in LENGTHS])
+    with torch.autocast("cpu", torch.bfloat16):
+        logits_B2T = model.answer(batch)
+        loss = mean_loss(logits_B2T.float(), batch._replace(targets_BT=firsts_B2))
+    loss.backward()
+    assert torch.isfinite(loss)
+    shares_B2T = logits_B2T.float().softmax(-1)
+    for row, (asked, told) in enumerate(LENGTHS):
+        outside = shares_B2T[row].detach().clone()
+        outside[:, asked : asked + told] = 0
+        assert not outside.any()
 
 
 @pytest.mark.parametrize("name", ["attention_flow", "attentive_reader"])

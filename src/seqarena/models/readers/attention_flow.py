@@ -53,7 +53,7 @@ class _Highway(nn.Module):
         self.gate = nn.Linear(width, width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return torch.lerp(x_BTD, self.change(x_BTD).relu(), self.gate(x_BTD).sigmoid())
+        return x_BTD + self.gate(x_BTD).sigmoid() * (self.change(x_BTD).relu() - x_BTD)
 
 
 class Flow(nn.Module):
