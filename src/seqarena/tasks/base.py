@@ -106,6 +106,11 @@ class Codec(ABC):
         are left aside. Here: a line of text each. Raises UserError with file and line."""
         return (line for _, line in read_lines(file))
 
+    def read_words(self, batch: Batch) -> list[str] | None:
+        """Each position of the first example as a word, for maps; None: they are the text's own
+        words, or have none."""
+        return None
+
     @abstractmethod
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """One answer an input, from logits [B, T, V] or from written tokens [B, L]."""

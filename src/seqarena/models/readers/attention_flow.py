@@ -115,15 +115,18 @@ class AttentionFlow(PassageReader):
         return self._read(batch)[0]
 
     def looks(self, batch: Batch) -> list[Look]:
-        """What each word of the passage reads of the question; then b, p1 and p2 in three rows."""
+        """What each word of the passage reads of the question, whose own words keep to themselves;
+        then b, p1 and p2 in three rows."""
         logits_B2T, texts, a_BPQ, b_BP = self._read(batch)
         size, length = batch.inputs_BT.shape
-        asked_BTQ = a_BPQ.new_zeros(size, length, a_BPQ.shape[2])
-        index_BPQ = texts.passage_order_BP[..., None].expand_as(a_BPQ)
-        asked_BTQ = asked_BTQ.scatter(1, index_BPQ, a_BPQ * texts.real_BP[..., None])
-        to_BTQ = texts.question_order_BQ[:, None].expand_as(asked_BTQ)
-        asked_BTT = a_BPQ.new_zeros(size, length, length).scatter(2, to_BTQ, asked_BTQ)
-        told_BT = b_BP.new_zeros(size, length).scatter(1, texts.passage_order_BP, b_BP)
+        index_BPT = texts.passage.order_BT[..., None].expand(-1, -1, length)
+        to_BPQ = texts.question.order_BT[:, None].expand_as(a_BPQ)
+        read_BPT = a_BPQ.new_zeros(index_BPT.shape).scatter(2, to_BPQ, a_BPQ)
+        own_BTT = torch.eye(length, dtype=a_BPQ.dtype, device=a_BPQ.device).repeat(size, 1, 1)
+        own_BPT = own_BTT.gather(1, index_BPT)
+        read_BPT = read_BPT.where(texts.passage.real_BT[..., None], own_BPT)
+        asked_BTT = own_BTT.scatter(1, index_BPT, read_BPT)
+        told_BT = b_BP.new_zeros(size, length).scatter(1, texts.passage.order_BT, b_BP)
         rows_B3T = torch.cat((told_BT[:, None], logits_B2T.softmax(-1)), 1)
         return [
             Look("passage to question", 0, asked_BTT[:, None]),
@@ -133,10 +136,11 @@ class AttentionFlow(PassageReader):
     def _read(self, batch: Batch) -> tuple[Tensor, Texts, Tensor, Tensor]:
         """The logits, the texts, and the weights of both directions."""
         texts, drop = self.texts(batch), self.dropout
-        told, asked = texts.passage_lengths_B, texts.question_lengths_B
-        h_BPE = self.context(drop(self.highway(texts.passage_BPD)), told)
-        u_BQE = self.context(drop(self.highway(texts.question_BQD)), asked)
-        g_BPG, a_BPQ, b_BP = self.flow(h_BPE, u_BQE, texts.real_BP, texts.real_BQ)
+        question, passage = texts
+        told = passage.lengths_B
+        h_BPE = self.context(drop(self.highway(passage.x_BTD)), told)
+        u_BQE = self.context(drop(self.highway(question.x_BTD)), question.lengths_B)
+        g_BPG, a_BPQ, b_BP = self.flow(h_BPE, u_BQE, passage.real_BT, question.real_BT)
         m_BPE = g_BPG
         for layer in self.modeling:
             m_BPE = layer(drop(m_BPE), told)
@@ -150,7 +154,7 @@ class AttentionFlow(PassageReader):
         return ("fused", "softmax", "fused", "fused", "fused")
 
     def flops(self, length: int) -> int:
-        asked, told = self.input.lengths(length)
+        asked, told = self.lengths(length)
         highway = 2 * length * sum(p.numel() for p in self.highway.parameters() if p.dim() == 2)
         layers: list[BiLSTM] = [*self.modeling, self.to_last]  # pyright: ignore[reportAssignmentType]
         lstms = self.context.flops(asked) + self.context.flops(told)
@@ -161,6 +165,6 @@ class AttentionFlow(PassageReader):
     def serial_steps(self, length: int) -> int:
         """The highway, the contextual LSTM over the longer text, the attention (product, sum,
         maximum, softmax, product, product), three LSTMs and a product."""
-        asked, told = self.input.lengths(length)
+        asked, told = self.lengths(length)
         lstms = LSTM_STEPS * (max(asked, told) + 3 * told)
         return 3 * self.options.highway_layers + lstms + 6 + 1

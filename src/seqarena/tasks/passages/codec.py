@@ -8,7 +8,7 @@ import regex
 import torch
 from torch import Tensor
 
-from seqarena.core.batch import IGNORE, Batch
+from seqarena.core.batch import END, IGNORE, Batch
 from seqarena.core.errors import UserError
 from seqarena.data.files.columns import Wanted
 from seqarena.data.files.opening import read_lines
@@ -65,6 +65,10 @@ class ReadingCodec(Codec):
         wanted = [Wanted.of(config, setting) for setting in ("context", "question")]
         found = read_squad(file, wanted, encoding=config.encoding)
         return (f"{_one_line(q.context)}\t{_one_line(q.question)}" for q in found)
+
+    def read_words(self, batch: Batch) -> list[str]:
+        words = self.encoder.vocabulary.words
+        return ["end" if token == END else words[token] for token in batch.inputs_BT[0].tolist()]
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """Of the last `encode`, whose passages spell the answers."""
