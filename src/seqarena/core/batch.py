@@ -8,13 +8,15 @@ A task is asked in one of three forms, and a model needs to know no more of it t
 
 An answer is one of several classes, or some real numbers (a regression, a forecast).
 
-    B  examples    T  positions    S  source positions    C  letters of a word    F  features
+    B  examples    T  positions    S  source positions    F  features
+    C  letters of a word, or categorical fields of a position
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from seqarena.core.config import Config
@@ -40,6 +42,8 @@ class Batch(NamedTuple):
     source_mask_BS: Tensor | None = None
     segments_BT: Tensor | None = None  # number of the sentence that a position belongs to, from 0
     characters_BTC: Tensor | None = None  # the letters of each word, 0 behind its last
+    # beside features: the category of each categorical field, int64, 0 where it is missing or new
+    categories_BTC: Tensor | None = None
 
 
 class Problem(Config):
@@ -52,12 +56,20 @@ class Problem(Config):
     source_vocab_size: int = 0  # of pairs
     shared_vocabulary: bool = False  # pairs: source and target use the same tokens
     features: int = 0  # numbers at each position, where the inputs are not tokens
+    categories: tuple[int, ...] = ()  # beside features: sizes of the categorical fields, 0 included
     image: tuple[int, int] | None = None  # (height, width) where the positions are pixels
     num_segments: int = 0  # most sentences in one example; 0: not told apart
     num_characters: int = 0  # letters in spellings; 0: words come without
     causal: bool = False  # a model that sees later positions would see the answer
     max_length: int = 1  # longest input, in positions
     max_source_length: int = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> "Problem":
+        assert not self.categories or (self.features and self.form != "pairs"), (
+            "categorical fields stand beside features"
+        )
+        return self
 
 
 def own_inputs(vocab_size: int, max_length: int = 1024) -> Problem:
@@ -94,6 +106,7 @@ def check_tokens(batch: Batch, problem: Problem) -> None:
         ("source token", batch.source_BS, problem.source_vocab_size),
         ("character", batch.characters_BTC, problem.num_characters),
         ("answer", batch.targets_BT, problem.num_outputs),
+        *_fields(batch, problem),
     ):
         if tensor is None or tensor.is_floating_point() or not size or not tensor.numel():
             continue
@@ -102,6 +115,14 @@ def check_tokens(batch: Batch, problem: Problem) -> None:
                 f"{what} {largest} is beyond the {size} that the model knows: its vocabulary is "
                 "another one than the model's"
             )
+
+
+def _fields(batch: Batch, problem: Problem) -> Iterator[tuple[str, Tensor, int]]:
+    """What check_tokens looks at of each categorical field."""
+    if batch.categories_BTC is not None:
+        for number, size in enumerate(problem.categories):
+            what = f"field {number + 1}: category"
+            yield what, batch.categories_BTC[..., number], size
 
 
 def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -> Batch:
@@ -119,7 +140,7 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
         if problem.features
         else tokens(problem.vocab_size, *shape)
     )
-    return Batch(
+    batch = Batch(
         inputs_BT=inputs,
         targets_BT=_random_targets(problem, (batch_size, length), draw),
         source_BS=(
@@ -136,6 +157,10 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
             tokens(problem.num_characters, *shape, 8) if problem.num_characters else None
         ),
     )
+    if not problem.categories:
+        return batch
+    fields = [tokens(size, *shape) for size in problem.categories]
+    return batch._replace(categories_BTC=torch.stack(fields, -1))
 
 
 def _random_targets(problem: Problem, shape: tuple[int, int], draw: torch.Generator) -> Tensor:
