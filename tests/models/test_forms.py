@@ -37,6 +37,9 @@ PROBLEMS = {
     "a label for stories": Problem(
         form="label", num_outputs=5, vocab_size=17, num_segments=4, max_length=12
     ),
+    "a span of words": Problem(
+        form="span", num_outputs=2, vocab_size=17, num_segments=2, max_length=12
+    ),
     "a label for numbers": Problem(form="label", num_outputs=5, features=3, max_length=12),
     "a number for numbers": Problem(
         form="label", targets="numbers", num_outputs=1, features=3, max_length=12
@@ -85,11 +88,11 @@ def padded(batch: Batch, more: int) -> Batch:
     def mask(x: Tensor | None) -> Tensor | None:
         return None if x is None else longer(torch.ones(x.shape[:2], dtype=torch.bool), False)
 
-    one_label = batch.targets_BT.shape[1] == 1
+    fixed = batch.targets_BT.shape[1] in (1, 2)  # a label or a span
     unasked = nothing_asked(batch.targets_BT).flatten()[0]
     return Batch(
         longer(batch.inputs_BT),
-        batch.targets_BT if one_label else longer(batch.targets_BT, unasked),
+        batch.targets_BT if fixed else longer(batch.targets_BT, unasked),
         mask(batch.inputs_BT),
         longer(batch.source_BS),
         mask(batch.source_BS),
@@ -105,8 +108,11 @@ def test_padding_changes_nothing(name: str, what: str) -> None:
     with torch.no_grad():
         alone, together = model.answer(batch), model.answer(padded(batch, 3))
     assert torch.isfinite(alone).all()
-    assert alone.shape == (3, batch.targets_BT.shape[1], PROBLEMS[what].num_outputs)
-    torch.testing.assert_close(together[:, : alone.shape[1]], alone, rtol=1e-9, atol=1e-9)
+    answers = batch.targets_BT.shape[1]
+    outputs = 7 if PROBLEMS[what].form == "span" else PROBLEMS[what].num_outputs
+    assert alone.shape == (3, answers, outputs)
+    together = together[:, :answers, :outputs]
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "what"), [c for c in CASES if PROBLEMS[c[1]].causal])

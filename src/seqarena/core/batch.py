@@ -1,12 +1,14 @@
 """What passes between a task and a model: examples as tensors, and in words what they are.
 
-A task is asked in one of three forms, and a model needs to know no more of it than its `Problem`:
+A task is asked in one of four forms, and a model needs to know no more of it than its `Problem`:
 
     tokens   one answer at every position of the inputs        (language, tagging, probes)
     label    one answer for the whole of the inputs            (classification, speech, pixels)
     pairs    a target sequence for a source sequence           (translation, summarising)
+    span     a part of the inputs: its first and last position (reading)
 
-An answer is one of several classes, or some real numbers (a regression, a forecast).
+An answer is one of several classes, or some real numbers (a regression, a forecast). Of a span the
+classes are the positions of the inputs' second sentence, and the logits are [B, 2, T].
 
     B  examples    T  positions    S  source positions    F  features
     C  letters of a word, or categorical fields of a position
@@ -25,7 +27,7 @@ from seqarena.core.errors import UserError
 IGNORE = -100  # a target where nothing is asked; torch's own ignore_index
 PAD, START, END, UNKNOWN = 0, 1, 2, 3  # the first tokens of every vocabulary of words or pieces
 
-Form = Literal["tokens", "label", "pairs"]
+Form = Literal["tokens", "label", "pairs", "span"]
 Targets = Literal["classes", "numbers"]
 
 
@@ -35,7 +37,8 @@ class Batch(NamedTuple):
     # tokens [B, T], or features [B, T, F]; of pairs: START and the target but for its last token
     inputs_BT: Tensor
     # Classes: int64, IGNORE where nothing is asked. Numbers: floats, NaN where nothing is asked,
-    # [B, T] where a position has one and [B, T, V] where it has V. T is 1 where there is one label.
+    # [B, T] where a position has one and [B, T, V] where it has V. T is 1 where there is one label,
+    # and 2 where the answer is a span: its first and its last position.
     targets_BT: Tensor
     mask_BT: Tensor | None = None  # True at real positions; None: all are real
     source_BS: Tensor | None = None  # pairs: what is to be transformed
@@ -51,7 +54,7 @@ class Problem(Config):
 
     form: Form = "tokens"
     targets: Targets = "classes"
-    num_outputs: int  # different classes, or numbers of one answer
+    num_outputs: int  # different classes, or numbers of one answer; of spans 2: first and last
     vocab_size: int = 0  # of the inputs; of pairs: of the target; 0: the inputs are features
     source_vocab_size: int = 0  # of pairs
     shared_vocabulary: bool = False  # pairs: source and target use the same tokens
@@ -105,7 +108,7 @@ def check_tokens(batch: Batch, problem: Problem) -> None:
         ("token", batch.inputs_BT, problem.vocab_size),
         ("source token", batch.source_BS, problem.source_vocab_size),
         ("character", batch.characters_BTC, problem.num_characters),
-        ("answer", batch.targets_BT, problem.num_outputs),
+        ("answer", batch.targets_BT, _num_classes(batch, problem)),
         *_fields(batch, problem),
     ):
         if tensor is None or tensor.is_floating_point() or not size or not tensor.numel():
@@ -123,6 +126,21 @@ def _fields(batch: Batch, problem: Problem) -> Iterator[tuple[str, Tensor, int]]
         for number, size in enumerate(problem.categories):
             what = f"field {number + 1}: category"
             yield what, batch.categories_BTC[..., number], size
+
+
+def span_logits(scores_BT2: Tensor, batch: Batch) -> Tensor:
+    """A score of each position as the first and as the last of the span [B, T, 2] -> logits
+    [B, 2, T]. The lowest number stands where no span can be: outside of the second sentence."""
+    assert batch.segments_BT is not None
+    places_BT = batch.segments_BT == 1
+    if batch.mask_BT is not None:
+        places_BT = places_BT & batch.mask_BT
+    lowest = torch.finfo(scores_BT2.dtype).min
+    return scores_BT2.transpose(1, 2).masked_fill(~places_BT[:, None], lowest)
+
+
+def _num_classes(batch: Batch, problem: Problem) -> int:
+    return batch.inputs_BT.shape[1] if problem.form == "span" else problem.num_outputs
 
 
 def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -> Batch:
@@ -165,6 +183,10 @@ def random_batch(problem: Problem, batch_size: int, *, length: int, seed: int) -
 
 def _random_targets(problem: Problem, shape: tuple[int, int], draw: torch.Generator) -> Tensor:
     """An answer at every position, or one an example."""
+    if problem.form == "span":  # the second sentence is the second half
+        half = min(-(-shape[1] // 2), shape[1] - 1)
+        ends = torch.randint(half, shape[1], (shape[0], 2), generator=draw)
+        return ends.sort(1).values
     if problem.form == "label":
         shape = (shape[0], 1)
     if problem.targets == "classes":
