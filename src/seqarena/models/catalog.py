@@ -77,6 +77,7 @@ _FORMS = {
     "tokens": "an answer at every position",
     "label": "one label for a whole sequence",
     "pairs": "writing one sequence from another",
+    "transcript": "a transcript that is not aligned with its inputs",
 }
 _NEEDS = {
     "image": "pixels in rows and columns",
