@@ -20,7 +20,7 @@ from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import Model
 from seqarena.models.stacks.embedding import Categories, FeatureEmbedding
-from seqarena.tasks.base import mean_loss
+from seqarena.tasks.transcript_loss import criterion_of
 
 PROBLEMS = {
     "words to words": Problem(
@@ -56,6 +56,9 @@ PROBLEMS = {
         max_length=12,
     ),
     "tags": Problem(num_outputs=6, vocab_size=17, num_characters=9, max_length=12),
+    "a transcript of numbers": Problem(
+        form="transcript", num_outputs=5, features=3, max_length=12
+    ),
     "next words": Problem(num_outputs=17, vocab_size=17, causal=True, max_length=12),
 }  # fmt: skip
 CASES = [
@@ -113,6 +116,9 @@ def test_padding_changes_nothing(name: str, what: str) -> None:
     assert alone.shape == (3, answers, outputs)
     together = together[:, :answers, :outputs]
     torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+    answers = batch.inputs_BT if PROBLEMS[what].at_every_position else batch.targets_BT
+    assert alone.shape == (3, answers.shape[1], PROBLEMS[what].num_outputs)
+    torch.testing.assert_close(together[:, : alone.shape[1]], alone, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "what"), [c for c in CASES if PROBLEMS[c[1]].causal])
@@ -141,7 +147,7 @@ def test_costs_are_stated_and_gradients_reach_everything(name: str, what: str) -
     assert model.serial_steps(8) >= 1
     assert model.state_bytes(8) >= 0
     assert model.algorithms
-    model.loss(batch, mean_loss).backward()
+    model.loss(batch, criterion_of(PROBLEMS[what])).backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None and p.requires_grad]
     assert idle == []
 

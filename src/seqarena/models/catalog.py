@@ -80,6 +80,7 @@ _FORMS = {
     "label": "one label for a whole sequence",
     "pairs": "writing one sequence from another",
     "span": "a part of what it reads",
+    "transcript": "a transcript that is not aligned with its inputs",
 }
 _NEEDS = {
     "image": "pixels in rows and columns",

@@ -11,6 +11,7 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
+from seqarena.tasks.signals import configs as configs_signals
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -121,6 +122,12 @@ _ROWS = {
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
+    ),
+    "transcription": TaskRow(
+        "write what is said in a recording; word error rate, lower is better",
+        configs_signals.TranscriptionConfig,
+        "seqarena.tasks.signals.transcription:TranscriptionTask",
+        "seqarena.tasks.signals.transcription_codec:TranscriptionCodec",
     ),
     "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
