@@ -22,7 +22,7 @@ from seqarena.data.series.tables import NumberTable, Rows
 from seqarena.data.series.times import Step, stamp_text, step_of
 
 
-class Series(NamedTuple):
+class TimeSeries(NamedTuple):
     """One series on its grid. Its last rows may have covariates and no target: the time ahead."""
 
     name: str
@@ -34,12 +34,12 @@ class Series(NamedTuple):
 class Grid(NamedTuple):
     """All series of some tables, with one step."""
 
-    series: tuple[Series, ...]
+    series: tuple[TimeSeries, ...]
     step: Step
     is_time: bool
     covariates: tuple[str, ...] = ()
 
-    def stamps(self, series: Series, positions_T: np.ndarray) -> np.ndarray:
+    def stamps(self, series: TimeSeries, positions_T: np.ndarray) -> np.ndarray:
         """The stamps of a series at these positions of its grid."""
         return self.step.stamps(series.first, positions_T)
 
@@ -73,7 +73,7 @@ def on_grid(
             values_T = np.full(int(position_T[-1]) + 1, np.nan)
             values_T[position_T] = rows.values[target]
             name = _name(rows.name, target, len(table.targets) > 1)
-            found.append(Series(name, int(rows.stamps_T[0]), values_T, covariates_TC))
+            found.append(TimeSeries(name, int(rows.stamps_T[0]), values_T, covariates_TC))
     return Grid(tuple(found), step, table.is_time, table.covariates)
 
 
