@@ -11,6 +11,12 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.memory.memory_network:MemoryNetwork",
     ),
     Architecture(
+        "memory_language_model", "end-to-end memory network language model", "memory", 2015,
+        "Sukhbaatar et al. 2015, End-To-End Memory Networks, section 5",
+        "the last hundred words are a memory that one constant query reads in several hops",
+        system="seqarena.models.memory.memory_language_model:MemoryLanguageModel",
+    ),
+    Architecture(
         "bert", "BERT Transformer", "attention", 2018, "Devlin et al. 2018",
         "a Transformer that reads both ways, trained by guessing words that were hidden",
         system="seqarena.models.language.bert:Bert", causal=False,

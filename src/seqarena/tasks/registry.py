@@ -11,6 +11,8 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
+from seqarena.tasks.series import configs as configs_series
+from seqarena.tasks.signals import configs as configs_signals
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -127,10 +129,21 @@ _ROWS = {
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
     ),
+    "transcription": TaskRow(
+        "write what is said in a recording; word error rate, lower is better",
+        configs_signals.TranscriptionConfig,
+        "seqarena.tasks.signals.transcription:TranscriptionTask",
+        "seqarena.tasks.signals.transcription_codec:TranscriptionCodec",
+    ),
     "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
+    ),
+    "forecasting": TaskRow(
+        "the next values of series, with quantiles; MASE, lower is better",
+        configs_series.ForecastingConfig, "seqarena.tasks.series.forecasting:ForecastingTask",
+        "seqarena.tasks.series.codec:ForecastingCodec",
     ),
     "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",

@@ -38,6 +38,7 @@ class ModelConfig(Config):
     targets: Targets = "classes"
     num_outputs: int | None = None  # None: the vocabulary
     features: int = 0  # numbers at each position
+    categories: tuple[int, ...] = ()  # beside features: sizes of the categorical fields
     num_characters: int = 0  # letters in spellings
     num_segments: int = 0  # sentences that get a vector each
     source_offset: int = 0  # pairs: what is added to a source token
@@ -58,6 +59,7 @@ class ModelConfig(Config):
             source_vocab_size=self.vocab_size - self.source_offset if pairs else 0,
             shared_vocabulary=pairs and not self.source_offset,
             features=self.features,
+            categories=self.categories,
             num_segments=self.num_segments,
             num_characters=self.num_characters,
             max_length=self.max_length or 1 << 20,
@@ -84,7 +86,10 @@ class TokenModel(Model):
         self.problem = config.problem
         width, dropout = config.stack.width, config.stack.dropout
         self.embedding = (
-            FeatureEmbedding(config.features, width, config.positions, config.max_length, dropout)
+            FeatureEmbedding(
+                config.features, width, config.positions, config.max_length, dropout,
+                categories=config.categories,
+            )
             if config.features
             else TokenEmbedding(
                 config.vocab_size, width, config.positions, config.max_length, dropout,
@@ -126,6 +131,7 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """tokens_BT [B, T] -> (logits_BTV [B, T, V], state). Padding changes nothing."""
         x_BTD, state = self.features(
@@ -134,6 +140,7 @@ class TokenModel(Model):
             mask_BT=mask_BT,
             segments_BT=segments_BT,
             characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         return self.logits(x_BTD), state
 
@@ -145,11 +152,17 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """The stack's output [B, T, D] before the head, and the state."""
         layers, start = (None, 0) if state is None else state
         x_BTD, position = self.embedding(
-            tokens_BT, start, mask_BT, segments_BT=segments_BT, characters_BTC=characters_BTC
+            tokens_BT,
+            start,
+            mask_BT,
+            segments_BT=segments_BT,
+            characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         x_BTD, layers = self.stack(x_BTD, layers, mask_BT=mask_BT)
         return x_BTD, ModelState(layers, position)
@@ -160,6 +173,7 @@ class TokenModel(Model):
             mask_BT=batch.mask_BT,
             segments_BT=batch.segments_BT if self.config.num_segments else None,
             characters_BTC=batch.characters_BTC,
+            categories_BTC=batch.categories_BTC,
         )
         if self.config.form == "label":
             x_BTD = self._pooled(x_BTD, batch.mask_BT)
@@ -229,8 +243,10 @@ class LanguageModel(TokenModel, StatefulModel):
 
     @property
     def writes(self) -> bool:
-        """A step is given a token and no spelling, so that a model of spellings cannot take one."""
-        return super().writes and not (self.config.num_characters or self.config.num_segments)
+        """A step is given a token, or numbers, alone: a model that reads more cannot take one."""
+        config = self.config
+        more = config.num_characters or config.num_segments or config.categories
+        return super().writes and not more
 
 
 class Encoder(TokenModel):
