@@ -15,7 +15,7 @@ from seqarena.data.files.opening import read_lines
 from seqarena.data.files.tables import table_format
 from seqarena.data.text.passages.squad import SpanQuestion, read_squad
 from seqarena.tasks.base import Answer, Codec
-from seqarena.tasks.configs import ReadingConfig
+from seqarena.tasks.passages.configs import ReadingConfig
 from seqarena.tasks.passages.windows import (
     EncodedQuestion,
     PassageEncoder,

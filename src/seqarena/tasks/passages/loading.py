@@ -11,7 +11,7 @@ from seqarena.data.files.tables import TABLE_FORMATS, table_format
 from seqarena.data.streams import Stream, philox
 from seqarena.data.text.passages.squad import SpanQuestion, read_squad
 from seqarena.data.text.passages.stories import generate_passages
-from seqarena.tasks.configs import ReadingConfig
+from seqarena.tasks.passages.configs import ReadingConfig
 
 _EMBEDDED = {"train": 3000, "validation": 150, "test": 300}  # passages of three questions each
 COLUMNS = ("context", "question", "answers")  # settings that name the columns of tables

@@ -35,8 +35,8 @@ from seqarena.data.files.examples import (
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.passages.squad import SpanQuestion
 from seqarena.tasks.base import Ratios, Scores, Split
-from seqarena.tasks.configs import ReadingConfig
 from seqarena.tasks.examples import ExampleTask
+from seqarena.tasks.passages.configs import ReadingConfig
 from seqarena.tasks.passages.loading import COLUMNS, load_passages, passage_parts
 from seqarena.tasks.passages.scores import exact, f1, plain_answer
 from seqarena.tasks.passages.windows import (

@@ -32,7 +32,7 @@ from seqarena.data.text.passages.spans import (
 from seqarena.data.text.passages.squad import SpanQuestion
 from seqarena.data.text.vocabulary import Vocabulary
 from seqarena.tasks.base import Answer
-from seqarena.tasks.configs import ReadingConfig
+from seqarena.tasks.passages.configs import ReadingConfig
 
 _MARKS = 2  # END behind the question and behind the passage
 
