@@ -109,15 +109,15 @@ class _World:
         return choices[int(self._draw.integers(len(choices)))]
 
     def some(self, choices: Sequence[str], count: int) -> list[str]:
-        return [choices[k] for k in self._draw.permutation(len(choices))[:count]]
+        return [choices[int(k)] for k in self._draw.permutation(len(choices))[:count]]
 
     def _pairs(self, firsts: Sequence[str], seconds: Sequence[str]) -> list[str]:
         """Each second word once, each with a word before it."""
         return [f"the {self.one(firsts)} {second}" for second in self.some(seconds, len(seconds))]
 
     def event(self) -> tuple[_Kind, dict[str, str]]:
-        """A kind of event, and who and what is in it. Whoever is drawn once more for what they did
-        already, is drawn again."""
+        """A kind of event, and who and what is in it. It is drawn again where one of the two did
+        the same before."""
         while True:
             kind = _KINDS[int(self._draw.integers(len(_KINDS)))]
             given = dict(zip("ab", self.some(self.people, 2)))
