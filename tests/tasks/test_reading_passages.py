@@ -107,6 +107,7 @@ def test_what_is_compared(text: str, plain: str) -> None:
         ("Red Lamp.", ["a red  lamp!"], 1, 1),
         ("lamp", ["red lamp"], 0, 2 / 3),
         ("red red lamp", ["red lamp"], 0, 4 / 5),  # a word counts as often as both have it
+        ("red red lamp", ["red red map"], 0, 2 / 3),
         ("lamp red", ["red lamp"], 0, 1),
         ("map", ["red lamp"], 0, 0),
         ("lamp", ["map", "red lamp", "lamp post"], 0, 2 / 3),  # the best of the references
@@ -165,8 +166,9 @@ def test_an_example_is_the_question_and_the_passage(folder: Path) -> None:
     assert int(batch.inputs_BT.max()) < task.problem.vocab_size
 
 
-def test_windows_read_the_whole_passage_and_each_the_question(folder: Path) -> None:
-    whole, task = made(folder), made(folder, max_length=16, max_question=4, window_step=0.3)
+@pytest.mark.parametrize("step", [0.1, 0.3, 1])
+def test_windows_read_the_whole_passage_and_each_the_question(folder: Path, step: float) -> None:
+    whole, task = made(folder), made(folder, max_length=16, max_question=4, window_step=step)
     assert task.sequence_length == 16
     for one, many in zip(whole.encoded("train"), task.encoded("train")):
         (all_T,), before = [w.tokens_T for w in one.windows], one.windows[0].question_length
@@ -181,6 +183,7 @@ def test_windows_read_the_whole_passage_and_each_the_question(folder: Path) -> N
             first, last = window.target
             shown = all_T[one.windows[0].target[0] : one.windows[0].target[1] + 1].tolist()
             none = first == last == len(window.tokens_T) - 1
+            assert none or last < len(window.tokens_T) - 1
             assert none or window.tokens_T[first : last + 1].tolist() == shown
         assert [read[k] for k in sorted(read)] == all_T[before:-1].tolist()
     rows = [len(window.tokens_T) for q in task.encoded("train") for window in q.windows]
