@@ -8,7 +8,7 @@ torch in here, so that `--help` is quick.
 """
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -191,6 +191,11 @@ class RunRequest(Config):
     )  # fmt: skip
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
+    products: Literal["auto", "blas", "onednn"] = knob(
+        "auto",
+        "Who multiplies float32 matrices on the CPU: blas or onednn. Default: onednn where it is "
+        "found faster and as exact.",
+    )
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
     yes: bool = knob(False, "Go on without a question where splits overlap.")
