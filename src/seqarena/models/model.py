@@ -49,6 +49,10 @@ class Model(nn.Module, ABC):
     def at_progress(self, share: float) -> None:
         """Told before every step how much of the budget is spent, from 0 to 1."""
 
+    def learn(self, batch: Batch) -> None:
+        """What it learns of a batch by a rule of its own, without gradients, after each step that
+        was taken. Most models learn by gradient alone."""
+
     @property
     def num_parameters(self) -> int:
         """Trainable numbers; tied weights count once."""

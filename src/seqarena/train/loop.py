@@ -112,14 +112,16 @@ class Trainer:
         self.model.train()
         self.model.at_progress(self.share_done)
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
+        batch = to_device(batch, config.device)
         carried = self.carried
-        loss = self._gradients(to_device(batch, config.device))
+        loss = self._gradients(batch)
         limit = config.optimizer.clip_norm or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         taken = math.isfinite(loss) and stays_finite(self.model, norm, rate, config.optimizer)
         if taken:
             add_gradient_noise(self.model, progress.step, config.optimizer)
             self.optimizer.step()
+            self.model.learn(batch)
         else:
             self.carried = carried
         progress.step += 1
