@@ -6,7 +6,7 @@
     print(run)                                  # the ranking, with its doubt
     run.ranking.verdict                         # one sentence
     run.to_pandas()                             # a row an architecture, then one a baseline
-    run.best.generate("The ")                   # or .predict, .evaluate
+    run.best.generate("The ")                   # or .predict, .evaluate, .embed
     run.page()                                  # the offline page, drawn from the records
 
     bigger = sa.train("my_text.txt", model="gru", params="1M", tokens="2M")
@@ -40,6 +40,8 @@ from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from seqarena.core.batch import Problem
     from seqarena.core.results.records import Ranking, RankRow, RunView
     from seqarena.engine.check import MixerCheck
@@ -86,6 +88,7 @@ __all__ = [
     "claim_titles",
     "claims",
     "compare",
+    "embed",
     "evaluate",
     "forecast",
     "forecast_from",
@@ -351,6 +354,21 @@ def predict(
     """One answer for each of `inputs`, by the task that the model was trained for: a translation,
     a class, tags, a transcript. `path`, `model`, `mixer` and `trust_code` are as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).predict(inputs)
+
+
+def embed(
+    path: Place,
+    texts: Sequence[str],
+    *,
+    pooling: str = "auto",
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> "np.ndarray":
+    """A vector for each of `texts`, float32 [texts, numbers], from a model of any task that reads
+    texts. `pooling` is as in `TrainedModel.embed`; `path`, `model`, `mixer` and `trust_code` are as
+    in `load`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).embed(texts, pooling=pooling)
 
 
 def generate(

@@ -103,6 +103,11 @@ class Codec(ABC):
     def encode(self, items: Sequence[str]) -> Batch:
         """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
 
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Texts that a model is to read and not to answer (use/embed.py). Raises UserError as
+        `encode`, and where a model of this task reads no single texts."""
+        return self.encode(texts)
+
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
         """What a file asks, in its order, in a form that training reads by `config`; answers in it
         are left aside. Here: a line of text each. Raises UserError with file and line."""
