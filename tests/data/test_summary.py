@@ -12,8 +12,8 @@ from seqarena.tasks.summary import summarise
 
 NOUNS = {
     "language": "sequence", "masked_language": "sequence", "classification": "example",
-    "question_answering": "question", "tagging": "sentence", "translation": "pair",
-    "summarising": "pair", "speech": "recording", "pixels": "picture",
+    "question_answering": "question", "reading": "question", "tagging": "sentence",
+    "translation": "pair", "summarising": "pair", "speech": "recording", "pixels": "picture",
 }  # fmt: skip
 
 
@@ -82,6 +82,14 @@ def test_what_is_cut_is_counted(tmp_path: Path) -> None:
         (
             "question_answering",
             {"story": "Mary ran home.", "question": "Where is Mary?", "answer": "hall"},
+        ),
+        (
+            "reading",
+            {
+                "context": "Mary ran home.",
+                "question": "Where?",
+                "answers": {"text": ["home"], "answer_start": [9]},
+            },
         ),
     ],
 )

@@ -24,7 +24,7 @@ SYSTEMS: tuple[Architecture, ...] = (
     Architecture(
         "attentive_reader", "attentive reader", "attention", 2015,
         "Hermann et al. 2015; spans: ours",
-        "the question asks every word of the passage how well it begins the answer, and then ends it",
+        "the question asks each word of the passage how well it begins the answer, then ends it",
         system="seqarena.models.readers.attentive_reader:AttentiveReader", causal=False,
     ),
     Architecture(

@@ -113,6 +113,11 @@ class Codec(ABC):
         are left aside. Here: a line of text each. Raises UserError with file and line."""
         return (line for _, line in read_lines(file))
 
+    def read_words(self, batch: Batch) -> list[str] | None:
+        """Each position of the first example as a word, for maps; None: they are the text's own
+        words, or have none."""
+        return None
+
     def run(self, answer: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
         """What is decoded, by a model's `answer` to batches; here: its logits for this one."""
         return answer(batch)

@@ -10,6 +10,7 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.passages import configs as configs_passages
 from seqarena.tasks.probes import configs as configs_probes
 from seqarena.tasks.series import configs as configs_series
 from seqarena.tasks.signals import configs as configs_signals
@@ -118,6 +119,11 @@ _ROWS = {
         configs.QuestionAnsweringConfig,
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
+    ),
+    "reading": TaskRow(
+        "find the part of a passage that answers a question; exact matches or F1",
+        configs_passages.ReadingConfig, "seqarena.tasks.passages.task:ReadingTask",
+        "seqarena.tasks.passages.codec:ReadingCodec",
     ),
     "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",

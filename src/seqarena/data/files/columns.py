@@ -33,6 +33,8 @@ _USUAL = {
     "path": ("path", "file_name", "file", "filename", "filepath"),
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
     "story": ("story", "context", "passage", "facts", "paragraph", "document"),
+    "context": ("context", "passage", "paragraph", "story", "document"),
+    "answers": ("answers", "answer", "answer_text"),
     "question": ("question", "query"), "answer": ("answer", "answers", "label", "target"),
     "source": ("source", "src", "input", "document", "article", "dialogue", "text", "body"),
     "target": ("target", "tgt", "trg", "output", "summary", "highlights", "headline", "abstract"),

@@ -82,6 +82,27 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
             f"{_HERE}.questions:nearest",
         ),
     ),
+    "reading": (
+        _MAJORITY._replace(
+            idea="always the most frequent answer of training", place=f"{_HERE}.reading:majority"
+        ),
+        BaselineEntry(
+            "position", "the words at the most frequent place of training",
+            f"{_HERE}.reading:position",
+        ),
+        BaselineEntry(
+            "first entity", "the first part of the passage that was an answer in training",
+            f"{_HERE}.reading:first_entity",
+        ),
+        BaselineEntry(
+            "last entity", "the last part of the passage that was an answer in training",
+            f"{_HERE}.reading:last_entity",
+        ),
+        BaselineEntry(
+            "sliding window", "the part whose neighbours share most words with the question "
+            "(Richardson et al. 2013)", f"{_HERE}.reading:sliding_window",
+        ),
+    ),
     "speech": (
         _MAJORITY,
         BaselineEntry(
