@@ -195,7 +195,7 @@ class System(Model, ABC):
     Options: ClassVar[type[SystemOptions]] = SystemOptions
     forms: ClassVar[tuple[Form, ...]]
     needs: ClassVar[tuple[str, ...]] = ()
-    takes: ClassVar[tuple[str, ...]] = ()  # "features": reads numbers as well as tokens
+    takes: ClassVar[tuple[str, ...]] = ()  # "features": numbers as well as tokens; "categories"
     targets: ClassVar[tuple[Targets, ...]] = ("classes",)  # what its answers can be
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one

@@ -11,6 +11,7 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
+from seqarena.tasks.series import configs as configs_series
 from seqarena.tasks.signals import configs as configs_signals
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ _ROWS = {
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
+    ),
+    "forecasting": TaskRow(
+        "the next values of series, with quantiles; MASE, lower is better",
+        configs_series.ForecastingConfig, "seqarena.tasks.series.forecasting:ForecastingTask",
+        "seqarena.tasks.series.codec:ForecastingCodec",
     ),
     "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",

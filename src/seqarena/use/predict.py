@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.batch import check_tokens, map_batch
+from seqarena.core.batch import Batch, check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
@@ -105,13 +105,17 @@ class Predictor:
         if not self.codec.takes_paths:
             for item in items:
                 check_text(item)
-        batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
+        encoded = self.codec.encode(items)
+        batch = self._here(encoded)
         check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():
             if not self.codec.generates:
-                outputs = self.model.answer(batch)
+                outputs = self.codec.run(lambda b: self.model.answer(self._here(b)), encoded)
             elif self.beam_width == 1:
                 outputs = greedy(self.model, batch, self.codec.max_length)
             else:
                 outputs = beam(self.model, batch, self.codec.max_length, width=self.beam_width)
-        return self.codec.decode(outputs.cpu(), batch)
+        return self.codec.decode(outputs.cpu(), encoded)
+
+    def _here(self, batch: Batch) -> Batch:
+        return map_batch(lambda x: x.to(self.device), batch)

@@ -164,7 +164,10 @@ def _changes(model: Model, batch: Batch, vocab_size: int) -> np.ndarray:
     with torch.no_grad():
         before_NRV, after_NRV = model.answer(same), model.answer(after)
     # rounding can keep two runs a bit apart for ever, however alike their inputs have become
-    noise = _ROUNDINGS * torch.finfo(before_NRV.dtype).eps * before_NRV.abs().max()
+    found = torch.finfo(before_NRV.dtype)
+    sizes_NRV = before_NRV.abs()
+    sizes_NRV = sizes_NRV[sizes_NRV < found.max]  # a span has the lowest number where it cannot be
+    noise = _ROUNDINGS * found.eps * (sizes_NRV.max() if sizes_NRV.numel() else 0.0)
     return ((after_NRV - before_NRV).abs() > noise).any(-1).cpu().numpy()
 
 

@@ -8,7 +8,7 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import knob
 from seqarena.data.splits import parse_range
 from seqarena.data.text.tokenizers import parse_tokenizer_name
-from seqarena.tasks.configs import SplitConfig, _check_encoding
+from seqarena.tasks.configs import SplitConfig, check_encoding
 
 
 class TranscriptionConfig(SplitConfig):
@@ -72,5 +72,5 @@ class TranscriptionConfig(SplitConfig):
         for name in ("test_join", "validation_index", "test_index"):
             if self.join is None and getattr(self, name) is not None:
                 raise UserError(f"transcription: {name} is of recordings that are joined: set join")
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self
