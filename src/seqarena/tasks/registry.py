@@ -11,6 +11,7 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
+from seqarena.tasks.series.windows.configs import WindowsConfig
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -126,6 +127,11 @@ _ROWS = {
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
+    ),
+    "windows": TaskRow(
+        "a label or a number for a window of sensor readings; accuracy or mean squared error",
+        WindowsConfig, "seqarena.tasks.series.windows.task:WindowsTask",
+        "seqarena.tasks.series.windows.codec:WindowsCodec",
     ),
     "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",

@@ -92,6 +92,22 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
         _MAJORITY,
         BaselineEntry("nearest", f"{_NEAREST}, pixel by pixel", f"{_HERE}.labels:nearest"),
     ),
+    "windows": (
+        _MAJORITY,
+        BaselineEntry("mean", "always the mean of training", f"{_HERE}.windows:mean"),
+        BaselineEntry(
+            "nearest", "the answer of the nearest training window, step by step",
+            f"{_HERE}.windows:nearest",
+        ),
+        BaselineEntry(
+            "nearest, warped", "the same by dynamic time warping within a tenth of the length "
+            "(Sakoe & Chiba 1978)", f"{_HERE}.windows:warped",
+        ),
+        BaselineEntry(
+            "ROCKET", "ridge regression on 1,000 random convolutions (Dempster et al. 2020)",
+            f"{_HERE}.windows:rocket",
+        ),
+    ),
     "translation": (_COPY, _LOOK_UP, _NEAREST_PAIR),
     "summarising": (_LEAD, _NEAREST_PAIR),
     "adding": (_CHANCE,),

@@ -1,0 +1,1 @@
+"""Numbers over time: what is read, and series that are exactly generated."""

@@ -1,0 +1,1 @@
+"""Tasks over numbers and events in time."""
