@@ -20,7 +20,7 @@ from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import Model
 from seqarena.models.stacks.embedding import Categories, FeatureEmbedding
-from seqarena.tasks.base import mean_loss
+from seqarena.tasks.transcript_loss import criterion_of
 
 PROBLEMS = {
     "words to words": Problem(
@@ -36,6 +36,9 @@ PROBLEMS = {
     ),
     "a label for stories": Problem(
         form="label", num_outputs=5, vocab_size=17, num_segments=4, max_length=12
+    ),
+    "a span of words": Problem(
+        form="span", num_outputs=2, vocab_size=17, num_segments=2, max_length=12
     ),
     "a label for numbers": Problem(form="label", num_outputs=5, features=3, max_length=12),
     "a number for numbers": Problem(
@@ -53,6 +56,9 @@ PROBLEMS = {
         max_length=12,
     ),
     "tags": Problem(num_outputs=6, vocab_size=17, num_characters=9, max_length=12),
+    "a transcript of numbers": Problem(
+        form="transcript", num_outputs=5, features=3, max_length=12
+    ),
     "next words": Problem(num_outputs=17, vocab_size=17, causal=True, max_length=12),
 }  # fmt: skip
 CASES = [
@@ -85,11 +91,11 @@ def padded(batch: Batch, more: int) -> Batch:
     def mask(x: Tensor | None) -> Tensor | None:
         return None if x is None else longer(torch.ones(x.shape[:2], dtype=torch.bool), False)
 
-    one_label = batch.targets_BT.shape[1] == 1
+    fixed = batch.targets_BT.shape[1] in (1, 2)  # a label or a span
     unasked = nothing_asked(batch.targets_BT).flatten()[0]
     return Batch(
         longer(batch.inputs_BT),
-        batch.targets_BT if one_label else longer(batch.targets_BT, unasked),
+        batch.targets_BT if fixed else longer(batch.targets_BT, unasked),
         mask(batch.inputs_BT),
         longer(batch.source_BS),
         mask(batch.source_BS),
@@ -105,7 +111,13 @@ def test_padding_changes_nothing(name: str, what: str) -> None:
     with torch.no_grad():
         alone, together = model.answer(batch), model.answer(padded(batch, 3))
     assert torch.isfinite(alone).all()
-    assert alone.shape == (3, batch.targets_BT.shape[1], PROBLEMS[what].num_outputs)
+    answers = batch.targets_BT.shape[1]
+    outputs = 7 if PROBLEMS[what].form == "span" else PROBLEMS[what].num_outputs
+    assert alone.shape == (3, answers, outputs)
+    together = together[:, :answers, :outputs]
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-9)
+    answers = batch.inputs_BT if PROBLEMS[what].at_every_position else batch.targets_BT
+    assert alone.shape == (3, answers.shape[1], PROBLEMS[what].num_outputs)
     torch.testing.assert_close(together[:, : alone.shape[1]], alone, rtol=1e-9, atol=1e-9)
 
 
@@ -135,7 +147,7 @@ def test_costs_are_stated_and_gradients_reach_everything(name: str, what: str) -
     assert model.serial_steps(8) >= 1
     assert model.state_bytes(8) >= 0
     assert model.algorithms
-    model.loss(batch, mean_loss).backward()
+    model.loss(batch, criterion_of(PROBLEMS[what])).backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None and p.requires_grad]
     assert idle == []
 

@@ -79,6 +79,8 @@ _FORMS = {
     "tokens": "an answer at every position",
     "label": "one label for a whole sequence",
     "pairs": "writing one sequence from another",
+    "span": "a part of what it reads",
+    "transcript": "a transcript that is not aligned with its inputs",
 }
 _NEEDS = {
     "image": "pixels in rows and columns",

@@ -90,7 +90,9 @@ class Codec(ABC):
     takes_words: bool = False  # a text is split into words, unless they are apart already
     takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
+    beam_width: int | None = None  # of a search over a model's logits; None: there is none
     prompt: str = "a line of text"  # what an input is, for --help and for errors
+    table: tuple[str, ...] = ()  # columns of the rows of CSV that an answer is; (): it is a text
 
     @classmethod
     @abstractmethod
@@ -105,6 +107,10 @@ class Codec(ABC):
         """What a file asks, in its order, in a form that training reads by `config`; answers in it
         are left aside. Here: a line of text each. Raises UserError with file and line."""
         return (line for _, line in read_lines(file))
+
+    def run(self, answer: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """What is decoded, by a model's `answer` to batches; here: its logits for this one."""
+        return answer(batch)
 
     @abstractmethod
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:

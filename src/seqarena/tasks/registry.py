@@ -11,7 +11,9 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
-from seqarena.tasks.series.windows.configs import WindowsConfig
+from seqarena.tasks.series import configs as configs_series
+from seqarena.tasks.signals import configs as configs_signals
+from seqarena.tasks.windows.configs import WindowsConfig
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -123,6 +125,12 @@ _ROWS = {
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
     ),
+    "transcription": TaskRow(
+        "write what is said in a recording; word error rate, lower is better",
+        configs_signals.TranscriptionConfig,
+        "seqarena.tasks.signals.transcription:TranscriptionTask",
+        "seqarena.tasks.signals.transcription_codec:TranscriptionCodec",
+    ),
     "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
@@ -130,8 +138,13 @@ _ROWS = {
     ),
     "windows": TaskRow(
         "a label or a number for a window of sensor readings; accuracy or mean squared error",
-        WindowsConfig, "seqarena.tasks.series.windows.task:WindowsTask",
-        "seqarena.tasks.series.windows.codec:WindowsCodec",
+        WindowsConfig, "seqarena.tasks.windows.task:WindowsTask",
+        "seqarena.tasks.windows.codec:WindowsCodec",
+    ),
+    "forecasting": TaskRow(
+        "the next values of series, with quantiles; MASE, lower is better",
+        configs_series.ForecastingConfig, "seqarena.tasks.series.forecasting:ForecastingTask",
+        "seqarena.tasks.series.codec:ForecastingCodec",
     ),
     "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",

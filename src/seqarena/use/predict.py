@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.batch import check_tokens, map_batch
+from seqarena.core.batch import Batch, check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
@@ -44,8 +44,11 @@ class Predictor:
         self.codec = load_codec(self.config, checkpoint.about["artifacts"])
         if beam_width < 1:
             raise UserError(f"beam {beam_width}: at least 1 hypothesis is kept")
-        if beam_width != 1 and not self.codec.generates:
+        searches = self.codec.generates or self.codec.beam_width is not None
+        if beam_width != 1 and not searches:
             raise UserError("a beam is for tasks whose answers are written, such as translation")
+        if beam_width != 1 and not self.codec.generates:
+            self.codec.beam_width = beam_width
         self.device = resolve_device(device).name
         self.model = model.to(self.device)
         self.beam_width = beam_width
@@ -102,13 +105,17 @@ class Predictor:
         if not self.codec.takes_paths:
             for item in items:
                 check_text(item)
-        batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
+        encoded = self.codec.encode(items)
+        batch = self._here(encoded)
         check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():
             if not self.codec.generates:
-                outputs = self.model.answer(batch)
+                outputs = self.codec.run(lambda b: self.model.answer(self._here(b)), encoded)
             elif self.beam_width == 1:
                 outputs = greedy(self.model, batch, self.codec.max_length)
             else:
                 outputs = beam(self.model, batch, self.codec.max_length, width=self.beam_width)
-        return self.codec.decode(outputs.cpu(), batch)
+        return self.codec.decode(outputs.cpu(), encoded)
+
+    def _here(self, batch: Batch) -> Batch:
+        return map_batch(lambda x: x.to(self.device), batch)

@@ -1,1 +1,1 @@
-"""Numbers over time: what is read, and series that are exactly generated."""
+"""Numbers over time: tables of measurements as series on a regular grid, or row by row."""

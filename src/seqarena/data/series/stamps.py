@@ -1,15 +1,15 @@
-"""Stamps of time: numbers, or dates as ISO 8601 writes them, and cells of numbers beside them.
-
-A date becomes its seconds since 1970 in UTC; one without a zone is taken as UTC.
-"""
+"""Stamps of time that need no regular step: numbers of any kind, or dates (times.py), which become
+seconds since 1970 in UTC; and cells of numbers beside them."""
 
 import math
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.tables import is_missing
+from seqarena.data.series import times
 
+MICROSECONDS = 1_000_000  # of a second
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})  # in small letters
 
 
@@ -43,27 +43,15 @@ def is_number(value: Any) -> bool:
 def parse_stamp(value: Any, place: str, column: str) -> tuple[float, bool]:
     """The time in a cell and whether it is a date. Raises UserError for what is neither a number
     nor a date, and for none."""
-    if isinstance(value, datetime | date):
-        return _seconds(value), True
-    if isinstance(value, str):
-        text = value.strip()
-        if not is_number(text):
-            try:
-                return _seconds(datetime.fromisoformat(text)), True
-            except ValueError as error:
-                raise UserError(
-                    f"{place}: {column!r} holds {text!r}: a number is needed, or a date as "
-                    "2024-05-31 or 2024-05-31T08:15:00"
-                ) from error
+    if isinstance(value, datetime | date) or not is_number(value):
+        try:
+            return times.parse_stamp(value, place, column).value / MICROSECONDS, True
+        except UserError as error:
+            raise UserError(
+                f"{place}: {column!r} holds {str(value).strip()!r}: a number is needed, or a date "
+                "as 2024-05-31 or 2024-05-31T08:15:00"
+            ) from error
     number = parse_number(value, place, column)
     if math.isnan(number):
         raise UserError(f"{place}: {column!r} is empty: every row needs its time")
     return number, False
-
-
-def _seconds(moment: datetime | date) -> float:
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp()

@@ -2,7 +2,8 @@
 
     LanguageModel   tokens, causal: continues from a state
     Encoder         tokens where any position may see all; or one label for the whole, from the last
-                    position of a causal stack and from the mean of all positions of any other
+                    position of a causal stack and from the mean of all positions of any other;
+                    or a span: two scores at every position
     PrefixModel     pairs: the source, then the target, read as one sequence by a causal stack
 
 Same call, same costs; which one a stack becomes follows from its form and its mixers.
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem, Targets
+from seqarena.core.batch import Batch, Form, Problem, Targets, span_logits
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
@@ -102,7 +103,7 @@ class TokenModel(Model):
     def _head(self) -> nn.Linear | None:
         """None where the head's rows are those of the embedding."""
         config = self.config
-        classes = config.form != "label" and config.targets == "classes"
+        classes = config.form in ("tokens", "pairs") and config.targets == "classes"
         same = classes and config.num_outputs in (None, config.vocab_size)
         table = getattr(self.embedding, "tokens", None)
         if config.form == "pairs" and config.tie_embeddings:
@@ -176,7 +177,8 @@ class TokenModel(Model):
         )
         if self.config.form == "label":
             x_BTD = self._pooled(x_BTD, batch.mask_BT)
-        return self.logits(x_BTD)
+        logits_BTV = self.logits(x_BTD)
+        return span_logits(logits_BTV, batch) if self.config.form == "span" else logits_BTV
 
     def loss(self, batch: Batch, criterion: Callable[[Tensor, Batch], Tensor]) -> Tensor:
         loss = criterion(self.answer(batch), batch)
@@ -248,7 +250,7 @@ class LanguageModel(TokenModel, StatefulModel):
 
 
 class Encoder(TokenModel):
-    """Sees the whole sequence, or reduces it to one label."""
+    """Sees the whole sequence, or answers with one label or one span of it."""
 
 
 class PrefixModel(LanguageModel):
@@ -296,6 +298,6 @@ def build_stack_model(config: ModelConfig) -> TokenModel:
     stack = Stack(config.stack)
     if config.form == "pairs":
         return PrefixModel(config, stack)
-    if config.form == "label" or not stack.causal:
+    if config.form in ("label", "span") or not stack.causal:
         return Encoder(config, stack)
     return LanguageModel(config, stack)

@@ -18,7 +18,7 @@ from seqarena.data.batches import spread
 from seqarena.data.streams import Stream, philox
 from seqarena.tasks.baselines.baseline import BaselineResult
 from seqarena.tasks.baselines.labels import label_result
-from seqarena.tasks.series.windows.task import WindowsTask
+from seqarena.tasks.windows.task import WindowsTask
 
 LONGEST = 128  # steps that are compared
 _MOST_NEIGHBOURS = 10_000

@@ -1,1 +1,1 @@
-"""Tasks over numbers and events in time."""
+"""Tasks over numbers that come one after another in time."""

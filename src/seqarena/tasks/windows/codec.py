@@ -15,10 +15,10 @@ from seqarena.data.files.reading import Reading
 from seqarena.data.series.windows.reading import read_window_file
 from seqarena.data.series.windows.window import Window
 from seqarena.tasks.base import Answer, Codec
-from seqarena.tasks.series.windows.configs import WindowsConfig
-from seqarena.tasks.series.windows.scale import ChannelScale, NumberScale
-from seqarena.tasks.series.windows.task import columns_of
 from seqarena.tasks.text.label import likeliest
+from seqarena.tasks.windows.configs import WindowsConfig
+from seqarena.tasks.windows.scale import ChannelScale, NumberScale
+from seqarena.tasks.windows.task import columns_of
 
 _KINDS = ("table", "picture", "store of objects", None)
 

@@ -38,8 +38,6 @@ from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.baselines.baseline import Baseline
 from seqarena.tasks.baselines.catalog import baselines_of
 from seqarena.tasks.examples import ExampleTask, longest_read
-from seqarena.tasks.series.windows.configs import WindowsConfig
-from seqarena.tasks.series.windows.scale import ChannelScale, NumberScale
 from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
 from seqarena.tasks.text.label import (
     LabelBatch,
@@ -48,6 +46,8 @@ from seqarena.tasks.text.label import (
     known_classes,
     label_ratios,
 )
+from seqarena.tasks.windows.configs import WindowsConfig
+from seqarena.tasks.windows.scale import ChannelScale, NumberScale
 
 _MOST_CLASSES = 20  # whole numbers that differ: more are numbers
 
