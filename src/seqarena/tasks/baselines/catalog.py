@@ -101,6 +101,17 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
         _MAJORITY,
         BaselineEntry("nearest", f"{_NEAREST}, pixel by pixel", f"{_HERE}.labels:nearest"),
     ),
+    "events": (
+        _MAJORITY,
+        BaselineEntry(
+            "most frequent", "how often each event comes in training, and the usual gap",
+            f"{_HERE}.events:most_frequent",
+        ),
+        BaselineEntry(
+            "last event", "how often each event follows the last one, and the usual gap behind it "
+            "(Markov renewal of order one)", f"{_HERE}.events:last_event",
+        ),
+    ),
     "windows": (
         _MAJORITY,
         BaselineEntry("mean", "always the mean of training", f"{_HERE}.windows:mean"),

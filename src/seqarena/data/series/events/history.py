@@ -3,12 +3,13 @@
 T  events
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 
-class History(NamedTuple):
+@dataclass(frozen=True)
+class History:
     """The events of one entity in the order of their times. Where equal times leave the order open
     it is that of the rows."""
 
@@ -25,3 +26,7 @@ class History(NamedTuple):
         count = int(np.searchsorted(self.times_T, time, side="left"))
         fields = {name: values[:count] for name, values in self.fields.items()}
         return History(self.entity, self.places[:count], self.times_T[:count], fields)
+
+    def without(self, field: str) -> "History":
+        """The same without one of its fields."""
+        return replace(self, fields={k: v for k, v in self.fields.items() if k != field})

@@ -7,7 +7,6 @@
 The rows of an entity may lie anywhere in a file. Times are numbers, or dates (series/stamps.py).
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +28,8 @@ _COME_AS = (
 
 
 class EventColumns(NamedTuple):
-    """How a table is read. `needed` are found by usual names, too, and must be filled."""
+    """How a table is read. `needed` are found by usual names, too, must be filled, and are called
+    by the names that are wanted."""
 
     entity: Wanted
     time: Wanted
@@ -38,12 +38,10 @@ class EventColumns(NamedTuple):
 
 
 class Histories(NamedTuple):
-    """The histories of each split (train, validation, test), whether their times are dates, and
-    the names that the files have for the columns that are needed."""
+    """The histories of each split (train, validation, test), and whether their times are dates."""
 
     parts: list[list[History]]
     dates: bool
-    needed: tuple[str, ...]
 
 
 def load_histories(data: str, columns: EventColumns, reading: Reading) -> Histories:
@@ -54,9 +52,8 @@ def load_histories(data: str, columns: EventColumns, reading: Reading) -> Histor
 
     def read(file: Path) -> list[History]:
         found.append(read_history_file(file, columns, reading))
-        first = found[0]
-        if found[-1].dates != first.dates or found[-1].needed != first.needed:
-            raise UserError(f"{file}: its times or its columns are others than those before")
+        if found[-1].dates != found[0].dates:
+            raise UserError(f"{file}: its times are numbers and those before dates, or so turned")
         return found[-1].parts[0]
 
     parts = read_splits(
@@ -66,7 +63,7 @@ def load_histories(data: str, columns: EventColumns, reading: Reading) -> Histor
         format_of=lambda file: table_format(file) or "",
         key=lambda history: repr((history.entity, history.times_T.tolist(), history.fields)),
     )
-    return Histories(parts, found[0].dates, found[0].needed)
+    return Histories(parts, found[0].dates)
 
 
 def read_history_file(file: Path, columns: EventColumns, reading: Reading) -> Histories:
@@ -77,25 +74,26 @@ def read_history_file(file: Path, columns: EventColumns, reading: Reading) -> Hi
     by_entity: dict[str, list[tuple[float, Row]]] = {}
     dates: bool | None = None
     entity = time = ""
-    needed: tuple[str, ...] = ()
+    names: dict[str, str] = {}  # of the file -> as they are wanted
     for row in rows:
         if not entity:
             wanted = [columns.entity, columns.time, *columns.needed]
-            names = find_columns(wanted, list(row.fields), row.place, reading)
-            entity, time, needed = names[0], names[1], tuple(names[2:])
+            entity, time, *found = find_columns(wanted, list(row.fields), row.place, reading)
+            names = {name: each.name for name, each in zip(found, columns.needed)}
         owner = _filled(row, entity)
         stamp, is_date = parse_stamp(row.fields.get(time), row.place, time)
         if dates is not None and is_date != dates:
             kinds = ("a number", "a date") if is_date else ("a date", "a number")
             raise UserError(f"{row.place}: {time!r} is {kinds[1]}, and {kinds[0]} before")
         dates = is_date
-        for name in needed:
+        for name in names:
             _filled(row, name)
         by_entity.setdefault(owner, []).append((stamp, row))
-    histories = [
-        _history(owner, events, leave_out=(entity, time)) for owner, events in by_entity.items()
-    ]
-    return Histories([histories, [], []], bool(dates), needed)
+    if not by_entity:
+        raise UserError(f"{file}: no row in it")
+    leave_out = (entity, time)
+    histories = [_history(owner, events, names, leave_out) for owner, events in by_entity.items()]
+    return Histories([histories, [], []], bool(dates))
 
 
 def _is_table(file: Path) -> bool:
@@ -114,21 +112,21 @@ def _text(value: Any) -> str | None:
     return None if text is None or text.strip().lower() in MISSING else text.strip()
 
 
-def _history(entity: str, events: list[tuple[float, Row]], leave_out: tuple[str, str]) -> History:
+def _history(
+    entity: str,
+    events: list[tuple[float, Row]],
+    names: dict[str, str],
+    leave_out: tuple[str, str],
+) -> History:
     events = sorted(events, key=lambda pair: pair[0])
-    names = dict.fromkeys(name for _, row in events for name in row.fields)
+    columns = dict.fromkeys(name for _, row in events for name in row.fields)
     return History(
         entity,
         tuple(row.place for _, row in events),
         np.array([stamp for stamp, _ in events]),
         {
-            name: tuple(_text(row.fields.get(name)) for _, row in events)
-            for name in names
+            names.get(name, name): tuple(_text(row.fields.get(name)) for _, row in events)
+            for name in columns
             if name not in leave_out
         },
     )
-
-
-def all_names(histories: list[History]) -> Iterator[str]:
-    """The fields that any history has, in the order of their columns."""
-    yield from dict.fromkeys(name for history in histories for name in history.fields)
