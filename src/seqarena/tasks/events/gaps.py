@@ -23,6 +23,8 @@ from torch.nn import functional as F
 
 _NARROW = 0.02  # of an interval over a spread: below, the density in its middle is exact enough
 _ONE = math.log(math.e - 1)  # softplus of it is 1
+_FAR = 20.0  # spreads from the mean: beyond, the tail's own series is exact enough
+_ROOT_TWO_PI = math.log(2 * math.pi) / 2
 _SMALLEST_SPREAD = 1e-3
 _NEVER = -1e4  # the lower end of the first step, for ln 0
 
@@ -74,26 +76,38 @@ def median_gap(law: Tensor, scale: GapScale) -> Tensor:
 
 
 def log_normal_between(a: Tensor, b: Tensor) -> Tensor:
-    """ln of the standard normal's probability between a < b, exact in both tails."""
+    """ln of the standard normal's probability between a < b, exact in both tails, with gradients
+    that are finite everywhere."""
     # the upper tail is the lower one mirrored, where small probabilities are exact
     mirrored = a > 0
     a, b = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
-    width = b - a
-    narrow = width < _NARROW
-    # a wide interval: ln(N(b) - N(a))
-    far = torch.where(narrow, b - 1.0, a)
-    low, high = torch.special.log_ndtr(far), torch.special.log_ndtr(b)
-    wide_log = high + (-torch.expm1((low - high).clamp(max=-1e-6))).log()
-    # a narrow one: the density in the middle, times the mean of exp(-middle u) over the interval
-    middle = torch.where(narrow, (a + b) / 2, 0.0)
-    small = torch.where(narrow, width, _NARROW).clamp(min=1e-12)
-    tilt = (middle * small / 2).abs()
-    mean_log = torch.where(
-        tilt < 0.1,
-        tilt.square() / 6,
-        tilt
-        + torch.log1p(-torch.exp(-2 * tilt.clamp(min=0.05)))
-        - (2 * tilt.clamp(min=0.05)).log(),
-    )
-    density_log = -(middle.square() + small.square() / 12) / 2 - math.log(2 * math.pi) / 2
-    return torch.where(narrow, density_log + small.log() + mean_log, wide_log)
+    narrow = b - a < _NARROW
+    far = b < -_FAR
+    near_log = _between_near(torch.where(narrow, -2.0, a.clamp(min=-2 * _FAR)), b.clamp(min=-_FAR))
+    far_log = _between_far(torch.where(narrow, -3 * _FAR, a), torch.where(far, b, -_FAR))
+    narrow_log = _between_narrow(torch.where(narrow, a, b - _NARROW), b)
+    return torch.where(narrow, narrow_log, torch.where(far, far_log, near_log))
+
+
+def _between_near(a: Tensor, b: Tensor) -> Tensor:
+    """ln(N(b) - N(a)) by the distribution function's logarithm."""
+    low, high = torch.special.log_ndtr(a), torch.special.log_ndtr(b)
+    return high + (-torch.expm1((low - high).clamp(max=-1e-6))).log()
+
+
+def _between_far(a: Tensor, b: Tensor) -> Tensor:
+    """For a < b < -20: N(x) = n(x) / |x| (1 - 1 / x^2 ...), n the density."""
+    ratio = b / a * (1 - a.square().reciprocal()) / (1 - b.square().reciprocal())
+    less = torch.exp((b.square() - a.square()) / 2) * ratio
+    tail = -b.square() / 2 - _ROOT_TWO_PI - (-b).log() + torch.log1p(-b.square().reciprocal())
+    return tail + torch.log1p(-less)
+
+
+def _between_narrow(a: Tensor, b: Tensor) -> Tensor:
+    """The density in the middle m, times the mean of exp(-m u) over the interval, sinh(x) / x."""
+    middle, width = (a + b) / 2, (b - a).clamp(min=1e-12)
+    tilt = (middle * width / 2).abs()
+    steep = 2 * tilt.clamp(min=0.05)
+    sinh_log = tilt + torch.log1p(-torch.exp(-steep)) - steep.log()
+    mean_log = torch.where(tilt < 0.1, tilt.square() / 6, sinh_log)
+    return width.log() + mean_log - (middle.square() + width.square() / 12) / 2 - _ROOT_TWO_PI
