@@ -27,6 +27,7 @@ _MOST_CELLS = 1e9  # of all tables of warped distances: some 10 seconds
 _BAND = 0.1  # of the length, that a path may leave the diagonal
 _ROWS = 256
 _KERNELS = 1000
+_MOST_RIDGE = 2000  # training windows of the ridge regression: its time grows with their cube
 _RIDGES = 10.0 ** np.arange(-3, 4)
 
 
@@ -111,7 +112,7 @@ def rocket(task: WindowsTask) -> BaselineResult:
     """Each kernel gives its largest value and the share of values above zero; the penalty of the
     ridge regression is the one with the least squared error when each training window is left out
     in turn."""
-    train = _training(task, _MOST_NEIGHBOURS, _common_length(task))
+    train = _training(task, _MOST_RIDGE, _common_length(task))
     length = train.windows_NLF.shape[1]
     kernels = _random_kernels(length, train.windows_NLF.shape[2])
     found_NK = _convolved(train.windows_NLF, kernels).double()

@@ -11,7 +11,8 @@ import numpy as np
 
 from seqarena.core.errors import UserError
 
-_SMALLEST_SPREAD = 1e-6  # beside a channel's own size: what hardly changes is left near zero
+_SMALLEST_SPREAD = 1e-6  # beside a channel's own size: what hardly changes is not blown up
+LARGEST = 10.0  # spreads from the mean: what is farther out is taken as so far
 
 
 class ChannelScale:
@@ -35,8 +36,8 @@ class ChannelScale:
         mean_C = np.where(there_NC, values_NC, 0.0).sum(axis=0) / count_C
         offset_NC = np.where(there_NC, values_NC - mean_C, 0.0)
         std_C = np.sqrt(np.square(offset_NC).sum(axis=0) / count_C)
-        least_C = _SMALLEST_SPREAD * np.maximum(1.0, np.abs(mean_C))
-        return cls(names, mean_C, np.maximum(std_C, least_C), ~there_NC.all(axis=0))
+        changes_C = std_C > _SMALLEST_SPREAD * np.maximum(1.0, np.abs(mean_C))
+        return cls(names, mean_C, np.where(changes_C, std_C, 1.0), ~there_NC.all(axis=0))
 
     @property
     def num_features(self) -> int:
@@ -46,7 +47,8 @@ class ChannelScale:
         """Float32 [T, F]: the channels, then a one where a channel that may miss numbers does."""
         missing_TC = np.isnan(values_TC)
         scaled_TC = (values_TC.astype(np.float64) - self.mean_C) / self.std_C
-        parts = [np.where(missing_TC, 0.0, scaled_TC), missing_TC[:, self.misses_C]]
+        scaled_TC = np.where(missing_TC, 0.0, scaled_TC.clip(-LARGEST, LARGEST))
+        parts = [scaled_TC, missing_TC[:, self.misses_C]]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def check(self, channels: Sequence[str], place: str) -> None:

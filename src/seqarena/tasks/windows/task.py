@@ -1,8 +1,9 @@
 """Windows: a label, or a number, for many numbers over time.
 
-Channels are standardised by the mean and the spread of the training windows. A number that is
-missing becomes the mean, and a channel that misses some in training gets a second one that says
-where: 1 is missing. Labels are numbers where the file says it (`@targetLabel` of .ts), where one is
+Channels are standardised by the mean and the spread of the training windows, and what is more
+than ten spreads from the mean is taken as ten: a sensor that fails would drown the rest. A number
+that is missing becomes the mean, and a channel that misses some in training gets a second one that
+says where. Labels are numbers where the file says it (`@targetLabel` of .ts), where one is
 no whole number, or where more than 20 differ; a setting says otherwise.
 
 The metric is accuracy, with slices `class X`; of numbers the mean squared error in units of the

@@ -3,6 +3,7 @@
 tables            a step a row (tables.py); in folders that are named by a class, a window a file
 .ts               as the UCR and UEA archives are published (ts_files.py)
 .npz, .npy        x_train [N, T, C] and y_train (arrays.py)
+idx               pictures as MNIST is published: a row is a step, its pixels are channels
 
 Files say their split as everywhere (data/files/find.py).
 """
@@ -23,6 +24,7 @@ from seqarena.data.series.windows.arrays import read_arrays, windows_of_array, w
 from seqarena.data.series.windows.tables import WindowColumns, read_table
 from seqarena.data.series.windows.ts_files import read_ts
 from seqarena.data.series.windows.window import Window, WindowFile
+from seqarena.data.signals.idx import is_idx, read_idx_pair
 from seqarena.data.signals.numpy_files import part_of
 
 _KINDS = ("table", "picture", "store of objects", None)  # .npy and .npz are of the two
@@ -51,6 +53,8 @@ def load_windows(data: str, columns: WindowColumns, reading: Reading) -> Windows
     if path.is_file() and not _may_hold_windows(path):
         raise UserError(f"{path}: {_COME_AS}")
     files = list_files(path, _KINDS, Reading(), keep=_may_hold_windows)
+    if any(is_idx(file) for file in files):
+        return _of_idx(path, [file for file in files if is_idx(file)], reading)
     if any(_is_array(file) for file in files):
         return _of_arrays(path, list_files(path, _KINDS, reading), reading)
     return _of_files(path, files, columns, reading)
@@ -83,7 +87,7 @@ def content_of(windows: Sequence[Window]) -> bytes:
 
 
 def _may_hold_windows(file: Path) -> bool:
-    known = _is_array(file) or plain_suffix(file) == ".ts"
+    known = _is_array(file) or is_idx(file) or plain_suffix(file) == ".ts"
     return known or table_format(file) is not None
 
 
@@ -106,6 +110,16 @@ def _of_arrays(path: Path, files: list[Path], reading: Reading) -> Windows:
         _check_channels(part, found.get("train", part), split)
     parts = [found[split].windows if split in found else [] for split in SplitFiles._fields]
     return Windows(parts, next(iter(found.values())).channels)
+
+
+def _of_idx(path: Path, files: list[Path], reading: Reading) -> Windows:
+    found = {}
+    for split, paths in split_files(path, files, reading)._asdict().items():
+        if paths:
+            pixels_NHW, labels_N = read_idx_pair(path, split, paths, reading)
+            found[split] = windows_of_array(split, pixels_NHW, labels_N)
+    parts = [found[split].windows if split in found else [] for split in SplitFiles._fields]
+    return Windows(parts, next(iter(found.values())).channels, numbers=False)
 
 
 def _of_files(path: Path, files: list[Path], columns: WindowColumns, reading: Reading) -> Windows:
