@@ -15,10 +15,11 @@ by series.
     B  examples    T  positions    H  steps    Q  quantiles    V  outputs: H * Q
 """
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -40,9 +41,17 @@ from seqarena.tasks.series.store import load_grid, save_grid
 from seqarena.tasks.series.windows import SeriesWindows, WindowSettings
 from seqarena.tasks.survey import SplitSurvey, Survey
 
+if TYPE_CHECKING:
+    from seqarena.tasks.baselines.baseline import Baseline
+
 _READING = ("data", "time", "time_format", "series", "target", "covariates", "repair", "encoding")
 _MOST_SERIES = 12  # that have a slice each
 _STEP_GROUPS = 3
+_BY_LIBRARY = ("ETS", "Theta")
+_WITHOUT_LIBRARY = (
+    "no ETS and Theta baselines: they need the package 'statsmodels': pip install "
+    "'seqarena[forecasting]'"
+)
 
 
 class ForecastingTask(Task):
@@ -304,6 +313,13 @@ class ForecastingTask(Task):
         held = {name: len(found) for name, found in self._examples.items()}
         return {"train": self.sampler.windows_per_epoch, **held}
 
+    def baselines(self) -> "tuple[Baseline, ...]":
+        """All where the library of ETS and Theta is there; the survey says where it is not."""
+        found = super().baselines()
+        if _has_library():
+            return found
+        return tuple(row for row in found if row.name not in _BY_LIBRARY)
+
     def survey(self) -> Survey:
         settings = self.settings
         trained_N = np.array([each.train_end for each in self.origins])
@@ -323,6 +339,7 @@ class ForecastingTask(Task):
             notes=(
                 f"{len(self.series):,} series, {settings.step.words} from step to step, {season}",
                 f"{plural(settings.horizon, 'step')} are forecast from {settings.context} before",
+                *([] if _has_library() else [_WITHOUT_LIBRARY]),
             ),
         )
 
@@ -336,6 +353,10 @@ class ForecastingTask(Task):
             "settings": self.settings.model_dump_json(),
             "scales": json.dumps(dict(zip(self.names, self.mase_scales))),
         }
+
+
+def _has_library() -> bool:
+    return importlib.util.find_spec("statsmodels") is not None
 
 
 def _sums(error_BH: np.ndarray, here_BH: np.ndarray) -> tuple[float, float]:
