@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "data": {"core"},
     "ops": {"core"},
     "jobs": {"core"},
-    "tasks": {"data", "core"},
+    "tasks": {"data", "ops", "core"},
     "mixers": {"ops", "core"},
     "models": {"mixers", "ops", "core"},
     "train": {"models", "tasks", "core"},

@@ -212,6 +212,15 @@ def test_the_page_says_the_decision_and_escapes_names(tmp_path: Path) -> None:
     assert "Scored at the target" not in bare
 
 
+def test_the_decision_is_in_plain_names(tmp_path: Path) -> None:
+    view = view_of(tmp_path)
+    first = view.forecast.architectures[0].architecture
+    ladder = view.forecast.ladder.model_copy(update={"titles": {first: "first & best"}})
+    forecast = view.forecast.model_copy(update={"ladder": ladder})
+    html = render_forecast(view.model_copy(update={"forecast": forecast}))
+    assert f"First &amp; best <small>{first}</small>" in html
+
+
 def rung_plan(folder: Path, seconds: float) -> RungPlan:
     return RungPlan(1_000, 10_000, folder, seconds, ForecastRequest())
 

@@ -127,6 +127,8 @@ ROWS = (
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
     ),
+    MeasuredChoice("ctc", "cpu", "library", "MEASURE"),
+    MeasuredChoice("ctc", "cuda", "library", UNMEASURED),
     MeasuredChoice("elman", "cuda", "fused", "H100: fused 196k"),
     MeasuredChoice("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
     MeasuredChoice("gru_reset_before", "cuda", "stepwise", UNMEASURED),

@@ -90,6 +90,7 @@ class Codec(ABC):
     takes_words: bool = False  # a text is split into words, unless they are apart already
     takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
+    beam_width: int | None = None  # of a search over a model's logits; None: there is none
     prompt: str = "a line of text"  # what an input is, for --help and for errors
     table: tuple[str, ...] = ()  # columns of the rows of CSV that an answer is; (): it is a text
 

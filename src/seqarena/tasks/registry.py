@@ -12,6 +12,7 @@ from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.probes import configs as configs_probes
 from seqarena.tasks.series import configs as configs_series
+from seqarena.tasks.signals import configs as configs_signals
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -122,6 +123,12 @@ _ROWS = {
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
+    ),
+    "transcription": TaskRow(
+        "write what is said in a recording; word error rate, lower is better",
+        configs_signals.TranscriptionConfig,
+        "seqarena.tasks.signals.transcription:TranscriptionTask",
+        "seqarena.tasks.signals.transcription_codec:TranscriptionCodec",
     ),
     "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",

@@ -44,8 +44,11 @@ class Predictor:
         self.codec = load_codec(self.config, checkpoint.about["artifacts"])
         if beam_width < 1:
             raise UserError(f"beam {beam_width}: at least 1 hypothesis is kept")
-        if beam_width != 1 and not self.codec.generates:
+        searches = self.codec.generates or self.codec.beam_width is not None
+        if beam_width != 1 and not searches:
             raise UserError("a beam is for tasks whose answers are written, such as translation")
+        if beam_width != 1 and not self.codec.generates:
+            self.codec.beam_width = beam_width
         self.device = resolve_device(device).name
         self.model = model.to(self.device)
         self.beam_width = beam_width

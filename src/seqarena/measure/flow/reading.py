@@ -142,6 +142,8 @@ def _labelled(text: str, tokens: list[int]) -> WordPieces:
 
 
 def _answers(problem: Problem, read: WordPieces) -> WordPieces:
+    if problem.form == "span":
+        return _whole(["first word", "last word"])
     return read if problem.form == "tokens" else _whole(["the answer"])
 
 

@@ -88,6 +88,15 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
             "nearest", f"{_NEAREST}, by mean and spread of its features", f"{_HERE}.labels:nearest"
         ),
     ),
+    "transcription": (
+        BaselineEntry(
+            "silence", "nothing is written: every word is an error", f"{_HERE}.transcripts:silence"
+        ),
+        BaselineEntry(
+            "nearest", "the text of the training recording with the nearest mean and spread of its "
+            "features, and length", f"{_HERE}.transcripts:nearest",
+        ),
+    ),
     "pixels": (
         _MAJORITY,
         BaselineEntry("nearest", f"{_NEAREST}, pixel by pixel", f"{_HERE}.labels:nearest"),
