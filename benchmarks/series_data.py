@@ -1,10 +1,10 @@
 """Writes the public-domain series of the forecasting recipes, as packages ship them.
 
-    python -m benchmarks.series_data $SEQARENA_DATA/series
+python -m benchmarks.series_data $SEQARENA_DATA/series
 
-    elnino.csv    monthly sea surface temperature off Peru (0-10 South, 90-80 West), 1950 to 2010,
-                  degrees Celsius: National Oceanic and Atmospheric Administration, by statsmodels
-    sunspots.csv  yearly sunspot numbers, 1700 to 2008: SIDC, by statsmodels
+elnino.csv    monthly sea surface temperature off Peru (0-10 South, 90-80 West), 1950 to 2010,
+              degrees Celsius: National Oceanic and Atmospheric Administration, by statsmodels
+sunspots.csv  yearly sunspot numbers, 1700 to 2008: SIDC, by statsmodels
 """
 
 import csv
