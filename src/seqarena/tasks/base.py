@@ -292,6 +292,11 @@ class Task(ABC):
             num_scored=num_scored,
         )
 
+    def shown(self, predict: Callable[[Batch], Tensor]) -> Sequence[Config]:
+        """Records of a few answers to the test split, for a page to draw; `predict` is that of
+        `evaluate`. Most tasks have none."""
+        return ()
+
     def _num_selected(self, split: Split, batch_size: int, max_batches: int | None) -> int:
         if batch_size < 1 or (max_batches is not None and max_batches < 1):
             raise UserError(
