@@ -92,7 +92,8 @@ class Codec(ABC):
     max_length: int = 0  # of what a model writes, where it writes
     beam_width: int | None = None  # of a search over a model's logits; None: there is none
     prompt: str = "a line of text"  # what an input is, for --help and for errors
-    table: tuple[str, ...] = ()  # columns of the rows of CSV that an answer is; (): it is a text
+    # columns of the rows of CSV that an answer is, two of text and numbers; (): it is a text
+    table: tuple[str, ...] = ()
 
     @classmethod
     @abstractmethod

@@ -89,9 +89,10 @@ class Predictor:
 
     def rows(
         self, files: Iterable[str | Path], settings: Mapping[str, Any] | None = None
-    ) -> Iterator[list[str]]:
+    ) -> Iterator[list[str | float]]:
         """The answers to all that `files` ask, where an answer is rows of a table: the columns'
-        names, then the rows. Raises UserError with file and line, and where an answer is a text."""
+        names, then the rows, of two texts and numbers behind them. Raises UserError with file and
+        line, and where an answer is a text."""
         if not self.codec.table:
             raise UserError(f"a model of task {self.config.kind} answers in texts, not in tables")
         yield list(self.codec.table)
@@ -99,7 +100,8 @@ class Predictor:
             items = self.inputs(file, settings)
             while chosen := list(itertools.islice(items, AT_ONCE)):
                 for answer in self._answers(chosen):
-                    yield from csv.reader(io.StringIO(answer.text))
+                    for first, second, *numbers in csv.reader(io.StringIO(answer.text)):
+                        yield [first, second, *map(float, numbers)]
 
     def words(self, item: str) -> str:
         """A text whose words stand between blanks, so that they stay as they are. Raises UserError

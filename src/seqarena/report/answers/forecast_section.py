@@ -10,8 +10,8 @@ from seqarena.core import words
 from seqarena.core.results.forecast_windows import ForecastRecord, ForecastWindow
 from seqarena.core.results.records import RunView
 from seqarena.report.figures import INK, MUTED, blank
-from seqarena.report.page.parts import Figure, Section
-from seqarena.report.page.style import LineStyle
+from seqarena.report.page.parts import Chip, Figure, Section
+from seqarena.report.page.style import SVG_DASHES, LineStyle, css
 from seqarena.report.run.labels import hover_name
 from seqarena.report.run.line_styles import line_styles
 from seqarena.report.run.reading import architectures, chosen_trials, title
@@ -22,10 +22,11 @@ _BAND_OPACITY = 0.16
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastsSection(Section):
-    """`lead` says what the figures show."""
+    """`lead` says what the figures show; a chip shows and hides an architecture."""
 
     template = "answers/forecasts.html"
     lead: str
+    chips: Sequence[Chip]
 
 
 def forecasts_section(view: RunView) -> ForecastsSection | None:
@@ -36,8 +37,8 @@ def forecasts_section(view: RunView) -> ForecastsSection | None:
     leader = next(iter(found))
     windows = found[leader].windows
     lead = (
-        "Windows of the test split, from its first to its last origin. Each line is the median "
-        "that an architecture forecasts; the truth is what came. "
+        "Windows of the test split, from its first origin to its last. In the colour of this text: "
+        "what came. In colours: the median that each architecture had forecast. "
         + _fan_words(view, leader, found[leader].levels)
     )
     figures = tuple(
@@ -46,12 +47,21 @@ def forecasts_section(view: RunView) -> ForecastsSection | None:
             _figure(view, found, number),
             f"{_named(window)} before and after {window.times[0]}: the truth and forecasts.",
             "",
-            f"{words.capitalised(_named(window))}, from {window.times[0]}",
+            f"{_named(window)}, from {window.times[0]}",
         )
         for number, window in enumerate(windows)
     )
+    styles = line_styles(view)
+    chips = [
+        Chip(name, name, css(styles[name].colour), SVG_DASHES[styles[name].dash]) for name in found
+    ]
     return ForecastsSection(
-        name="forecasts", link="Forecasts", heading="What they forecast", figures=figures, lead=lead
+        name="forecasts",
+        link="Forecasts",
+        heading="What they forecast",
+        figures=figures,
+        lead=lead,
+        chips=chips,
     )
 
 
@@ -85,15 +95,16 @@ def _named(window: ForecastWindow) -> str:
 def _figure(view: RunView, found: dict[str, ForecastRecord], number: int) -> go.Figure:
     leader, styles = next(iter(found)), line_styles(view)
     record, window = found[leader], found[leader].windows[number]
-    figure = blank(320)
+    figure = blank(280)
     for low in range(len(record.levels) // 2):
-        figure.add_trace(_band(record, window, low, styles[leader]))
+        figure.add_trace(_band(record, window, low, styles[leader], leader))
     figure.add_scatter(
         x=[*window.past_times, *window.times],
         y=[*window.past, *window.truth],
         mode="lines",
         line={"color": INK, "width": 1.8},
         name="truth",
+        legendgroup="truth",
         hovertemplate="truth, %{x}: %{y:.5~g}<extra></extra>",
     )
     for name, other in found.items():
@@ -103,6 +114,7 @@ def _figure(view: RunView, found: dict[str, ForecastRecord], number: int) -> go.
             y=[step[median] for step in other.windows[number].quantiles],
             mode="lines+markers" if len(window.times) == 1 else "lines",
             line={"color": styles[name].colour.light, "dash": styles[name].dash, "width": 2},
+            legendgroup=name,
             name=escape(name),
             hovertemplate=f"{hover_name(view, name)}, %{{x}}: %{{y:.5~g}}<extra></extra>",
         )
@@ -110,12 +122,14 @@ def _figure(view: RunView, found: dict[str, ForecastRecord], number: int) -> go.
         type="line", x0=window.times[0], x1=window.times[0], yref="paper", y0=0, y1=1,
         line={"color": MUTED, "width": 1, "dash": "dot"},
     )  # fmt: skip
-    figure.update_xaxes(type="date" if record.is_time else "linear", nticks=6)
-    figure.update_layout(legend={"orientation": "h", "y": -0.2})
+    figure.update_xaxes(type="date" if record.is_time else "linear", nticks=5, tickangle=0)
+    figure.update_layout(meta={"toggled": True})
     return figure
 
 
-def _band(record: ForecastRecord, window: ForecastWindow, low: int, style: LineStyle) -> go.Scatter:
+def _band(
+    record: ForecastRecord, window: ForecastWindow, low: int, style: LineStyle, name: str
+) -> go.Scatter:
     """Between the quantile `low` from below and its fellow from above."""
     below = [step[low] for step in window.quantiles]
     above = [step[len(record.levels) - 1 - low] for step in window.quantiles]
@@ -128,5 +142,6 @@ def _band(record: ForecastRecord, window: ForecastWindow, low: int, style: LineS
         fillcolor=style.colour.light,
         opacity=_BAND_OPACITY,
         hoverinfo="skip",
-        showlegend=False,
+        legendgroup=name,
+        name=escape(name),
     )

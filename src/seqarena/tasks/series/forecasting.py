@@ -336,6 +336,7 @@ class ForecastingTask(Task):
             "horizon": settings.horizon,
             "context": settings.context,
             "strategy": settings.strategy,
+            "loss": "twice the pinball loss",
             "quantiles": settings.quantiles,
             "splits": {name: {"windows": size} for name, size in self._sizes().items()},
             "sequence_length": self.sequence_length,
