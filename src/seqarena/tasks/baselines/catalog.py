@@ -149,6 +149,22 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
             f"{_HERE}.windows:rocket",
         ),
     ),
+    "forecasting": (
+        BaselineEntry("naive", "the last value", f"{_HERE}.forecasts:naive"),
+        BaselineEntry(
+            "seasonal naive", "the value one season before", f"{_HERE}.forecasts:seasonal_naive"
+        ),
+        BaselineEntry(
+            "drift", "the line from the first value through the last", f"{_HERE}.forecasts:drift"
+        ),
+        BaselineEntry(
+            "ETS", "exponential smoothing with a damped trend, fitted anew at every origin",
+            f"{_HERE}.forecasts:ets",
+        ),
+        BaselineEntry(
+            "Theta", "the Theta method, fitted anew at every origin", f"{_HERE}.forecasts:theta"
+        ),
+    ),
     "translation": (_COPY, _LOOK_UP, _NEAREST_PAIR),
     "summarising": (_LEAD, _NEAREST_PAIR),
     "adding": (_CHANCE,),
