@@ -1,6 +1,6 @@
 """The step as a small graph: real numbers alone, and only what depends on the input and the state.
 
-    model -> StepModule (step.py) -> torch.export -> StepGraph
+    model -> StepModule (step.py) -> make_fx -> StepGraph
 
 Tracing gives core ATen operators. What depends on the parameters alone is computed here, once (a
 discretised state matrix, say). Complex numbers, which neither ONNX nor C has, become pairs of real
@@ -13,7 +13,15 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import Dim
+from torch._decomp import core_aten_decompositions
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.functional_tensor import dispatch_functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    ShapeEnv,
+    StatelessSymbolicContext,
+)
 
 from seqarena.core.errors import UserError
 from seqarena.models.export.step import StateTensor, StepModule, step_module
@@ -21,6 +29,7 @@ from seqarena.models.model import Model
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
+_ROWS, _ROOM = 1009, 1013  # where they are free: sizes that nothing else has
 _NOTES = (aten._assert_tensor_metadata.default, aten._assert_scalar.default)
 # strides are not kept
 _ANY_LAYOUT = {aten.view.default: aten.reshape.default}
@@ -50,7 +59,7 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
     """
     step = step_module(model, room)
     try:
-        program = _traced(step, rows, room)
+        traced = _traced(step, rows, room)
     except UserError:
         raise
     except Exception as error:
@@ -58,32 +67,46 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
         raise UserError(
             f"{type(model).__name__} cannot be traced: {what[0] if what else type(error).__name__}"
         ) from error
-    module = _Reduction(program).run()
+    module = _Reduction(traced).run()
     return _without_idle_states(module, tuple(step.states), step.example_input(2))
 
 
-def _traced(step: StepModule, rows: int | None, room: int) -> Any:
-    free = rows is None
-    count = 2 if rows is None else rows
-    batch, capacity = Dim("rows"), Dim("room", max=1 << 30)
-    inputs = [step.example_input(count)]
-    sizes: list[dict[int, Any]] = [{0: batch}]
-    for state in step.states:
-        inputs.append(state.initial(count, room))
-        sizes.append({0: batch} | ({} if state.grows is None else {state.grows: capacity}))
-    dynamic = (sizes[0], tuple(sizes[1:])) if free else None
+def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
+    """Core ATen operators, where the sizes that are free stay symbols."""
+    count = _ROWS if rows is None else rows
+    room = _ROOM if rows is None else room
+    inputs = [step.example_input(count), *(s.initial(count, room) for s in step.states)]
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    if rows is None:
+        axes = [{0}, *({0, s.grows} for s in step.states)]
+        inputs = [_symbolic(mode, x, free) for x, free in zip(inputs, axes, strict=True)]
+
+    def call(*given: Tensor) -> Any:
+        return step(*given)
+
     # with gradients on, nothing is written in place: a graph has no memory
     with torch.enable_grad():
-        program = torch.export.export(step, tuple(inputs), dynamic_shapes=dynamic, strict=False)
-    return program.run_decompositions()
+        return make_fx(
+            dispatch_functionalize(call),
+            decomposition_table=core_aten_decompositions(),
+            tracing_mode="symbolic" if rows is None else "real",
+            _allow_non_fake_inputs=True,
+        )(*inputs)
+
+
+def _symbolic(mode: FakeTensorMode, tensor: Tensor, free: set[Any]) -> Tensor:
+    """Axes of the same length share a symbol where they are free, and are numbers elsewhere."""
+    sizes = [DimDynamic.DUCK if i in free else DimDynamic.STATIC for i in range(tensor.dim())]
+    context = StatelessSymbolicContext(dynamic_sizes=sizes)
+    return mode.from_tensor(tensor, symbolic_context=context)
 
 
 class _Reduction:
     """Copies a traced program into a new graph, node by node. A value is a tensor (or number) where
     it is known now, and a proxy or a Pair of them where it is not."""
 
-    def __init__(self, program: Any) -> None:
-        self.program = program
+    def __init__(self, traced: fx.GraphModule) -> None:
+        self.traced = traced
         self.graph = fx.Graph()
         self.root = nn.Module()
         self.values: dict[fx.Node, Any] = {}
@@ -91,19 +114,11 @@ class _Reduction:
         self.kept: list[Tensor] = []  # so that no id is used twice
 
     def run(self) -> fx.GraphModule:
-        signature = self.program.graph_signature
-        held = {
-            **signature.inputs_to_parameters,
-            **signature.inputs_to_buffers,
-            **signature.inputs_to_lifted_tensor_constants,
-        }
-        stored = {**self.program.state_dict, **self.program.constants}
-        for node in self.program.graph.nodes:
+        for node in self.traced.graph.nodes:
             if node.op == "placeholder":
-                known = node.name in held
-                self.values[node] = (
-                    stored[held[node.name]].detach() if known else self.graph.placeholder(node.name)
-                )
+                self.values[node] = self.graph.placeholder(node.name)
+            elif node.op == "get_attr":
+                self.values[node] = getattr(self.traced, str(node.target)).detach()
             elif node.op == "call_function":
                 if node.target not in _NOTES:
                     arguments = fx.node.map_aggregate(node.args, self._value)
@@ -114,7 +129,6 @@ class _Reduction:
                 self.graph.output(tuple(self._node(x) for x in cast("Any", outputs)))
         self.graph.eliminate_dead_code()
         module = fx.GraphModule(self.root, self.graph)
-        module.delete_all_unused_submodules()
         return module
 
     def _value(self, argument: Any) -> Any:
