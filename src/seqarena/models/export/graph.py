@@ -42,6 +42,8 @@ class StepGraph(NamedTuple):
     module: fx.GraphModule
     states: tuple[StateTensor, ...]
     example: Tensor  # an input [2], or [2, F]
+    model: nn.Module  # the copy whose parameters the graph holds
+    room: int | None  # positions of the caches that grow; None: any number
 
 
 class Pair:
@@ -68,7 +70,10 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
             f"{type(model).__name__} cannot be traced: {what[0] if what else type(error).__name__}"
         ) from error
     module = _Reduction(traced).run()
-    return _without_idle_states(module, tuple(step.states), step.example_input(2))
+    graph = StepGraph(
+        module, tuple(step.states), step.example_input(2), step.model, None if rows is None else room
+    )
+    return _without_idle_states(graph)
 
 
 def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
@@ -86,12 +91,27 @@ def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
 
     # with gradients on, nothing is written in place: a graph has no memory
     with torch.enable_grad():
-        return make_fx(
+        traced = make_fx(
             dispatch_functionalize(call),
             decomposition_table=core_aten_decompositions(),
             tracing_mode="symbolic" if rows is None else "real",
             _allow_non_fake_inputs=True,
         )(*inputs)
+    if rows is None:
+        _check_free(mode, inputs)
+    return traced
+
+
+def _check_free(mode: FakeTensorMode, inputs: list[Tensor]) -> None:
+    """Raises UserError where the tracing took a branch that other sizes would not take."""
+    environment = cast("Any", mode.shape_env)
+    symbols: dict[Any, tuple[int, ...]] = {}
+    for size in (n for x in inputs for n in x.shape if isinstance(n, torch.SymInt)):
+        symbols[size.node.expr] = (1, 3, 50) if int(size.node.hint) == _ROWS else (4, 90, 5000)
+    for guard in environment.guards:
+        for values in zip(*symbols.values()):
+            if not guard.expr.subs(dict(zip(symbols, values))):
+                raise UserError("its graph is another one for another number of positions")
 
 
 def _symbolic(mode: FakeTensorMode, tensor: Tensor, free: set[Any]) -> Tensor:
@@ -173,7 +193,7 @@ class _Reduction:
         if id(value) not in self.constants:
             name = f"constant_{len(self.constants)}"
             self.kept.append(value)
-            self.root.register_buffer(name, value.contiguous().clone())
+            self.root.register_buffer(name, value)  # as it is: a table may be there transposed too
             self.constants[id(value)] = self.graph.get_attr(name)
         return self.constants[id(value)]
 
@@ -308,11 +328,10 @@ def _flattened(value: Any) -> Any:
             yield from _flattened(one)
 
 
-def _without_idle_states(
-    module: fx.GraphModule, states: tuple[StateTensor, ...], example: Tensor
-) -> StepGraph:
+def _without_idle_states(graph: StepGraph) -> StepGraph:
     """Drops states that neither the answer nor another state reads: a counter of positions where
     positions mean nothing."""
+    module, states = graph.module, graph.states
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     output = next(node for node in module.graph.nodes if node.op == "output")
     results: Any = output.args[0]
@@ -334,7 +353,7 @@ def _without_idle_states(
     ):
         node.name = node.target = name
     module.recompile()
-    return StepGraph(module, tuple(states[i - 1] for i in kept[1:]), example)
+    return graph._replace(states=tuple(states[i - 1] for i in kept[1:]))
 
 
 def _reached(starts: list[fx.Node]) -> set[fx.Node]:

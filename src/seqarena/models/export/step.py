@@ -107,7 +107,7 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
     for module in own.modules():
         if isinstance(module, TokenEmbedding) and module.learned is not None:
             # without the check for positions beyond the last, which would read the numbers
-            cast("Any", module)._position_vectors = _LearnedPositions(module.learned)
+            module.__dict__["_position_vectors"] = _LearnedPositions(module.learned)
     return StepModule(own, room)
 
 
