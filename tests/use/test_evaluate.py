@@ -106,6 +106,17 @@ def recordings(folder: Path) -> tuple[dict[str, object], Path]:
     return {}, folder / "test"
 
 
+def utterances(folder: Path) -> tuple[dict[str, object], Path]:
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 9), ("dev", 3), ("test", 4)):
+        (folder / split).mkdir(parents=True)
+        for k in range(count):
+            samples = (3000 * generator.standard_normal(1800 + 300 * k)).astype(np.int16)
+            wavfile.write(folder / split / f"{k}.wav", 8000, samples)
+            (folder / split / f"{k}.txt").write_text("yes no yes"[: 3 + 3 * (k % 2)])
+    return {"units": "word"}, folder / "test"
+
+
 def pictures(folder: Path) -> tuple[dict[str, object], Path]:
     generator = np.random.default_rng(0)
     for split, count in (("train", 12), ("val", 4), ("test", 6)):
@@ -127,6 +138,7 @@ MAKERS = {
     "question_answering": ("bi_gru", stories),
     "reading": ("attention_flow", passages),
     "speech": ("gru", recordings),
+    "transcription": ("bi_gru", utterances),
     "pixels": ("gru", pictures),
 }
 GENERATED = sorted(set(TASKS) - set(MAKERS))
@@ -160,7 +172,7 @@ def elsewhere(other: Path, folder: Path) -> Path:
             (folder / kind).write_bytes((other.parent / f"test-{kind}").read_bytes())
         return folder
     if other.is_dir():
-        for file in other.rglob("*.wav"):
+        for file in (file for file in other.rglob("*") if file.is_file()):
             copy = folder / "held_out" / file.relative_to(other)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())

@@ -39,6 +39,11 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.vision.lenet:LeNet5", causal=False,
     ),
     Architecture(
+        "neocognitron", "neocognitron", "convolution", 1980, "Fukushima 1980",
+        "layers that learn by competition, without teacher or gradient, and are pooled",
+        system="seqarena.models.vision.neocognitron:Neocognitron", causal=False,
+    ),
+    Architecture(
         "text_cnn", "convolution with the maximum over time", "convolution", 2014, "Kim 2014",
         "filters over three to five words; each tells how well it fits at its best place",
         system="seqarena.models.sentences.text_cnn:TextCNN",

@@ -42,6 +42,7 @@ _PAIRS = (
 _WORDS = ("word", "words", "token", "tokens", "form")
 _FEWEST_PIXELS = 10  # columns: three by three, and the label
 _LONGEST_NAME = 6  # words: a column with a longer name has no header
+_SPOKEN = ("text", "transcript", "transcription", "sentence", "normalized_text", "raw_text")
 _STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
 _MOST_CLASSES = 200
@@ -105,7 +106,11 @@ def of_columns(columns: Columns) -> Found | None:
 def _files(columns: Columns) -> Found | None:
     kinds = {columns.suffix_kind(name) for name in columns.values}
     if "sound" in kinds:
-        return "speech", "a list of recordings", {}
+        by_lower = {name.lower(): name for name in columns.values}
+        text = next((by_lower[name] for name in _SPOKEN if name in by_lower), None)
+        if text is None or any(_LABEL.search(name) for name in by_lower):
+            return "speech", "a list of recordings", {}
+        return "transcription", "a list of recordings with their texts", {}
     return ("pixels", "a list of pictures", {}) if "picture" in kinds else None
 
 
