@@ -42,7 +42,7 @@ from seqarena.tasks.passages.scores import exact, f1, plain_answer
 from seqarena.tasks.passages.windows import (
     EncodedQuestion,
     PassageEncoder,
-    Window,
+    PassageWindow,
     as_batch,
     best_answer,
 )
@@ -104,7 +104,7 @@ class ReadingTask(ExampleTask):
         self.vocab_size = len(self.encoder.vocabulary)
         self.sizes = {split: len(found) for split, found in self._questions.items()}
 
-    def _windows(self) -> list[Window]:
+    def _windows(self) -> list[PassageWindow]:
         return [w for found in self._encoded.values() for q in found for w in q.windows]
 
     def _note_answers(self) -> None:
