@@ -205,8 +205,8 @@ class ReadingTask(ExampleTask):
 
     def describe(self) -> dict[str, Any]:
         return {
-            "name": self.name if self.config.data is None else Path(self.config.data).name,
-            "origin": self.config.data or "generated",
+            "name": Path(self.config.data).name if self.config.data else "generated passages",
+            "origin": self.config.data or "generated passages",
             "questions": self.sizes,
             "passages": {
                 split: len({question.context for question in found})
