@@ -10,7 +10,8 @@
     M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t]) (4)
 
 The paper's word vectors are GloVe's of 100 beside a convolution over letters; here they are learnt
-and as wide as D. Published: D = 100, dropout 0.2 on the input of every LSTM and before the softmax.
+and as wide as D. Published: D = 100, dropout 0.2 on the input of every LSTM and before the softmax;
+here there is none unless it is asked for.
 
     B  examples    Q  words of the question    P  words of the passage    D  width    E = 2 D
     G = 4 E        L  both directions of M2
@@ -41,7 +42,6 @@ class AttentionFlowOptions(SystemOptions):
 
     last_width: int | None = Field(None, ge=1)
     highway_layers: int = Field(2, ge=0)
-    dropout: float = 0.2
 
 
 class _Highway(nn.Module):

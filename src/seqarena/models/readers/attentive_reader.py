@@ -40,7 +40,6 @@ class AttentiveReaderOptions(SystemOptions):
     """`attention_width` (rows of W_ym) None is twice the width."""
 
     attention_width: int | None = Field(None, ge=1)
-    dropout: float = 0.1
 
 
 class _Pointer(nn.Module):
