@@ -176,7 +176,7 @@ def test_generated_questions_have_one_answer_each() -> None:
     assert not {p[0].context for p in passages} & {p[0].context for p in other}
     for questions in passages:
         assert len({question.question for question in questions}) == len(questions)
-        for context, question, ((text, start),), _, _ in questions:
+        for context, question, ((text, start),), _ in questions:
             assert context.startswith(text, start)
             if text.startswith("the") or " " in text:  # things, places and days stand there once
                 assert context.count(text) == 1
@@ -190,7 +190,7 @@ def test_a_generated_answer_follows_from_its_sentence() -> None:
         "find": ("found",), "walk": ("walked",), "stay": ("stayed",), "meet": ("met",),
     }  # fmt: skip
     for questions in generate_passages(philox(0, Stream.TEST, 0), 100):
-        for context, question, ((_, start),), _, _ in questions:
+        for context, question, ((_, start),), _ in questions:
             words = question.rstrip("?").split()
             verb = next((verb for verb in verbs if verb in words), "")
             names = [w for w in words[1:] if w[0].isupper()]

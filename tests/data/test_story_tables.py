@@ -186,7 +186,7 @@ def test_squad_as_published_and_in_rows(tmp_path: Path) -> None:
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")
     assert [q._replace(place="") for q in read_squad(tmp_path / "rows.parquet")] == [
-        first._replace(place="", key="")
+        first._replace(place="")
     ]
     with pytest.raises(UserError, match=r"answers are places in a text \(SQuAD\)"):
         QuestionAnsweringTask(QuestionAnsweringConfig(data=str(file)))

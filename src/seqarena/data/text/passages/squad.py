@@ -45,8 +45,7 @@ class SpanQuestion(NamedTuple):
     context: str
     question: str
     answers: tuple[SpanAnswer, ...]  # empty where the context does not answer it
-    place: str  # file and entry, for errors
-    key: str = ""  # its id in the file
+    place: str  # file and entry or id, for errors
 
 
 def is_squad(fields: Mapping[str, Any]) -> bool:
@@ -82,10 +81,10 @@ def read_squad(
             continue
         columns = columns or find_columns(wanted, list(row.fields), row.place, reading)
         context, question, *answers = (row.fields.get(column) for column in columns)
-        place, key = _named(row.fields, row.place)
+        place = _named(row.fields, row.place)
         found, unplaced = _answers(answers[0], row.fields, place) if answers else ([], 0)
         looked_for += unplaced
-        yield _question(context, question, found, place, key)
+        yield _question(context, question, found, place)
     if looked_for and reading is not None:
         reading.note(f"{plural(looked_for, 'answer')} without a place: where each stands first")
 
@@ -94,16 +93,16 @@ def _paragraphs(row: Row, *, with_answers: bool) -> Iterator[SpanQuestion]:
     for paragraph in _objects(row.fields, "paragraphs", row.place):
         context = _text(paragraph, "context", row.place)
         for asked in _objects(paragraph, "qas", row.place):
-            place, key = _named(asked, row.place)
+            place = _named(asked, row.place)
             none = not with_answers or asked.get("is_impossible") is True
             found, _ = ([], 0) if none else _answers(asked.get("answers"), asked, place)
-            yield _question(context, _text(asked, "question", place), found, place, key)
+            yield _question(context, _text(asked, "question", place), found, place)
 
 
-def _named(fields: Mapping[str, Any], place: str) -> tuple[str, str]:
-    """The place with the question's id, and the id."""
+def _named(fields: Mapping[str, Any], place: str) -> str:
+    """The place with the question's id, where it has one."""
     key = fields.get("id")
-    return (place, "") if is_missing(key) else (f"{place}, id {key}", str(key))
+    return place if is_missing(key) else f"{place}, id {key}"
 
 
 Unplaced = tuple[str, int | None]  # the text of an answer, and where it begins, if that is said
@@ -168,14 +167,12 @@ def _no_place(value: Any, place: str) -> UserError:
     return UserError(f"{place}: 'answer_start' is {value!r}: a place in the context is needed")
 
 
-def _question(
-    context: Any, question: Any, answers: Sequence[Unplaced], place: str, key: str
-) -> SpanQuestion:
+def _question(context: Any, question: Any, answers: Sequence[Unplaced], place: str) -> SpanQuestion:
     for name, text in (("context", context), ("question", question)):
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"{place}: the {name} is empty: fill it in, or leave the question out")
     found = tuple(_placed(context, text, start, place) for text, start in answers)
-    return SpanQuestion(context, question, found, place, key)
+    return SpanQuestion(context, question, found, place)
 
 
 def _placed(context: str, text: str, start: int | None, place: str) -> SpanAnswer:
