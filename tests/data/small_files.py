@@ -21,8 +21,8 @@ ROWS = 24
 WORDS = ("garden", "kitchen", "hall", "office")
 TAGS = ("B-place", "O", "O")
 READING_TASKS = (
-    "language", "masked_language", "classification", "question_answering", "tagging",
-    "translation", "summarising", "speech", "transcription", "pixels",
+    "language", "masked_language", "classification", "question_answering", "reading",
+    "tagging", "translation", "summarising", "speech", "transcription", "pixels",
 )  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "language": {"sequence_length": 8},
@@ -53,6 +53,15 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
                 "story": f"Mary went to the {place(k)}. John stayed with number {k}.",
                 "question": "Where is Mary?",
                 "answer": place(k),
+            }
+            for k in range(ROWS)
+        ]
+    if task == "reading":
+        return [
+            {
+                "context": f"Mary went to the {place(k)}. John stayed with number {k}.",
+                "question": "Where is Mary?",
+                "answers": {"text": [place(k)], "answer_start": [17]},
             }
             for k in range(ROWS)
         ]
@@ -114,7 +123,9 @@ def _csv(entries: list[dict[str, Any]], separator: str = ",") -> str:
     writer = csv.DictWriter(written, list(entries[0]), delimiter=separator, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
-        writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in entry.items()})
+        writer.writerow(
+            {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in entry.items()}
+        )
     return written.getvalue()
 
 

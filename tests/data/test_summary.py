@@ -12,9 +12,9 @@ from seqarena.tasks.summary import summarise
 
 NOUNS = {
     "language": "sequence", "masked_language": "sequence", "classification": "example",
-    "question_answering": "question", "tagging": "sentence", "translation": "pair",
-    "summarising": "pair", "speech": "recording", "transcription": "recording",
-    "pixels": "picture",
+    "question_answering": "question", "reading": "question", "tagging": "sentence",
+    "translation": "pair", "summarising": "pair", "speech": "recording",
+    "transcription": "recording", "pixels": "picture",
 }  # fmt: skip
 
 
@@ -83,6 +83,14 @@ def test_what_is_cut_is_counted(tmp_path: Path) -> None:
         (
             "question_answering",
             {"story": "Mary ran home.", "question": "Where is Mary?", "answer": "hall"},
+        ),
+        (
+            "reading",
+            {
+                "context": "Mary ran home.",
+                "question": "Where?",
+                "answers": {"text": ["home"], "answer_start": [9]},
+            },
         ),
     ],
 )

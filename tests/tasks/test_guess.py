@@ -119,6 +119,17 @@ def test_a_folder_of_chapters_is_a_text(tmp_path: Path) -> None:
             '{"context": "Mary ran.", "question": "Who?", "answer": "Mary"}',
             "question_answering",
         ),
+        (
+            "a.json",
+            '{"data": [{"paragraphs": [{"context": "Mary ran.", "qas": []}]}]}',
+            "reading",
+        ),
+        (
+            "a.csv",
+            "context,question,answers\nA ran.,Who?,\"{'text': ['A'], 'answer_start': [0]}\"\n",
+            "reading",
+        ),
+        ("a.csv", "context,question,answer,answer_start\nMary ran.,Who?,Mary,0\n", "reading"),
     ],
 )
 def test_files_by_their_first_lines(tmp_path: Path, name: str, content: str, task: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.data.files.find import kind_of
+from seqarena.data.text.passages.squad import is_squad
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
 
@@ -98,7 +99,7 @@ def of_columns(columns: Columns) -> Found | None:
     """The task of a table; None where its columns do not say it."""
     if columns.lacks_header:
         return None
-    rules = (_files, _pixels, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
+    rules = (_files, _pixels, _spans, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
@@ -121,6 +122,12 @@ def _pixels(columns: Columns) -> Found | None:
     if sum(text.isdecimal() and int(text) < 256 for text in numbers) < len(numbers) - 1:
         return None
     return "pixels", "rows of pixels", {}
+
+
+def _spans(columns: Columns) -> Found | None:
+    """Answers with their places in a text."""
+    row = {name: columns.first(name) for name in columns.values}
+    return ("reading", "questions about passages (SQuAD)", {}) if is_squad(row) else None
 
 
 def _nested(columns: Columns) -> Found | None:
