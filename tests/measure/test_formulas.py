@@ -175,8 +175,11 @@ REST: dict[str, Callable[[int], int]] = {
 }
 
 
+PICTURES = ("lenet5", "neocognitron")  # of one size each
+
+
 def lengths_of(name: str) -> tuple[int, ...]:
-    return (1024,) if name == "lenet5" else (16, 32)
+    return (1024,) if name in PICTURES else (16, 32)
 
 
 @pytest.mark.parametrize("name", [*ONCE, "encoder_decoder:elman+algorithm=loop"])
@@ -275,7 +278,7 @@ PER_STEP = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in ONCE if name != "lenet5"])
+@pytest.mark.parametrize("name", [name for name in ONCE if name not in PICTURES])
 def test_chains_grow_with_the_length_as_serial_steps_do(name: str) -> None:
     found = bench(name, slow_truth(name), width=16, depth=1)
     places = [chain_and_formula(found, length) for length in (8, 16, 32)]
