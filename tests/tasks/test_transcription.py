@@ -81,7 +81,9 @@ def test_nobody_is_heard_in_two_splits(listed: Path) -> None:
     assert [speakers(chosen, split) for split in ("train", "validation", "test")] == [
         {"cat"}, {"ann", "dan"}, {"bob"},
     ]  # fmt: skip
-    with pytest.raises(UserError, match="test_speakers: no recording is by 'eve': speakers are ann"):
+    with pytest.raises(
+        UserError, match="test_speakers: no recording is by 'eve': speakers are ann"
+    ):
         made(listed, test_speakers="eve")
 
 
@@ -211,7 +213,9 @@ def test_played_faster_is_shorter_and_higher() -> None:
     time_N = np.arange(RATE) / RATE
     faster_N = played(np.sin(2 * np.pi * 400 * time_N), 1.25)
     assert len(faster_N) == pytest.approx(RATE / 1.25, abs=2)
-    assert np.abs(np.fft.rfft(faster_N)).argmax() * RATE / len(faster_N) == pytest.approx(500, abs=2)
+    assert np.abs(np.fft.rfft(faster_N)).argmax() * RATE / len(faster_N) == pytest.approx(
+        500, abs=2
+    )
 
 
 def test_what_cannot_be_learnt_is_left_out(listed: Path) -> None:

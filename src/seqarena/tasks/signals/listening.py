@@ -89,7 +89,9 @@ def played(samples_N: np.ndarray, speed: float) -> np.ndarray:
     if ratio <= 0 or ratio == 1:
         return samples_N
     up, down = ratio.denominator, ratio.numerator
-    return resample_poly(np.asarray(samples_N, np.float64), up, down, window=_low_pass(max(up, down)))
+    return resample_poly(
+        np.asarray(samples_N, np.float64), up, down, window=_low_pass(max(up, down))
+    )
 
 
 @cache
