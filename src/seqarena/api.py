@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from seqarena.core.results.records import Ranking, RankRow, RunView
     from seqarena.engine.check import MixerCheck
     from seqarena.engine.claims import Judged
-    from seqarena.engine.forecast_run import ForecastRun
-    from seqarena.engine.ladder_plan import LadderPreview
+    from seqarena.engine.ladder.plan import LadderPreview
+    from seqarena.engine.ladder.run import ForecastRun
     from seqarena.engine.measure import Measured
     from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
@@ -113,9 +113,9 @@ _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.use.evaluate",
-    "ForecastRun": "seqarena.engine.forecast_run",
+    "ForecastRun": "seqarena.engine.ladder.run",
     "Judged": "seqarena.engine.claims",
-    "LadderPreview": "seqarena.engine.ladder_plan",
+    "LadderPreview": "seqarena.engine.ladder.plan",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
@@ -278,13 +278,13 @@ def forecast(
     10M, 200M-tokens or 1e15-flops), `rungs`, `verify` and others; a `request` replaces them
     all. `dry_run` says what would be trained and how long that takes.
     """
-    from seqarena.engine import forecast as forecasting
+    from seqarena.engine.ladder import climb as forecasting
 
     if request is None:
         request = build_request(ForecastRequest, _given(data=data, models=models, **options))
     printer = _console(verbose, console)
     if dry_run:
-        from seqarena.engine.ladder_plan import preview_forecast
+        from seqarena.engine.ladder.plan import preview_forecast
 
         return preview_forecast(request, forecasting.ladder_folder(request), printer)
     return forecasting.forecast(request, printer)

@@ -24,7 +24,8 @@ ATTEND = {
     *("self_attention_encoder", "memory_network", "rnnsearch", "luong_dot", "luong_general"),
     *("luong_concat", "transformer", "transformer_modern", "convs2s", "jamba", "samba"),
     *("qwen3_next", "longformer", "bigbird", "attention_sinks", "latent_attention"),
-    *("forgetting_attention", "griffin", "mamba_encoder_decoder"),
+    *("forgetting_attention", "griffin", "mamba_encoder_decoder", "attentive_reader"),
+    *("attention_flow", "memory_language_model"),
 }
 TRAINING = {"steps": 1, "width": 16, "depth": 1, "batch_size": 2, "evaluation_examples": 4}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -1,5 +1,6 @@
 """`seqarena evaluate`, `predict`, `embed` and `generate`: what a trained model answers."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -142,20 +143,25 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Translate, classify, tag, answer or transcribe, by the task that the model knows.
+    """Translate, classify, tag, answer, transcribe or forecast, by the task that the model knows.
 
     Every input gives one line: a blank one a blank line, and so does one that cannot be read, which
-    standard error names. Exit code 1 says that there were such, 2 that there was nothing else.
+    standard error names. Exit code 1 says that there were such, 2 that there was nothing else. A
+    table of series gives a table of forecasts.
     """
     from seqarena import api
     from seqarena.use.predict import AT_ONCE
 
     if inputs and file is not None:
         raise UserError("give inputs or --file, not both")
-    if settings and file is None:
-        raise UserError("--set says how --file is read: name a file")
     trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
     predictor = trained.predictor(beam=beam, device=device)
+    if predictor.codec.table:
+        tables = [file] if file is not None else inputs or []
+        _answer_tables(predictor, tables, _settings(settings), as_json)
+        return
+    if settings and file is None:
+        raise UserError("--set says how --file is read: name a file")
     if file is not None:
         items, at_once = predictor.inputs(file, _settings(settings)), AT_ONCE
     else:
@@ -248,6 +254,20 @@ def _answer(attempts: "Iterator[Attempt]", as_json: bool, what: str) -> None:
             print(words if confidence is None else f"{words}\t{confidence:.3f}", flush=True)
     if failed:
         raise typer.Exit(2 if failed == number else 1)
+
+
+def _answer_tables(
+    predictor: "Predictor", tables: list[str], settings: dict[str, str], as_json: bool
+) -> None:
+    """A table of all answers, as CSV or as one JSON object a row."""
+    if not tables:
+        raise UserError(f"name what to answer: {predictor.codec.prompt}")
+    for number, row in enumerate(predictor.rows(tables, settings)):
+        if not as_json:
+            csv.writer(sys.stdout, lineterminator="\n").writerow(row)
+        elif number:
+            line = dict(zip(predictor.codec.table, row))
+            print(json.dumps(line, ensure_ascii=not writes_utf8()), flush=True)
 
 
 def _standard_input(predictor: "Predictor") -> Iterator[str]:

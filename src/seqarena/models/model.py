@@ -162,7 +162,7 @@ class StatefulModel(Model, ABC):
 
     @property
     def writes(self) -> bool:
-        return self.problem.form == "tokens"
+        return self.problem.at_every_position
 
     def begin(self, batch: Batch, max_length: int = 0) -> Any:
         B, T = batch.inputs_BT.shape[:2]
@@ -175,7 +175,7 @@ class StatefulModel(Model, ABC):
 
     @property
     def carries(self) -> bool:
-        if self.problem.form != "tokens" or not self.writes:
+        if not (self.problem.at_every_position and self.writes):
             return False
         return self.state_bytes(1) == self.state_bytes(2)
 
@@ -217,7 +217,7 @@ class System(Model, ABC):
     Options: ClassVar[type[SystemOptions]] = SystemOptions
     forms: ClassVar[tuple[Form, ...]]
     needs: ClassVar[tuple[str, ...]] = ()
-    takes: ClassVar[tuple[str, ...]] = ()  # "features": reads numbers as well as tokens
+    takes: ClassVar[tuple[str, ...]] = ()  # "features": numbers as well as tokens; "categories"
     targets: ClassVar[tuple[Targets, ...]] = ("classes",)  # what its answers can be
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one

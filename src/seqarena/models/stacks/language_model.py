@@ -2,7 +2,8 @@
 
     LanguageModel   tokens, causal: continues from a state
     Encoder         tokens where any position may see all; or one label for the whole, from the last
-                    position of a causal stack and from the mean of all positions of any other
+                    position of a causal stack and from the mean of all positions of any other;
+                    or a span: two scores at every position
     PrefixModel     pairs: the source, then the target, read as one sequence by a causal stack
 
 Same call, same costs; which one a stack becomes follows from its form and its mixers.
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem, Targets
+from seqarena.core.batch import Batch, Form, Problem, Targets, span_logits
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
@@ -37,6 +38,7 @@ class ModelConfig(Config):
     targets: Targets = "classes"
     num_outputs: int | None = None  # None: the vocabulary
     features: int = 0  # numbers at each position
+    categories: tuple[int, ...] = ()  # beside features: sizes of the categorical fields
     num_characters: int = 0  # letters in spellings
     num_segments: int = 0  # sentences that get a vector each
     source_offset: int = 0  # pairs: what is added to a source token
@@ -57,6 +59,7 @@ class ModelConfig(Config):
             source_vocab_size=self.vocab_size - self.source_offset if pairs else 0,
             shared_vocabulary=pairs and not self.source_offset,
             features=self.features,
+            categories=self.categories,
             num_segments=self.num_segments,
             num_characters=self.num_characters,
             max_length=self.max_length or 1 << 20,
@@ -83,7 +86,10 @@ class TokenModel(Model):
         self.problem = config.problem
         width, dropout = config.stack.width, config.stack.dropout
         self.embedding = (
-            FeatureEmbedding(config.features, width, config.positions, config.max_length, dropout)
+            FeatureEmbedding(
+                config.features, width, config.positions, config.max_length, dropout,
+                categories=config.categories,
+            )
             if config.features
             else TokenEmbedding(
                 config.vocab_size, width, config.positions, config.max_length, dropout,
@@ -97,7 +103,7 @@ class TokenModel(Model):
     def _head(self) -> nn.Linear | None:
         """None where the head's rows are those of the embedding."""
         config = self.config
-        classes = config.form != "label" and config.targets == "classes"
+        classes = config.form in ("tokens", "pairs") and config.targets == "classes"
         same = classes and config.num_outputs in (None, config.vocab_size)
         table = getattr(self.embedding, "tokens", None)
         if config.form == "pairs" and config.tie_embeddings:
@@ -125,6 +131,7 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """tokens_BT [B, T] -> (logits_BTV [B, T, V], state). Padding changes nothing."""
         x_BTD, state = self.features(
@@ -133,6 +140,7 @@ class TokenModel(Model):
             mask_BT=mask_BT,
             segments_BT=segments_BT,
             characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         return self.logits(x_BTD), state
 
@@ -144,11 +152,17 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """The stack's output [B, T, D] before the head, and the state."""
         layers, start = (None, 0) if state is None else state
         x_BTD, position = self.embedding(
-            tokens_BT, start, mask_BT, segments_BT=segments_BT, characters_BTC=characters_BTC
+            tokens_BT,
+            start,
+            mask_BT,
+            segments_BT=segments_BT,
+            characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         x_BTD, layers = self.stack(x_BTD, layers, mask_BT=mask_BT)
         return x_BTD, ModelState(layers, position)
@@ -157,7 +171,8 @@ class TokenModel(Model):
         x_BTD = self._read(batch)
         if self.config.form == "label":
             x_BTD = self._pooled(x_BTD, batch.mask_BT)
-        return self.logits(x_BTD)
+        logits_BTV = self.logits(x_BTD)
+        return span_logits(logits_BTV, batch) if self.config.form == "span" else logits_BTV
 
     def _read(self, batch: Batch) -> Tensor:
         x_BTD, _ = self.features(
@@ -165,6 +180,7 @@ class TokenModel(Model):
             mask_BT=batch.mask_BT,
             segments_BT=batch.segments_BT if self.config.num_segments else None,
             characters_BTC=batch.characters_BTC,
+            categories_BTC=batch.categories_BTC,
         )
         return x_BTD
 
@@ -239,12 +255,14 @@ class LanguageModel(TokenModel, StatefulModel):
 
     @property
     def writes(self) -> bool:
-        """A step is given a token and no spelling, so that a model of spellings cannot take one."""
-        return super().writes and not (self.config.num_characters or self.config.num_segments)
+        """A step is given a token, or numbers, alone: a model that reads more cannot take one."""
+        config = self.config
+        more = config.num_characters or config.num_segments or config.categories
+        return super().writes and not more
 
 
 class Encoder(TokenModel):
-    """Sees the whole sequence, or reduces it to one label."""
+    """Sees the whole sequence, or answers with one label or one span of it."""
 
 
 class PrefixModel(LanguageModel):
@@ -302,6 +320,6 @@ def build_stack_model(config: ModelConfig) -> TokenModel:
     stack = Stack(config.stack)
     if config.form == "pairs":
         return PrefixModel(config, stack)
-    if config.form == "label" or not stack.causal:
+    if config.form in ("label", "span") or not stack.causal:
         return Encoder(config, stack)
     return LanguageModel(config, stack)
