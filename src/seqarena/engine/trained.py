@@ -122,12 +122,13 @@ class TrainedModel:
     ) -> np.ndarray:
         """A vector for each of `texts`: float32 [texts, numbers], by a model of any task that
         reads texts. `pooling` is own (what the model's head reads), mean, last or max (of the
-        positions), or auto: own, else last of a causal model and mean of any other."""
+        positions), or auto: own, else last of a causal model and mean of any other. `device` is
+        auto, cpu, cuda or cuda:N."""
         return self.embedder(pooling=pooling, device=device)(list(texts))
 
     def embedder(self, *, pooling: str = "auto", device: str = "cpu") -> Embedder:
-        """The model loaded for many calls of the same. Raises UserError for a model without
-        vectors of texts, and for a pooling that it does not have."""
+        """The model loaded for many calls; `pooling` and `device` are those of `embed`. Raises
+        UserError for a model without vectors of texts, and for a pooling that it does not have."""
         return Embedder(self.path, pooling=pooling, device=device)
 
     def generate(self, prompt: str | None = None, **options: Any) -> str:
