@@ -197,11 +197,10 @@ def _contenders(
     step = training_step(model, lambda x: model(x)[0], data, arguments.dtype)
     yield "ours", (model, partial(_multiplied, step, products))
     yield "ours, products by the BLAS", (model, step)
-    loop = ours(name, *size, "loop")
-    yield (
-        "our loop",
-        (loop, training_step(loop, lambda x: loop(x)[0], data, arguments.dtype)),
-    )
+    if arguments.loop:
+        loop = ours(name, *size, "loop")
+        walk = training_step(loop, lambda x: loop(x)[0], data, arguments.dtype)
+        yield "our loop", (loop, walk)
     for label, build in ROWS[name].items():
         try:
             theirs = build(*size)
@@ -227,7 +226,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--clock", choices=list(Clock.__args__), default="process")
-    parser.add_argument("--memory", action=argparse.BooleanOptionalAction, default=True)
+    for name in ("memory", "loop"):  # both take long
+        parser.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, default=True)
     for name, default in (("width", 384), ("depth", 6), ("length", 1024), ("batch", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     return parser.parse_args()
