@@ -84,13 +84,17 @@ class Trial(Config):
     def hash(self) -> str:
         """Names the trial's folder: by what data and weights are, not by where they lie. The
         device, the number of threads and who multiplies are recorded with the result; they are in
-        the name only where the budget is time, which they turn into another number of steps."""
-        fields = self.model_dump(mode="json")
+        the name only where the budget is time, which they turn into another number of steps. What
+        has its default is left out, so that a field of a later version renames no folder of an
+        earlier one."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.training.budget.seconds is None:
-            del fields["threads"], fields["products"], fields["training"]["device"]
+            del fields["threads"]
+            fields.pop("products", None)
+            fields["training"].pop("device", None)
         for key, places in PLACES.items():
             for place in places:
-                (fields[key] or {}).pop(place, None)
+                fields.get(key, {}).pop(place, None)
         return digest(fields)
 
 

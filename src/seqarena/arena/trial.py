@@ -184,6 +184,8 @@ class _Training:
         validation, test = self._evaluate("validation"), self._evaluate("test")
         self._write(validation)
         self._write(test)
+        for record in trainer.task.shown(self._predict):
+            self._write(record)
         return self._finish(validation.value, test.value)
 
     def _go_on(self) -> None:

@@ -121,13 +121,15 @@ class Trainer:
             self.model.train()
         self.model.at_progress(self.share_done)
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
+        batch = to_device(batch, config.device)
         carried = self.carried
-        loss = self._gradients(to_device(batch, config.device))
+        loss = self._gradients(batch)
         norm = clip_gradients(self._parameters, config.optimizer.clip_norm or math.inf)
         taken = math.isfinite(loss) and self._weights.allow(norm, rate)
         if taken:
             add_gradient_noise(self.model, progress.step, config.optimizer)
             self.optimizer.step()
+            self.model.learn(batch)
         else:
             self.carried = carried
         progress.step += 1

@@ -24,6 +24,7 @@ from seqarena.measure.costs.speed import Decoder, repeat, time_decoding, time_tr
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
+from seqarena.tasks.transcript_loss import criterion_of
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer, to_device
@@ -53,7 +54,8 @@ class RandomTask(NamedTuple):
     def continues(self, index: int, batch_size: int) -> bool:
         return False
 
-    loss = Task.loss
+    def loss(self, outputs: torch.Tensor, batch: Batch, label_smoothing: float = 0.0) -> Any:
+        return criterion_of(self.problem)(outputs.float(), batch, label_smoothing)
 
 
 class CostSubject(NamedTuple):
