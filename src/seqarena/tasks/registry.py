@@ -11,6 +11,7 @@ from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.events.configs import EventsConfig
+from seqarena.tasks.passages import configs as configs_passages
 from seqarena.tasks.probes import configs as configs_probes
 from seqarena.tasks.series import configs as configs_series
 from seqarena.tasks.signals import configs as configs_signals
@@ -120,6 +121,11 @@ _ROWS = {
         configs.QuestionAnsweringConfig,
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
+    ),
+    "reading": TaskRow(
+        "find the part of a passage that answers a question; exact matches or F1",
+        configs_passages.ReadingConfig, "seqarena.tasks.passages.task:ReadingTask",
+        "seqarena.tasks.passages.codec:ReadingCodec",
     ),
     "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",

@@ -6,6 +6,8 @@
 [Answer(text='two dogs run', confidence=None)]
 """
 
+import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +86,22 @@ class Predictor:
         """
         config = read_as(self.config, settings or {})
         return self.codec.inputs(config, Path(file).expanduser())
+
+    def rows(
+        self, files: Iterable[str | Path], settings: Mapping[str, Any] | None = None
+    ) -> Iterator[list[str | float]]:
+        """The answers to all that `files` ask, where an answer is rows of a table: the columns'
+        names, then the rows, of two texts and numbers behind them. Raises UserError with file and
+        line, and where an answer is a text."""
+        if not self.codec.table:
+            raise UserError(f"a model of task {self.config.kind} answers in texts, not in tables")
+        yield list(self.codec.table)
+        for file in files:
+            items = self.inputs(file, settings)
+            while chosen := list(itertools.islice(items, AT_ONCE)):
+                for answer in self._answers(chosen):
+                    for first, second, *numbers in csv.reader(io.StringIO(answer.text)):
+                        yield [first, second, *map(float, numbers)]
 
     def words(self, item: str) -> str:
         """A text whose words stand between blanks, so that they stay as they are. Raises UserError

@@ -33,6 +33,8 @@ _USUAL = {
     "path": ("path", "file_name", "file", "filename", "filepath"),
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
     "story": ("story", "context", "passage", "facts", "paragraph", "document"),
+    "context": ("context", "passage", "paragraph", "story", "document"),
+    "answers": ("answers", "answer", "answer_text"),
     "window": ("window", "window_id", "series", "series_id", "case", "case_id", "segment", "id"),
     "entity": ("entity", "entity_id", "user", "user_id", "customer", "customer_id", "case_id",
                "account", "session_id", "patient_id", "id"),

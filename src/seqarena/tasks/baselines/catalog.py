@@ -82,6 +82,27 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
             f"{_HERE}.questions:nearest",
         ),
     ),
+    "reading": (
+        _MAJORITY._replace(
+            idea="always the most frequent answer of training", place=f"{_HERE}.reading:majority"
+        ),
+        BaselineEntry(
+            "position", "the words at the most frequent place of training",
+            f"{_HERE}.reading:position",
+        ),
+        BaselineEntry(
+            "first entity", "the first part of the passage that was an answer in training",
+            f"{_HERE}.reading:first_entity",
+        ),
+        BaselineEntry(
+            "last entity", "the last part of the passage that was an answer in training",
+            f"{_HERE}.reading:last_entity",
+        ),
+        BaselineEntry(
+            "sliding window", "the part whose neighbours share most words with the question "
+            "(Richardson et al. 2013)", f"{_HERE}.reading:sliding_window",
+        ),
+    ),
     "speech": (
         _MAJORITY,
         BaselineEntry(
@@ -126,6 +147,22 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
         BaselineEntry(
             "ROCKET", "ridge regression on 1,000 random convolutions (Dempster et al. 2020)",
             f"{_HERE}.windows:rocket",
+        ),
+    ),
+    "forecasting": (
+        BaselineEntry("naive", "the last value", f"{_HERE}.forecasts:naive"),
+        BaselineEntry(
+            "seasonal naive", "the value one season before", f"{_HERE}.forecasts:seasonal_naive"
+        ),
+        BaselineEntry(
+            "drift", "the line from the first value through the last", f"{_HERE}.forecasts:drift"
+        ),
+        BaselineEntry(
+            "ETS", "exponential smoothing with a damped trend, fitted anew at every origin",
+            f"{_HERE}.forecasts:ets",
+        ),
+        BaselineEntry(
+            "Theta", "the Theta method, fitted anew at every origin", f"{_HERE}.forecasts:theta"
         ),
     ),
     "translation": (_COPY, _LOOK_UP, _NEAREST_PAIR),

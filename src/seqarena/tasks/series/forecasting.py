@@ -15,10 +15,11 @@ by series.
     B  examples    T  positions    H  steps    Q  quantiles    V  outputs: H * Q
 """
 
+import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,9 +28,11 @@ from torch import Tensor
 from seqarena.core.batch import Batch, Problem, asked
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
+from seqarena.core.results.forecast_windows import ForecastRecord, ForecastWindow
 from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.series.load import SeriesData, load_series
+from seqarena.data.series.times import stamp_text
 from seqarena.tasks.base import Ratios, Scores, Split, Task
 from seqarena.tasks.series.configs import ForecastingConfig
 from seqarena.tasks.series.metrics import mase_scale, pinball, symmetric_error
@@ -40,9 +43,18 @@ from seqarena.tasks.series.store import load_grid, save_grid
 from seqarena.tasks.series.windows import SeriesWindows, WindowSettings
 from seqarena.tasks.survey import SplitSurvey, Survey
 
+if TYPE_CHECKING:
+    from seqarena.tasks.baselines.baseline import Baseline
+
 _READING = ("data", "time", "time_format", "series", "target", "covariates", "repair", "encoding")
 _MOST_SERIES = 12  # that have a slice each
 _STEP_GROUPS = 3
+_SHOWN, _SHOWN_PAST = 4, 3  # windows on the page, and horizons of the past in each
+_BY_LIBRARY = ("ETS", "Theta")
+_WITHOUT_LIBRARY = (
+    "no ETS and Theta baselines: they need the package 'statsmodels': pip install "
+    "'seqarena[forecasting]'"
+)
 
 
 class ForecastingTask(Task):
@@ -283,6 +295,35 @@ class ForecastingTask(Task):
             found[f"coverage_of_{share:g}%"] = (float((inside_BH & here_BH).sum()), count)
         return {name: sums for name, sums in found.items() if sums[1] > 0}
 
+    def shown(self, predict: Callable[[Batch], Tensor]) -> tuple[ForecastRecord, ...]:
+        """Some windows of the test, the last one among them."""
+        count = self.num_evaluation_examples("test")
+        chosen_B = np.unique(np.linspace(count - 1, 0, min(_SHOWN, count)).round().astype(int))
+        batch = self.scored_batch("test", chosen_B)
+        quantiles_BHQ = forecast(predict, batch, self.config.paths)
+        windows = tuple(
+            self._window(self._examples["test"][number], quantiles_HQ)
+            for number, quantiles_HQ in zip(chosen_B, quantiles_BHQ)
+        )
+        levels, is_time = self.settings.quantiles, self.settings.is_time
+        return (ForecastRecord(levels=levels, is_time=is_time, windows=windows),)
+
+    def _window(self, example: tuple[int, int], quantiles_HQ: np.ndarray) -> ForecastWindow:
+        number, origin = example
+        grid = self.data.grid
+        series = next(one for one in grid.series if one.name == self.names[number])
+        past = min(origin, max(_SHOWN_PAST * self.settings.horizon, self.settings.season))
+        stamps = grid.stamps(series, np.arange(origin - past, origin + self.settings.horizon))
+        times = tuple(stamp_text(int(stamp), grid.is_time) for stamp in stamps)
+        return ForecastWindow(
+            series=series.name,
+            past_times=times[:past],
+            past=_or_none(self.series[number].history(origin)[origin - past :]),
+            times=times[past:],
+            truth=_or_none(self.series[number].truth(origin)),
+            quantiles=tuple(map(tuple, quantiles_HQ.tolist())),
+        )
+
     def describe(self) -> dict[str, Any]:
         settings = self.settings
         return {
@@ -295,6 +336,7 @@ class ForecastingTask(Task):
             "horizon": settings.horizon,
             "context": settings.context,
             "strategy": settings.strategy,
+            "loss": "twice the pinball loss",
             "quantiles": settings.quantiles,
             "splits": {name: {"windows": size} for name, size in self._sizes().items()},
             "sequence_length": self.sequence_length,
@@ -303,6 +345,13 @@ class ForecastingTask(Task):
     def _sizes(self) -> dict[str, int]:
         held = {name: len(found) for name, found in self._examples.items()}
         return {"train": self.sampler.windows_per_epoch, **held}
+
+    def baselines(self) -> "tuple[Baseline, ...]":
+        """All where the library of ETS and Theta is there; the survey says where it is not."""
+        found = super().baselines()
+        if _has_library():
+            return found
+        return tuple(row for row in found if row.name not in _BY_LIBRARY)
 
     def survey(self) -> Survey:
         settings = self.settings
@@ -323,6 +372,7 @@ class ForecastingTask(Task):
             notes=(
                 f"{len(self.series):,} series, {settings.step.words} from step to step, {season}",
                 f"{plural(settings.horizon, 'step')} are forecast from {settings.context} before",
+                *([] if _has_library() else [_WITHOUT_LIBRARY]),
             ),
         )
 
@@ -336,6 +386,14 @@ class ForecastingTask(Task):
             "settings": self.settings.model_dump_json(),
             "scales": json.dumps(dict(zip(self.names, self.mase_scales))),
         }
+
+
+def _or_none(values_T: np.ndarray) -> tuple[float | None, ...]:
+    return tuple(None if value != value else value for value in values_T.tolist())
+
+
+def _has_library() -> bool:
+    return importlib.util.find_spec("statsmodels") is not None
 
 
 def _sums(error_BH: np.ndarray, here_BH: np.ndarray) -> tuple[float, float]:

@@ -132,6 +132,10 @@ class SeriesWindows:
         first = self.front + origin
         return self.values_P[first : first + self.settings.horizon]
 
+    def history(self, origin: int) -> np.ndarray:
+        """The values before step `origin`, float64 [origin], NaN where one is missing."""
+        return self.values_P[self.front : self.front + origin]
+
     def base(self, here_E: np.ndarray, location: float, steps: int | None = None) -> np.ndarray:
         """What forecasts from these places are the distance from, float64 [E, H]."""
         steps = self.settings.steps_out if steps is None else steps
