@@ -222,6 +222,8 @@ def _of_lines(file: Path, lines: Sequence[str]) -> Guess | None:
     filled = [line for line in lines if line.strip()]
     if not filled:
         return None
+    if plain_suffix(file) == ".ts" and any(line.lower().startswith("@data") for line in filled):
+        return Guess("windows", "windows as the UCR archive has them", certain=True)
     if filled[0].lstrip().startswith(("{", "[")) and _is_json(filled[0]):
         return _of_table(file, "json")
     if all(re.match(r"IN: .* OUT: ", line) for line in filled):
