@@ -26,7 +26,7 @@ from seqarena.data.files.tables import Row, is_missing, listed, read_rows, table
 from seqarena.data.series.times import parse_stamp
 
 REPAIRS = ("order", "duplicates", "gaps", "text")
-_TIMES = (
+TIMES = (
     "time", "date", "ds", "timestamp", "datetime", "date_time", "month", "week", "day", "year",
     "quarter",
 )  # fmt: skip
@@ -200,7 +200,7 @@ def _columns(
         for name in getattr(fields, setting):
             if name not in names and not (setting == "target" and target_optional):
                 raise _absent(setting, name, names, place)
-    time = fields.time or _by_usual_name("time", _TIMES, names, reading)
+    time = fields.time or _by_usual_name("time", TIMES, names, reading)
     if time is None:
         raise UserError(
             f"{place}: no column of times: it has {listed(names)} (name one with --set time=NAME)"
