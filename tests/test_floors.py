@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "claims": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "forecast": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "report": {"core"},
-    "use": {"models", "train", "data", "tasks", "core"},
+    "use": {"models", "train", "data", "tasks", "ops", "core"},
 }
 MAY_IMPORT["engine"] = set(MAY_IMPORT)
 MAY_IMPORT["serve"] = set(MAY_IMPORT)

@@ -13,8 +13,8 @@ from seqarena.arena.requests import SearchRequest
 from seqarena.cli import app
 from seqarena.core.errors import UserError
 from seqarena.core.results.forecasts import ForecastView
-from seqarena.engine.forecast import fitting, next_rates
-from seqarena.engine.ladder_plan import RungPlan
+from seqarena.engine.ladder.climb import fitting, next_rates
+from seqarena.engine.ladder.plan import RungPlan
 from seqarena.forecast.ladder import merged, read_ladder, read_rung
 from seqarena.forecast.predict import forecast
 from seqarena.forecast.requests import ForecastRequest, LadderRequest

@@ -66,8 +66,9 @@ def test_the_equations(hops: int, memory: int, linear_share: float) -> None:
             np.testing.assert_allclose(found[b, t], logits, rtol=1e-10, atol=1e-12)
             for k in range(hops):
                 there = min(t + 1, memory)
-                np.testing.assert_allclose(weights_BTKN[b, t, k, memory - there :], seen[k])
-                assert (weights_BTKN[b, t, k, : memory - there] == 0).all()
+                p_N = weights_BTKN[b, t, k]
+                np.testing.assert_allclose(p_N[len(p_N) - there :], seen[k])
+                assert (p_N[: len(p_N) - there] == 0).all()
                 weights_BHTC = model.looks(batch)[k].weights_BHTC.detach().numpy()
                 np.testing.assert_allclose(weights_BHTC[b, 0, t, t + 1 - there : t + 1], seen[k])
                 assert weights_BHTC[b, 0, t].sum() == pytest.approx(1)
@@ -146,7 +147,7 @@ def test_padding_beyond_the_memory_has_no_gradient() -> None:
 def test_sizes_and_costs() -> None:
     model = made(width=8, hops=3, memory=5)
     assert model.num_parameters == VOCAB * 16 + 5 * 16 + 64 + VOCAB * 8
-    assert model.state_bytes(1) == model.state_bytes(1000) == 4 * 8
+    assert model.state_bytes(1) == model.state_bytes(1000) == 4 * (2 * 8 + 1) * 8
     assert model.carries
     seen = 1 + 2 + 3 + 4 + 5 * 6
     assert model.flops(10) == 3 * (8 * 8 * seen + 2 * 64 * 10) + 2 * 10 * 8 * VOCAB

@@ -15,6 +15,7 @@ from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError, in_words
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
+from seqarena.core.products import resolve_products
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
@@ -61,6 +62,7 @@ def prepare(
     task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
+    products = resolve_products(request.run.products, device.name)
     cores = chosen_cores(request.run.threads)
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
     start, fixed = (
@@ -81,6 +83,7 @@ def prepare(
         device=device.name,
         dtype=dtype.name,
         threads=max(1, cores.count // jobs),
+        products=products.name,
         code=runtime.code_digest(),
         start=start,
     )
@@ -90,6 +93,7 @@ def prepare(
     choices = (
         f"device: {device.name} ({device.reason})",
         f"dtype: {dtype.name} ({dtype.reason})",
+        f"float32 products: {products.name} ({products.reason})",
         f"freed memory: {memory.name} ({memory.reason})",
         f"denormals: {denormals.name} ({denormals.reason})",
         f"cores: {cores.count} ({cores.reason}), {words.plural(jobs, 'trial')} at a time with "

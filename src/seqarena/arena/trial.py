@@ -15,6 +15,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError, is_out_of_memory, naming
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.products import library, multiplying
 from seqarena.core.results.lines import signed
 from seqarena.core.results.records import (
     EvaluationRecord,
@@ -85,6 +86,7 @@ def run_trial(
     with (
         locked(folder / ".lock", wait=True),  # for an orphan of a killed run to let go
         runtime.limited_threads(trial.threads),
+        multiplying(trial.products),
     ):
         sweep(folder)
         finished = last_result(folder / "records.jsonl")
@@ -124,6 +126,7 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
         "task_digest": trial.task_digest,
         "artifacts": task.artifacts(),
         "code": trial.code,
+        "products": trial.products,
         "own_code": own_digests(trial.model.model_dump(mode="json"), trial.task),
         "start": None if trial.start is None else trial.start.model_dump(mode="json"),
     }
@@ -272,6 +275,7 @@ def _provenance(trial: Trial, trainer: Trainer) -> Provenance:
         trial.training.device,
         trial.training.dtype,
         keep_freed_memory().name,
+        library(),
         trainer.model.algorithms,
     )
     if trial.start is not None:

@@ -1,4 +1,4 @@
-"""`seqarena evaluate`, `predict` and `generate`: what a trained model answers."""
+"""`seqarena evaluate`, `predict`, `embed` and `generate`: what a trained model answers."""
 
 import csv
 import json
@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, OwnCode, TrustCode, complain, print_json, writes_utf8
+from seqarena.cli.output import (
+    AsJson,
+    OwnCode,
+    TrustCode,
+    complain,
+    print_json,
+    progress_console,
+    writes_utf8,
+)
 from seqarena.core.errors import UserError
 from seqarena.core.options import texts_by_key
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from seqarena.use.embed import Embedder
     from seqarena.use.predict import Attempt, Predictor
 
 Where = Annotated[
@@ -158,6 +169,73 @@ def predict(
     if pretokenized:
         items = map(predictor.words, items)
     _answer(predictor.attempts(items, at_once), as_json, "row" if file else "input")
+
+
+def embed(
+    run: Where,
+    file: Annotated[
+        str, typer.Argument(help="Texts: one a line, or a column of a table (csv, jsonl, ...).")
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the vectors go: NAME.npy, .csv or .parquet; what made them goes beside, as "
+            "NAME.npy.json. Default: the file's name with .npy, here."
+        ),
+    ] = None,
+    pooling: Annotated[
+        str,
+        typer.Option(
+            help="own: what the model's head reads; mean, last, max: of the positions; auto: own, "
+            "else last of a causal model, mean of any other."
+        ),
+    ] = "auto",
+    column: Annotated[str, typer.Option(help="Of a table: the column of the texts.")] = "text",
+    encoding: Annotated[str, typer.Option(help="Of the file: utf-8 or iso-8859-1, say.")] = "utf-8",
+    model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Write a vector for every text of a file, from a model of any task that reads texts."""
+    from seqarena import api
+    from seqarena.use.embed import check_output, read_texts, write_vectors
+
+    out = out or Path(f"{Path(file).stem}.npy")
+    check_output(out)
+    texts = read_texts(file, column, encoding)
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    embedder = trained.embedder(pooling=pooling, device=device)
+    facts = {**embedder.facts(), "checkpoint": str(trained.path), "file": file, "column": column}
+    beside = write_vectors(out, texts, _vectors(embedder, texts, file), facts)
+    if as_json:
+        print_json({"out": str(out), "about": str(beside), **facts, "texts": len(texts)})
+        return
+    print(
+        f"{out}: {len(texts):,} vectors of {embedder.size:,} numbers from "
+        f"{embedder.architecture}, pooling {embedder.pooling}; {beside.name} says what made them"
+    )
+
+
+def _vectors(embedder: "Embedder", texts: list[str], file: str) -> "np.ndarray":
+    """Of all texts, with their progress shown. Raises UserError that names the file."""
+    import numpy as np
+    from rich.progress import Progress
+
+    found = []
+    try:
+        console = progress_console(as_json=True)  # standard output is for the result
+        hidden = not console.is_terminal
+        with Progress(console=console, transient=True, disable=hidden) as progress:
+            share = progress.add_task("texts", total=len(texts))
+            for vectors_BE in embedder.stream(texts):
+                found.append(vectors_BE)
+                progress.advance(share, len(vectors_BE))
+    except UserError as error:
+        raise UserError(f"{file}, {error}") from error
+    return np.concatenate(found)
 
 
 def _answer(attempts: "Iterator[Attempt]", as_json: bool, what: str) -> None:

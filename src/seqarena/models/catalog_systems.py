@@ -24,7 +24,7 @@ SYSTEMS: tuple[Architecture, ...] = (
     Architecture(
         "attentive_reader", "attentive reader", "attention", 2015,
         "Hermann et al. 2015; spans: ours",
-        "the question asks every word of the passage how well it begins the answer, and then ends it",
+        "the question asks each word of the passage how well it begins the answer, then ends it",
         system="seqarena.models.readers.attentive_reader:AttentiveReader", causal=False,
     ),
     Architecture(
@@ -37,6 +37,11 @@ SYSTEMS: tuple[Architecture, ...] = (
         "lenet5", "LeNet-5 convolutional network", "convolution", 1998, "LeCun et al. 1998",
         "small filters over rows and columns, then coarser ones over what they found",
         system="seqarena.models.vision.lenet:LeNet5", causal=False,
+    ),
+    Architecture(
+        "neocognitron", "neocognitron", "convolution", 1980, "Fukushima 1980",
+        "layers that learn by competition, without teacher or gradient, and are pooled",
+        system="seqarena.models.vision.neocognitron:Neocognitron", causal=False,
     ),
     Architecture(
         "text_cnn", "convolution with the maximum over time", "convolution", 2014, "Kim 2014",

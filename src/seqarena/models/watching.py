@@ -30,7 +30,7 @@ class Look(NamedTuple):
 
     part: str
     layer: int
-    weights_BHTC: Tensor  # rows sum to one over C; of "passage to question" those of the passage
+    weights_BHTC: Tensor  # rows sum to one over C
 
 
 @contextmanager

@@ -104,10 +104,20 @@ class Codec(ABC):
     def encode(self, items: Sequence[str]) -> Batch:
         """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
 
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Texts that a model is to read and not to answer (use/embed.py). Raises UserError as
+        `encode`, and where a model of this task reads no single texts."""
+        return self.encode(texts)
+
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
         """What a file asks, in its order, in a form that training reads by `config`; answers in it
         are left aside. Here: a line of text each. Raises UserError with file and line."""
         return (line for _, line in read_lines(file))
+
+    def read_words(self, batch: Batch) -> list[str] | None:
+        """Each position of the first example as a word, for maps; None: they are the text's own
+        words, or have none."""
+        return None
 
     def run(self, answer: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
         """What is decoded, by a model's `answer` to batches; here: its logits for this one."""

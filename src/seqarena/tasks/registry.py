@@ -10,9 +10,12 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.events.configs import EventsConfig
+from seqarena.tasks.passages import configs as configs_passages
 from seqarena.tasks.probes import configs as configs_probes
 from seqarena.tasks.series import configs as configs_series
 from seqarena.tasks.signals import configs as configs_signals
+from seqarena.tasks.windows.configs import WindowsConfig
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -119,6 +122,11 @@ _ROWS = {
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
     ),
+    "reading": TaskRow(
+        "find the part of a passage that answers a question; exact matches or F1",
+        configs_passages.ReadingConfig, "seqarena.tasks.passages.task:ReadingTask",
+        "seqarena.tasks.passages.codec:ReadingCodec",
+    ),
     "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
@@ -134,6 +142,16 @@ _ROWS = {
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
+    ),
+    "events": TaskRow(
+        "what comes next and when, or a label, of histories of events; nats an event or accuracy",
+        EventsConfig, "seqarena.tasks.events.task:EventsTask",
+        "seqarena.tasks.events.codec:EventsCodec",
+    ),
+    "windows": TaskRow(
+        "a label or a number for a window of sensor readings; accuracy or mean squared error",
+        WindowsConfig, "seqarena.tasks.windows.task:WindowsTask",
+        "seqarena.tasks.windows.codec:WindowsCodec",
     ),
     "forecasting": TaskRow(
         "the next values of series, with quantiles; MASE, lower is better",

@@ -35,6 +35,7 @@ class Provenance(Config):
     threads: int
     freed_memory: str  # kept in the process, or returned to the system (core/malloc.py)
     denormals: str = "kept"  # numbers below the normal range, or flushed to zero (core/runtime.py)
+    products: str = "blas"  # who multiplied float32 matrices on the CPU (core/products.py)
     algorithms: tuple[str, ...]  # one a layer, as resolved from `auto`
     started_at: str  # ISO 8601, UTC
     started_from: str | None = None  # SHA-256 of the weights that the body was taken from

@@ -13,6 +13,7 @@ go to and from the layout of the authors' later releases in models/exchange.
 
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Problem, span_logits
 from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
-from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
+from seqarena.models.model import PositionVectors, System, SystemConfig, SystemOptions, too_long
 from seqarena.models.stacks.channel_mixers import ACTIVATIONS, INITIAL_STD, Activation
 from seqarena.models.stacks.stack import LayerConfig, Stack, StackConfig
 from seqarena.ops.padding import real_positions
@@ -128,6 +129,19 @@ class Bert(System):
             x_BTD = self.pooler(x_BTD[:, :1]).tanh()
         logits_BTV = self.classifier(self.dropout(x_BTD))
         return span_logits(logits_BTV, batch) if self.problem.form == "span" else logits_BTV
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
+        real_BT = batch.mask_BT
+        if real_BT is None:
+            real_BT = x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool)
+        return PositionVectors(x_BTD, real_BT, causal=False)
+
+    def summary_vector(self, batch: Batch) -> Tensor | None:
+        if self.is_masked_lm or self.pooler is None:
+            return None
+        x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
+        return self.pooler(x_BTD[:, 0]).tanh()
 
     @property
     def most_positions(self) -> int:

@@ -11,7 +11,8 @@ section 2.2), W stands by itself. f rectifies the second part of the units and l
 part, `linear_share` of them, linear. Before the N-th word the memory holds what there is.
 
 The scores of positions side by side are a band of one matrix product, taken in pieces of about N
-positions, so that work and memory are linear in T. The state is the words themselves.
+positions, so that work and memory are linear in T. The state is A x_i and C x_i of N - 1 words, and
+whether there is such a word.
 
     B  batch    T  time    N  words of memory    P  N - 1 + T    K  hops    D  width    V  answers
 """
@@ -73,68 +74,65 @@ class MemoryLanguageModel(CausalSystem):
 
     @property
     def pasts(self) -> tuple[tuple[int, int], ...]:
-        return ((self.memory - 1, 1),)
-
-    def initial_state(self, batch_size: int, max_length: int = 0) -> PastState:
-        """Numbers of words, plus one: 0 is no word."""
-        device = self.times.device
-        return PastState(
-            (torch.zeros(batch_size, self.memory - 1, 1, dtype=torch.int64, device=device),)
-        )
+        return ((self.memory - 1, 2 * self.width + 1),)
 
     def embed(self, inputs_BT: Tensor) -> Tensor:
-        return inputs_BT[..., None] + 1
+        """A x, C x and 1: there is a word."""
+        return F.pad(self.words(inputs_BT), (0, 1), value=1.0)
 
     def mix(
         self, x_BTD: Tensor, state: PastState | None, lengths_B: Tensor | None
     ) -> tuple[Tensor, PastState]:
-        """Numbers of words, plus one, [B, T, 1] -> u_K [B, T, D]."""
+        """What `embed` gives -> u_K [B, T, D]."""
         (past_BPD,) = layer_pasts(state, 1)
-        words_BPD, past_BPD = extend(x_BTD, past_BPD, self.memory - 1, lengths_B)
-        u_BTD, _ = self._read(words_BPD[..., 0])
+        x_BPD, past_BPD = extend(x_BTD, past_BPD, self.memory - 1, lengths_B)
+        u_BTD, _ = self._read(x_BPD, self._most_words(x_BTD, state))
         return self.dropout(u_BTD), PastState((past_BPD,))
 
     def head(self, y_BTD: Tensor) -> Tensor:
         return self.output(y_BTD)
 
     def attention(self, batch: Batch) -> Tensor:
-        """What each hop reads at each position: [B, T, K, N], the oldest word first. Rows of the
-        batch are whole, or padded on the right."""
-        words_BPD, _ = extend(self.embed(batch.inputs_BT), None, self.memory - 1, None)
-        return self._read(words_BPD[..., 0])[1]
+        """What each hop reads at each position: [B, T, K, N], the oldest word first, where N is T
+        at most. Rows of the batch are whole, or padded on the right."""
+        x_BTD = self.embed(batch.inputs_BT)
+        x_BPD, _ = extend(x_BTD, None, self.memory - 1, None)
+        return self._read(x_BPD, self._most_words(x_BTD, None))[1]
 
     def looks(self, batch: Batch) -> list[Look]:
-        p_BTKN, before = self.attention(batch), self.memory - 1
+        p_BTKN = self.attention(batch)
+        before = p_BTKN.shape[-1] - 1
         return [
             Look("", hop, _unband(p_BTKN[:, :, hop])[:, None, :, before:])
             for hop in range(self.options.hops)
         ]
 
-    def _read(self, words_BP: Tensor) -> tuple[Tensor, Tensor]:
-        """u_K [B, T, D] and the weights of every hop [B, T, K, N], where T = P - N + 1."""
-        before = self.memory - 1
-        length = words_BP.shape[1] - before
-        keys_BPD, values_BPD = self.words((words_BP - 1).clamp(min=0)).chunk(2, -1)
-        size = max(self.memory, _SMALLEST_PIECE)
-        pieces = []
-        for first in range(0, length, size):
-            piece = slice(first, first + size + before)
-            pieces.append(
-                self._hops(keys_BPD[:, piece], values_BPD[:, piece], words_BP[:, piece] > 0)
-            )
-        u, p = (torch.cat(parts, 1) for parts in zip(*pieces))
-        return u, p
+    def _most_words(self, x_BTD: Tensor, state: PastState | None) -> int:
+        """How many words the memory can hold at the last position."""
+        return self.memory if state is not None else min(self.memory, x_BTD.shape[1])
 
-    def _hops(
-        self, keys_BPD: Tensor, values_BPD: Tensor, there_BP: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _read(self, x_BPD: Tensor, memory: int) -> tuple[Tensor, Tensor]:
+        """u_K [B, T, D] and the weights of every hop [B, T, K, N]: every position reads its word
+        and the N - 1 before it, where N is `memory`."""
+        length = x_BPD.shape[1] - self.memory + 1
+        x_BPD = x_BPD[:, self.memory - memory :]
+        size = max(memory, _SMALLEST_PIECE)
+        pieces = [
+            self._hops(x_BPD[:, first : first + size + memory - 1], memory)
+            for first in range(0, length, size)
+        ]
+        u_BTD, p_BTKN = (torch.cat(parts, 1) for parts in zip(*pieces))
+        return u_BTD, p_BTKN
+
+    def _hops(self, x_BPD: Tensor, memory: int) -> tuple[Tensor, Tensor]:
         """`_read` of some positions side by side, all of whose words are given."""
-        key_times_ND, value_times_ND = self.times.chunk(2, -1)
-        there_BTN = there_BP.unfold(1, self.memory, 1)
+        keys_BPD, values_BPD, there_BP1 = x_BPD.split((self.width, self.width, 1), -1)
+        key_times_ND, value_times_ND = self.times[-memory:].chunk(2, -1)
+        there_BTN = (there_BP1[..., 0] > 0).unfold(1, memory, 1)
         u_BTD = keys_BPD.new_full((*there_BTN.shape[:2], self.width), QUERY)
         weights = []
         for _ in range(self.options.hops):
-            score_BTN = _band(u_BTD @ keys_BPD.mT, self.memory) + u_BTD @ key_times_ND.mT
+            score_BTN = _band(u_BTD @ keys_BPD.mT, memory) + u_BTD @ key_times_ND.mT
             lowest = torch.finfo(score_BTN.dtype).min  # not -inf: at padding no word may be there
             p_BTN = score_BTN.masked_fill(~there_BTN, lowest).softmax(-1)
             o_BTD = _unband(p_BTN) @ values_BPD + p_BTN @ value_times_ND
@@ -149,9 +147,6 @@ class MemoryLanguageModel(CausalSystem):
     @property
     def algorithms(self) -> tuple[str, ...]:
         return ("banded",) * self.options.hops
-
-    def state_bytes(self, length: int) -> int:
-        return torch.int64.itemsize * (self.memory - 1)
 
     def flops(self, length: int) -> int:
         """Of each hop two products with every word and every time, and H; then W."""

@@ -1,20 +1,19 @@
 """BiDAF: "Bidirectional Attention Flow for Machine Comprehension", Seo et al. 2016 (ICLR 2017).
 
-    x    = highway(highway(word vector))                                       of both texts
-    H    = biLSTM(x of the passage) [P, 2 D]     U = biLSTM(x of the question) [Q, 2 D], shared weights
-    S_tj = w . [h_t; u_j; h_t * u_j]                                           (1)
-    a_t  = softmax_j(S_tj)          u~_t = sum_j a_tj u_j                      context to query
-    b    = softmax_t(max_j S_tj)    h~   = sum_t b_t h_t                       query to context
-    g_t  = [h_t; u~_t; h_t * u~_t; h_t * h~]                                   (2), beta of section 2
-    M    = biLSTM(biLSTM(G))
-    p1   = softmax_t(w_1 . [g_t; m_t])                                         (3)
-    M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t])          (4)
+    x    = highway(highway(word vector))                              of both texts
+    H    = biLSTM(x of the passage)     U = biLSTM(x of the question)  the same LSTM
+    S_tj = w . [h_t; u_j; h_t * u_j]                                  (1)
+    a_t  = softmax_j(S_tj)          u~_t = sum_j a_tj u_j             context to query
+    b    = softmax_t(max_j S_tj)    h~   = sum_t b_t h_t              query to context
+    g_t  = [h_t; u~_t; h_t * u~_t; h_t * h~]                          (2)
+    M    = biLSTM(biLSTM(G))        p1 = softmax_t(w_1 . [g_t; m_t])  (3)
+    M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t]) (4)
 
 The paper's word vectors are GloVe's of 100 beside a convolution over letters; here they are learnt
 and as wide as D. Published: D = 100, dropout 0.2 on the input of every LSTM and before the softmax.
 
     B  examples    Q  words of the question    P  words of the passage    D  width    E = 2 D
-    M  width of each direction of the modelling layers
+    G = 4 E        L  both directions of M2
 """
 
 from typing import ClassVar
@@ -38,9 +37,9 @@ from seqarena.models.watching import Look
 
 
 class AttentionFlowOptions(SystemOptions):
-    """`modeling_width` None is the width."""
+    """`last_width`, of each direction of the LSTM that gives M2, is the width unless given."""
 
-    modeling_width: int | None = Field(None, ge=1)
+    last_width: int | None = Field(None, ge=1)
     highway_layers: int = Field(2, ge=0)
     dropout: float = 0.2
 
@@ -54,7 +53,7 @@ class _Highway(nn.Module):
         self.gate = nn.Linear(width, width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return torch.lerp(x_BTD, self.change(x_BTD).relu(), self.gate(x_BTD).sigmoid())
+        return x_BTD + self.gate(x_BTD).sigmoid() * (self.change(x_BTD).relu() - x_BTD)
 
 
 class Flow(nn.Module):
@@ -90,7 +89,7 @@ class AttentionFlow(PassageReader):
     """Contextual LSTM, attention flow, modelling LSTMs, two pointers; see the head of this file."""
 
     Options: ClassVar[type[SystemOptions]] = AttentionFlowOptions
-    dial: ClassVar[str | None] = "modeling_width"
+    dial: ClassVar[str | None] = "last_width"
     equation = """
         S_tj = w . [h_t; u_j; h_t * u_j]
         u~_t = sum_j softmax_j(S_tj) u_j      h~ = sum_t softmax_t(max_j S_tj) h_t
@@ -102,29 +101,32 @@ class AttentionFlow(PassageReader):
 
     def __init__(self, problem: Problem, width: int, options: AttentionFlowOptions) -> None:
         super().__init__(problem, width, options)
-        size, modeling = 2 * width, options.modeling_width or width
+        size, last_width = 2 * width, options.last_width or width
         self.highway = nn.Sequential(*(_Highway(width) for _ in range(options.highway_layers)))
         self.context = BiLSTM(width, width)
         self.flow = Flow(size)
-        self.modeling = nn.ModuleList((BiLSTM(4 * size, modeling), BiLSTM(2 * modeling, modeling)))
-        self.to_last = BiLSTM(2 * modeling, modeling)
-        self.first = nn.Linear(4 * size + 2 * modeling, 1, bias=False)
-        self.last = nn.Linear(4 * size + 2 * modeling, 1, bias=False)
+        self.modeling = nn.ModuleList((BiLSTM(4 * size, width), BiLSTM(size, width)))
+        self.to_last = BiLSTM(size, last_width)
+        self.first = nn.Linear(4 * size + size, 1, bias=False)
+        self.last = nn.Linear(4 * size + 2 * last_width, 1, bias=False)
         self.dropout = nn.Dropout(options.dropout)
 
     def answer(self, batch: Batch) -> Tensor:
         return self._read(batch)[0]
 
     def looks(self, batch: Batch) -> list[Look]:
-        """What each word of the passage reads of the question; then b, p1 and p2 in three rows."""
+        """What each word of the passage reads of the question, whose own words keep to themselves;
+        then b, p1 and p2 in three rows."""
         logits_B2T, texts, a_BPQ, b_BP = self._read(batch)
         size, length = batch.inputs_BT.shape
-        asked_BTQ = a_BPQ.new_zeros(size, length, a_BPQ.shape[2])
-        index_BPQ = texts.passage_order_BP[..., None].expand_as(a_BPQ)
-        asked_BTQ = asked_BTQ.scatter(1, index_BPQ, a_BPQ * texts.real_BP[..., None])
-        to_BTQ = texts.question_order_BQ[:, None].expand_as(asked_BTQ)
-        asked_BTT = a_BPQ.new_zeros(size, length, length).scatter(2, to_BTQ, asked_BTQ)
-        told_BT = b_BP.new_zeros(size, length).scatter(1, texts.passage_order_BP, b_BP)
+        index_BPT = texts.passage.order_BT[..., None].expand(-1, -1, length)
+        to_BPQ = texts.question.order_BT[:, None].expand_as(a_BPQ)
+        read_BPT = a_BPQ.new_zeros(index_BPT.shape).scatter(2, to_BPQ, a_BPQ)
+        own_BTT = torch.eye(length, dtype=a_BPQ.dtype, device=a_BPQ.device).repeat(size, 1, 1)
+        own_BPT = own_BTT.gather(1, index_BPT)
+        read_BPT = read_BPT.where(texts.passage.real_BT[..., None], own_BPT)
+        asked_BTT = own_BTT.scatter(1, index_BPT, read_BPT)
+        told_BT = b_BP.new_zeros(size, length).scatter(1, texts.passage.order_BT, b_BP)
         rows_B3T = torch.cat((told_BT[:, None], logits_B2T.softmax(-1)), 1)
         return [
             Look("passage to question", 0, asked_BTT[:, None]),
@@ -134,16 +136,17 @@ class AttentionFlow(PassageReader):
     def _read(self, batch: Batch) -> tuple[Tensor, Texts, Tensor, Tensor]:
         """The logits, the texts, and the weights of both directions."""
         texts, drop = self.texts(batch), self.dropout
-        told, asked = texts.passage_lengths_B, texts.question_lengths_B
-        h_BPE = self.context(drop(self.highway(texts.passage_BPD)), told)
-        u_BQE = self.context(drop(self.highway(texts.question_BQD)), asked)
-        g_BPG, a_BPQ, b_BP = self.flow(h_BPE, u_BQE, texts.real_BP, texts.real_BQ)
-        m_BPM = g_BPG
+        question, passage = texts
+        told = passage.lengths_B
+        h_BPE = self.context(drop(self.highway(passage.x_BTD)), told)
+        u_BQE = self.context(drop(self.highway(question.x_BTD)), question.lengths_B)
+        g_BPG, a_BPQ, b_BP = self.flow(h_BPE, u_BQE, passage.real_BT, question.real_BT)
+        m_BPE = g_BPG
         for layer in self.modeling:
-            m_BPM = layer(drop(m_BPM), told)
-        last_BPM = self.to_last(drop(m_BPM), told)
-        first_BP = self.first(drop(torch.cat((g_BPG, m_BPM), -1))).squeeze(-1)
-        last_BP = self.last(drop(torch.cat((g_BPG, last_BPM), -1))).squeeze(-1)
+            m_BPE = layer(drop(m_BPE), told)
+        last_BPL = self.to_last(drop(m_BPE), told)
+        first_BP = self.first(drop(torch.cat((g_BPG, m_BPE), -1))).squeeze(-1)
+        last_BP = self.last(drop(torch.cat((g_BPG, last_BPL), -1))).squeeze(-1)
         return as_span(first_BP, last_BP, texts, batch), texts, a_BPQ, b_BP
 
     @property
@@ -151,7 +154,7 @@ class AttentionFlow(PassageReader):
         return ("fused", "softmax", "fused", "fused", "fused")
 
     def flops(self, length: int) -> int:
-        asked, told = self.input.lengths(length)
+        asked, told = self.lengths(length)
         highway = 2 * length * sum(p.numel() for p in self.highway.parameters() if p.dim() == 2)
         layers: list[BiLSTM] = [*self.modeling, self.to_last]  # pyright: ignore[reportAssignmentType]
         lstms = self.context.flops(asked) + self.context.flops(told)
@@ -162,6 +165,6 @@ class AttentionFlow(PassageReader):
     def serial_steps(self, length: int) -> int:
         """The highway, the contextual LSTM over the longer text, the attention (product, sum,
         maximum, softmax, product, product), three LSTMs and a product."""
-        asked, told = self.input.lengths(length)
+        asked, told = self.lengths(length)
         lstms = LSTM_STEPS * (max(asked, told) + 3 * told)
         return 3 * self.options.highway_layers + lstms + 6 + 1

@@ -1,6 +1,6 @@
-"""The attentive reader of Hermann et al. 2015, "Teaching Machines to Read and Comprehend", for spans.
+"""The attentive reader: "Teaching Machines to Read and Comprehend", Hermann et al. 2015, for spans.
 
-    y_t = [forward LSTM; backward LSTM] of the passage      u = [forward; backward] end of the question
+    y_t = [forward LSTM; backward LSTM] of the passage      u = both ends of another, the question's
     m_t = tanh(W_ym y_t + W_um u)      s_t = softmax_t(w_ms . m_t)
     r   = sum_t s_t y_t                g = tanh(W_rg r + W_ug u)
 
@@ -92,11 +92,11 @@ class AttentiveReader(PassageReader):
 
     def _read(self, batch: Batch) -> tuple[Texts, Tensor, Tensor]:
         texts = self.texts(batch)
-        u_BE = self.ask.last(self.dropout(texts.question_BQD), texts.question_lengths_B)
-        y_BPE = self.tell(self.dropout(texts.passage_BPD), texts.passage_lengths_B)
+        u_BE = self.ask.last(self.dropout(texts.question.x_BTD), texts.question.lengths_B)
+        y_BPE = self.tell(self.dropout(texts.passage.x_BTD), texts.passage.lengths_B)
         u_BE, y_BPE = self.dropout(u_BE.to(y_BPE.dtype)), self.dropout(y_BPE)
         first_BP = self.first(y_BPE, u_BE)
-        r_BE = (shares(first_BP, texts.real_BP)[:, None] @ y_BPE).squeeze(1)
+        r_BE = (shares(first_BP, texts.passage.real_BT)[:, None] @ y_BPE).squeeze(1)
         g_BE = torch.tanh(self.found(r_BE) + self.wanted(u_BE))
         return texts, first_BP, self.last(y_BPE, g_BE)
 
@@ -105,7 +105,7 @@ class AttentiveReader(PassageReader):
         return ("fused", "fused", "softmax")
 
     def flops(self, length: int) -> int:
-        asked, told = self.input.lengths(length)
+        asked, told = self.lengths(length)
         lstms = self.ask.flops(asked) + self.tell.flops(told)
         between = 2 * told * 2 * self.width + 2 * 2 * self.found.weight.numel()
         return lstms + self.first.flops(told) + self.last.flops(told) + between
@@ -113,4 +113,4 @@ class AttentiveReader(PassageReader):
     def serial_steps(self, length: int) -> int:
         """Question and passage run beside each other; then the two attentions, with product, sum,
         tanh and product each, and between them softmax, product, product, sum, tanh."""
-        return LSTM_STEPS * max(self.input.lengths(length)) + 4 + 5 + 4
+        return LSTM_STEPS * max(self.lengths(length)) + 4 + 5 + 4

@@ -20,7 +20,7 @@ from seqarena.core.batch import Batch, Form, Problem, Targets, span_logits
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.models.model import Model, StatefulModel
+from seqarena.models.model import Model, PositionVectors, StatefulModel
 from seqarena.models.stacks.channel_mixers import INITIAL_STD
 from seqarena.models.stacks.embedding import FeatureEmbedding, Positions, TokenEmbedding
 from seqarena.models.stacks.stack import Stack, StackConfig
@@ -168,6 +168,13 @@ class TokenModel(Model):
         return x_BTD, ModelState(layers, position)
 
     def answer(self, batch: Batch) -> Tensor:
+        x_BTD = self._read(batch)
+        if self.config.form == "label":
+            x_BTD = self._pooled(x_BTD, batch.mask_BT)
+        logits_BTV = self.logits(x_BTD)
+        return span_logits(logits_BTV, batch) if self.config.form == "span" else logits_BTV
+
+    def _read(self, batch: Batch) -> Tensor:
         x_BTD, _ = self.features(
             batch.inputs_BT,
             mask_BT=batch.mask_BT,
@@ -175,10 +182,16 @@ class TokenModel(Model):
             characters_BTC=batch.characters_BTC,
             categories_BTC=batch.categories_BTC,
         )
-        if self.config.form == "label":
-            x_BTD = self._pooled(x_BTD, batch.mask_BT)
-        logits_BTV = self.logits(x_BTD)
-        return span_logits(logits_BTV, batch) if self.config.form == "span" else logits_BTV
+        return x_BTD
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        x_BTD = self._read(batch)
+        return PositionVectors(x_BTD, _real(x_BTD, batch.mask_BT), self.stack.causal)
+
+    def summary_vector(self, batch: Batch) -> Tensor | None:
+        if self.config.form != "label":
+            return None
+        return self._pooled(self._read(batch), batch.mask_BT)[:, 0]
 
     def loss(self, batch: Batch, criterion: Callable[[Tensor, Batch], Tensor]) -> Tensor:
         loss = criterion(self.answer(batch), batch)
@@ -187,8 +200,7 @@ class TokenModel(Model):
 
     def _pooled(self, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         """One vector a sequence, [B, 1, D]: all that a causal stack knows stands at the end."""
-        if mask_BT is None:
-            mask_BT = x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool)
+        mask_BT = _real(x_BTD, mask_BT)
         if self.stack.causal:
             last_B = (mask_BT * torch.arange(mask_BT.shape[1], device=mask_BT.device)).argmax(1)
             return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), last_B][:, None]
@@ -271,6 +283,12 @@ class PrefixModel(LanguageModel):
         x_BTD, _ = self.features(tokens_BT, mask_BT=torch.cat(masks, 1))
         return self.logits(x_BTD[:, length:])
 
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        assert batch.source_BS is not None
+        source_BS = batch.source_BS + self.config.source_offset
+        x_BSD, _ = self.features(source_BS, mask_BT=batch.source_mask_BS)
+        return PositionVectors(x_BSD, _real(x_BSD, batch.source_mask_BS), causal=True)
+
     @property
     def writes(self) -> bool:
         return True
@@ -291,6 +309,10 @@ class PrefixModel(LanguageModel):
 
     def serial_steps(self, length: int) -> int:
         return self.stack.serial_steps(2 * length)
+
+
+def _real(x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
+    return x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool) if mask_BT is None else mask_BT
 
 
 def build_stack_model(config: ModelConfig) -> TokenModel:

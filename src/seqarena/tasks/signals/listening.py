@@ -14,6 +14,7 @@ last frame alone, unless each recording is normalised by itself.
 """
 
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from seqarena.tasks.configs import SpeechConfig
 from seqarena.tasks.signals.configs import TranscriptionConfig
 from seqarena.tasks.signals.speech import Frontend
 
-_FINEST = 50  # parts of a whole that a speed is made of
+_FINEST = 20  # parts of a whole that a speed is made of
+_HALF_LENGTH = 10  # of the low-pass filter, in samples of the lower rate
 _LEAST_NOISE = 50.0  # decibels below the recording: not to be heard
 _MASKED_BANDS, _MASKED_FRAMES = 1 / 5, 10  # the widest that is hidden at once
 
@@ -80,13 +82,22 @@ class Listener:
 
 
 def played(samples_N: np.ndarray, speed: float) -> np.ndarray:
-    """The recording so many times as fast, within a fiftieth."""
+    """The recording so many times as fast, to the nearest ratio of small numbers."""
     from scipy.signal import resample_poly
 
     ratio = Fraction(speed).limit_denominator(_FINEST)
     if ratio <= 0 or ratio == 1:
         return samples_N
-    return resample_poly(samples_N, ratio.denominator, ratio.numerator)
+    up, down = ratio.denominator, ratio.numerator
+    return resample_poly(np.asarray(samples_N, np.float64), up, down, window=_low_pass(max(up, down)))
+
+
+@cache
+def _low_pass(factor: int) -> np.ndarray:
+    """The filter of a resampling by such a factor, as resample_poly would design it each time."""
+    from scipy.signal import firwin
+
+    return firwin(2 * _HALF_LENGTH * factor + 1, 1.0 / factor, window=("kaiser", 5.0))
 
 
 def masked(x_TM: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,367 @@
+"""The step as a small graph: real numbers alone, and only what depends on the input and the state.
+
+    model -> StepModule (step.py) -> make_fx -> StepGraph
+
+Tracing gives core ATen operators. What depends on the parameters alone is computed here, once (a
+discretised state matrix, say). Complex numbers, which neither ONNX nor C has, become pairs of real
+ones by the rules below. States that nothing reads are dropped.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, fx, nn
+from torch._decomp import core_aten_decompositions
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.functional_tensor import dispatch_functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import (
+    DimDynamic,
+    ShapeEnv,
+    StatelessSymbolicContext,
+)
+
+from seqarena.core.errors import UserError
+from seqarena.models.export.step import StateTensor, StepModule, step_module
+from seqarena.models.model import Model
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+aten = torch.ops.aten
+_ROWS, _ROOM = 1009, 1013  # where they are free: sizes that nothing else has
+_NOTES = (aten._assert_tensor_metadata.default, aten._assert_scalar.default)
+# strides are not kept
+_ANY_LAYOUT = {aten.view.default: aten.reshape.default}
+_SAME = (aten.alias.default, aten.clone.default, aten.detach.default)
+
+
+class StepGraph(NamedTuple):
+    """(input_B, *state) -> (logits_BV, *state), where the states are `states`, in order."""
+
+    module: fx.GraphModule
+    states: tuple[StateTensor, ...]
+    example: Tensor  # an input [2], or [2, F]
+    model: nn.Module  # the copy whose parameters the graph holds
+    room: int | None  # positions of the caches that grow; None: any number
+
+
+class Pair:
+    """A complex number by its parts; `im` None: it is real. No tuple: lists of arguments hold it."""
+
+    def __init__(self, re: Any, im: Any) -> None:
+        self.re, self.im = re, im
+
+
+def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepGraph:
+    """The graph of one step. `rows` None: any number of rows, and caches of any size; else of just
+    so many rows, and caches of `room` positions.
+
+    Raises UserError for a model that has none, and for one that cannot be traced.
+    """
+    step = step_module(model, room)
+    try:
+        traced = _traced(step, rows, room)
+    except UserError:
+        raise
+    except Exception as error:
+        what = str(error).strip().splitlines()
+        raise UserError(
+            f"{type(model).__name__} cannot be traced: {what[0] if what else type(error).__name__}"
+        ) from error
+    module = _Reduction(traced).run()
+    graph = StepGraph(
+        module, tuple(step.states), step.example_input(2), step.model, None if rows is None else room
+    )
+    return _without_idle_states(graph)
+
+
+def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
+    """Core ATen operators, where the sizes that are free stay symbols."""
+    count = _ROWS if rows is None else rows
+    room = _ROOM if rows is None else room
+    inputs = [step.example_input(count), *(s.initial(count, room) for s in step.states)]
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    if rows is None:
+        axes = [{0}, *({0, s.grows} for s in step.states)]
+        inputs = [_symbolic(mode, x, free) for x, free in zip(inputs, axes, strict=True)]
+
+    def call(*given: Tensor) -> Any:
+        return step(*given)
+
+    # with gradients on, nothing is written in place: a graph has no memory
+    with torch.enable_grad():
+        traced = make_fx(
+            dispatch_functionalize(call),
+            decomposition_table=core_aten_decompositions(),
+            tracing_mode="symbolic" if rows is None else "real",
+            _allow_non_fake_inputs=True,
+        )(*inputs)
+    if rows is None:
+        _check_free(mode, inputs)
+    return traced
+
+
+def _check_free(mode: FakeTensorMode, inputs: list[Tensor]) -> None:
+    """Raises UserError where the tracing took a branch that other sizes would not take."""
+    environment = cast("Any", mode.shape_env)
+    symbols: dict[Any, tuple[int, ...]] = {}
+    for size in (n for x in inputs for n in x.shape if isinstance(n, torch.SymInt)):
+        symbols[size.node.expr] = (1, 3, 50) if int(size.node.hint) == _ROWS else (4, 90, 5000)
+    for guard in environment.guards:
+        for values in zip(*symbols.values()):
+            if not guard.expr.subs(dict(zip(symbols, values))):
+                raise UserError("its graph is another one for another number of positions")
+
+
+def _symbolic(mode: FakeTensorMode, tensor: Tensor, free: set[Any]) -> Tensor:
+    """Axes of the same length share a symbol where they are free, and are numbers elsewhere."""
+    sizes = [DimDynamic.DUCK if i in free else DimDynamic.STATIC for i in range(tensor.dim())]
+    context = StatelessSymbolicContext(dynamic_sizes=sizes)
+    return mode.from_tensor(tensor, symbolic_context=context)
+
+
+class _Reduction:
+    """Copies a traced program into a new graph, node by node. A value is a tensor (or number) where
+    it is known now, and a proxy or a Pair of them where it is not."""
+
+    def __init__(self, traced: fx.GraphModule) -> None:
+        self.traced = traced
+        self.graph = fx.Graph()
+        self.root = nn.Module()
+        self.values: dict[fx.Node, Any] = {}
+        self.constants: dict[int, fx.Node] = {}
+        self.kept: list[Tensor] = []  # so that no id is used twice
+
+    def run(self) -> fx.GraphModule:
+        for node in self.traced.graph.nodes:
+            if node.op == "placeholder":
+                self.values[node] = self.graph.placeholder(node.name)
+            elif node.op == "get_attr":
+                self.values[node] = getattr(self.traced, str(node.target)).detach()
+            elif node.op == "call_function":
+                if node.target not in _NOTES:
+                    arguments = fx.node.map_aggregate(node.args, self._value)
+                    options = fx.node.map_aggregate(node.kwargs, self._value)
+                    self.values[node] = self._call(node.target, arguments, options)
+            elif node.op == "output":
+                outputs = fx.node.map_aggregate(node.args[0], self._value)
+                self.graph.output(tuple(self._node(x) for x in cast("Any", outputs)))
+        self.graph.eliminate_dead_code()
+        module = fx.GraphModule(self.root, self.graph)
+        return module
+
+    def _value(self, argument: Any) -> Any:
+        return self.values[argument] if isinstance(argument, fx.Node) else argument
+
+    def _call(self, target: Any, arguments: Any, options: Any) -> Any:
+        flat = list(_flattened((arguments, options)))
+        if not any(isinstance(x, fx.Node | Pair) for x in flat):
+            target = _ANY_LAYOUT.get(target, target)
+            return target(*arguments, **options)  # known now
+        if target in _SAME:
+            return arguments[0]
+        if target is aten.sym_size.int and arguments[1] == 0:
+            return self._rows(arguments[0])
+        target = _ANY_LAYOUT.get(target, target)
+        complex_now = any(isinstance(x, Pair) or _is_complex(x) for x in flat)
+        if complex_now or target in (aten.complex.default, aten.view_as_complex.default):
+            return self._complex(target, arguments, options)
+        return self._emit(target, *arguments, **options)
+
+    def _rows(self, tensor: Any) -> Any:
+        """The size of the first axis: where it is that of a state, it is that of the input."""
+        if tensor.op == "placeholder":
+            tensor = next(node for node in self.graph.nodes if node.op == "placeholder")
+        return self._emit(aten.sym_size.int, tensor, 0)
+
+    def _emit(self, target: Any, *arguments: Any, **options: Any) -> Any:
+        """The call itself where all is known, else a node of the new graph."""
+        if not any(isinstance(x, fx.Node) for x in _flattened((arguments, options))):
+            return target(*arguments, **options)
+        arguments = fx.node.map_aggregate(arguments, self._held)
+        options = fx.node.map_aggregate(options, self._held)
+        return self.graph.call_function(target, cast("Any", arguments), cast("Any", options))
+
+    def _held(self, value: Any) -> Any:
+        return self._node(value) if isinstance(value, Tensor) else value
+
+    def _node(self, value: Any) -> fx.Node:
+        """A node for a value that is known: a buffer of the new module."""
+        if isinstance(value, fx.Node):
+            return value
+        if id(value) not in self.constants:
+            name = f"constant_{len(self.constants)}"
+            self.kept.append(value)
+            self.root.register_buffer(name, value)  # as it is: a table may be there transposed too
+            self.constants[id(value)] = self.graph.get_attr(name)
+        return self.constants[id(value)]
+
+    def _complex(self, target: Any, arguments: Any, options: Any) -> Any:
+        if target is aten.view_as_complex.default:
+            last = (self._emit(aten.select.int, arguments[0], -1, part) for part in (0, 1))
+            return Pair(*last)
+        if target is aten.complex.default:
+            return Pair(*arguments)
+        pairs = fx.node.map_aggregate(arguments, _as_pair)
+        rule = _RULES.get(target)
+        if rule is not None:
+            return rule(self._emit, *cast("Any", pairs), **options)
+        if target in _EACH_PART:
+            return _each_part(self._emit, target, arguments, options)
+        raise UserError(f"{target} of complex numbers has no rule here")
+
+
+Emit = Callable[..., Any]
+
+
+def _times(emit: Emit, x: Any, y: Any, by: Any = aten.mul.Tensor) -> Pair:
+    (a, b), (c, d) = _parts(x), _parts(y)
+    if b is None and d is None:
+        return Pair(emit(by, a, c), None)
+    if b is None:
+        return Pair(emit(by, a, c), emit(by, a, d))
+    if d is None:
+        return Pair(emit(by, a, c), emit(by, b, c))
+    real = emit(aten.sub.Tensor, emit(by, a, c), emit(by, b, d))
+    return Pair(real, emit(aten.add.Tensor, emit(by, a, d), emit(by, b, c)))
+
+
+def _plus(emit: Emit, x: Any, y: Any, alpha: Any = 1, sign: Any = aten.add.Tensor) -> Pair:
+    assert alpha == 1
+    (a, b), (c, d) = _parts(x), _parts(y)
+    if d is None:
+        return Pair(emit(sign, a, c), b)
+    if b is None:
+        b = 0.0
+        imaginary = emit(aten.neg.default, d) if sign is aten.sub.Tensor else d
+        return Pair(emit(sign, a, c), imaginary)
+    return Pair(emit(sign, a, c), emit(sign, b, d))
+
+
+def _minus(emit: Emit, x: Any, y: Any) -> Pair:
+    return _plus(emit, x, y, sign=aten.sub.Tensor)
+
+
+def _as_real(emit: Emit, x: Pair) -> Any:
+    both = [emit(aten.unsqueeze.default, part, -1) for part in _parts(x)]
+    return emit(aten.cat.default, both, -1)
+
+
+def _exponential(emit: Emit, x: Pair) -> Pair:
+    size = emit(aten.exp.default, x.re)
+    turn = (emit(aten.cos.default, x.im), emit(aten.sin.default, x.im))
+    return Pair(*(emit(aten.mul.Tensor, size, part) for part in turn))
+
+
+def _conjugate(emit: Emit, x: Pair) -> Pair:
+    return Pair(x.re, emit(aten.neg.default, x.im))
+
+
+def _bmm(emit: Emit, x: Any, y: Any) -> Pair:
+    return _times(emit, x, y, by=aten.bmm.default)
+
+
+def _mm(emit: Emit, x: Any, y: Any) -> Pair:
+    return _times(emit, x, y, by=aten.mm.default)
+
+
+_RULES: dict[Any, Callable[..., Any]] = {
+    aten.mul.Tensor: _times,
+    aten.add.Tensor: _plus,
+    aten.sub.Tensor: _minus,
+    aten.bmm.default: _bmm,
+    aten.mm.default: _mm,
+    aten.exp.default: _exponential,
+    aten._conj.default: _conjugate,
+    aten.view_as_real.default: _as_real,
+    aten.real.default: lambda emit, x: x.re,
+    aten.imag.default: lambda emit, x: x.im,
+}
+_EACH_PART = {  # linear: the same of both parts
+    aten.neg.default, aten.sum.dim_IntList, aten.reshape.default, aten.expand.default,
+    aten.permute.default, aten.unsqueeze.default, aten.squeeze.dims, aten.select.int,
+    aten.slice.Tensor, aten.cat.default, aten._to_copy.default, aten.index_select.default,
+    aten.split_with_sizes.default, operator.getitem, aten.where.self, aten.flip.default,
+}  # fmt: skip
+
+
+def _each_part(emit: Emit, target: Any, arguments: Any, options: Any) -> Any:
+    options = {name: value for name, value in options.items() if name != "dtype"}
+    found = []
+    for part in (0, 1):
+        chosen = fx.node.map_aggregate(arguments, lambda x, part=part: _part(x, part))
+        found.append(emit(target, *cast("Any", chosen), **options))
+    if isinstance(found[0], tuple | list):
+        return [Pair(re, im) for re, im in zip(*found, strict=True)]
+    return Pair(*found)
+
+
+def _part(value: Any, part: int) -> Any:
+    if isinstance(value, Pair):
+        return value.re if part == 0 else value.im
+    if _is_complex(value):
+        return (value.real if part == 0 else value.imag).contiguous()
+    return value
+
+
+def _as_pair(value: Any) -> Any:
+    if _is_complex(value):
+        return Pair(value.real.contiguous(), value.imag.contiguous())
+    return value
+
+
+def _parts(value: Any) -> tuple[Any, Any]:
+    return (value.re, value.im) if isinstance(value, Pair) else (value, None)
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_complex()
+
+
+def _flattened(value: Any) -> Any:
+    """All that is inside of lists, tuples and dictionaries."""
+    if not isinstance(value, tuple | list | dict):
+        yield value
+    else:
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _flattened(one)
+
+
+def _without_idle_states(graph: StepGraph) -> StepGraph:
+    """Drops states that neither the answer nor another state reads: a counter of positions where
+    positions mean nothing."""
+    module, states = graph.module, graph.states
+    placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
+    output = next(node for node in module.graph.nodes if node.op == "output")
+    results: Any = output.args[0]
+    needed, reached = {0}, set()
+    while True:
+        reached = _reached([results[number] for number in needed])
+        found = {0} | {i for i, node in enumerate(placeholders) if i and node in reached}
+        if found == needed:
+            break
+        needed = found
+    kept = sorted(needed)
+    output.args = (tuple(results[i] for i in kept),)
+    module.graph.eliminate_dead_code()
+    for i, node in enumerate(placeholders):
+        if i not in needed:
+            module.graph.erase_node(node)
+    for node, name in zip(
+        (placeholders[i] for i in kept), ("input", *(states[i - 1].name for i in kept[1:]))
+    ):
+        node.name = node.target = name
+    module.recompile()
+    return graph._replace(states=tuple(states[i - 1] for i in kept[1:]))
+
+
+def _reached(starts: list[fx.Node]) -> set[fx.Node]:
+    seen: set[fx.Node] = set()
+    waiting = list(starts)
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            waiting.extend(node.all_input_nodes)
+    return seen
