@@ -124,7 +124,7 @@ def read_number_tables(
                 )
             name = _name(row, here.series, file.stem if joined and not here.series else "")
             found.setdefault(name, []).append((stamp.value, row))
-        reading.read(file, "train", table_format(file) or "", len(rows))
+        reading.read(file, "by time", table_format(file) or "", len(rows))
     assert columns is not None, "no file"
     read = _Numbers("text" in fields.repair)
     numbers = (*columns.targets, *columns.covariates)
