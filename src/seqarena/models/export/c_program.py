@@ -20,7 +20,7 @@ from seqarena.models.export import c_loops
 from seqarena.models.export.c_loops import View, contiguous
 from seqarena.models.export.c_operators import ELEMENTWISE, c_type, check_elementwise, gelu, literal
 from seqarena.models.export.c_weights import Weights
-from seqarena.models.export.graph import StepGraph
+from seqarena.models.export.graph import StepGraph, recorded
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
@@ -43,7 +43,7 @@ class CProgram:
         self._buffers: dict[str, tuple[str, int]] = {}  # name -> (type, elements)
         self._uses: dict[str, list[int]] = {}
         self._values: dict[fx.Node, Any] = {}
-        self._examples = _examples(step)
+        self._examples = recorded(step, rows=1, room=step.room or 1)
         self._in_place: set[str] = set()
         for node in step.module.graph.nodes:
             self._visit(node)
@@ -210,25 +210,6 @@ class CProgram:
     def _state_nodes(self) -> Iterable[fx.Node]:
         nodes = self.step.module.graph.nodes
         return [n for n in nodes if n.op == "placeholder" and n.name != "input"]
-
-
-class _Recorder(fx.Interpreter):
-    """Keeps what every node gave."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=False)
-        self.found: dict[fx.Node, Any] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        self.found[n] = super().run_node(n)
-        return self.found[n]
-
-
-def _examples(step: StepGraph) -> dict[fx.Node, Any]:
-    recorder = _Recorder(step.module)
-    with torch.no_grad():
-        recorder.run(step.example[:1], *(s.like[:1].clone() for s in step.states))
-    return recorder.found
 
 
 _CONSTANT = {aten.full.default: 1, aten.full_like.default: 1, aten.scalar_tensor.default: 0}

@@ -148,22 +148,16 @@ int {self.name}_step({self.name}_state *state, {self.inputs}, float *logits)
 """
 
     def _checks(self) -> str:
-        checks = [] if self.features else [f"if (token < 0 || token >= {self._vocabulary}) return 2;"]
+        checks = [] if self.features else [f"if (token < 0 || token >= {self.step_graph.vocabulary}) return 2;"]
         counter = next((s.name for s in self.states if s.name.endswith(("lengths", "position"))), "")
         grows = any(state.grows is not None for state in self.step_graph.states)
         if grows and counter:
             checks.append(f"if (state->{counter}[0] >= {self.step_graph.room}) return 1;")
         return "".join(f"    {check}\n" for check in checks)
 
-    @property
-    def _vocabulary(self) -> int:
-        model: Any = self.step_graph.model
-        config = model.config
-        return getattr(config, "vocab_size", 0) or model.problem.vocab_size
-
     def test(self) -> str:
         """The test vector and its `main`."""
-        inputs, expected = _test_vector(self.step_graph, self._vocabulary)
+        inputs, expected = _test_vector(self.step_graph, self.step_graph.vocabulary)
         kind, own = ("float", f"inputs + i * {self.features}") if self.features else ("int32_t", "inputs[i]")
         upper = self.name.upper()
         arrays = "\n".join(

@@ -45,6 +45,12 @@ class StepGraph(NamedTuple):
     model: nn.Module  # the copy whose parameters the graph holds
     room: int | None  # positions of the caches that grow; None: any number
 
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows; of pairs, of source and target together."""
+        model: Any = self.model
+        return getattr(model.config, "vocab_size", 0) or model.problem.vocab_size
+
 
 class Pair:
     """A complex number by its parts; `im` None: it is real. No tuple: lists of arguments hold it."""
@@ -365,3 +371,24 @@ def _reached(starts: list[fx.Node]) -> set[fx.Node]:
             seen.add(node)
             waiting.extend(node.all_input_nodes)
     return seen
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps what every node gave."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.found: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        self.found[n] = super().run_node(n)
+        return self.found[n]
+
+
+def recorded(step: StepGraph, *, rows: int, room: int) -> dict[fx.Node, Any]:
+    """What every node of the graph gives before the first position: types and shapes."""
+    recorder = _Recorder(step.module)
+    with torch.no_grad():
+        inputs = step.example[:1].expand(rows, *step.example.shape[1:]).clone()
+        recorder.run(inputs, *(state.initial(rows, room) for state in step.states))
+    return recorder.found
