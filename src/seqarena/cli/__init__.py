@@ -36,6 +36,7 @@ for verb in (
     use.evaluate,
     use.predict,
     use.generate,
+    use.export,
     show.report,
     compare.recipe,
     compare.claims,

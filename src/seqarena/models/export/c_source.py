@@ -69,6 +69,12 @@ def c_source(
     return CSource("\n".join(parts), step, *sizes)
 
 
+def identifier(text: str) -> str:
+    """A text as a name in C."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return name if re.match(r"[a-z]", name) else f"model_{name}".rstrip("_")
+
+
 def initial(state: StateTensor, step: StepGraph) -> Tensor:
     """One row of a state before the first position, with all the room that the graph has."""
     return state.initial(1, step.room or 0)

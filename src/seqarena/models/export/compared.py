@@ -61,3 +61,14 @@ def _own(model: Model, inputs: Tensor) -> Tensor:
 def _difference(found: Tensor, expected: Tensor) -> float:
     distance = (found - expected).abs() / expected.abs().max().clamp(min=1.0)
     return float(distance.nan_to_num(nan=torch.inf).max())
+
+
+def by_steps(step: StepGraph, inputs: Tensor) -> Tensor:
+    """The logits after each position by the step's own graph in torch: [B, T, V]."""
+    state = [one.initial(len(inputs), step.room or inputs.shape[1]) for one in step.states]
+    found = []
+    with torch.no_grad():
+        for one in inputs.unbind(1):
+            logits_BV, *state = step.module(one, *state)
+            found.append(logits_BV)
+    return torch.stack(found, dim=1)

@@ -175,7 +175,7 @@ class DenseExperts(nn.Module):
 
     def __init__(self, experts: Experts) -> None:
         super().__init__()
-        self.parts = experts.experts
+        self.experts = experts.experts
         self.chosen = experts.chosen
         self.gate_XD = experts.gate_XD
 
@@ -184,7 +184,7 @@ class DenseExperts(nn.Module):
         best_BTK, index_BTK = scores_BTX.topk(self.chosen, -1)
         gates_BTX = torch.zeros_like(scores_BTX).scatter(-1, index_BTK, best_BTK.softmax(-1))
         gates = gates_BTX.split(1, -1)
-        return torch.stack([gate * part(x_BTD) for gate, part in zip(gates, self.parts)]).sum(0)
+        return torch.stack([gate * part(x_BTD) for gate, part in zip(gates, self.experts)]).sum(0)
 
 
 def _replace_experts(model: nn.Module) -> None:
