@@ -152,9 +152,7 @@ def _product(out: View, a: View, b: View, bias: View | None = None) -> str:
     (M, K), N = a.shape, b.shape[1]
     o, x, w = out.at(["m", "n"]), a.at(["m", "k"]), b.at(["k", "n"])
     start = nest([M, N], ["m", "n"], f"{o} = 0.0f;")
-    inner = block(
-        f"const float x = {x};", nest([N], ["n"], f"{o.replace('n', 'n')} += x * {w};")
-    )
+    inner = block(f"const float x = {x};", nest([N], ["n"], f"{o.replace('n', 'n')} += x * {w};"))
     lines = [start, nest([M, K], ["m", "k"], inner)]
     if b.scale is not None:
         assert b.scaled == 1
@@ -174,9 +172,7 @@ def _bias_product(out: View, bias: View, a: View, b: View, **options: Any) -> st
 def _batched_product(out: View, a: View, b: View) -> str:
     (G, M, K), N = a.shape, b.shape[2]
     o, x, w = out.at(["g", "m", "n"]), a.at(["g", "m", "k"]), b.at(["g", "k", "n"])
-    body = block(
-        "float sum = 0.0f;", nest([K], ["k"], f"sum += {x} * {w};"), f"{o} = sum;"
-    )
+    body = block("float sum = 0.0f;", nest([K], ["k"], f"sum += {x} * {w};"), f"{o} = sum;")
     return nest([G, M, N], ["g", "m", "n"], body)
 
 
@@ -270,14 +266,10 @@ def _normalised(
 def _group_norm(
     outs: list[Any], x: View, weight: Any, bias: Any, N: int, C: int, size: int, G: int, eps: float
 ) -> str:  # fmt: skip
-    grouped, result = (
-        v.reshaped((N, G, C // G, size)) for v in (x, outs[0])
-    )
+    grouped, result = (v.reshaped((N, G, C // G, size)) for v in (x, outs[0]))
     if grouped is None or result is None:
         raise UserError("a group norm of a transposed view has no C here")
-    weight, bias = (
-        None if v is None else v.reshaped((G, C // G)) for v in (weight, bias)
-    )
+    weight, bias = (None if v is None else v.reshaped((G, C // G)) for v in (weight, bias))
     outer, inner = ["i0", "i1"], ["r0", "r1"]
     return _normalised(result, grouped, outer, inner, weight, bias, eps, ["i1", "r0"])
 

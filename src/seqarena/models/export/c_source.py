@@ -50,7 +50,9 @@ def c_source(
     Raises UserError for a model that has no step, or an operator that has no C.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise UserError(f"{name!r} is no name in C: use small letters, digits and _, a letter first")
+        raise UserError(
+            f"{name!r} is no name in C: use small letters, digits and _, a letter first"
+        )
     most = model.most_positions
     step = step_graph(model, rows=1, room=max_length if most is None else min(most, max_length))
     weights = Weights(step, precision)
@@ -154,8 +156,14 @@ int {self.name}_step({self.name}_state *state, {self.inputs}, float *logits)
 """
 
     def _checks(self) -> str:
-        checks = [] if self.features else [f"if (token < 0 || token >= {self.step_graph.vocabulary}) return 2;"]
-        counter = next((s.name for s in self.states if s.name.endswith(("lengths", "position"))), "")
+        checks = (
+            []
+            if self.features
+            else [f"if (token < 0 || token >= {self.step_graph.vocabulary}) return 2;"]
+        )
+        counter = next(
+            (s.name for s in self.states if s.name.endswith(("lengths", "position"))), ""
+        )
         grows = any(state.grows is not None for state in self.step_graph.states)
         if grows and counter:
             checks.append(f"if (state->{counter}[0] >= {self.step_graph.room}) return 1;")
@@ -164,7 +172,11 @@ int {self.name}_step({self.name}_state *state, {self.inputs}, float *logits)
     def test(self) -> str:
         """The test vector and its `main`."""
         inputs, expected = _test_vector(self.step_graph, self.step_graph.vocabulary)
-        kind, own = ("float", f"inputs + i * {self.features}") if self.features else ("int32_t", "inputs[i]")
+        kind, own = (
+            ("float", f"inputs + i * {self.features}")
+            if self.features
+            else ("int32_t", "inputs[i]")
+        )
         upper = self.name.upper()
         arrays = "\n".join(
             (*array_lines("inputs", kind, inputs), *array_lines("expected", "float", expected))

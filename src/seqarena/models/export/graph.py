@@ -77,7 +77,11 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
         ) from error
     module = _Reduction(traced).run()
     graph = StepGraph(
-        module, tuple(step.states), step.example_input(2), step.model, None if rows is None else room
+        module,
+        tuple(step.states),
+        step.example_input(2),
+        step.model,
+        None if rows is None else room,
     )
     return _without_idle_states(graph)
 

@@ -117,7 +117,9 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     body_in.append(helper.make_tensor_value_info("step_input", kind, ["rows", *features]))
     body_out = [helper.make_tensor_value_info(f"after_{n}", t, s)
                 for n, t, s in zip(states, types, shapes)]  # fmt: skip
-    body_out.append(helper.make_tensor_value_info("step_logits", TensorProto.FLOAT, ["rows", width]))
+    body_out.append(
+        helper.make_tensor_value_info("step_logits", TensorProto.FLOAT, ["rows", width])
+    )
     for value, info in zip([*outputs[1:], logits], body_out):
         graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
     body = helper.make_graph(graph.body, "step", body_in, body_out)
@@ -128,14 +130,16 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
         body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
     )  # fmt: skip
     inputs = [helper.make_tensor_value_info("input", kind, ["rows", "length", *features])]
-    results = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
+    results = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", "length", width])
+    ]
     for name, dtype, shape, state in zip(states, types, shapes, step.states):
-        inputs.append(helper.make_tensor_value_info(name, dtype, _named(shape, state.grows, "past")))
+        inputs.append(
+            helper.make_tensor_value_info(name, dtype, _named(shape, state.grows, "past"))
+        )
         free = _named(shape, state.grows, "past_and_length")
         results.append(helper.make_tensor_value_info(f"next_{name}", dtype, free))
-    whole = helper.make_graph(
-        [*graph.outer, scan], "seqarena", inputs, results, graph.initializers
-    )
+    whole = helper.make_graph([*graph.outer, scan], "seqarena", inputs, results, graph.initializers)
     model = helper.make_model(
         whole, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="seqarena"
     )
