@@ -4,9 +4,9 @@
     python -m benchmarks.exports gru mamba          these rows
     python -m benchmarks.exports --forms onnx,c     these forms
 
-Each result goes into benchmarks/exports.json as it comes, and the table is written from all that are
-there. Models have about 20,000 parameters, 40 tokens and a seed; every weight gets some noise, so
-that those which begin at zero count too.
+Each result goes into benchmarks/exports.json as it comes, and the table is written from all that
+are there. Models have about 20,000 parameters, 40 tokens and a seed; every weight gets some noise,
+so that those which begin at zero count too.
 """
 
 import argparse

@@ -383,8 +383,8 @@ def export(
     **options: Any,
 ) -> "Exported":
     """Writes a trained model as a file that runs without seqarena: ONNX, torch.export's .pt2, C, or
-    a folder of Hugging Face. `path`, `model`, `mixer` and `trust_code` are as in `load`; `out`, `to`
-    and `options` are those of `TrainedModel.export`."""
+    a folder of Hugging Face. `path`, `model`, `mixer` and `trust_code` are as in `load`; `out`,
+    `to` and `options` are those of `TrainedModel.export`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).export(out, to=to, **options)
 
 

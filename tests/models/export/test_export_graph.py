@@ -45,7 +45,8 @@ def test_the_model_itself_is_not_changed() -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     algorithms = model.algorithms
     step_graph(model)
-    assert model.algorithms == algorithms and model.state_dict().keys() == before.keys()
+    assert model.algorithms == algorithms
+    assert model.state_dict().keys() == before.keys()
 
 
 def test_a_cache_may_have_any_room() -> None:
@@ -55,7 +56,8 @@ def test_a_cache_may_have_any_room() -> None:
         logits, *state = graph.module(
             torch.tensor([3]), *(one.initial(1, room) for one in graph.states)
         )
-        assert logits.shape == (1, 19) and state[0].shape[2] == room
+        assert logits.shape == (1, 19)
+        assert state[0].shape[2] == room
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.words import plural
 from seqarena.models.export import compared
-from seqarena.models.export.c_check import compiler, run_test_vector
-from seqarena.models.export.c_check import largest_difference as c_difference
-from seqarena.models.export.c_source import CSource, c_source, identifier
+from seqarena.models.export.c.check import compiler, run_test_vector
+from seqarena.models.export.c.check import largest_difference as c_difference
+from seqarena.models.export.c.source import CSource, c_source, identifier
 from seqarena.models.export.onnx_file import write_onnx
 from seqarena.models.export.torch_file import write_torch
 from seqarena.models.model import Model

@@ -4,8 +4,8 @@
 
 A mixer's contract says that T = 1 with a state continues exactly, so that this one function is the
 whole model: a loop over it reads a text of any length. The nested state becomes a flat list of
-named tensors. Where a cache grows with the text, a step writes into one that has room (`grows`): its
-size is the caller's choice, and each row counts its own positions.
+named tensors. Where a cache grows with the text, a step writes into one that has room (`grows`):
+its size is the caller's choice, and each row counts its own positions.
 
 Every mixer runs by its slow truth, whose single step is its equations. The model itself is not
 changed: a copy is.

@@ -1,5 +1,5 @@
 """Operators as C: one expression a number for those that work number by number, whole loops for the
-few others. See c_program.py for views and buffers."""
+few others. See program.py for views and buffers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ def _clamp(x: str, low: str | None = None, high: str | None = None) -> str:
     return x if high is None else f"({x} > {high} ? {high} : {x})"
 
 
-# of the argument's own number x; sigmoid and friends are functions of the file (c_source.py)
+# of the argument's own number x; sigmoid and friends are functions of the file (source.py)
 ELEMENTWISE: dict[Any, Callable[..., str]] = {
     aten.add.Tensor: _scaled("+"),
     aten.add.Scalar: _scaled("+"),

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.c_operators import HELPERS, c_type, literal
-from seqarena.models.export.c_program import CProgram, Scratch
-from seqarena.models.export.c_weights import Weights, array_lines
+from seqarena.models.export.c.operators import HELPERS, c_type, literal
+from seqarena.models.export.c.program import CProgram, Scratch
+from seqarena.models.export.c.weights import Weights, array_lines
 from seqarena.models.export.graph import StepGraph, step_graph
 from seqarena.models.export.step import StateTensor
 from seqarena.models.model import Model
@@ -27,7 +27,7 @@ TOLERANCE = 1e-5  # of the test vector, relative to its largest number
 
 
 class CSource(NamedTuple):
-    """The file, what it takes, and the graph with the same weights (rounded, where they are int8)."""
+    """The file, what it takes, and the graph with the same weights (rounded, where int8)."""
 
     text: str
     step: StepGraph
@@ -113,8 +113,8 @@ class _File(NamedTuple):
 /* {about or name}
 
    {name}_init(&state) before the first position; {name}_step reads {given}, writes
-   {upper}_OUTPUTS logits and returns 0; 1: there is no room for another position; 2: no such token.
-   Needs {flash} bytes of flash for weights, {state} of RAM for a state, {scratch} of stack in a step.
+   {upper}_OUTPUTS logits and returns 0; 1: no room for another position; 2: no such token.
+   Needs {flash} bytes of flash for weights, {state} of RAM for a state, {scratch} of stack.
    cc -std=c99 -O3 -D{upper}_TEST {name}.c -lm runs the test vector at the end. */
 
 #include <math.h>
