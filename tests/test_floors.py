@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "data": {"core"},
     "ops": {"core"},
     "jobs": {"core"},
-    "tasks": {"data", "core"},
+    "tasks": {"data", "ops", "core"},
     "mixers": {"ops", "core"},
     "models": {"mixers", "ops", "core"},
     "train": {"models", "tasks", "core"},
@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "claims": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "forecast": {"arena", "measure", "train", "models", "tasks", "jobs", "core"},
     "report": {"core"},
-    "use": {"models", "train", "data", "tasks", "core"},
+    "use": {"models", "train", "data", "tasks", "ops", "core"},
 }
 MAY_IMPORT["engine"] = set(MAY_IMPORT)
 MAY_IMPORT["serve"] = set(MAY_IMPORT)

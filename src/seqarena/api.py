@@ -6,7 +6,7 @@
     print(run)                                  # the ranking, with its doubt
     run.ranking.verdict                         # one sentence
     run.to_pandas()                             # a row an architecture, then one a baseline
-    run.best.generate("The ")                   # or .predict, .evaluate
+    run.best.generate("The ")                   # or .predict, .evaluate, .embed
     run.best.export("gru.onnx")                 # or .pt2, .c
     run.page()                                  # the offline page, drawn from the records
 
@@ -41,12 +41,14 @@ from seqarena.models.catalog import CATALOG
 from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from seqarena.core.batch import Problem
     from seqarena.core.results.records import Ranking, RankRow, RunView
     from seqarena.engine.check import MixerCheck
     from seqarena.engine.claims import Judged
-    from seqarena.engine.forecast_run import ForecastRun
-    from seqarena.engine.ladder_plan import LadderPreview
+    from seqarena.engine.ladder.plan import LadderPreview
+    from seqarena.engine.ladder.run import ForecastRun
     from seqarena.engine.measure import Measured
     from seqarena.engine.preview import Preview
     from seqarena.engine.run import Run
@@ -89,6 +91,7 @@ __all__ = [
     "claim_titles",
     "claims",
     "compare",
+    "embed",
     "evaluate",
     "export",
     "forecast",
@@ -115,9 +118,9 @@ _LAZY = {
     "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.use.evaluate",
     "Exported": "seqarena.models.export.forms",
-    "ForecastRun": "seqarena.engine.forecast_run",
+    "ForecastRun": "seqarena.engine.ladder.run",
     "Judged": "seqarena.engine.claims",
-    "LadderPreview": "seqarena.engine.ladder_plan",
+    "LadderPreview": "seqarena.engine.ladder.plan",
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
@@ -280,13 +283,13 @@ def forecast(
     10M, 200M-tokens or 1e15-flops), `rungs`, `verify` and others; a `request` replaces them
     all. `dry_run` says what would be trained and how long that takes.
     """
-    from seqarena.engine import forecast as forecasting
+    from seqarena.engine.ladder import climb as forecasting
 
     if request is None:
         request = build_request(ForecastRequest, _given(data=data, models=models, **options))
     printer = _console(verbose, console)
     if dry_run:
-        from seqarena.engine.ladder_plan import preview_forecast
+        from seqarena.engine.ladder.plan import preview_forecast
 
         return preview_forecast(request, forecasting.ladder_folder(request), printer)
     return forecasting.forecast(request, printer)
@@ -356,6 +359,21 @@ def predict(
     """One answer for each of `inputs`, by the task that the model was trained for: a translation,
     a class, tags, a transcript. `path`, `model`, `mixer` and `trust_code` are as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).predict(inputs)
+
+
+def embed(
+    path: Place,
+    texts: Sequence[str],
+    *,
+    pooling: str = "auto",
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> "np.ndarray":
+    """A vector for each of `texts`, float32 [texts, numbers], from a model of any task that reads
+    texts. `pooling` is as in `TrainedModel.embed`; `path`, `model`, `mixer` and `trust_code` are as
+    in `load`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).embed(texts, pooling=pooling)
 
 
 def generate(

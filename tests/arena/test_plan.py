@@ -55,6 +55,7 @@ def test_a_trial_is_named_by_everything_that_matters() -> None:
         trial(plan, recoded, 0.1, 0),
         trial(timed, timed.entries[0], 0.1, 0),
         trial(make_plan(training=timed.training, threads=2), timed.entries[0], 0.1, 0),
+        trial(make_plan(training=timed.training, products="onednn"), timed.entries[0], 0.1, 0),
         trial(plan, plan.entries[1], 0.1, 0),
         trial(plan, plan.entries[0], 0.2, 0),
         trial(plan, plan.entries[0], 0.1, 1),
@@ -75,7 +76,7 @@ make_plan(task_digest="e"), make_plan(dtype="float64"),
     "changes",
     [
         {"task": {"kind": "language", "data": "/elsewhere/b.txt"}},
-        {"threads": 8}, {"device": "cuda"}, {"code": "another version"},
+        {"threads": 8}, {"device": "cuda"}, {"products": "onednn"}, {"code": "another version"},
     ],
 )  # fmt: skip
 def test_where_data_lie_and_where_it_runs_do_not_matter(changes: dict[str, object]) -> None:
@@ -83,7 +84,9 @@ def test_where_data_lie_and_where_it_runs_do_not_matter(changes: dict[str, objec
     assert trial(plan, plan.entries[0], 0.1, 0).hash == trial(moved, moved.entries[0], 0.1, 0).hash
 
 
-@pytest.mark.parametrize("changes", [{"threads": 8}, {"device": "cuda"}, {"code": "another"}])
+@pytest.mark.parametrize(
+    "changes", [{"threads": 8}, {"device": "cuda"}, {"products": "onednn"}, {"code": "another"}]
+)
 def test_a_folder_takes_a_plan_from_another_machine_or_version(
     changes: dict[str, object], tmp_path: Path
 ) -> None:

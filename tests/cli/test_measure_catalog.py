@@ -15,6 +15,7 @@ from seqarena.measure.calls import Call, Target
 from seqarena.models.catalog import CATALOG
 from seqarena.models.model import load_system
 
+PICTURES = ("lenet5", "neocognitron")
 SCALING = {"lengths": [8], "width": 16, "depth": 1}
 SENTENCE = {"text": "the cat sat on the mat", "width": 16}
 ATTEND = {
@@ -23,7 +24,8 @@ ATTEND = {
     *("self_attention_encoder", "memory_network", "rnnsearch", "luong_dot", "luong_general"),
     *("luong_concat", "transformer", "transformer_modern", "convs2s", "jamba", "samba"),
     *("qwen3_next", "longformer", "bigbird", "attention_sinks", "latent_attention"),
-    *("forgetting_attention", "griffin", "mamba_encoder_decoder"),
+    *("forgetting_attention", "griffin", "mamba_encoder_decoder", "attentive_reader"),
+    *("attention_flow", "memory_language_model"),
 }
 TRAINING = {"steps": 1, "width": 16, "depth": 1, "batch_size": 2, "evaluation_examples": 4}
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -63,11 +65,13 @@ def writes(name: str) -> bool:
 
 def refusal(verb: str, name: str) -> str | None:
     """Why this one has nothing to measure, known from what the architecture is."""
-    if verb in ("speed", "memory", "utilisation") and name == "lenet5":
+    if verb in ("speed", "memory", "utilisation") and name in PICTURES:
         return "it reads pictures of 32 x 32 pixels: length 1024"
     if verb in ("recall", "length") and not answers_every_position(name):
         return "this task asks for an answer at every position"
-    if verb in ("weights", "flow") and name == "lenet5":
+    if verb == "gradient" and name == "neocognitron":
+        return "the answer does not depend on the last input"  # a negative number, which is silent
+    if verb in ("weights", "flow") and name in PICTURES:
         return "reads numbers and not words"
     if verb == "weights" and name not in ATTEND:
         return "has no attention whose weights could be shown"

@@ -44,6 +44,7 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         "evaluate": f"evaluate {trained}",
         "predict": f"predict {tagger} word",
         "generate": f"generate {trained} --count 3",
+        "export": f"export {trained} --out {folder / 'gru.onnx'}",
         "report": f"report {trained}",
         "recipe": f"recipe {recipe}",
         "claims": f"claims --list {out}",

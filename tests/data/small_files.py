@@ -21,8 +21,8 @@ ROWS = 24
 WORDS = ("garden", "kitchen", "hall", "office")
 TAGS = ("B-place", "O", "O")
 READING_TASKS = (
-    "language", "masked_language", "classification", "question_answering", "tagging",
-    "translation", "summarising", "speech", "pixels",
+    "language", "masked_language", "classification", "question_answering", "reading",
+    "tagging", "translation", "summarising", "speech", "transcription", "pixels",
 )  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "language": {"sequence_length": 8},
@@ -31,6 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "translation": {"min_count": 1},
     "summarising": {"min_count": 1},
     "speech": {"bands": 8},
+    "transcription": {"bands": 8, "units": "word"},
     "pixels": {"pool": 1},
 }
 
@@ -55,6 +56,15 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
             }
             for k in range(ROWS)
         ]
+    if task == "reading":
+        return [
+            {
+                "context": f"Mary went to the {place(k)}. John stayed with number {k}.",
+                "question": "Where is Mary?",
+                "answers": {"text": [place(k)], "answer_start": [17]},
+            }
+            for k in range(ROWS)
+        ]
     if task == "tagging":
         return [
             {"tokens": [place(k), "number", f"n{k}"], "ner_tags": list(TAGS)} for k in range(ROWS)
@@ -68,10 +78,12 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
             {"text": f"Number {k} is long and tells of a {place(k)}.", "summary": f"a {place(k)}"}
             for k in range(ROWS)
         ]
-    if task in ("speech", "pixels"):
-        suffix, write_file = (".wav", write_wav) if task == "speech" else (".png", write_png)
+    if task in ("speech", "transcription", "pixels"):
+        suffix, write_file = (".png", write_png) if task == "pixels" else (".wav", write_wav)
         for k in range(ROWS):
             write_file(folder / f"file{k}{suffix}", k)
+        if task == "transcription":
+            return [{"path": f"file{k}.wav", "text": f"tone {k}"} for k in range(ROWS)]
         return [{"path": f"file{k}{suffix}", "label": str(k % 2)} for k in range(ROWS)]
     return [{"text": f"text {k} of the {place(k)}", "label": place(k)} for k in range(ROWS)]
 
@@ -111,7 +123,9 @@ def _csv(entries: list[dict[str, Any]], separator: str = ",") -> str:
     writer = csv.DictWriter(written, list(entries[0]), delimiter=separator, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
-        writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in entry.items()})
+        writer.writerow(
+            {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in entry.items()}
+        )
     return written.getvalue()
 
 
@@ -244,6 +258,23 @@ def _files_by_class(folder: Path, suffix: str, write_file: Callable[[Path, int],
     return folder
 
 
+def _beside(folder: Path) -> Path:
+    for k in range(ROWS):
+        write_wav(folder / f"{k}.wav", k)
+        _text(folder / f"{k}.txt", f"tone {k % 2}\n")
+    return folder
+
+
+def _librispeech(folder: Path) -> Path:
+    for split, speaker, count in (("train-clean-100", 103, 16), ("test-clean", 61, 8)):
+        chapter = folder / split / str(speaker) / "7"
+        for k in range(count):
+            write_wav(chapter / f"{speaker}-7-{k:04}.wav", k)
+        lines = (f"{speaker}-7-{k:04} TONE {k % 2}\n" for k in range(count))
+        _text(chapter / f"{speaker}-7.trans.txt", "".join(lines))
+    return folder
+
+
 def _archive(path: Path) -> Path:
     inside = _files_by_class(path.parent / "words", ".wav", write_wav)
     with tarfile.open(path, "w:gz") as archive:
@@ -335,6 +366,8 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "PNG .zip": lambda folder: _zip(folder / "pictures.zip", write_png, ".png"),
     "PNG folders": lambda folder: _files_by_class(folder / "png", ".png", write_png),
     "wav folders": lambda folder: _files_by_class(folder / "wav", ".wav", write_wav),
+    "wav beside .txt": lambda folder: _beside(folder / "said"),
+    "LibriSpeech": lambda folder: _librispeech(folder / "LibriSpeech"),
     "wav .tar.gz": lambda folder: _archive(folder / "words.tar.gz"),
     "CSV .zip": lambda folder: _zip(folder / "data.zip", _write_row, ".csv"),
     "PDF": lambda folder: _bytes(folder / "paper.pdf", b"%PDF-1.4\n\0\1\2 stream"),

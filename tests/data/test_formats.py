@@ -51,6 +51,8 @@ LOOKS = {
     "PNG .zip": "an archive of class folders of pictures",
     "PNG folders": "`left/1.png`: the class of a picture is its folder",
     "wav folders": "`left/1.wav`: the class of a recording is its folder",
+    "wav beside .txt": "`1.wav` and `1.txt`, which holds what is said; .flac too (extra `audio`)",
+    "LibriSpeech": "`84/121123/84-121123.trans.txt` beside its recordings, `ID TEXT` a line",
     "wav .tar.gz": "an archive of such a folder",
     "CSV .zip": "an archive of tables or texts",
     "PDF": "`paper.pdf`",

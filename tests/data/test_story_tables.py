@@ -9,7 +9,7 @@ import pytest
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
-from seqarena.data.text.squad import SpanAnswer, read_squad
+from seqarena.data.text.passages.squad import SpanAnswer, read_squad
 from seqarena.data.text.stories import Story
 from seqarena.data.text.story_tables import read_story_rows
 from seqarena.tasks.configs import QuestionAnsweringConfig
@@ -186,7 +186,7 @@ def test_squad_as_published_and_in_rows(tmp_path: Path) -> None:
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(tmp_path / "rows.parquet")
     assert [q._replace(place="") for q in read_squad(tmp_path / "rows.parquet")] == [
-        first._replace(place="")
+        first._replace(place="", key="")
     ]
     with pytest.raises(UserError, match=r"answers are places in a text \(SQuAD\)"):
         QuestionAnsweringTask(QuestionAnsweringConfig(data=str(file)))

@@ -12,8 +12,9 @@ from seqarena.tasks.summary import summarise
 
 NOUNS = {
     "language": "sequence", "masked_language": "sequence", "classification": "example",
-    "question_answering": "question", "tagging": "sentence", "translation": "pair",
-    "summarising": "pair", "speech": "recording", "pixels": "picture",
+    "question_answering": "question", "reading": "question", "tagging": "sentence",
+    "translation": "pair", "summarising": "pair", "speech": "recording",
+    "transcription": "recording", "pixels": "picture",
 }  # fmt: skip
 
 
@@ -25,7 +26,7 @@ def summary_of(task: str, data: Path | str | None, **more: object) -> DataSummar
 @pytest.mark.parametrize("task", READING_TASKS)
 def test_every_task_says_its_files_and_splits(task: str, tmp_path: Path) -> None:
     found = summary_of(task, write("folder of splits", tmp_path, task))
-    form = {"speech": "wav", "pixels": "jsonl"}.get(task, "jsonl")
+    form = {"speech": "wav", "transcription": "wav", "pixels": "jsonl"}.get(task, "jsonl")
     assert [(file.split, file.format, file.examples) for file in found.files] == [
         ("train", form, 16), ("validation", form, 4), ("test", form, 4)
     ]  # fmt: skip
@@ -82,6 +83,14 @@ def test_what_is_cut_is_counted(tmp_path: Path) -> None:
         (
             "question_answering",
             {"story": "Mary ran home.", "question": "Where is Mary?", "answer": "hall"},
+        ),
+        (
+            "reading",
+            {
+                "context": "Mary ran home.",
+                "question": "Where?",
+                "answers": {"text": ["home"], "answer_start": [9]},
+            },
         ),
     ],
 )

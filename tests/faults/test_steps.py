@@ -21,7 +21,7 @@ from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
-from seqarena.train.loop import MOST_SKIPPED, Trainer, stays_finite
+from seqarena.train.loop import MOST_SKIPPED, Trainer, WeightBound
 
 ALLOCATORS = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
@@ -131,7 +131,21 @@ def test_a_value_that_could_leave_the_range_is_seen(
         model.weight.fill_(weight)
     model.weight.grad = torch.ones_like(model.weight)
     unclipped = OptimizerConfig(clip_norm=0.0)
-    assert stays_finite(model, norm, rate, unclipped) == finite
+    bound = WeightBound(list(model.parameters()), unclipped)
+    assert bound.allow(norm, rate) == finite
+
+
+def test_the_bound_on_the_weights_follows_them_and_is_renewed() -> None:
+    model = nn.Linear(2, 2)
+    bound = WeightBound(list(model.parameters()), OptimizerConfig(weight_decay=0.1))
+    assert bound.allow(1.0, 1e30)  # the bound is 1e34 from now on
+    with torch.no_grad():
+        model.weight.fill_(1e30)  # more than a step can do
+    assert bound.allow(1.0, 1e-3)  # it is not looked at: the bound holds
+    assert not bound.allow(1.0, 1e10)  # now it is, and 1e30 decays by more than the range
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    assert bound.allow(1.0, 1e10)
 
 
 def test_gradients_without_bound_never_reach_the_moments(task: Task) -> None:

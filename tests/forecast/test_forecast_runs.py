@@ -13,8 +13,8 @@ from seqarena.arena.requests import SearchRequest
 from seqarena.cli import app
 from seqarena.core.errors import UserError
 from seqarena.core.results.forecasts import ForecastView
-from seqarena.engine.forecast import fitting, next_rates
-from seqarena.engine.ladder_plan import RungPlan
+from seqarena.engine.ladder.climb import fitting, next_rates
+from seqarena.engine.ladder.plan import RungPlan
 from seqarena.forecast.ladder import merged, read_ladder, read_rung
 from seqarena.forecast.predict import forecast
 from seqarena.forecast.requests import ForecastRequest, LadderRequest
@@ -210,6 +210,15 @@ def test_the_page_says_the_decision_and_escapes_names(tmp_path: Path) -> None:
     assert html.count('class="plot"') == 2
     bare = render_forecast(view.model_copy(update={"verification": None}))
     assert "Scored at the target" not in bare
+
+
+def test_the_decision_is_in_plain_names(tmp_path: Path) -> None:
+    view = view_of(tmp_path)
+    first = view.forecast.architectures[0].architecture
+    ladder = view.forecast.ladder.model_copy(update={"titles": {first: "first & best"}})
+    forecast = view.forecast.model_copy(update={"ladder": ladder})
+    html = render_forecast(view.model_copy(update={"forecast": forecast}))
+    assert f"First &amp; best <small>{first}</small>" in html
 
 
 def rung_plan(folder: Path, seconds: float) -> RungPlan:

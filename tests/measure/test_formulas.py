@@ -162,6 +162,8 @@ REST: dict[str, Callable[[int], int]] = {
     # 3 taps of 3 D channels, the window and the gates; T (T + 1) for all lags of a channel
     "hyena": lambda T: 2 * T * D * (3 * 3 * 2 + 1 + 4 + T + 1),
     "memory_network": lambda T: T * 2 * 4 * D,  # sums of words, in four tables
+    # six hops multiply a square, and one of 2 T - 1 columns, for half a square
+    "memory_language_model": lambda T: 6 * 4 * D * T * ((T + 1) - (2 * T - 1) - T),
     "lenet5": lambda T: -10 * 10 * 2 * 25 * (6 * 16 - 60),  # a table of 60 connections, done whole
     "bi_lstm_crf": lambda T: 2 * T * 256 * 256,  # the chain over pairs of tags
     "seq2seq_lstm": lambda T: -T * HELD,
@@ -173,8 +175,11 @@ REST: dict[str, Callable[[int], int]] = {
 }
 
 
+PICTURES = ("lenet5", "neocognitron")  # of one size each
+
+
 def lengths_of(name: str) -> tuple[int, ...]:
-    return (1024,) if name == "lenet5" else (16, 32)
+    return (1024,) if name in PICTURES else (16, 32)
 
 
 @pytest.mark.parametrize("name", [*ONCE, "encoder_decoder:elman+algorithm=loop"])
@@ -273,7 +278,7 @@ PER_STEP = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in ONCE if name != "lenet5"])
+@pytest.mark.parametrize("name", [name for name in ONCE if name not in PICTURES])
 def test_chains_grow_with_the_length_as_serial_steps_do(name: str) -> None:
     found = bench(name, slow_truth(name), width=16, depth=1)
     places = [chain_and_formula(found, length) for length in (8, 16, 32)]

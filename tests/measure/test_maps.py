@@ -74,7 +74,7 @@ def test_the_decoders_look_at_the_source_is_that_of_align() -> None:
 
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_architecture_that_reads_words_has_maps(name: str) -> None:
-    if name == "lenet5":
+    if name in ("lenet5", "neocognitron"):
         with pytest.raises(UserError, match="reads numbers"):
             influence_maps(name, text=TEXT, width=16)
         return
@@ -96,6 +96,8 @@ def test_every_architecture_that_reads_words_has_maps(name: str) -> None:
         ("longformer", 8), ("bigbird", 8), ("attention_sinks", 8), ("latent_attention", 8),
         ("forgetting_attention", 8), ("transformer", 36), ("rnnsearch", 1),
         ("luong_general", 1), ("convs2s", 3), ("self_attention_encoder", 1), ("memory_network", 1),
+        ("attentive_reader", 1), ("attention_flow", 2),
+        ("memory_language_model", 6),
     ],
 )  # fmt: skip
 def test_attention_has_a_map_for_every_layer_and_head(name: str, maps: int) -> None:

@@ -59,3 +59,12 @@ def test_the_same_seed_builds_the_same_numbers() -> None:
 def test_the_lineup_is_of_causal_rows_of_the_catalog() -> None:
     assert len(LINEUP) >= 14
     assert all(CATALOG[name].causal for name in LINEUP)
+
+
+@pytest.mark.parametrize("name", ["gru", "attention", "bi_lstm"])
+def test_categories_count_towards_the_size(name: str) -> None:
+    problem = Problem(form="label", num_outputs=4, features=3, categories=(1000, 5), max_length=100)
+    config = solve(architecture(name), Shape(problem, 2), 100_000)
+    assert count_parameters(config) == pytest.approx(100_000, rel=0.01)
+    plain = config.model_copy(update={"categories": ()})
+    assert count_parameters(config) - count_parameters(plain) == 1005 * config.width

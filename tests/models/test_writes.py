@@ -142,6 +142,7 @@ def test_a_carried_state_continues_over_batches(name: str, what: str) -> None:
         ("gru", Problem(form="label", num_outputs=3, vocab_size=9)),  # answers once
         ("wavenet", Problem(form="label", num_outputs=3, vocab_size=9)),
         ("gru", Problem(num_outputs=4, vocab_size=9, num_characters=5)),  # a step has no spelling
+        ("gru", Problem(num_outputs=4, features=2, categories=(3,))),  # nor categories
     ],
 )
 def test_what_cannot_write_says_so(name: str, problem: Problem) -> None:

@@ -119,6 +119,17 @@ def test_a_folder_of_chapters_is_a_text(tmp_path: Path) -> None:
             '{"context": "Mary ran.", "question": "Who?", "answer": "Mary"}',
             "question_answering",
         ),
+        (
+            "a.json",
+            '{"data": [{"paragraphs": [{"context": "Mary ran.", "qas": []}]}]}',
+            "reading",
+        ),
+        (
+            "a.csv",
+            "context,question,answers\nA ran.,Who?,\"{'text': ['A'], 'answer_start': [0]}\"\n",
+            "reading",
+        ),
+        ("a.csv", "context,question,answer,answer_start\nMary ran.,Who?,Mary,0\n", "reading"),
     ],
 )
 def test_files_by_their_first_lines(tmp_path: Path, name: str, content: str, task: str) -> None:
@@ -138,9 +149,16 @@ def test_recordings_and_pictures(tmp_path: Path) -> None:
     write(tmp_path / "mnist" / "train-images-idx3-ubyte", "")
     with tarfile.open(tmp_path / "words.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "wav", "wav")
-    names = ("wav", "png", "mnist", "words.tar.gz")
+    write(tmp_path / "said" / "1.wav", "RIFF")
+    write(tmp_path / "said" / "1.txt", "go on")
+    write(tmp_path / "libri" / "84" / "84-1-0.flac", "fLaC")
+    write(tmp_path / "libri" / "84" / "84-1.trans.txt", "84-1-0 GO ON")
+    write(tmp_path / "list.csv", "path,sentence\na.wav,go on\nb.wav,stop it now\n")
+    write(tmp_path / "both.csv", "path,text,label\na.wav,go on,x\nb.wav,stop it now,y\n")
+    names = ("wav", "png", "mnist", "words.tar.gz", "said", "libri", "list.csv", "both.csv")
     assert [guessed(tmp_path / name)[0] for name in names] == [
-        "speech", "pixels", "pixels", "speech"
+        "speech", "pixels", "pixels", "speech",
+        "transcription", "transcription", "transcription", "speech",
     ]  # fmt: skip
 
 

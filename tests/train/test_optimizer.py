@@ -1,4 +1,7 @@
-"""Schedules and budgets, by hand."""
+"""Schedules and budgets, by hand; updates as torch makes them."""
+
+import copy
+import math
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from seqarena.train.config import OptimizerConfig
 from seqarena.train.optimizer import (
     add_gradient_noise,
     build_optimizer,
+    clip_gradients,
     learning_rate_at,
 )
 
@@ -84,3 +88,41 @@ def test_gradient_noise_has_its_variance_and_falls() -> None:
     drawn = torch.get_rng_state()
     add_gradient_noise(model, 0, OptimizerConfig())
     assert torch.equal(drawn, torch.get_rng_state())
+
+
+def test_adamw_is_torchs_number_for_number() -> None:
+    torch.manual_seed(0)
+    model = build("elman", vocab_size=7, width=16)
+    other = copy.deepcopy(model)
+    config = OptimizerConfig(weight_decay=0.3, beta2=0.95)
+    ours = build_optimizer(model, config)
+    theirs = build_optimizer(other, config)
+    for step in range(6):
+        for index, (p, q) in enumerate(zip(model.parameters(), other.parameters(), strict=True)):
+            idle = index == 2 and step in (0, 3)  # one that gets no gradient now and then
+            p.grad = None if idle else torch.randn_like(p)
+            q.grad = None if p.grad is None else p.grad.clone()
+        for group in (*ours.param_groups, *theirs.param_groups):
+            group["lr"] = 0.01 * (step + 1)
+        ours.step()
+        torch.optim.AdamW.step(theirs)  # pyright: ignore[reportArgumentType]
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q)
+    for mine, its in zip(*(o.state_dict()["state"].values() for o in (ours, theirs)), strict=True):
+        assert all(torch.equal(mine[key], its[key]) for key in its)
+
+
+@pytest.mark.parametrize("limit", [0.5, 1.0, 3.0, 10.0, math.inf])
+def test_clipping_is_torchs_number_for_number(limit: float) -> None:
+    for length in (1.0 - 1e-6, 1.0, 1.0 + 1e-6, 3.0, math.inf):
+        found = []
+        for clip in (clip_gradients, torch.nn.utils.clip_grad_norm_):
+            layer = torch.nn.Linear(3, 2)
+            layer.weight.grad, layer.bias.grad = torch.full((2, 3), 0.3), torch.full((2,), 0.1)
+            factor = length / float(torch.tensor([*[0.3] * 6, 0.1, 0.1]).norm())
+            layer.weight.grad *= factor
+            layer.bias.grad *= factor
+            norm = float(clip(list(layer.parameters()), limit))
+            found.append([torch.tensor(norm), layer.weight.grad, layer.bias.grad])
+        for ours, theirs in zip(*found, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)

@@ -1,5 +1,6 @@
 """Evaluation on other data: of every task, what it says, and what it refuses."""
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,20 @@ def stories(folder: Path) -> tuple[dict[str, object], Path]:
     return {}, files(folder, "txt", lambda row: story.format(row, label(row)))
 
 
+def passages(folder: Path) -> tuple[dict[str, object], Path]:
+    """Of two windows each; one question in seven has no answer."""
+
+    def line(row: str) -> str:
+        context, odd = f"it was {row} and then {row} again .", row.startswith("truly")
+        start = context.index(row)
+        places: dict[str, list] = {"text": [], "answer_start": []}
+        if not odd:
+            places = {"text": [row], "answer_start": [start]}
+        return json.dumps({"context": context, "question": "what ?", "answers": places}) + "\n"
+
+    return {"max_length": 16, "max_question": 4}, files(folder, "jsonl", line)
+
+
 def recordings(folder: Path) -> tuple[dict[str, object], Path]:
     generator = np.random.default_rng(0)
     for split, count in (("train", 6), ("dev", 2), ("test", 3)):
@@ -89,6 +104,17 @@ def recordings(folder: Path) -> tuple[dict[str, object], Path]:
                 samples = (3000 * generator.standard_normal(900 + 50 * k)).astype(np.int16)
                 wavfile.write(place / f"{k}.wav", 8000, samples)
     return {}, folder / "test"
+
+
+def utterances(folder: Path) -> tuple[dict[str, object], Path]:
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 9), ("dev", 3), ("test", 4)):
+        (folder / split).mkdir(parents=True)
+        for k in range(count):
+            samples = (3000 * generator.standard_normal(1800 + 300 * k)).astype(np.int16)
+            wavfile.write(folder / split / f"{k}.wav", 8000, samples)
+            (folder / split / f"{k}.txt").write_text("yes no yes"[: 3 + 3 * (k % 2)])
+    return {"units": "word"}, folder / "test"
 
 
 def pictures(folder: Path) -> tuple[dict[str, object], Path]:
@@ -110,7 +136,9 @@ MAKERS = {
     "translation": ("gru", pairs),
     "summarising": ("gru", summaries),
     "question_answering": ("bi_gru", stories),
+    "reading": ("attention_flow", passages),
     "speech": ("gru", recordings),
+    "transcription": ("bi_gru", utterances),
     "pixels": ("gru", pictures),
 }
 GENERATED = sorted(set(TASKS) - set(MAKERS))
@@ -144,7 +172,7 @@ def elsewhere(other: Path, folder: Path) -> Path:
             (folder / kind).write_bytes((other.parent / f"test-{kind}").read_bytes())
         return folder
     if other.is_dir():
-        for file in other.rglob("*.wav"):
+        for file in (file for file in other.rglob("*") if file.is_file()):
             copy = folder / "held_out" / file.relative_to(other)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
@@ -254,7 +282,9 @@ def test_pictures_of_an_idx_file_are_answered_one_by_one(made: Made) -> None:
     assert share == sum(a.text == str(k % 2) for k, a in enumerate(answers)) / 6
 
 
-@pytest.mark.parametrize("kind", ["classification", "tagging", "translation", "question_answering"])
+@pytest.mark.parametrize(
+    "kind", ["classification", "tagging", "translation", "question_answering", "reading"]
+)
 def test_what_a_test_file_asks_is_what_is_scored(kind: str, made: Made) -> None:
     """An input a row of the test file, whatever its answers are."""
     place, other = made(kind)

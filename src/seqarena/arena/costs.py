@@ -222,6 +222,7 @@ def _arguments(
         "device": plan.device,
         "dtype": plan.dtype,
         "threads": threads,
+        "products": plan.products,
     }
 
 

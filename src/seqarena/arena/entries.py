@@ -12,7 +12,7 @@ from seqarena.arena.statistics import Sample
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import TrialSummary, TriedRate
 
-SHARES = ("accuracy", "exact", "span_f1")  # metrics that are right answers over all
+SHARES = ("accuracy", "exact", "span_f1", "f1")  # metrics that are right answers over all
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,8 +151,8 @@ def differences(old: Plan, new: Plan) -> list[str]:
     """Every setting that differs, as `--depth 2 -> 4`, in the order of the plan's fields.
 
     A difference makes other trials of the same architectures, so that the folder's trials would
-    drop out of the ranking. More architectures, seeds or rates, another number of threads and
-    another device are no difference: `remarks` says them.
+    drop out of the ranking. More architectures, seeds or rates, another number of threads,
+    another device and another library of products are no difference: `remarks` says them.
     """
     asked = [
         *_task_differences(old, new),
@@ -180,6 +180,7 @@ def remarks(old: Plan, new: Plan) -> list[str]:
     for word, before, after in (
         ("thread(s)", old.threads, new.threads),
         ("as device", old.device, new.device),
+        ("for float32 products", old.products, new.products),
     ):
         if before != after:
             why = _ROUNDING if new.training.budget.seconds is None else "all trials run again"

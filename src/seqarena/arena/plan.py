@@ -53,6 +53,7 @@ class Plan(Config):
     device: str
     dtype: str
     threads: int  # of each trial
+    products: str = "blas"  # who multiplies float32 matrices on the CPU (core/products.py)
     code: str
     start: Start | None = None  # of a training that does not begin at random
 
@@ -74,6 +75,7 @@ class Trial(Config):
     task_digest: str
     training: TrainConfig
     threads: int
+    products: str = "blas"
     code: str  # digest of the sources that it runs
     repetition: int = 0
     start: Start | None = None
@@ -81,14 +83,18 @@ class Trial(Config):
     @cached_property
     def hash(self) -> str:
         """Names the trial's folder: by what data and weights are, not by where they lie. The
-        device and the number of threads are recorded with the result; they are in the name only
-        where the budget is time, which they turn into another number of steps."""
-        fields = self.model_dump(mode="json")
+        device, the number of threads and who multiplies are recorded with the result; they are in
+        the name only where the budget is time, which they turn into another number of steps. What
+        has its default is left out, so that a field of a later version renames no folder of an
+        earlier one."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
         if self.training.budget.seconds is None:
-            del fields["threads"], fields["training"]["device"]
+            del fields["threads"]
+            fields.pop("products", None)
+            fields["training"].pop("device", None)
         for key, places in PLACES.items():
             for place in places:
-                (fields[key] or {}).pop(place, None)
+                fields.get(key, {}).pop(place, None)
         return digest(fields)
 
 
@@ -119,6 +125,7 @@ def trial(plan: Plan, entry: Entry, learning_rate: float, seed: int, repetition:
             **{**fields, "optimizer": optimizer}, seed=seed, device=plan.device, dtype=plan.dtype
         ),
         threads=plan.threads,
+        products=plan.products,
         code=entry.code,
         repetition=repetition,
         start=plan.start,

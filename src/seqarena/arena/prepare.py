@@ -15,6 +15,7 @@ from seqarena.core.cores import chosen_cores
 from seqarena.core.errors import UserError, in_words
 from seqarena.core.malloc import keep_freed_memory
 from seqarena.core.names import folder_name
+from seqarena.core.products import resolve_products
 from seqarena.core.results.data_summary import DataSummary
 from seqarena.jobs.files import write_signed
 from seqarena.measure.complexity import describe
@@ -28,7 +29,7 @@ from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
-from seqarena.train.start import plan_start
+from seqarena.train.start import plan_going_on, plan_start
 
 
 class Prepared(Config):
@@ -51,21 +52,28 @@ def prepare(
     *,
     command: str = "",
     start_from: Path | None = None,
+    goes_on: bool = False,
 ) -> Prepared:
     """Builds the task, solves every model's size, and names the folder. Writes nothing.
 
-    `start_from` is a checkpoint whose body the one model takes; it gives the size. Raises
+    `start_from` is a checkpoint whose body the one model takes, or all of it where it `goes_on`;
+    it gives the size. Raises
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
     task = build_guessed(task_config, named="kind" in request.task.model_fields_set)
     device = runtime.resolve_device(request.run.device)
     dtype = runtime.resolve_dtype(request.run.dtype, device.name)
+    products = resolve_products(request.run.products, device.name)
     cores = chosen_cores(request.run.threads)
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
-    start, fixed = (
-        plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
-    )
+    start, fixed = None, None
+    if start_from is not None:
+        start, fixed = (
+            plan_going_on(start_from, task)
+            if goes_on
+            else plan_start(start_from, rows[0].name, task)
+        )
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
     plan = Plan(
@@ -81,6 +89,7 @@ def prepare(
         device=device.name,
         dtype=dtype.name,
         threads=max(1, cores.count // jobs),
+        products=products.name,
         code=runtime.code_digest(),
         start=start,
     )
@@ -90,6 +99,7 @@ def prepare(
     choices = (
         f"device: {device.name} ({device.reason})",
         f"dtype: {dtype.name} ({dtype.reason})",
+        f"float32 products: {products.name} ({products.reason})",
         f"freed memory: {memory.name} ({memory.reason})",
         f"denormals: {denormals.name} ({denormals.reason})",
         f"cores: {cores.count} ({cores.reason}), {words.plural(jobs, 'trial')} at a time with "

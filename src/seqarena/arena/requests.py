@@ -8,7 +8,7 @@ torch in here, so that `--help` is quick.
 """
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -26,13 +26,13 @@ from seqarena.core.options import (
     Texts,
     TextsByKey,
     knob,
+    preset,
     typed,
 )
 from seqarena.core.user_code import allow, is_own
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task, takes, task_row
-from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainingRequest
 
 DEFAULT_PARAMS = 100_000
@@ -191,6 +191,11 @@ class RunRequest(Config):
     )  # fmt: skip
     device: str = knob("auto", "auto, cpu, cuda or cuda:N.")
     dtype: str = knob("auto", "auto, float32, bfloat16 or float64.")
+    products: Literal["auto", "blas", "onednn"] = knob(
+        "auto",
+        "Who multiplies float32 matrices on the CPU: blas or onednn. Default: onednn where it is "
+        "found faster and as exact.",
+    )
     name: str | None = knob(None, "The run folder's name. Default: from the data.")
     runs: Path = knob(Path("runs"), "Where run folders live.")
     yes: bool = knob(False, "Go on without a question where splits overlap.")
@@ -244,14 +249,23 @@ class TrainRequest(Config):
     )
     mixer: str | None = knob(None, "Your own mixer instead, my_file.py:MyMixer.")
     option: Settings = knob({}, "An option of the mixer, key=value. Repeatable.")
+    from_run: PathText | None = knob(
+        None,
+        "Train on: a run or a forecast, or FOLDER:ARCHITECTURE, whose data, settings and learning "
+        "rate are taken over; give the new --params, --tokens or both.",
+        option="--from",
+    )
+    resume: bool = knob(
+        False, "With --from: go on with its weights and optimizer, for a further budget."
+    )
     start_from: Path | None = knob(
         None,
         "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "
         "task classification.",
     )
     size: SizeRequest = SizeRequest()
-    training: TrainingRequest = TrainingRequest(
-        budget=Budget(tokens=200_000), optimizer=OptimizerConfig(learning_rate=6e-3)
+    training: TrainingRequest = preset(
+        TrainingRequest(optimizer=preset(OptimizerConfig(learning_rate=6e-3)))
     )
     trust_code: bool = knob(
         False, "Run the code of your own that --start-from names, where its digest is the recorded."

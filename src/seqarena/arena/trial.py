@@ -15,6 +15,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError, is_out_of_memory, naming
 from seqarena.core.malloc import keep_freed_memory
+from seqarena.core.products import library, multiplying
 from seqarena.core.results.lines import signed
 from seqarena.core.results.records import (
     EvaluationRecord,
@@ -85,6 +86,7 @@ def run_trial(
     with (
         locked(folder / ".lock", wait=True),  # for an orphan of a killed run to let go
         runtime.limited_threads(trial.threads),
+        multiplying(trial.products),
     ):
         sweep(folder)
         finished = last_result(folder / "records.jsonl")
@@ -108,7 +110,7 @@ def _run_unfinished(
     task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
     trainer = build_trainer(trial, task)
     if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
-        begin(trainer.model, trial.start)
+        begin(trainer, trial.start)
     path = folder / "records.jsonl"
     _rewind(path, trainer)
     with naming(path), path.open("a", encoding="utf-8", newline="\n") as file:
@@ -124,6 +126,7 @@ def about(trial: Trial, task: Task) -> dict[str, object]:
         "task_digest": trial.task_digest,
         "artifacts": task.artifacts(),
         "code": trial.code,
+        "products": trial.products,
         "own_code": own_digests(trial.model.model_dump(mode="json"), trial.task),
         "start": None if trial.start is None else trial.start.model_dump(mode="json"),
     }
@@ -181,6 +184,8 @@ class _Training:
         validation, test = self._evaluate("validation"), self._evaluate("test")
         self._write(validation)
         self._write(test)
+        for record in trainer.task.shown(self._predict):
+            self._write(record)
         return self._finish(validation.value, test.value)
 
     def _go_on(self) -> None:
@@ -270,6 +275,7 @@ def _provenance(trial: Trial, trainer: Trainer) -> Provenance:
         trial.training.device,
         trial.training.dtype,
         keep_freed_memory().name,
+        library(),
         trainer.model.algorithms,
     )
     if trial.start is not None:

@@ -12,6 +12,7 @@ from seqarena.arena.plan import Plan, Role, Trial
 from seqarena.arena.rank import rank_entries, unfinished
 from seqarena.arena.run import RunState, reuse
 from seqarena.core.results.data_summary import DataSummary
+from seqarena.core.results.forecast_windows import ForecastRecord
 from seqarena.core.results.lines import read_signed
 from seqarena.core.results.measurement import Series
 from seqarena.core.results.quantities import CostTable
@@ -117,6 +118,7 @@ def summarise(folder: RunFolder, role: Role, trial: Trial, failure: str = "") ->
         skipped_steps=result.skipped_steps if result else sum(s.skipped for s in steps),
         pieces=result.pieces if result else steps[-1].pieces if steps else 1,
         failure=failure,
+        forecast=next((r for r in records if isinstance(r, ForecastRecord)), None),
     )
 
 

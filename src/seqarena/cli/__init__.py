@@ -35,6 +35,7 @@ for verb in (
     forecast.forecast,
     use.evaluate,
     use.predict,
+    use.embed,
     use.generate,
     use.export,
     show.report,

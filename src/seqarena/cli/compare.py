@@ -71,6 +71,8 @@ def _show(run: Any, as_json: bool) -> None:
             console.print(
                 f"{name}: {why}", style="red", highlight=False, markup=False, soft_wrap=True
             )
+        if run.train_on:
+            say(f"train it on: {run.train_on}")
         say(f"report: {run.page_path}")
     if run.failures:
         raise typer.Exit(1)

@@ -1,5 +1,6 @@
-"""`seqarena evaluate`, `predict`, `generate` and `export`: what a trained model answers."""
+"""`seqarena evaluate`, `predict`, `embed`, `generate`, `export`: what a trained model gives."""
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -8,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqarena.cli.output import AsJson, OwnCode, TrustCode, complain, print_json, say, writes_utf8
+from seqarena.cli.output import (
+    AsJson,
+    OwnCode,
+    TrustCode,
+    complain,
+    print_json,
+    progress_console,
+    say,
+    writes_utf8,
+)
 from seqarena.core.errors import UserError
 from seqarena.core.options import texts_by_key
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from seqarena.use.embed import Embedder
     from seqarena.use.predict import Attempt, Predictor
 
 Where = Annotated[
@@ -186,20 +199,25 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Translate, classify, tag, answer or transcribe, by the task that the model knows.
+    """Translate, classify, tag, answer, transcribe or forecast, by the task that the model knows.
 
     Every input gives one line: a blank one a blank line, and so does one that cannot be read, which
-    standard error names. Exit code 1 says that there were such, 2 that there was nothing else.
+    standard error names. Exit code 1 says that there were such, 2 that there was nothing else. A
+    table of series gives a table of forecasts.
     """
     from seqarena import api
     from seqarena.use.predict import AT_ONCE
 
     if inputs and file is not None:
         raise UserError("give inputs or --file, not both")
-    if settings and file is None:
-        raise UserError("--set says how --file is read: name a file")
     trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
     predictor = trained.predictor(beam=beam, device=device)
+    if predictor.codec.table:
+        tables = [file] if file is not None else inputs or []
+        _answer_tables(predictor, tables, _settings(settings), as_json)
+        return
+    if settings and file is None:
+        raise UserError("--set says how --file is read: name a file")
     if file is not None:
         items, at_once = predictor.inputs(file, _settings(settings)), AT_ONCE
     else:
@@ -207,6 +225,73 @@ def predict(
     if pretokenized:
         items = map(predictor.words, items)
     _answer(predictor.attempts(items, at_once), as_json, "row" if file else "input")
+
+
+def embed(
+    run: Where,
+    file: Annotated[
+        str, typer.Argument(help="Texts: one a line, or a column of a table (csv, jsonl, ...).")
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the vectors go: NAME.npy, .csv or .parquet; what made them goes beside, as "
+            "NAME.npy.json. Default: the file's name with .npy, here."
+        ),
+    ] = None,
+    pooling: Annotated[
+        str,
+        typer.Option(
+            help="own: what the model's head reads; mean, last, max: of the positions; auto: own, "
+            "else last of a causal model, mean of any other."
+        ),
+    ] = "auto",
+    column: Annotated[str, typer.Option(help="Of a table: the column of the texts.")] = "text",
+    encoding: Annotated[str, typer.Option(help="Of the file: utf-8 or iso-8859-1, say.")] = "utf-8",
+    model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Write a vector for every text of a file, from a model of any task that reads texts."""
+    from seqarena import api
+    from seqarena.use.embed import check_output, read_texts, write_vectors
+
+    out = out or Path(f"{Path(file).stem}.npy")
+    check_output(out)
+    texts = read_texts(file, column, encoding)
+    trained = api.load(run, model, mixer=mixer or (), trust_code=trust_code)
+    embedder = trained.embedder(pooling=pooling, device=device)
+    facts = {**embedder.facts(), "checkpoint": str(trained.path), "file": file, "column": column}
+    beside = write_vectors(out, texts, _vectors(embedder, texts, file), facts)
+    if as_json:
+        print_json({"out": str(out), "about": str(beside), **facts, "texts": len(texts)})
+        return
+    print(
+        f"{out}: {len(texts):,} vectors of {embedder.size:,} numbers from "
+        f"{embedder.architecture}, pooling {embedder.pooling}; {beside.name} says what made them"
+    )
+
+
+def _vectors(embedder: "Embedder", texts: list[str], file: str) -> "np.ndarray":
+    """Of all texts, with their progress shown. Raises UserError that names the file."""
+    import numpy as np
+    from rich.progress import Progress
+
+    found = []
+    try:
+        console = progress_console(as_json=True)  # standard output is for the result
+        hidden = not console.is_terminal
+        with Progress(console=console, transient=True, disable=hidden) as progress:
+            share = progress.add_task("texts", total=len(texts))
+            for vectors_BE in embedder.stream(texts):
+                found.append(vectors_BE)
+                progress.advance(share, len(vectors_BE))
+    except UserError as error:
+        raise UserError(f"{file}, {error}") from error
+    return np.concatenate(found)
 
 
 def _answer(attempts: "Iterator[Attempt]", as_json: bool, what: str) -> None:
@@ -225,6 +310,20 @@ def _answer(attempts: "Iterator[Attempt]", as_json: bool, what: str) -> None:
             print(words if confidence is None else f"{words}\t{confidence:.3f}", flush=True)
     if failed:
         raise typer.Exit(2 if failed == number else 1)
+
+
+def _answer_tables(
+    predictor: "Predictor", tables: list[str], settings: dict[str, str], as_json: bool
+) -> None:
+    """A table of all answers, as CSV or as one JSON object a row."""
+    if not tables:
+        raise UserError(f"name what to answer: {predictor.codec.prompt}")
+    for number, row in enumerate(predictor.rows(tables, settings)):
+        if not as_json:
+            csv.writer(sys.stdout, lineterminator="\n").writerow(row)
+        elif number:
+            line = dict(zip(predictor.codec.table, row))
+            print(json.dumps(line, ensure_ascii=not writes_utf8()), flush=True)
 
 
 def _standard_input(predictor: "Predictor") -> Iterator[str]:

@@ -295,13 +295,24 @@ def _changed(
         below = {leaf: x for leaf, x in changes.items() if leaf[: len(place)] == place}
         if below:
             new[name] = below[place] if place in below else _changed(value, below, place)
-    kept = {name: getattr(config, name) for name in config.model_fields_set}
-    if new and getattr(kind, "exclusive", False):
-        kept = {}
+    exclusive = bool(new) and getattr(kind, "exclusive", False)
+    kept = {} if exclusive else {name: getattr(config, name) for name in kind.model_fields}
     try:
-        return kind(**{**kept, **new})
+        changed = kind(**{**kept, **new})
     except ValidationError as error:
         raise _mistake(kind, error) from error
+    given = set(new) if exclusive else config.model_fields_set | set(new)
+    return _with_given(changed, given)
+
+
+def preset(config: Request) -> Request:
+    """The configuration as the default of a request: nobody has given its values."""
+    return _with_given(config, set())
+
+
+def _with_given(config: Request, names: set[str]) -> Request:
+    object.__setattr__(config, "__pydantic_fields_set__", names)
+    return config
 
 
 def _mistake(kind: type[Config], error: ValidationError) -> UserError:

@@ -136,7 +136,7 @@ def seed_generators(seed: int, device: str) -> None:
 
 
 def provenance(
-    device: str, dtype: str, freed_memory: str, algorithms: tuple[str, ...]
+    device: str, dtype: str, freed_memory: str, products: str, algorithms: tuple[str, ...]
 ) -> Provenance:
     """The record of where and how numbers come to be."""
     return Provenance(
@@ -151,6 +151,7 @@ def provenance(
         threads=torch.get_num_threads(),
         freed_memory=freed_memory,
         denormals=denormals(),
+        products=products,
         algorithms=algorithms,
         started_at=now(),
     )

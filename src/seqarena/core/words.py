@@ -5,6 +5,7 @@ as its noise floor makes honest.
 """
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -180,8 +181,8 @@ def plural(number: int, noun: str) -> str:
 
 
 def several(noun: str) -> str:
-    """The plural of a noun: seeds, stories."""
-    return f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    """The plural of a noun: seeds, stories, days."""
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
 
 def listed(

@@ -18,6 +18,7 @@ from seqarena.arena.trial import about, build_trainer, evaluation_batch_size
 from seqarena.core import runtime
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.core.products import multiplying
 from seqarena.core.user_code import own_places, reporting
 from seqarena.tasks.base import Task
 from seqarena.train import checkpoint
@@ -64,7 +65,7 @@ def estimate(plan: Plan, task: Task, jobs: int) -> PlanEstimate:
     """
     entries: list[TrialEstimate] = []
     failures: dict[str, str] = {}
-    with runtime.limited_threads(plan.threads):
+    with runtime.limited_threads(plan.threads), multiplying(plan.products):
         for entry in plan.entries:
             own = any(own_places(entry.model.model_dump()))
             try:

@@ -10,6 +10,7 @@ from seqarena.arena.folder import RunFolder
 from seqarena.arena.requests import LineupRequest, own_name, own_row
 from seqarena.core.cores import BUSY_SHARE, chosen_cores
 from seqarena.core.errors import UserError
+from seqarena.core.products import multiplying, resolve_products
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.runtime import limited_threads, resolve_device, resolve_dtype
 from seqarena.core.words import listed
@@ -40,11 +41,13 @@ def measure(request: MeasureRequest, console: Console) -> Measured:
     Raises UserError for a bad request, and where nothing could be measured.
     """
     subjects = request.subjects
-    calls, refused = plan_calls(request)
     folder = RunFolder(subjects.folder)
     cores = chosen_cores(subjects.threads)
-    with folder.lock(), limited_threads(cores.count):
+    products = resolve_products(subjects.products, _device(request))
+    with folder.lock(), limited_threads(cores.count), multiplying(products.name):
+        calls, refused = plan_calls(request)
         _say(console, f"threads: {cores.count} ({cores.reason})")
+        _say(console, f"float32 products: {products.name} ({products.reason})")
         for label, why in refused.items():
             _say(console, f"not measured: {label}: {why}")
         findings = perform(calls, folder.path / "measurements.jsonl", console)
@@ -104,6 +107,11 @@ def _trained(run: Path, model: str | None, code: OwnCode) -> list[Target]:
         code.allow(place)
     architectures = [load(place).about["architecture"] for place in places]
     return [Target(name, name, p) for name, p in zip(architectures, places, strict=True)]
+
+
+def _device(request: MeasureRequest) -> str:
+    """Where it is measured: on the CPU what takes no device."""
+    return _resolved(request.arguments(), None).get("device", "cpu")
 
 
 def _resolved(arguments: dict[str, Any], threads: int | None) -> dict[str, Any]:

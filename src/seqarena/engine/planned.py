@@ -13,6 +13,7 @@ from seqarena.core.architecture import Architecture, with_options
 from seqarena.core.errors import UserError
 from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
+from seqarena.engine.train_on import trained_on
 from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on
 from seqarena.models.catalog import is_known
@@ -42,7 +43,12 @@ def plan_comparison(request: CompareRequest, console: Console) -> Planned:
 
 
 def plan_training(request: TrainRequest) -> Planned:
-    """The same of one model; with a checkpoint to start from, its sizes are that one's."""
+    """The same of one model; with a checkpoint to start from, its sizes are that one's; with a run
+    to train on from, its settings."""
+    if request.from_run is not None:
+        return _plan_training_on(request)
+    if request.resume:
+        raise UserError("--resume says how to go on from a run: name it with --from")
     source, more = None, {}
     if request.start_from is not None:
         source, request = _start(request, request.start_from)
@@ -65,6 +71,25 @@ def plan_training(request: TrainRequest) -> Planned:
         start_from=source,
     )
     return Planned(prepared, [row])
+
+
+def _plan_training_on(request: TrainRequest) -> Planned:
+    found = trained_on(request)
+    size = found.request.size
+    shown = words.with_unit(size.params, "count").replace(" ", "") if size.params else "as-wide"
+    stem = Path(found.request.task.data or "embedded").stem
+    resumed = "-resumed" if request.resume else ""
+    name = f"{found.row.name}-{shown}-{stem}-{found.request.seed}{resumed}"
+    prepared = prepare(
+        found.request.comparison(name),
+        found.task,
+        [found.row],
+        command=command_line("train", request, positional=("data",)),
+        start_from=found.goes_on_from,
+        goes_on=request.resume,
+    )
+    choices = (*prepared.choices, *found.sentences)
+    return Planned(prepared.model_copy(update={"choices": choices}), [found.row])
 
 
 def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) -> None:

@@ -15,6 +15,7 @@ from seqarena.core.results.quantities import CostTable, cost_quantities
 from seqarena.core.results.records import Ranking, RankRow, RunView
 from seqarena.engine.pages import write_page
 from seqarena.engine.trained import NO_CODE, OwnCode, TrainedModel, trained_models
+from seqarena.report.run.decision import train_on_command
 from seqarena.report.tables import ranking_table
 
 
@@ -76,6 +77,11 @@ class Run:
         """The trained model in the first place."""
         _ = self.ranking
         return next(iter(self.models.values()))
+
+    @property
+    def train_on(self) -> str:
+        """The command that trains the best at ten times the size; "" where none makes sense."""
+        return train_on_command(self.view, str(self.path))
 
     @property
     def data_path(self) -> str | None:

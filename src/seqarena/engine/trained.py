@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from torch import nn
 
 from seqarena.arena.folder import RunFolder
@@ -15,6 +16,7 @@ from seqarena.core.user_code import allow, check_digest, own_places
 from seqarena.models.session import Session
 from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
+from seqarena.use.embed import Embedder
 from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
 from seqarena.use.generate import (
     generate_text,
@@ -135,6 +137,19 @@ class TrainedModel:
         from seqarena.engine.export import export
 
         return export(self, out, to=to, precision=precision, max_length=max_length)
+
+    def embed(
+        self, texts: Sequence[str], *, pooling: str = "auto", device: str = "cpu"
+    ) -> np.ndarray:
+        """A vector for each of `texts`: float32 [texts, numbers], by a model of any task that
+        reads texts. `pooling` is own (what the model's head reads), mean, last or max (of the
+        positions), or auto: own, else last of a causal model and mean of any other."""
+        return self.embedder(pooling=pooling, device=device)(list(texts))
+
+    def embedder(self, *, pooling: str = "auto", device: str = "cpu") -> Embedder:
+        """The model loaded for many calls of the same. Raises UserError for a model without
+        vectors of texts, and for a pooling that it does not have."""
+        return Embedder(self.path, pooling=pooling, device=device)
 
     def generate(self, prompt: str | None = None, **options: Any) -> str:
         """Text that continues `prompt`, without it; `options` are those of `stream`."""

@@ -13,7 +13,7 @@ import numpy as np
 from seqarena.core.errors import UserError
 from seqarena.core.results.forecasts import Ladder
 
-SHARES = ("accuracy", "exact", "span_f1", "rouge_l")
+SHARES = ("accuracy", "exact", "span_f1", "f1", "rouge_l")
 _CLIP = 0.002  # from 0 and from 1, of shares
 
 

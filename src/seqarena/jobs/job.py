@@ -118,6 +118,7 @@ class TimingMachine(NamedTuple):
 
     threads: int
     device: str = "cpu"
+    products: str = "blas"
 
 
 def job_key(
@@ -139,4 +140,4 @@ def _machine(timing: TimingMachine) -> list[Any]:
     from seqarena.core.runtime import processor_name
 
     version = importlib.metadata.version("torch")
-    return [processor_name(timing.device), timing.threads, version]
+    return [processor_name(timing.device), timing.threads, version, timing.products]

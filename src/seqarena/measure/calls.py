@@ -17,6 +17,7 @@ from rich.console import Console
 from seqarena.core.config import load_object
 from seqarena.core.cores import LoadWatch
 from seqarena.core.errors import UserError
+from seqarena.core.products import library
 from seqarena.core.results.measurement import (
     Measurement,
     append_measurements,
@@ -111,7 +112,9 @@ def measuring_key(
     built = {name: [row.cycle, row.model, row.causal, row.system] for name, row in rows.items()}
     places = places_in(arguments) | places_in(built)
     places |= {task_place(kind) for kind in TASKS if kind in spelled}
-    timing = None if threads is None else TimingMachine(threads, arguments.get("device") or "cpu")
+    timing = None
+    if threads is not None:
+        timing = TimingMachine(threads, arguments.get("device") or "cpu", library())
     table = locate("seqarena.ops.measured") if timing is not None else None
     facts = [built, facts, table and read_source(table).digest]
     return job_key(function, arguments, places, facts=facts, timing=timing)

@@ -46,6 +46,9 @@ class SubjectRequest(Config):
         "use.",
         ge=1, le=1024,
     )  # fmt: skip
+    products: Literal["auto", "blas", "onednn"] = knob(
+        "auto", "Who multiplies float32 matrices on the CPU, as in compare."
+    )
     out: str | None = knob(None, "Folder of the records [measurements; with --run, the run's own].")
     runs: Path = knob(Path("runs"), "Where run folders live.")
 

@@ -2,7 +2,7 @@
 
 Measuring needs a model at many lengths, and no data: each architecture is asked in the first form
 of task that it can do (predict the next token; tag; label tokens, pixels or numbers; write one
-sequence from another), and the form is part of the record.
+sequence from another; find a span), and the form is part of the record.
 
     T  length of the inputs; of pairs, of the source and of the target alike
 """
@@ -121,6 +121,9 @@ def problem_for(row: Architecture, vocab_size: int, length: int) -> Problem:
         Problem(
             form="pairs", num_outputs=vocab_size, vocab_size=vocab_size, causal=True,
             source_vocab_size=vocab_size, max_length=length, max_source_length=length,
+        ),
+        Problem(
+            form="span", num_outputs=2, vocab_size=vocab_size, num_segments=2, max_length=length
         ),
         Problem(form="label", num_outputs=10, features=1, image=(_IMAGE, _IMAGE),
                 max_length=_IMAGE * _IMAGE),

@@ -68,6 +68,8 @@ def why_not(row: Architecture, problem: "Problem") -> str | None:
             return f"it needs {_NEEDS[field]}, which this task does not have"
     if problem.features and "features" not in (*system.needs, *system.takes):
         return "it reads tokens, and this task gives numbers"
+    if problem.categories and "categories" not in (*system.needs, *system.takes):
+        return "it reads no categories beside its numbers, and this task gives them"
     if problem.causal and not system.causal:
         return "it sees the future, which this task forbids"
     return None
@@ -77,12 +79,15 @@ _FORMS = {
     "tokens": "an answer at every position",
     "label": "one label for a whole sequence",
     "pairs": "writing one sequence from another",
+    "span": "a part of what it reads",
+    "transcript": "a transcript that is not aligned with its inputs",
 }
 _NEEDS = {
     "image": "pixels in rows and columns",
     "num_segments": "an input that is divided into sentences",
     "num_characters": "the spelling of words",
     "features": "inputs that are numbers",
+    "categories": "categories beside its numbers",
     "vocab_size": "inputs that are tokens",
     "causal": "a task in which the future is hidden",
 }

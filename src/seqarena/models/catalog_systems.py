@@ -11,14 +11,37 @@ SYSTEMS: tuple[Architecture, ...] = (
         system="seqarena.models.memory.memory_network:MemoryNetwork",
     ),
     Architecture(
+        "memory_language_model", "end-to-end memory network language model", "memory", 2015,
+        "Sukhbaatar et al. 2015, End-To-End Memory Networks, section 5",
+        "the last hundred words are a memory that one constant query reads in several hops",
+        system="seqarena.models.memory.memory_language_model:MemoryLanguageModel",
+    ),
+    Architecture(
         "bert", "BERT Transformer", "attention", 2018, "Devlin et al. 2018",
         "a Transformer that reads both ways, trained by guessing words that were hidden",
         system="seqarena.models.language.bert:Bert", causal=False,
     ),
     Architecture(
+        "attentive_reader", "attentive reader", "attention", 2015,
+        "Hermann et al. 2015; spans: ours",
+        "the question asks each word of the passage how well it begins the answer, then ends it",
+        system="seqarena.models.readers.attentive_reader:AttentiveReader", causal=False,
+    ),
+    Architecture(
+        "attention_flow", "bidirectional attention flow (BiDAF)", "attention", 2016,
+        "Seo et al. 2016",
+        "passage and question attend to each other word by word before two LSTMs find the span",
+        system="seqarena.models.readers.attention_flow:AttentionFlow", causal=False,
+    ),
+    Architecture(
         "lenet5", "LeNet-5 convolutional network", "convolution", 1998, "LeCun et al. 1998",
         "small filters over rows and columns, then coarser ones over what they found",
         system="seqarena.models.vision.lenet:LeNet5", causal=False,
+    ),
+    Architecture(
+        "neocognitron", "neocognitron", "convolution", 1980, "Fukushima 1980",
+        "layers that learn by competition, without teacher or gradient, and are pooled",
+        system="seqarena.models.vision.neocognitron:Neocognitron", causal=False,
     ),
     Architecture(
         "text_cnn", "convolution with the maximum over time", "convolution", 2014, "Kim 2014",

@@ -9,13 +9,14 @@ What a model can do is a property of the object. Callers ask for it and never fo
     writes    begin, step    continues a sequence from a state, one position at a time
     carries   resume         that state keeps its size, and continues over a whole batch
     looks                    attention weights on a batch; none where there is no attention
+    position_vectors, summary_vector   its vectors of what it has read, a position or the whole
     most_positions           how long a sequence it can read and write
     mixers, reach            its sequence mixers, and how far back the layers see
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,14 @@ from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
 from seqarena.models.session import Session
 from seqarena.models.watching import Look, watched_looks
+
+
+class PositionVectors(NamedTuple):
+    """What a model knows at each position that it has read, before its head."""
+
+    x_BTD: Tensor
+    real_BT: Tensor  # True where there is a position
+    causal: bool  # the last one alone has seen all
 
 
 class Model(nn.Module, ABC):
@@ -48,6 +57,10 @@ class Model(nn.Module, ABC):
 
     def at_progress(self, share: float) -> None:
         """Told before every step how much of the budget is spent, from 0 to 1."""
+
+    def learn(self, batch: Batch) -> None:
+        """What it learns of a batch by a rule of its own, without gradients, after each step that
+        was taken. Most models learn by gradient alone."""
 
     @property
     def num_parameters(self) -> int:
@@ -114,6 +127,15 @@ class Model(nn.Module, ABC):
         """Every attention weight while it answers; [] where it has no attention."""
         return watched_looks(self, lambda: self.answer(batch))
 
+    def position_vectors(self, batch: Batch) -> PositionVectors | None:
+        """Its vectors of each position of the inputs, of pairs of the source; None: it has none."""
+        return None
+
+    def summary_vector(self, batch: Batch) -> Tensor | None:
+        """Its one vector [B, E] of the whole, as its own head reads it; None: its head reads single
+        positions. Of a model of two sentences: of the first."""
+        return None
+
     @property
     def mixers(self) -> tuple[Mixer, ...]:
         """Its sequence mixers, layer by layer; () of a system that is wired from other parts."""
@@ -140,7 +162,7 @@ class StatefulModel(Model, ABC):
 
     @property
     def writes(self) -> bool:
-        return self.problem.form == "tokens"
+        return self.problem.at_every_position
 
     def begin(self, batch: Batch, max_length: int = 0) -> Any:
         B, T = batch.inputs_BT.shape[:2]
@@ -153,7 +175,7 @@ class StatefulModel(Model, ABC):
 
     @property
     def carries(self) -> bool:
-        if self.problem.form != "tokens" or not self.writes:
+        if not (self.problem.at_every_position and self.writes):
             return False
         return self.state_bytes(1) == self.state_bytes(2)
 
@@ -195,7 +217,7 @@ class System(Model, ABC):
     Options: ClassVar[type[SystemOptions]] = SystemOptions
     forms: ClassVar[tuple[Form, ...]]
     needs: ClassVar[tuple[str, ...]] = ()
-    takes: ClassVar[tuple[str, ...]] = ()  # "features": reads numbers as well as tokens
+    takes: ClassVar[tuple[str, ...]] = ()  # "features": numbers as well as tokens; "categories"
     targets: ClassVar[tuple[Targets, ...]] = ("classes",)  # what its answers can be
     dial: ClassVar[str | None] = None
     causal: ClassVar[bool] = True  # of "tokens": no position sees a later one

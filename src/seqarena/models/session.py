@@ -212,7 +212,7 @@ _MISFITS = {
 
 
 def _continuing(model: "Model") -> "StatefulModel":
-    if not (model.writes and model.problem.form == "tokens"):
+    if not (model.writes and model.problem.at_every_position):
         raise UserError(
             f"{type(model).__name__} keeps no session: that is for causal models which continue "
             "their own inputs"

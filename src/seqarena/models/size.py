@@ -94,6 +94,7 @@ def _sizes_of(problem: Problem, *, learned: bool) -> dict[str, Any]:
         if problem.num_outputs == problem.vocab_size and not apart
         else problem.num_outputs,
         "features": problem.features,
+        "categories": problem.categories,
         "num_characters": problem.num_characters,
         "num_segments": problem.num_segments if problem.num_segments == 2 else 0,
         "max_length": problem.max_length + problem.max_source_length if learned else 0,

@@ -24,7 +24,8 @@ class Look(NamedTuple):
     """What one part of a model looks at.
 
     `part` says who looks at whom: "" for the inputs at the inputs, "encoder", "decoder" and
-    "decoder to source" of pairs, "looks" and "looks at sentences" of a label.
+    "decoder to source" of pairs, "looks" and "looks at sentences" of a label, "looks" and "passage
+    to question" of a span.
     """
 
     part: str

@@ -127,6 +127,12 @@ ROWS = (
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
     ),
+    MeasuredChoice(
+        "ctc", "cpu", "library",
+        "8 rows of 30 symbols, T 64: forward_backward 22.1, library 1.00; "
+        "T 1024: forward_backward 1.57, library 1.00",
+    ),
+    MeasuredChoice("ctc", "cuda", "library", UNMEASURED),
     MeasuredChoice("elman", "cuda", "fused", "H100: fused 196k"),
     MeasuredChoice("gru", "cuda", "fused", "H100: fused (cuDNN) 58k"),
     MeasuredChoice("gru_reset_before", "cuda", "stepwise", UNMEASURED),

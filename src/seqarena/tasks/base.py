@@ -90,7 +90,10 @@ class Codec(ABC):
     takes_words: bool = False  # a text is split into words, unless they are apart already
     takes_paths: bool = False  # a text is the path of a file
     max_length: int = 0  # of what a model writes, where it writes
+    beam_width: int | None = None  # of a search over a model's logits; None: there is none
     prompt: str = "a line of text"  # what an input is, for --help and for errors
+    # columns of the rows of CSV that an answer is, two of text and numbers; (): it is a text
+    table: tuple[str, ...] = ()
 
     @classmethod
     @abstractmethod
@@ -101,10 +104,24 @@ class Codec(ABC):
     def encode(self, items: Sequence[str]) -> Batch:
         """Inputs as a batch (targets all IGNORE). Raises UserError for one that cannot be read."""
 
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Texts that a model is to read and not to answer (use/embed.py). Raises UserError as
+        `encode`, and where a model of this task reads no single texts."""
+        return self.encode(texts)
+
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
         """What a file asks, in its order, in a form that training reads by `config`; answers in it
         are left aside. Here: a line of text each. Raises UserError with file and line."""
         return (line for _, line in read_lines(file))
+
+    def read_words(self, batch: Batch) -> list[str] | None:
+        """Each position of the first example as a word, for maps; None: they are the text's own
+        words, or have none."""
+        return None
+
+    def run(self, answer: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
+        """What is decoded, by a model's `answer` to batches; here: its logits for this one."""
+        return answer(batch)
 
     @abstractmethod
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
@@ -285,6 +302,11 @@ class Task(ABC):
             slices={name: float(sums[0] / sums[1]) for name, sums in slices.items()},
             num_scored=num_scored,
         )
+
+    def shown(self, predict: Callable[[Batch], Tensor]) -> Sequence[Config]:
+        """Records of a few answers to the test split, for a page to draw; `predict` is that of
+        `evaluate`. Most tasks have none."""
+        return ()
 
     def _num_selected(self, split: Split, batch_size: int, max_batches: int | None) -> int:
         if batch_size < 1 or (max_batches is not None and max_batches < 1):

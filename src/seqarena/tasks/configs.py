@@ -23,7 +23,7 @@ class SplitConfig(TaskConfig):
     drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
 
 
-def _check_encoding(kind: str, encoding: str) -> None:
+def check_encoding(kind: str, encoding: str) -> None:
     """Raises UserError for a name that is no encoding of text."""
     try:
         "text".encode(encoding).decode(encoding)
@@ -52,7 +52,7 @@ class LanguageConfig(SplitConfig):
     def _check(self) -> "LanguageConfig":
         parse_tokenizer_name(self.tokenizer)
         check_fractions(self.validation_fraction, self.test_fraction)
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -73,7 +73,7 @@ class MaskedLanguageConfig(SplitConfig):
     def _check(self) -> "MaskedLanguageConfig":
         parse_tokenizer_name(self.tokenizer)
         check_fractions(self.validation_fraction, self.test_fraction)
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -159,7 +159,7 @@ class ClassificationConfig(SplitConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "ClassificationConfig":
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         if len({self.text, self.text_pair, self.label}) < 3:
             raise UserError("classification: text, text_pair and label name different fields")
         return self
@@ -180,7 +180,7 @@ class QuestionAnsweringConfig(SplitConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "QuestionAnsweringConfig":
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         if len({self.story, self.question, self.answer}) < 3:
             raise UserError("question_answering: story, question and answer name different fields")
         return self
@@ -262,7 +262,7 @@ class SpeechConfig(SplitConfig):
         for text in (self.test_index, self.validation_index):
             if text is not None:
                 parse_range(str(text))
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -282,7 +282,7 @@ class PixelsConfig(SplitConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "PixelsConfig":
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self
 
 
@@ -306,7 +306,7 @@ class PairsConfig(SplitConfig):
             if not self.tokenizer.startswith("bpe"):
                 raise unknown_name("tokenizer", self.tokenizer, ["word", "char", "bpe:1024"])
             parse_tokenizer_name(self.tokenizer)
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         if self.source == self.target:
             raise UserError(f"{self.kind}: source and target are both {self.source!r}")
         return self
@@ -367,5 +367,5 @@ class TaggingConfig(SplitConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "TaggingConfig":
-        _check_encoding(self.kind, self.encoding)
+        check_encoding(self.kind, self.encoding)
         return self

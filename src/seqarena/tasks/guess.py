@@ -36,6 +36,7 @@ _ALSO_FOR = {  # guess -> tasks that may mean what they ask for
 }
 _LINES = 300  # that are looked at
 _TAGGED = (".conll", ".conllu", ".bio", ".iob", ".iob2", ".conll2003")
+_TRANSCRIBED = ("transcription", "recordings with their texts")
 _PICTURES = re.compile(r"idx[13]-ubyte|\.npz$")
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 _SHOWN_CLASS = re.compile(r"__label__\S+|\d{1,2}|[A-Z][A-Z_]+(:\S+)?")
@@ -129,7 +130,8 @@ def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:
     names = _members(files[0]) if len(files) == 1 else [str(file) for file in files]
     kinds = {kind_of(Path(name)) for name in names}
     if "sound" in kinds:
-        return Guess("speech", "recordings")
+        transcribed = path.is_dir() and _are_transcribed(files)
+        return Guess(*_TRANSCRIBED) if transcribed else Guess("speech", "recordings")
     if "picture" in kinds or any(_PICTURES.search(PurePath(name).name) for name in names):
         return Guess("pixels", "pictures")
     if "store of objects" in kinds:
@@ -141,6 +143,13 @@ def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:
     if table_format(files[0]):
         return _of_table(files[0])
     return _of_text(files[0])
+
+
+def _are_transcribed(files: Sequence[Path]) -> bool:
+    """Whether a text stands beside a recording, or a list of texts as LibriSpeech has it."""
+    texts = {file.with_suffix("") for file in files if file.suffix == ".txt"}
+    sounds = {file.with_suffix("") for file in files if kind_of(file) == "sound"}
+    return bool(texts & sounds) or any(file.name.endswith(".trans.txt") for file in files)
 
 
 def _members(file: Path) -> list[str]:

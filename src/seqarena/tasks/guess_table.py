@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.data.files.find import kind_of
+from seqarena.data.text.passages.squad import is_squad
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
 
@@ -41,6 +42,7 @@ _PAIRS = (
 _WORDS = ("word", "words", "token", "tokens", "form")
 _FEWEST_PIXELS = 10  # columns: three by three, and the label
 _LONGEST_NAME = 6  # words: a column with a longer name has no header
+_SPOKEN = ("text", "transcript", "transcription", "sentence", "normalized_text", "raw_text")
 _STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
 _MOST_CLASSES = 200
@@ -97,14 +99,18 @@ def of_columns(columns: Columns) -> Found | None:
     """The task of a table; None where its columns do not say it."""
     if columns.lacks_header:
         return None
-    rules = (_files, _pixels, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
+    rules = (_files, _pixels, _spans, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
 def _files(columns: Columns) -> Found | None:
     kinds = {columns.suffix_kind(name) for name in columns.values}
     if "sound" in kinds:
-        return "speech", "a list of recordings", {}
+        by_lower = {name.lower(): name for name in columns.values}
+        text = next((by_lower[name] for name in _SPOKEN if name in by_lower), None)
+        if text is None or any(_LABEL.search(name) for name in by_lower):
+            return "speech", "a list of recordings", {}
+        return "transcription", "a list of recordings with their texts", {}
     return ("pixels", "a list of pictures", {}) if "picture" in kinds else None
 
 
@@ -116,6 +122,12 @@ def _pixels(columns: Columns) -> Found | None:
     if sum(text.isdecimal() and int(text) < 256 for text in numbers) < len(numbers) - 1:
         return None
     return "pixels", "rows of pixels", {}
+
+
+def _spans(columns: Columns) -> Found | None:
+    """Answers with their places in a text."""
+    row = {name: columns.first(name) for name in columns.values}
+    return ("reading", "questions about passages (SQuAD)", {}) if is_squad(row) else None
 
 
 def _nested(columns: Columns) -> Found | None:

@@ -10,7 +10,12 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.user_code import is_own, load_class
 from seqarena.tasks import configs
 from seqarena.tasks.configs import TaskConfig
+from seqarena.tasks.events.configs import EventsConfig
+from seqarena.tasks.passages import configs as configs_passages
 from seqarena.tasks.probes import configs as configs_probes
+from seqarena.tasks.series import configs as configs_series
+from seqarena.tasks.signals import configs as configs_signals
+from seqarena.tasks.windows.configs import WindowsConfig
 
 if TYPE_CHECKING:
     from seqarena.tasks.base import Codec, Task
@@ -117,15 +122,41 @@ _ROWS = {
         "seqarena.tasks.text.question_answering:QuestionAnsweringTask",
         "seqarena.tasks.text.question_answering:QuestionAnsweringCodec",
     ),
+    "reading": TaskRow(
+        "find the part of a passage that answers a question; exact matches or F1",
+        configs_passages.ReadingConfig, "seqarena.tasks.passages.task:ReadingTask",
+        "seqarena.tasks.passages.codec:ReadingCodec",
+    ),
     "speech": TaskRow(
         "which word or command a recording is; accuracy, higher is better",
         configs.SpeechConfig, "seqarena.tasks.signals.speech:SpeechTask",
         "seqarena.tasks.signals.speech:SpeechCodec",
     ),
+    "transcription": TaskRow(
+        "write what is said in a recording; word error rate, lower is better",
+        configs_signals.TranscriptionConfig,
+        "seqarena.tasks.signals.transcription:TranscriptionTask",
+        "seqarena.tasks.signals.transcription_codec:TranscriptionCodec",
+    ),
     "pixels": TaskRow(
         "what a picture shows, read pixel by pixel; accuracy, higher is better",
         configs.PixelsConfig, "seqarena.tasks.signals.pixels:PixelsTask",
         "seqarena.tasks.signals.pixels:PixelsCodec",
+    ),
+    "events": TaskRow(
+        "what comes next and when, or a label, of histories of events; nats an event or accuracy",
+        EventsConfig, "seqarena.tasks.events.task:EventsTask",
+        "seqarena.tasks.events.codec:EventsCodec",
+    ),
+    "windows": TaskRow(
+        "a label or a number for a window of sensor readings; accuracy or mean squared error",
+        WindowsConfig, "seqarena.tasks.windows.task:WindowsTask",
+        "seqarena.tasks.windows.codec:WindowsCodec",
+    ),
+    "forecasting": TaskRow(
+        "the next values of series, with quantiles; MASE, lower is better",
+        configs_series.ForecastingConfig, "seqarena.tasks.series.forecasting:ForecastingTask",
+        "seqarena.tasks.series.codec:ForecastingCodec",
     ),
     "translation": TaskRow(
         "write a sentence in another language; BLEU or exact matches, higher is better",

@@ -4,7 +4,7 @@ recipes, of the plan and of every trial. No torch in here."""
 from typing import Literal
 
 from seqarena.core.config import Config
-from seqarena.core.options import Number, knob
+from seqarena.core.options import Number, knob, preset
 from seqarena.train.budget import Budget
 
 
@@ -38,7 +38,7 @@ class OptimizerConfig(Config):
 class TrainingRequest(Config):
     """What every trial of a comparison has in common."""
 
-    budget: Budget = Budget(tokens=200_000)
+    budget: Budget = preset(Budget(tokens=200_000))
     batch_size: int = knob(4, "Sequences in an optimizer step.", flag="batch", ge=1, le=2**20)
     accumulation: int = knob(1, "Pieces that a batch is computed in, to save memory.", ge=1)
     optimizer: OptimizerConfig = OptimizerConfig()

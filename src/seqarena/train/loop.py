@@ -10,13 +10,13 @@ is the last good state.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, asked, map_batch, num_tokens
 from seqarena.core.errors import UserError, is_out_of_memory
@@ -27,7 +27,12 @@ from seqarena.models.model import Model
 from seqarena.models.search import greedy
 from seqarena.tasks.base import Task
 from seqarena.train.config import OptimizerConfig, TrainConfig
-from seqarena.train.optimizer import add_gradient_noise, build_optimizer, learning_rate_at
+from seqarena.train.optimizer import (
+    add_gradient_noise,
+    build_optimizer,
+    clip_gradients,
+    learning_rate_at,
+)
 
 MOST_SKIPPED = 3
 _LARGEST_STEP = 1e4  # of a parameter, in learning rates: beyond what AdamW and AdaMax can do
@@ -72,6 +77,9 @@ class Trainer:
             None  # state at the end of the last batch, where the task goes on from it
         )
         self.criterion = partial(task.loss, label_smoothing=config.label_smoothing)
+        # found once: to walk through the modules takes a twentieth of a small model's step
+        self._parameters = list(model.parameters())
+        self._weights = WeightBound(self._parameters, config.optimizer)
 
     @property
     def share_done(self) -> float:
@@ -109,17 +117,19 @@ class Trainer:
         rate = learning_rate_at(self._share_at_step_end(), config.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         self.model.at_progress(self.share_done)
         batch = self.task.training_batch(progress.step, config.batch_size, seed=config.seed)
+        batch = to_device(batch, config.device)
         carried = self.carried
-        loss = self._gradients(to_device(batch, config.device))
-        limit = config.optimizer.clip_norm or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-        taken = math.isfinite(loss) and stays_finite(self.model, norm, rate, config.optimizer)
+        loss = self._gradients(batch)
+        norm = clip_gradients(self._parameters, config.optimizer.clip_norm or math.inf)
+        taken = math.isfinite(loss) and self._weights.allow(norm, rate)
         if taken:
             add_gradient_noise(self.model, progress.step, config.optimizer)
             self.optimizer.step()
+            self.model.learn(batch)
         else:
             self.carried = carried
         progress.step += 1
@@ -145,7 +155,8 @@ class Trainer:
         carried = self.carried
         while True:
             seed_generators(self.config.seed * 1_000_003 + self.progress.step, self.config.device)
-            self.optimizer.zero_grad(set_to_none=True)
+            for parameter in self._parameters:
+                parameter.grad = None
             self.carried = carried
             if not self.task.continues(self.progress.step, self.config.batch_size):
                 self.carried = None
@@ -212,18 +223,32 @@ class Trainer:
         return self.share_done
 
 
-def stays_finite(model: Model, norm: float, rate: float, config: OptimizerConfig) -> bool:
-    """Whether a step at the learning rate `rate` leaves finite numbers. `norm` is that of all
-    gradients before clipping; clipped, its square must be a number too, as the second moment is.
-    A weight moves by no more than its decay and _LARGEST_STEP learning rates."""
-    weights = [p.detach() for p in model.parameters() if p.grad is not None]
-    if not weights or not math.isfinite(norm):
-        return math.isfinite(norm)
-    most = torch.finfo(weights[0].dtype).max
-    largest = float(torch.nn.utils.get_total_norm(weights, math.inf))
-    clipped = min(norm, config.clip_norm or math.inf)
-    moved = largest * (1 + rate * config.weight_decay) + rate * _LARGEST_STEP
-    return clipped < math.sqrt(most) and moved < most
+class WeightBound:
+    """Whether the next step leaves finite numbers, from a bound on the weights: looking at them all
+    took a tenth of a step. A weight moves by no more than its decay and _LARGEST_STEP learning
+    rates; the weights are looked at when the bound, moved so far, could leave the range."""
+
+    def __init__(self, weights: Sequence[nn.Parameter], config: OptimizerConfig) -> None:
+        self._weights = [p.detach() for p in weights if p.requires_grad]
+        self._config = config
+        self._bound: float | None = None  # on the largest weight now; None: not looked at yet
+
+    def allow(self, norm: float, rate: float) -> bool:
+        """`norm` is that of all gradients before clipping; clipped, its square must be a number
+        too, as the second moment is. A step that is allowed has to be taken."""
+        if not self._weights or not math.isfinite(norm):
+            return math.isfinite(norm)
+        most = torch.finfo(self._weights[0].dtype).max
+        if self._bound is None or not self._moved(self._bound, rate) < most:
+            self._bound = float(torch.nn.utils.get_total_norm(self._weights, math.inf))
+        moved = self._moved(self._bound, rate)
+        if not (min(norm, self._config.clip_norm or math.inf) < math.sqrt(most) and moved < most):
+            return False
+        self._bound = moved
+        return True
+
+    def _moved(self, largest: float, rate: float) -> float:
+        return largest * (1 + rate * self._config.weight_decay) + rate * _LARGEST_STEP
 
 
 def to_device(batch: Batch, device: str) -> Batch:

@@ -12,12 +12,15 @@ step. They try 0.01, 0.3 and 1 to begin with, and a decay of 0.55.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from seqarena.train.adamax import AdaMax
 from seqarena.train.config import OptimizerConfig
+
+_NEAR = 1e-5  # of the limit: torch adds 1e-6 to the norm
 
 
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -37,7 +40,53 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     rate, betas = config.learning_rate, (config.beta1, config.beta2)
     if config.name == "adamax":
         return AdaMax(groups, lr=rate, betas=betas)
-    return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
+    return _AdamW(groups, lr=rate, betas=betas, fused=True)
+
+
+class _AdamW(torch.optim.AdamW):
+    """torch's fused AdamW, number for number, with less around it on the CPU: to gather, check and
+    group the tensors took it three quarters of the time of a small model."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        for group in self.param_groups:
+            updated = [p for p in group["params"] if p.grad is not None]
+            states = [self.state.get(p) for p in updated]
+            if not all(states) or any(p.device.type != "cpu" for p in updated):
+                super().step()
+                return
+        for group in self.param_groups:
+            updated = [p for p in group["params"] if p.grad is not None]
+            states = [self.state[p] for p in updated]
+            steps = [state["step"] for state in states]
+            torch._foreach_add_(steps, 1)
+            beta1, beta2 = group["betas"]
+            torch._fused_adamw_(
+                updated,
+                [p.grad for p in updated],  # pyright: ignore[reportArgumentType]
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                steps,
+                lr=group["lr"],
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Sequence[nn.Parameter], limit: float) -> float:
+    """`torch.nn.utils.clip_grad_norm_`, number for number, which multiplies by 1 what is within the
+    limit. Returns the norm before."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not float(norm) < limit - _NEAR:
+        torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+    return float(norm)
 
 
 @torch.no_grad()

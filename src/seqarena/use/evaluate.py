@@ -13,6 +13,7 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch, check_tokens
 from seqarena.core.errors import UserError
+from seqarena.core.products import is_exact, multiplying
 from seqarena.core.runtime import autocast, parameter_dtype
 from seqarena.data.files.reading import Reading
 from seqarena.models.model import Model
@@ -61,7 +62,8 @@ def evaluate_model(
     """The same of `model`, which is that of the checkpoint or one with other weights."""
     task = _task(checkpoint, data, settings or {})
     _check_length(task, model)
-    dtype = checkpoint.about["training"]["dtype"]  # scored in the arithmetic of its training
+    # scored in the arithmetic of its training
+    dtype, products = checkpoint.about["training"]["dtype"], checkpoint.about.get("products")
     model = model.to(dtype=parameter_dtype(dtype))
 
     def predict(batch: Batch) -> Tensor:
@@ -71,7 +73,8 @@ def evaluate_model(
                 return greedy(model, batch, task.sequence_length)
             return model.answer(batch)
 
-    scores = task.evaluate(predict, "test", max(1, _TOKENS_AT_ONCE // task.sequence_length))
+    with multiplying(products if products and is_exact(products) else "blas"):
+        scores = task.evaluate(predict, "test", max(1, _TOKENS_AT_ONCE // task.sequence_length))
     notes = () if data is None or task.reading is None else tuple(task.reading.notes)
     return Evaluation(task.metric, scores, notes)
 

@@ -6,6 +6,8 @@
 [Answer(text='two dogs run', confidence=None)]
 """
 
+import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from seqarena.core.batch import check_tokens, map_batch
+from seqarena.core.batch import Batch, check_tokens, map_batch
 from seqarena.core.errors import UserError
 from seqarena.core.runtime import resolve_device
 from seqarena.models.search import beam, greedy
@@ -44,8 +46,11 @@ class Predictor:
         self.codec = load_codec(self.config, checkpoint.about["artifacts"])
         if beam_width < 1:
             raise UserError(f"beam {beam_width}: at least 1 hypothesis is kept")
-        if beam_width != 1 and not self.codec.generates:
+        searches = self.codec.generates or self.codec.beam_width is not None
+        if beam_width != 1 and not searches:
             raise UserError("a beam is for tasks whose answers are written, such as translation")
+        if beam_width != 1 and not self.codec.generates:
+            self.codec.beam_width = beam_width
         self.device = resolve_device(device).name
         self.model = model.to(self.device)
         self.beam_width = beam_width
@@ -82,6 +87,22 @@ class Predictor:
         config = read_as(self.config, settings or {})
         return self.codec.inputs(config, Path(file).expanduser())
 
+    def rows(
+        self, files: Iterable[str | Path], settings: Mapping[str, Any] | None = None
+    ) -> Iterator[list[str | float]]:
+        """The answers to all that `files` ask, where an answer is rows of a table: the columns'
+        names, then the rows, of two texts and numbers behind them. Raises UserError with file and
+        line, and where an answer is a text."""
+        if not self.codec.table:
+            raise UserError(f"a model of task {self.config.kind} answers in texts, not in tables")
+        yield list(self.codec.table)
+        for file in files:
+            items = self.inputs(file, settings)
+            while chosen := list(itertools.islice(items, AT_ONCE)):
+                for answer in self._answers(chosen):
+                    for first, second, *numbers in csv.reader(io.StringIO(answer.text)):
+                        yield [first, second, *map(float, numbers)]
+
     def words(self, item: str) -> str:
         """A text whose words stand between blanks, so that they stay as they are. Raises UserError
         where the task has no words."""
@@ -102,13 +123,17 @@ class Predictor:
         if not self.codec.takes_paths:
             for item in items:
                 check_text(item)
-        batch = map_batch(lambda x: x.to(self.device), self.codec.encode(items))
+        encoded = self.codec.encode(items)
+        batch = self._here(encoded)
         check_tokens(batch._replace(targets_BT=batch.targets_BT[:, :0]), self.model.problem)
         with torch.inference_mode():
             if not self.codec.generates:
-                outputs = self.model.answer(batch)
+                outputs = self.codec.run(lambda b: self.model.answer(self._here(b)), encoded)
             elif self.beam_width == 1:
                 outputs = greedy(self.model, batch, self.codec.max_length)
             else:
                 outputs = beam(self.model, batch, self.codec.max_length, width=self.beam_width)
-        return self.codec.decode(outputs.cpu(), batch)
+        return self.codec.decode(outputs.cpu(), encoded)
+
+    def _here(self, batch: Batch) -> Batch:
+        return map_batch(lambda x: x.to(self.device), batch)

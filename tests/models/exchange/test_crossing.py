@@ -249,3 +249,24 @@ def test_bert_with_segments_and_padding_equals_theirs(tmp_path: Path) -> None:
         ).logits
         found = ours.answer(Batch(TOKENS_BT, TOKENS_BT, mask_BT, segments_BT=segments_BT))
     torch.testing.assert_close(found[mask_BT], expected[mask_BT], **FLOAT32)
+
+
+def test_a_bert_that_points_at_spans_crosses(tmp_path: Path) -> None:
+    problem = Problem(form="span", num_outputs=2, vocab_size=50, num_segments=2, max_length=32)
+    model = build("bert", problem=problem, width=24, seed=0)
+    torch.manual_seed(0)
+    shaken(model)
+    huggingface.save(model, tmp_path)
+    theirs, info = hub.AutoModelForQuestionAnswering.from_pretrained(
+        tmp_path, output_loading_info=True
+    )
+    assert not any(info.values()), info
+    segments_BT = (torch.arange(TOKENS_BT.shape[1]) >= 3).long().expand_as(TOKENS_BT)
+    batch = Batch(TOKENS_BT, TOKENS_BT[:, :2], segments_BT=segments_BT)
+    with torch.no_grad():
+        ours = model.answer(batch)
+        found = theirs.eval()(TOKENS_BT, token_type_ids=segments_BT)
+        again = huggingface.load(tmp_path, say=lambda _: None).answer(batch)
+    for row, logits_BT in enumerate((found.start_logits, found.end_logits)):
+        torch.testing.assert_close(logits_BT[:, 3:], ours[:, row, 3:], **FLOAT32)
+    torch.testing.assert_close(again, ours, rtol=0, atol=1e-6)

@@ -26,6 +26,7 @@ class Machine(Config):
     dtype: str
     threads: int
     denormals: str = "kept"  # or flushed to zero (core/runtime.py)
+    products: str = "blas"  # who multiplied float32 matrices on the CPU (core/products.py)
     torch_version: str
     seqarena_version: str
     code_digest: str
@@ -93,6 +94,7 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
     """The record of where numbers come to be."""
     import torch  # here, so that what only reads records does not wait for it
 
+    from seqarena.core.products import library
     from seqarena.core.runtime import code_digest, denormals, now, processor_name
 
     return Machine(
@@ -101,6 +103,7 @@ def this_machine(device: str = "cpu", dtype: str = "float32") -> Machine:
         dtype=dtype,
         threads=torch.get_num_threads(),
         denormals=denormals(),
+        products=library(),
         torch_version=torch.__version__,
         seqarena_version=__version__,
         code_digest=code_digest(),

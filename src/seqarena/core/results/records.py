@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from seqarena.core.config import Config
 from seqarena.core.results.baselines import BaselineRow
 from seqarena.core.results.data_summary import DataSummary
+from seqarena.core.results.forecast_windows import ForecastRecord
 from seqarena.core.results.lines import read_lines
 from seqarena.core.results.measurement import Series
 
@@ -34,6 +35,7 @@ class Provenance(Config):
     threads: int
     freed_memory: str  # kept in the process, or returned to the system (core/malloc.py)
     denormals: str = "kept"  # numbers below the normal range, or flushed to zero (core/runtime.py)
+    products: str = "blas"  # who multiplied float32 matrices on the CPU (core/products.py)
     algorithms: tuple[str, ...]  # one a layer, as resolved from `auto`
     started_at: str  # ISO 8601, UTC
     started_from: str | None = None  # SHA-256 of the weights that the body was taken from
@@ -92,7 +94,7 @@ class FailureRecord(Config):
 
 
 Record = Annotated[
-    Provenance | StepRecord | EvaluationRecord | ResultRecord,
+    Provenance | StepRecord | EvaluationRecord | ForecastRecord | ResultRecord,
     Field(discriminator="kind"),
 ]
 _RECORD: TypeAdapter[Any] = TypeAdapter(Record)
@@ -126,6 +128,7 @@ class TrialSummary(Config):
     skipped_steps: int = 0  # they would have written a number that is not finite
     pieces: int = 1  # that a batch was computed in
     failure: str = ""  # why it failed
+    forecast: ForecastRecord | None = None  # of the task forecasting: some test windows
 
     @property
     def label(self) -> str:

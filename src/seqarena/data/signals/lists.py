@@ -63,20 +63,26 @@ def read_list(
     kind: str,
     *,
     label: str = "label",
+    others: tuple[str, ...] = (),
+    what: str = "label",
     split: str | None = None,
     encoding: str = "utf-8",
     reading: Reading | None = None,
 ) -> Iterator[Listed]:
     """The rows of a table. A row's split is what it says, else what its path says, else `split`.
+    `what` is its answer, in the column `label`, or in one of `others` where it has no such column.
 
-    Raises UserError, with file and row, for a row without path or label, and for a file that
+    Raises UserError, with file and row, for a row without path or answer, and for a file that
     cannot be read.
     """
     for number, row in enumerate(read_rows(file, encoding=encoding, reading=reading)):
-        name, content = _content(file, row, kind, number)
-        text = text_of(row.fields.get(label))
+        name, content = _content(file, row, kind, number, what)
+        column = label
+        if label not in row.fields:
+            column = next((name for name in others if name in row.fields), label)
+        text = text_of(row.fields.get(column))
         if text is None or not text.strip():
-            raise _missing(row, kind, label, "label")
+            raise _missing(row, kind, column, what)
         said = text_of(row.fields.get("split")) or None
         if said is not None and said.lower() not in _SPLITS:
             raise UserError(f"{row.place}: split {said!r}: use train, validation or test")
@@ -87,8 +93,8 @@ def read_list(
         )
 
 
-def _content(file: Path, row: Row, kind: str, number: int) -> tuple[str, bytes]:
-    """The name and the bytes of a row's signal."""
+def _content(file: Path, row: Row, kind: str, number: int, what: str) -> tuple[str, bytes]:
+    """The name and the bytes of a row's signal. Raises UserError where it has none."""
     small = {str(name).lower(): name for name in reversed(list(row.fields))}
     columns = [small[name] for name in (*PATHS, *CONTENTS[kind]) if name in small]
     value = next((v for name in columns if (v := row.fields[name]) not in (None, "")), None)
@@ -98,7 +104,7 @@ def _content(file: Path, row: Row, kind: str, number: int) -> tuple[str, bytes]:
     if isinstance(value, bytes):
         return path if isinstance(path, str) else f"{number:09}", value
     if not isinstance(path, str) or not path:
-        raise _missing(row, kind, "path", "path")
+        raise _missing(row, kind, "path", what)
     place = file.parent / path
     if not os.path.isfile(place):  # Path.is_file raises for a name that is too long
         shown = str(place).replace("\n", "\\n")
@@ -108,8 +114,8 @@ def _content(file: Path, row: Row, kind: str, number: int) -> tuple[str, bytes]:
 
 def _missing(row: Row, kind: str, name: str, what: str) -> UserError:
     one = "recording" if kind == "sound" else "picture"
-    advice = ": name the column with --set label=NAME" if what == "label" else ""
+    advice = "" if name == "path" else f": name the column with --set {what}=NAME"
     return UserError(
-        f"{row.place}: no {name}: each {one} needs a path and a label; it has "
+        f"{row.place}: no {name}: each {one} needs a path and a {what}; it has "
         f"{listed(row.fields)}{advice}"
     )

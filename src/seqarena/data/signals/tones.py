@@ -16,7 +16,7 @@ KEYS = ("123A", "456B", "789C", "*0#D")  # rows share a low frequency, columns a
 LOW_HERTZ = (697, 770, 852, 941)
 HIGH_HERTZ = (1209, 1336, 1477, 1633)
 LINES = ("clear", "noisy", "very noisy")
-_DECIBELS = ((3.0, 10.0), (-3.0, 3.0), (-10.0, -3.0))  # signal over noise on each line
+SIGNAL_DECIBELS = ((3.0, 10.0), (-3.0, 3.0), (-10.0, -3.0))  # signal over noise on each line
 _SIZES = {"train": (Stream.TRAIN, 1600), "validation": (Stream.VALIDATION, 320),
           "test": (Stream.TEST, 640)}  # fmt: skip
 
@@ -38,16 +38,23 @@ def _recording(generator: np.random.Generator, index: int, split: str) -> Record
     length = round(SAMPLE_RATE * generator.uniform(0.05, 0.1))
     start = int(generator.integers(total - length + 1))
     twist = 10 ** (generator.uniform(-8.0, 4.0) / 20)
-    time_N = np.arange(length) / SAMPLE_RATE
-    tone_N = np.zeros(length)
-    for hertz, size in ((LOW_HERTZ[row], 1.0), (HIGH_HERTZ[column], twist)):
-        detuned = hertz * generator.uniform(0.982, 1.018)
-        tone_N += size * np.sin(2 * np.pi * (detuned * time_N + generator.uniform()))
-    tone_N /= np.sqrt(np.mean(tone_N**2))
-    loudness = 10 ** (generator.uniform(*_DECIBELS[line]) / 20)
+    tone_N = key_tone(generator, row, column, length, twist)
+    loudness = 10 ** (generator.uniform(*SIGNAL_DECIBELS[line]) / 20)
     samples_N = generator.standard_normal(total)
     samples_N[start : start + length] += loudness * tone_N
     samples_N *= 0.5 / np.abs(samples_N).max()
     key = KEYS[row][column]
     name = f"{split}/{key}_{LINES[line]}_{index}"
     return Recording(name, key, samples_N.astype(np.float32), LINES[line], index, split)
+
+
+def key_tone(
+    generator: np.random.Generator, row: int, column: int, length: int, twist: float
+) -> np.ndarray:
+    """`length` samples of a key, of power 1; its high tone is `twist` times as strong as the low."""
+    time_N = np.arange(length) / SAMPLE_RATE
+    tone_N = np.zeros(length)
+    for hertz, size in ((LOW_HERTZ[row], 1.0), (HIGH_HERTZ[column], twist)):
+        detuned = hertz * generator.uniform(0.982, 1.018)
+        tone_N += size * np.sin(2 * np.pi * (detuned * time_N + generator.uniform()))
+    return tone_N / np.sqrt(np.mean(tone_N**2))

@@ -14,7 +14,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.files.columns import Wanted, rows_with_columns
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import read_rows, text_of
-from seqarena.data.text.squad import is_squad
+from seqarena.data.text.passages.squad import is_squad
 from seqarena.data.text.stories import Question, Story, Words, split_sentences, task_name, words_of
 
 

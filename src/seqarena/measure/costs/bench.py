@@ -71,4 +71,6 @@ class Bench(NamedTuple):
             return None
         if self.problem(length).form == "label":
             return "it gives one label for the whole input, and writes no tokens"
+        if self.problem(length).form == "span":
+            return "it points at a part of the input, and writes no tokens"
         return "it sees the whole input at once, and continues nothing"

@@ -14,6 +14,7 @@ import torch
 from seqarena.core.batch import Batch, Problem, num_tokens, random_batch
 from seqarena.core.cores import LoadWatch
 from seqarena.core.errors import UserError
+from seqarena.core.products import multiplying
 from seqarena.core.results.measurement import Point, Series, this_machine
 from seqarena.core.results.quantities import COSTS, quantity
 from seqarena.core.runtime import autocast, limited_threads, parameter_dtype
@@ -23,6 +24,7 @@ from seqarena.measure.costs.speed import Decoder, repeat, time_decoding, time_tr
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.model import Model
 from seqarena.tasks.base import Task
+from seqarena.tasks.transcript_loss import criterion_of
 from seqarena.train.budget import Budget
 from seqarena.train.config import OptimizerConfig, TrainConfig
 from seqarena.train.loop import Trainer, to_device
@@ -52,7 +54,8 @@ class RandomTask(NamedTuple):
     def continues(self, index: int, batch_size: int) -> bool:
         return False
 
-    loss = Task.loss
+    def loss(self, outputs: torch.Tensor, batch: Batch, label_smoothing: float = 0.0) -> Any:
+        return criterion_of(self.problem)(outputs.float(), batch, label_smoothing)
 
 
 class CostSubject(NamedTuple):
@@ -68,6 +71,7 @@ class CostSubject(NamedTuple):
     dtype: str
     threads: int
     optimizer: OptimizerConfig
+    products: str = "blas"
 
     @property
     def training(self) -> TrainConfig:
@@ -107,7 +111,7 @@ def exact_costs(subject: CostSubject) -> list[Series]:
 
     Raises UserError where a mixer misstates its state's bytes.
     """
-    with _measuring(subject.threads):
+    with _measuring(subject):
         peak = peak_bytes(subject.trainer, lambda made: next(made.steps()), subject.device)
         found = {"peak_training_bytes": float(peak)}
         model = subject.build()
@@ -124,7 +128,7 @@ def timed_costs(subject: CostSubject, *, seconds: float = 0.4) -> list[Series]:
     `others_share` is what other processes took of the cores meanwhile, None where the system does
     not tell it.
     """
-    with _measuring(subject.threads), LoadWatch() as load:
+    with _measuring(subject), LoadWatch() as load:
         timing = time_training(subject.trainer(), repeats=1, seconds=seconds)
         tokens = num_tokens(subject.task.training_batch(0, subject.batch_size, seed=0))
         found = {"training_tokens_per_second": tokens / timing.median}
@@ -140,8 +144,9 @@ def timed_costs(subject: CostSubject, *, seconds: float = 0.4) -> list[Series]:
 
 
 @contextmanager
-def _measuring(threads: int) -> Iterator[None]:
-    with limited_threads(threads), torch.random.fork_rng(devices=[]):
+def _measuring(subject: CostSubject) -> Iterator[None]:
+    random = torch.random.fork_rng(devices=[])
+    with limited_threads(subject.threads), multiplying(subject.products), random:
         yield
 
 

@@ -29,7 +29,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import decay_of, half_life
 from seqarena.core.shapes import state_tensors
 from seqarena.models.model import Model
-from seqarena.tasks.base import mean_loss
+from seqarena.tasks.transcript_loss import criterion_of
 
 _ROUNDINGS = 64  # that an answer may gather: what differs by less is the same
 _NUMBERS_KEPT = 4_000_000  # of all states of all projections, which bounds memory
@@ -79,15 +79,18 @@ def gradient_flow(
 
 
 def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False) -> GradientFlow:
-    """Norms of d loss_T / d e_(T-k): the loss of the last answer alone, as training has it. The
-    answer that is right comes from the batch's targets (of plain tokens: the first one). With
-    `parameters`, the gradients of the model's parameters are left in place as well."""
+    """Norms of d loss_T / d e_(T-k): the loss of the last answer alone, as training has it; of a
+    transcript, whose symbols have no place, the loss of the whole. The answer that is right comes
+    from the batch's targets (of plain tokens: the first one). With `parameters`, the gradients of
+    the model's parameters are left in place as well."""
     batch = _batch(inputs)
-    asked_BT = nothing_asked(batch.targets_BT)
-    asked_BT[:, -1] = batch.targets_BT[:, -1]
+    asked_BT = batch.targets_BT
+    if model.problem.form != "transcript":
+        asked_BT = nothing_asked(batch.targets_BT)
+        asked_BT[:, -1] = batch.targets_BT[:, -1]
 
     def run(caught: Batch) -> Tensor:
-        return model.loss(caught, mean_loss)
+        return model.loss(caught, criterion_of(model.problem))
 
     loss, read = _traced(model, batch._replace(targets_BT=asked_BT), run)
     squares_N = _squares(loss, read)
@@ -161,7 +164,10 @@ def _changes(model: Model, batch: Batch, vocab_size: int) -> np.ndarray:
     with torch.no_grad():
         before_NRV, after_NRV = model.answer(same), model.answer(after)
     # rounding can keep two runs a bit apart for ever, however alike their inputs have become
-    noise = _ROUNDINGS * torch.finfo(before_NRV.dtype).eps * before_NRV.abs().max()
+    found = torch.finfo(before_NRV.dtype)
+    sizes_NRV = before_NRV.abs()
+    sizes_NRV = sizes_NRV[sizes_NRV < found.max]  # a span has the lowest number where it cannot be
+    noise = _ROUNDINGS * found.eps * (sizes_NRV.max() if sizes_NRV.numel() else 0.0)
     return ((after_NRV - before_NRV).abs() > noise).any(-1).cpu().numpy()
 
 

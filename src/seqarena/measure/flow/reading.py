@@ -63,6 +63,9 @@ def read_as_words(chosen: Subject, text: str, target: str | None) -> tuple[Subje
     batch = Batch(tokens_1N, tokens_1N.roll(-1, 1))
     if problem.num_segments:
         batch = batch._replace(segments_BT=_sentences(words, problem.num_segments))
+    if problem.form == "span" and not (batch.segments_BT == 1).any():  # one sentence: its half
+        halves_1N = torch.arange(len(words))[None] >= (len(words) + 1) // 2
+        batch = batch._replace(segments_BT=halves_1N.long())
     if problem.num_characters:
         batch = batch._replace(characters_BTC=_letters(words, problem.num_characters))
     return chosen, ReadSentence(batch, _whole(words), _answers(problem, _whole(words)))
@@ -79,8 +82,11 @@ def read_as_trained(chosen: Subject, model: Model, text: str) -> ReadSentence:
         return read_as_tokens(stored_tokenizer(artifacts), text)
     codec: Any = load_codec(config, artifacts)
     batch = codec.encode([text])
+    if len(batch.inputs_BT) > 1:
+        raise UserError("the text is read in several windows: give a shorter one")
     if problem.form != "pairs":
-        read = _labelled(text, batch.inputs_BT[0].tolist())
+        words = codec.read_words(batch)
+        read = _whole(words) if words else _labelled(text, batch.inputs_BT[0].tolist())
         return ReadSentence(batch, read, _answers(problem, read))
     with torch.no_grad():
         written = greedy(model, batch, codec.max_length)[0].tolist()
@@ -142,6 +148,8 @@ def _labelled(text: str, tokens: list[int]) -> WordPieces:
 
 
 def _answers(problem: Problem, read: WordPieces) -> WordPieces:
+    if problem.form == "span":
+        return _whole(["first word", "last word"])
     return read if problem.form == "tokens" else _whole(["the answer"])
 
 

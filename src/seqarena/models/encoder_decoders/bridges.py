@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.models.model import System, SystemOptions
+from seqarena.models.model import PositionVectors, System, SystemOptions
 from seqarena.models.watching import Look
 from seqarena.ops.padding import Aligned, real_first, restore, reverse
 from seqarena.ops.recurrent import state_dtype
@@ -227,6 +227,10 @@ class Memory(NamedTuple):
         if together:
             return weights_BTS, context_BTA
         return weights_BTS[:, 0], context_BTA[:, 0]
+
+    def position_vectors(self) -> PositionVectors:
+        """The annotations, with the source's real positions first."""
+        return PositionVectors(self.annotations_BSA, ~self.padding_BS, causal=False)
 
 
 def maxout(x: Tensor) -> Tensor:

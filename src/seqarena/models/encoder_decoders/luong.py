@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqarena.core.batch import Problem
+from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.base import Complexity
 from seqarena.models.encoder_decoders.bridges import (
     AttentiveDecoder,
@@ -30,6 +30,7 @@ from seqarena.models.encoder_decoders.bridges import (
     RecurrentOptions,
     draw_uniform,
 )
+from seqarena.models.model import PositionVectors
 from seqarena.ops.recurrent.lstm import LSTMState
 
 
@@ -90,6 +91,9 @@ class Luong(RecurrentEncoderDecoder, AttentiveDecoder):
             states.append(state)
         memory = Memory(self.key(x_BSD), x_BSD, source.padding)
         return LuongState(tuple(states), torch.zeros_like(states[-1].h_BE), memory)
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        return self.encode(self._source(batch), None).memory.position_vectors()
 
     def decode(self, tokens_BT: Tensor, state: LuongState) -> Tensor:
         return self.dropout(self._walk(tokens_BT, state)[0])

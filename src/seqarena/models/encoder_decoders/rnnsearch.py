@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqarena.core.batch import Problem
+from seqarena.core.batch import Batch, Problem
 from seqarena.mixers.base import Complexity
 from seqarena.models.encoder_decoders.bridges import (
     AttentiveDecoder,
@@ -31,6 +31,7 @@ from seqarena.models.encoder_decoders.bridges import (
     draw_as_groundhog,
     maxout,
 )
+from seqarena.models.model import PositionVectors
 from seqarena.ops.padding import reverse
 
 
@@ -81,6 +82,9 @@ class RNNSearch(RecurrentEncoderDecoder, AttentiveDecoder):
         a_BSA = self.dropout(torch.cat((ahead_BSE, reverse(back_BSE, lengths_B)), -1))
         memory = Memory(self.key(a_BSA), a_BSA, source.padding)
         return SearchState(self.first(first_BE).tanh().to(first_BE.dtype), memory)
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        return self.encode(self._source(batch), None).memory.position_vectors()
 
     def decode(self, tokens_BT: Tensor, state: SearchState) -> Tensor:
         e_BTD = self.write(tokens_BT)

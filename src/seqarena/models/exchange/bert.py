@@ -1,5 +1,5 @@
 """BERT as `transformers` lays it out (Devlin et al. 2018), with its head for masked words, for one
-label, or for a label at each position."""
+label, for a label at each position, or for a span."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from seqarena.models.language.bert import Bert
 from seqarena.models.model import SystemConfig
 
 _LABEL, _TAGS = "BertForSequenceClassification", "BertForTokenClassification"
-_MASKED = "BertForMaskedLM"
+_MASKED, _SPAN = "BertForMaskedLM", "BertForQuestionAnswering"
 _TABLE = "bert.embeddings.word_embeddings.weight"
 _DECODER = "cls.predictions.decoder"
 
@@ -43,6 +43,10 @@ def _read(settings: Settings) -> AnyConfig:
 
 def _problem(settings: Settings, vocab_size: int, positions: int) -> Problem:
     """What the head answers, by the class that the file names."""
+    if settings.architecture() == _SPAN:
+        return Problem(
+            form="span", num_outputs=2, vocab_size=vocab_size, num_segments=2, max_length=positions
+        )
     if settings.architecture() not in (_LABEL, _TAGS):
         return own_inputs(vocab_size, positions)
     labels = settings.labels()
@@ -85,6 +89,8 @@ def _write(model: Bert) -> dict[str, Any]:
 def _architecture(model: Bert) -> str:
     if model.is_masked_lm:
         return _MASKED
+    if model.problem.form == "span":
+        return _SPAN
     return _TAGS if model.pooler is None else _LABEL
 
 
@@ -121,7 +127,8 @@ def _head(model: Bert) -> Iterator[WeightMatch]:
         return
     if model.pooler is not None:
         yield from pair("bert.pooler.dense", "pooler")
-    yield from pair("classifier", "classifier")
+    span = model.problem.form == "span"
+    yield from pair("qa_outputs" if span else "classifier", "classifier")
 
 
 def _spellings(name: str) -> tuple[str, ...]:
@@ -152,7 +159,7 @@ def _is_zero(tensor: Tensor, _: Any) -> bool:
 
 BERT = PublishedFamily(
     title="BERT",
-    architectures=(_MASKED, "BertForPreTraining", _LABEL, _TAGS, "BertModel"),
+    architectures=(_MASKED, "BertForPreTraining", _LABEL, _TAGS, _SPAN, "BertModel"),
     read=_read,
     harmless=frozenset(
         {

@@ -108,7 +108,7 @@ def stack_misfits(model: LanguageModel, mixer: type[Mixer], **stack: Any) -> Ite
     config, mixers = model.config, model.stack.mixers
     if config.form != "tokens" or config.targets != "classes" or config.num_outputs is not None:
         yield "it is not a language model of its own inputs"
-    for name in ("features", "num_characters", "num_segments"):
+    for name in ("features", "categories", "num_characters", "num_segments"):
         if getattr(config, name):
             yield f"its inputs have {name}, and those of the layout are tokens only"
     if not mixers or any(type(layer) is not mixer for layer in mixers):

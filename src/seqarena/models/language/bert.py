@@ -5,6 +5,7 @@
     tokens that are inputs again   norm(gelu(W x)) E^T + b                   masked language model
     other tokens                   W x                                       tagging
     one label                      W tanh(W_p x_1)                           the first position
+    a span                         S x and E x, softmax over positions       section 4.2
 
 Layers are those of a stack (models/stacks/stack.py) with attention that sees everything. Weights
 go to and from the layout of the authors' later releases in models/exchange.
@@ -12,14 +13,15 @@ go to and from the layout of the authors' later releases in models/exchange.
 
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Problem
+from seqarena.core.batch import Batch, Problem, span_logits
 from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
-from seqarena.models.model import System, SystemConfig, SystemOptions, too_long
+from seqarena.models.model import PositionVectors, System, SystemConfig, SystemOptions, too_long
 from seqarena.models.stacks.channel_mixers import ACTIVATIONS, INITIAL_STD, Activation
 from seqarena.models.stacks.stack import LayerConfig, Stack, StackConfig
 from seqarena.ops.padding import real_positions
@@ -41,7 +43,7 @@ class Bert(System):
     """An encoder with the head that the form of the task asks for."""
 
     Options = BertOptions
-    forms = ("tokens", "label")
+    forms = ("tokens", "label", "span")
     needs = ("vocab_size",)
     targets = ("classes", "numbers")
     dial = "hidden_width"
@@ -55,6 +57,7 @@ class Bert(System):
         tokens that are inputs again   norm(gelu(W x)) E^T + b
         other tokens                   W x
         one label                      W tanh(W_p x_1)
+        a span                         S x and E x, softmax over positions
     """
     complexity = Attention.complexity
 
@@ -124,7 +127,21 @@ class Bert(System):
             return F.linear(x_BTD, self.tokens.weight, self.output_bias_V)
         if self.pooler is not None:
             x_BTD = self.pooler(x_BTD[:, :1]).tanh()
-        return self.classifier(self.dropout(x_BTD))
+        logits_BTV = self.classifier(self.dropout(x_BTD))
+        return span_logits(logits_BTV, batch) if self.problem.form == "span" else logits_BTV
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
+        real_BT = batch.mask_BT
+        if real_BT is None:
+            real_BT = x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool)
+        return PositionVectors(x_BTD, real_BT, causal=False)
+
+    def summary_vector(self, batch: Batch) -> Tensor | None:
+        if self.is_masked_lm or self.pooler is None:
+            return None
+        x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
+        return self.pooler(x_BTD[:, 0]).tanh()
 
     @property
     def most_positions(self) -> int:

@@ -73,7 +73,7 @@ class WaveNet(CausalSystem):
     """A stack of gated dilated convolutions read through skip connections."""
 
     Options = WaveNetOptions
-    forms = ("tokens", "label")
+    forms = ("tokens", "label", "transcript")
     takes = ("features",)
     targets = ("classes", "numbers")
     dial = "skip"
@@ -136,7 +136,7 @@ class WaveNet(CausalSystem):
         return self.output(self.narrow(self.dropout(y_BTD.relu())).relu())
 
     def answer(self, batch: Batch) -> Tensor:
-        if self.problem.form == "tokens":
+        if self.problem.at_every_position:
             return super().answer(batch)
         x_BTD, lengths_B = self.embed(batch.inputs_BT), None
         if batch.mask_BT is not None:

@@ -6,8 +6,13 @@ Networks"): every sentence is a memory, and the question reads them several time
     p_i = softmax_i(u . m_i)              o = sum_i p_i c_i                     u' = u + o
     answer = W u of the last hop
 
-Word j of a sentence of J words is weighed by l_kj = (1 - j/J) - (k/d)(1 - 2j/J), k = 1 .. d
-(section 4.1, "position encoding"), or by 1 ("bow"). T counts sentences back from the question.
+Word j of a sentence of J words is weighed by l_kj = 2 ((1 - j/J) - (k/d)(1 - 2j/J)), k = 1 .. d
+(section 4.1, "position encoding"), or by 1 ("bow"). The paper's formula lacks the 2 of the authors'
+program, without which a memory begins half as strong as the initial weights are meant for, and some
+bAbI tasks are not learnt. T counts sentences back from the question. Memories that no sentence
+fills are zero and have their share of the softmax (section 4.2: stories are padded to a fixed size
+with null sentences), so that a hop can read nothing.
+
 Tying (section 2.2): "adjacent", C of one hop is A of the next, B is the first A and W the last C
 (where the answers are words of the inputs; else W stands by itself); "layerwise", one A and one C
 for all hops, and u' = H u + o. Training begins without the softmax ("linear start") and reads
@@ -44,7 +49,8 @@ class MemoryNetworkOptions(SystemOptions):
 
 
 class _Sentences(NamedTuple):
-    """A batch sentence by sentence: the memories from number `first` on, then the question."""
+    """A batch sentence by sentence: the memories from number `first` on, then the question. No row
+    fills a memory before `first`."""
 
     vectors_BSED: Tensor
     filled_BS: Tensor  # whether there is such a sentence
@@ -99,7 +105,8 @@ class MemoryNetwork(System):
         return self._read(batch)[0]
 
     def attention(self, batch: Batch) -> Tensor:
-        """What each hop looks at: weights [B, K, S], by the sentences' numbers in the batch."""
+        """What each hop looks at: weights [B, K, S], by the sentences' numbers in the batch. They
+        sum to one with those of the memories that no sentence fills."""
         return self._read(batch)[1]
 
     def looks(self, batch: Batch) -> list[Look]:
@@ -115,10 +122,11 @@ class MemoryNetwork(System):
         for hop in range(self.options.hops):
             inputs, outputs = (hop, hop + 1) if adjacent else (0, 1)
             score_BS = (memories[inputs] @ u_BD[..., None]).squeeze(-1)
-            p_BS = self._share(score_BS, filled_BS)
-            o_BD = (p_BS[:, None] @ memories[outputs]).squeeze(1)
+            p_BS = self._share(score_BS, filled_BS, sentences.first)
+            read_BS = p_BS[:, sentences.first :] * filled_BS
+            o_BD = (read_BS[:, None] @ memories[outputs]).squeeze(1)
             u_BD = o_BD + (u_BD if self.between_hops is None else self.between_hops(u_BD))
-            weights.append(F.pad(p_BS, (sentences.first, 0)))
+            weights.append(p_BS)
         u_BD = self.dropout(u_BD)
         logits_BV = F.linear(u_BD, self.words_VED[:, -1]) if self.head is None else self.head(u_BD)
         return logits_BV[:, None], torch.stack(weights, 1)
@@ -154,7 +162,7 @@ class MemoryNetwork(System):
         share_BT = j_BT.to(dtype) / count_BS.gather(1, place_BT).clamp(min=1)
         share_BT11 = share_BT[..., None, None]
         k_D = torch.arange(1, self.width + 1, device=real_BT.device, dtype=dtype) / self.width
-        return weight_BT11 * ((1 - share_BT11) - k_D * (1 - 2 * share_BT11))
+        return 2 * weight_BT11 * ((1 - share_BT11) - k_D * (1 - 2 * share_BT11))
 
     def _in_time(self, memories_BSED: Tensor, filled_BS: Tensor) -> Tensor:
         """The memories with T_A and T_C, counted back from the question."""
@@ -183,11 +191,10 @@ class MemoryNetwork(System):
         times_BL = slot_L.expand_as(taken_BL).where(taken_BL, slots).sort(1).values
         return times_BL[:, :num].clamp(max=self.num_memories - 1)
 
-    def _share(self, score_BS: Tensor, filled_BS: Tensor) -> Tensor:
-        if bool(self.linear):
-            return score_BS * filled_BS
-        lowest = torch.finfo(score_BS.dtype).min
-        return score_BS.masked_fill(~filled_BS, lowest).softmax(-1) * filled_BS
+    def _share(self, score_BS: Tensor, filled_BS: Tensor, first: int) -> Tensor:
+        """Weights of all memories: the first `first`, which no row fills, and those scored."""
+        score_BS = F.pad(score_BS * filled_BS, (first, 0))
+        return score_BS if bool(self.linear) else score_BS.softmax(-1)
 
     @property
     def algorithms(self) -> tuple[str, ...]:

@@ -88,6 +88,11 @@ class SelfAttentionEncoder(System):
         answered = criterion(self._answer((states_NTE, weights_NRT)), batch)
         return answered + self.penalty * overlap(weights_NRT).mean()
 
+    def summary_vector(self, batch: Batch) -> Tensor:
+        """M, row after row."""
+        _, states_NTE, weights_NRT = self._read(batch)
+        return (weights_NRT @ states_NTE).flatten(1)[: len(batch.inputs_BT)]
+
     def attention(self, batch: Batch) -> Tensor:
         """A [B, R, T] at the batch's own positions, 0 at padding: each row sums to one over each
         sentence."""
@@ -115,7 +120,7 @@ class SelfAttentionEncoder(System):
 
     def _answer(self, read: tuple[Tensor, Tensor]) -> Tensor:
         states_NTE, weights_NRT = read
-        encoded_NE = (weights_NRT @ states_NTE).flatten(1)
+        encoded_NE = (weights_NRT @ states_NTE).flatten(1)  # (7)
         hidden_BE = self.combine(self.dropout(self.input.joined(encoded_NE))).relu()
         return self.head(self.dropout(hidden_BE))[:, None]
 

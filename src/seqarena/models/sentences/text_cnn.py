@@ -88,6 +88,9 @@ class TextCNN(System):
             pooled.append(maps_NMT.masked_fill(~real_NT[:, None], 0.0).amax(2))
         return torch.cat(pooled, dim=1)
 
+    def summary_vector(self, batch: Batch) -> Tensor:
+        return self.encode(batch)[: len(batch.inputs_BT)]
+
     def at_progress(self, share: float) -> None:
         """Rows of the last layer that the step before made too long are scaled back."""
         if self.max_norm:

@@ -94,6 +94,7 @@ class TokenEmbedding(_Embedding):
         *,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        **_: Tensor | None,
     ) -> tuple[Tensor, int | Tensor]:
         x_BTD = self.tokens(tokens_BT)
         if self.spelling is not None and characters_BTC is not None:
@@ -110,25 +111,61 @@ class TokenEmbedding(_Embedding):
 
 
 class FeatureEmbedding(_Embedding):
-    """Features [B, T, F] -> x_BTD [B, T, D]: one linear map."""
+    """Features [B, T, F] -> x_BTD [B, T, D]: one linear map, and a vector for the category of each
+    categorical field added to it. Of one-hot fields beside the features that is one linear map."""
 
     def __init__(
-        self, features: int, width: int, positions: Positions, max_length: int, dropout: float
+        self,
+        features: int,
+        width: int,
+        positions: Positions,
+        max_length: int,
+        dropout: float,
+        *,
+        categories: tuple[int, ...] = (),
     ) -> None:
         super().__init__(width, positions, max_length, dropout)
         self.project = nn.Linear(features, width)
+        self.categories = Categories(categories, width) if categories else None
 
     def forward(
         self,
         features_BTF: Tensor,
         start: int | Tensor,
         mask_BT: Tensor | None,
+        *,
+        categories_BTC: Tensor | None = None,
         **_: Tensor | None,
     ) -> tuple[Tensor, int | Tensor]:
-        return self._placed(self.project(features_BTF), start, mask_BT)
+        x_BTD = self.project(features_BTF)
+        if self.categories is not None:
+            assert categories_BTC is not None
+            x_BTD = x_BTD + self.categories(categories_BTC)
+        return self._placed(x_BTD, start, mask_BT)
 
     def flops(self, length: int) -> int:
         return 2 * length * self.project.in_features * self.project.out_features
+
+
+class Categories(nn.Module):
+    """categories_BTC [B, T, C] -> [B, T, D]: the sum of one vector a field. Category 0 of a field,
+    missing or new, has a vector as any other.
+
+    The sum has the variance that a fresh linear map of standardised numbers has, 1/3, so that
+    fields and numbers begin equally loud.
+    """
+
+    firsts_C: Tensor
+
+    def __init__(self, sizes: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(sum(sizes), width)  # the fields one behind the other
+        nn.init.normal_(self.table.weight, std=(3 * len(sizes)) ** -0.5)
+        firsts_C = torch.tensor([sum(sizes[:number]) for number in range(len(sizes))])
+        self.register_buffer("firsts_C", firsts_C, persistent=False)
+
+    def forward(self, categories_BTC: Tensor) -> Tensor:
+        return self.table(categories_BTC + self.firsts_C).sum(-2)
 
 
 class Spelling(nn.Module):

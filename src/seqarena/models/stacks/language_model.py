@@ -2,7 +2,8 @@
 
     LanguageModel   tokens, causal: continues from a state
     Encoder         tokens where any position may see all; or one label for the whole, from the last
-                    position of a causal stack and from the mean of all positions of any other
+                    position of a causal stack and from the mean of all positions of any other;
+                    or a span: two scores at every position
     PrefixModel     pairs: the source, then the target, read as one sequence by a causal stack
 
 Same call, same costs; which one a stack becomes follows from its form and its mixers.
@@ -15,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seqarena.core.batch import Batch, Form, Problem, Targets
+from seqarena.core.batch import Batch, Form, Problem, Targets, span_logits
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
-from seqarena.models.model import Model, StatefulModel
+from seqarena.models.model import Model, PositionVectors, StatefulModel
 from seqarena.models.stacks.channel_mixers import INITIAL_STD
 from seqarena.models.stacks.embedding import FeatureEmbedding, Positions, TokenEmbedding
 from seqarena.models.stacks.stack import Stack, StackConfig
@@ -37,6 +38,7 @@ class ModelConfig(Config):
     targets: Targets = "classes"
     num_outputs: int | None = None  # None: the vocabulary
     features: int = 0  # numbers at each position
+    categories: tuple[int, ...] = ()  # beside features: sizes of the categorical fields
     num_characters: int = 0  # letters in spellings
     num_segments: int = 0  # sentences that get a vector each
     source_offset: int = 0  # pairs: what is added to a source token
@@ -57,6 +59,7 @@ class ModelConfig(Config):
             source_vocab_size=self.vocab_size - self.source_offset if pairs else 0,
             shared_vocabulary=pairs and not self.source_offset,
             features=self.features,
+            categories=self.categories,
             num_segments=self.num_segments,
             num_characters=self.num_characters,
             max_length=self.max_length or 1 << 20,
@@ -83,7 +86,10 @@ class TokenModel(Model):
         self.problem = config.problem
         width, dropout = config.stack.width, config.stack.dropout
         self.embedding = (
-            FeatureEmbedding(config.features, width, config.positions, config.max_length, dropout)
+            FeatureEmbedding(
+                config.features, width, config.positions, config.max_length, dropout,
+                categories=config.categories,
+            )
             if config.features
             else TokenEmbedding(
                 config.vocab_size, width, config.positions, config.max_length, dropout,
@@ -97,7 +103,7 @@ class TokenModel(Model):
     def _head(self) -> nn.Linear | None:
         """None where the head's rows are those of the embedding."""
         config = self.config
-        classes = config.form != "label" and config.targets == "classes"
+        classes = config.form in ("tokens", "pairs") and config.targets == "classes"
         same = classes and config.num_outputs in (None, config.vocab_size)
         table = getattr(self.embedding, "tokens", None)
         if config.form == "pairs" and config.tie_embeddings:
@@ -125,6 +131,7 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """tokens_BT [B, T] -> (logits_BTV [B, T, V], state). Padding changes nothing."""
         x_BTD, state = self.features(
@@ -133,6 +140,7 @@ class TokenModel(Model):
             mask_BT=mask_BT,
             segments_BT=segments_BT,
             characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         return self.logits(x_BTD), state
 
@@ -144,25 +152,46 @@ class TokenModel(Model):
         mask_BT: Tensor | None = None,
         segments_BT: Tensor | None = None,
         characters_BTC: Tensor | None = None,
+        categories_BTC: Tensor | None = None,
     ) -> tuple[Tensor, ModelState]:
         """The stack's output [B, T, D] before the head, and the state."""
         layers, start = (None, 0) if state is None else state
         x_BTD, position = self.embedding(
-            tokens_BT, start, mask_BT, segments_BT=segments_BT, characters_BTC=characters_BTC
+            tokens_BT,
+            start,
+            mask_BT,
+            segments_BT=segments_BT,
+            characters_BTC=characters_BTC,
+            categories_BTC=categories_BTC,
         )
         x_BTD, layers = self.stack(x_BTD, layers, mask_BT=mask_BT)
         return x_BTD, ModelState(layers, position)
 
     def answer(self, batch: Batch) -> Tensor:
+        x_BTD = self._read(batch)
+        if self.config.form == "label":
+            x_BTD = self._pooled(x_BTD, batch.mask_BT)
+        logits_BTV = self.logits(x_BTD)
+        return span_logits(logits_BTV, batch) if self.config.form == "span" else logits_BTV
+
+    def _read(self, batch: Batch) -> Tensor:
         x_BTD, _ = self.features(
             batch.inputs_BT,
             mask_BT=batch.mask_BT,
             segments_BT=batch.segments_BT if self.config.num_segments else None,
             characters_BTC=batch.characters_BTC,
+            categories_BTC=batch.categories_BTC,
         )
-        if self.config.form == "label":
-            x_BTD = self._pooled(x_BTD, batch.mask_BT)
-        return self.logits(x_BTD)
+        return x_BTD
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        x_BTD = self._read(batch)
+        return PositionVectors(x_BTD, _real(x_BTD, batch.mask_BT), self.stack.causal)
+
+    def summary_vector(self, batch: Batch) -> Tensor | None:
+        if self.config.form != "label":
+            return None
+        return self._pooled(self._read(batch), batch.mask_BT)[:, 0]
 
     def loss(self, batch: Batch, criterion: Callable[[Tensor, Batch], Tensor]) -> Tensor:
         loss = criterion(self.answer(batch), batch)
@@ -171,8 +200,7 @@ class TokenModel(Model):
 
     def _pooled(self, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         """One vector a sequence, [B, 1, D]: all that a causal stack knows stands at the end."""
-        if mask_BT is None:
-            mask_BT = x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool)
+        mask_BT = _real(x_BTD, mask_BT)
         if self.stack.causal:
             last_B = (mask_BT * torch.arange(mask_BT.shape[1], device=mask_BT.device)).argmax(1)
             return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), last_B][:, None]
@@ -227,12 +255,14 @@ class LanguageModel(TokenModel, StatefulModel):
 
     @property
     def writes(self) -> bool:
-        """A step is given a token and no spelling, so that a model of spellings cannot take one."""
-        return super().writes and not (self.config.num_characters or self.config.num_segments)
+        """A step is given a token, or numbers, alone: a model that reads more cannot take one."""
+        config = self.config
+        more = config.num_characters or config.num_segments or config.categories
+        return super().writes and not more
 
 
 class Encoder(TokenModel):
-    """Sees the whole sequence, or reduces it to one label."""
+    """Sees the whole sequence, or answers with one label or one span of it."""
 
 
 class PrefixModel(LanguageModel):
@@ -252,6 +282,12 @@ class PrefixModel(LanguageModel):
         )
         x_BTD, _ = self.features(tokens_BT, mask_BT=torch.cat(masks, 1))
         return self.logits(x_BTD[:, length:])
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        assert batch.source_BS is not None
+        source_BS = batch.source_BS + self.config.source_offset
+        x_BSD, _ = self.features(source_BS, mask_BT=batch.source_mask_BS)
+        return PositionVectors(x_BSD, _real(x_BSD, batch.source_mask_BS), causal=True)
 
     @property
     def writes(self) -> bool:
@@ -275,11 +311,15 @@ class PrefixModel(LanguageModel):
         return self.stack.serial_steps(2 * length)
 
 
+def _real(x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
+    return x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool) if mask_BT is None else mask_BT
+
+
 def build_stack_model(config: ModelConfig) -> TokenModel:
     """The model of that form, freshly initialised: see the head of this file."""
     stack = Stack(config.stack)
     if config.form == "pairs":
         return PrefixModel(config, stack)
-    if config.form == "label" or not stack.causal:
+    if config.form in ("label", "span") or not stack.causal:
         return Encoder(config, stack)
     return LanguageModel(config, stack)

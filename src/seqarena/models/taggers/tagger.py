@@ -32,7 +32,7 @@ from seqarena.core.batch import IGNORE, Batch, Form, Problem
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.mixers.base import Complexity
-from seqarena.models.model import System, SystemOptions
+from seqarena.models.model import PositionVectors, System, SystemOptions
 from seqarena.models.stacks.embedding import Spelling
 from seqarena.ops import recurrent
 from seqarena.ops.crf import CRFWeights, log_partition, max_marginals, sentence_score
@@ -86,6 +86,17 @@ class Tagger(System, ABC):
     def emissions(self, batch: Batch) -> tuple[Tensor, Aligned | None]:
         """Scores of the tags [B, T, K]; where the batch has a mask, its rows with their real
         positions first, and what `restore` needs."""
+        c_BTE, aligned = self._in_context(batch)
+        return self.project(self.hidden(c_BTE).tanh()), aligned
+
+    def position_vectors(self, batch: Batch) -> PositionVectors:
+        """c_t of each word."""
+        c_BTE, aligned = self._in_context(batch)
+        lengths_B = torch.full_like(batch.inputs_BT[:, 0], c_BTE.shape[1])
+        lengths_B = lengths_B if aligned is None else aligned.lengths_B
+        return PositionVectors(c_BTE, lengths_to_mask(lengths_B, c_BTE.shape[1]), causal=False)
+
+    def _in_context(self, batch: Batch) -> tuple[Tensor, Aligned | None]:
         x_BTD = self.words(batch.inputs_BT)
         if self.letters is not None:
             assert batch.characters_BTC is not None
@@ -94,8 +105,8 @@ class Tagger(System, ABC):
         if batch.mask_BT is not None:
             aligned = left_align(x_BTD, batch.mask_BT)
             x_BTD = aligned.x_BTD
-        c_BTE = self.context(self.dropout(x_BTD), None if aligned is None else aligned.lengths_B)
-        return self.project(self.hidden(c_BTE).tanh()), aligned
+        lengths_B = None if aligned is None else aligned.lengths_B
+        return self.context(self.dropout(x_BTD), lengths_B), aligned
 
     @property
     def algorithms(self) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seqarena.ops.attention import small_tiles
+
 NEGATIVE_INFINITY = float("-inf")
 
 
@@ -143,7 +145,16 @@ def sdpa(
     values, missing = v_BGCE.shape[-1], q_BHTE.shape[-1] - v_BGCE.shape[-1]
     if missing > 0:  # its fast kernels want as many features of values as of keys
         v_BGCE = F.pad(v_BGCE, (0, missing))
-    y_BHTE = F.scaled_dot_product_attention(
-        q_BHTE, k_BGCE, v_BGCE, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=grouped
-    )
+    if small_tiles.applies(q_BHTE, k_BGCE, v_BGCE, mask):
+        y_BHTE = small_tiles.attend(q_BHTE, k_BGCE, v_BGCE, mask, causal, scale)
+    else:
+        y_BHTE = F.scaled_dot_product_attention(
+            q_BHTE,
+            k_BGCE,
+            v_BGCE,
+            attn_mask=mask,
+            is_causal=causal,
+            scale=scale,
+            enable_gqa=grouped,
+        )
     return y_BHTE[..., :values] if missing > 0 else y_BHTE

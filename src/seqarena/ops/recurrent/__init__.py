@@ -27,6 +27,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from seqarena.core.products import small_products
+
 Hidden = TypeVar("Hidden")
 
 # positions of one call of the library's kernel: cuDNN takes no more (pytorch issue 133751)
@@ -69,7 +71,8 @@ def apply_stepwise(
 def add_product(out_BF: Tensor, x_BE: Tensor, weight_EF: Tensor) -> None:
     """out_BF += x_BE @ weight_EF in place, multiplied in the weight's dtype, summed in out's."""
     if weight_EF.dtype == out_BF.dtype:
-        out_BF.addmm_(x_BE, weight_EF)
+        with small_products(len(x_BE) * weight_EF.numel()):
+            out_BF.addmm_(x_BE, weight_EF)
     else:
         out_BF.add_(x_BE.to(weight_EF.dtype) @ weight_EF)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqarena.core.products import small_products
 from seqarena.ops.selective_scan import selective_scan
 
 CHUNK_LENGTH = 16
@@ -48,11 +49,13 @@ class _ChunkedScan(torch.autograd.Function):
             step_BLE = step_BTE[:, chunk]
             steps, inputs = _rows(step_BLE), _rows(step_BLE * x_BTE[:, chunk])
             y_LB1E = y_BTE.new_empty(len(steps), y_BTE.shape[0], 1, y_BTE.shape[2])
-            for step, u, b, c, y in zip(
-                steps, inputs, _columns(b_BTN[:, chunk]), _rows(c_BTN[:, chunk]), y_LB1E.unbind(0)
-            ):
-                _advance(h_BNE, decay_BNE, h_BNE, step, a_NE, b, u)
-                torch.bmm(c, h_BNE, out=y)
+            with small_products(h_BNE.numel()):
+                for step, u, b, c, y in zip(
+                    steps, inputs, _columns(b_BTN[:, chunk]), _rows(c_BTN[:, chunk]),
+                    y_LB1E.unbind(0),
+                ):  # fmt: skip
+                    _advance(h_BNE, decay_BNE, h_BNE, step, a_NE, b, u)
+                    torch.bmm(c, h_BNE, out=y)
             y_BTE[:, chunk] = y_LB1E.squeeze(2).transpose(0, 1)
         ctx.save_for_backward(x_BTE, step_BTE, a_NE, b_BTN, c_BTN, *starts)
         return y_BTE, h_BNE
@@ -61,7 +64,8 @@ class _ChunkedScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dy_BTE: Tensor, dstate_BNE: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         x_BTE, step_BTE, a_NE, b_BTN, c_BTN, *starts = ctx.saved_tensors
-        with torch.autocast(x_BTE.device.type, enabled=False):
+        small = small_products(starts[0].numel())
+        with torch.autocast(x_BTE.device.type, enabled=False), small:
             length = min(CHUNK_LENGTH, x_BTE.shape[1])
             buffers = _Buffers(starts[0], length)
             buffers.g_BNE.copy_(dstate_BNE)

@@ -13,6 +13,7 @@ from seqarena.report.forecast.wording import (
     verification_words,
 )
 from seqarena.report.page.parts import AnswerSection, Card, Verdict
+from seqarena.report.page.plain_names import with_plain_names
 
 _MOST = 3  # pairs that a card names
 
@@ -30,14 +31,22 @@ def answer_section(view: ForecastView) -> AnswerSection:
         _verification_card(view),
         _warning_card(forecast),
     )
+    titles = forecast.ladder.titles
+    headline = with_plain_names(large, titles)
+    sentence = with_plain_names(words.capitalised(small), titles, {p.small for p in headline})
+    met = {phrase.small for phrase in (*headline, *sentence)}
     return AnswerSection(
         label="The decision",
         title=view.name,
         facts=_facts(forecast),
-        verdict=Verdict(large, small[:1].upper() + small[1:]),
+        verdict=Verdict(headline, sentence),
         doubt=_doubt(forecast),
         cards_label="In short",
-        cards=[card for card in cards if card is not None],
+        cards=[
+            card._replace(text=with_plain_names(str(card.text), titles, met))
+            for card in cards
+            if card is not None
+        ],
         command=view.command,
     )
 

@@ -179,8 +179,8 @@ class Card(NamedTuple):
 class Verdict(NamedTuple):
     """The result of a page: its first words in large type, the others in small type."""
 
-    large: str
-    small: str = ""
+    large: str | Prose
+    small: str | Prose = ""
 
 
 class Fold(NamedTuple):
@@ -213,7 +213,7 @@ class AnswerSection(Section):
     title: str
     facts: Sequence[str]
     verdict: Verdict
-    doubt: str
+    doubt: str | Prose
     cards_label: str = ""
     cards: Sequence[Card] = ()
     table: Table | None = None

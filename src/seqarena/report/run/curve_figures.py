@@ -36,8 +36,9 @@ def validation_figure(view: RunView) -> go.Figure | None:
 
 def training_figure(view: RunView) -> go.Figure | None:
     """The training loss against tokens: mean over seeds, neighbours averaged where dense."""
+    loss = view.data.get("loss", "nats")
     return _curves_figure(
-        view, lambda trial: trial.training_curve, "training loss, nats (lower is better)"
+        view, lambda trial: trial.training_curve, f"training loss, {loss} (lower is better)"
     )
 
 

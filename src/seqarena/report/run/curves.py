@@ -71,8 +71,8 @@ def _curve_figures(view: RunView) -> list[Figure]:
             "training",
             "Training loss",
             training_figure(view),
-            "The loss on the training data in the same trials. A nat is 1.44 bits. Neighbouring "
-            "steps are averaged where they are dense.",
+            f"The loss on the training data in the same trials.{_in_nats(view)} Neighbouring steps "
+            "are averaged where they are dense.",
         ),
         (
             "search",
@@ -88,6 +88,11 @@ def _curve_figures(view: RunView) -> list[Figure]:
         for name, title, drawn, caption in wanted
         if drawn is not None
     ]
+
+
+def _in_nats(view: RunView) -> str:
+    """What a nat is, where the loss is counted in them: numbers have a loss of their own."""
+    return "" if view.data.get("loss") else " A nat is 1.44 bits."
 
 
 def _chips(view: RunView) -> list[Chip]:
@@ -106,7 +111,7 @@ def _slices_figure(view: RunView, group: SliceGroup, place: int) -> Figure:
         f"{metric} of each architecture by {kind}.",
         f"Test split, mean over seeds. Number: {metric}. Shade: how far from the best of its "
         "column.",
-        f"{metric.capitalize()} by {kind}",
+        f"{words.capitalised(metric)} by {kind}",
     )
 
 

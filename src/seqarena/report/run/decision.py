@@ -26,6 +26,7 @@ class Outlook(NamedTuple):
     href: str = ""
     link: str = ""
     command: str = ""
+    train_on: str = ""  # the command that trains the leader at ten times the size
 
 
 def unknown_outlook(view: RunView) -> Outlook:
@@ -39,7 +40,24 @@ def unknown_outlook(view: RunView) -> Outlook:
         "This run does not say: with more parameters and data the order may change. A ladder of "
         "sizes does:",
         command=" ".join([*words_of, "--target", "100x"]),
+        train_on=train_on_command(view, f"{_runs(view)}/{view.name}"),
     )
+
+
+def train_on_command(view: RunView, folder: str) -> str:
+    """The command that trains the leader of a ranking at ten times its size; none where it was not
+    sized by its parameters or is no better than a baseline."""
+    params = (view.plan.get("size") or {}).get("params")
+    if not params or view.ranking is None or view.ranking.leader_below_baseline:
+        return ""
+    size = words.with_unit(10 * params, "count").replace(" ", "")
+    return f"seqarena train --from {shlex.quote(folder)} --params {size}"
+
+
+def _runs(view: RunView) -> str:
+    """Where the run's folder lies, by the command that made it."""
+    typed = shlex.split(str(view.plan.get("command") or ""))
+    return typed[typed.index("--runs") + 1] if "--runs" in typed[:-1] else "runs"
 
 
 def choice_label(view: RunView, ranking: Ranking) -> str:

@@ -1,12 +1,12 @@
 """Names of architectures: a plain noun, the catalog's name in small type, the family's colour."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 
 from seqarena.core import words
 from seqarena.core.results.records import RunView
 from seqarena.report.page.parts import Cell, Family, Heading, Phrase
+from seqarena.report.page.plain_names import with_plain_names
 from seqarena.report.page.style import css
 from seqarena.report.run.line_styles import family_colours
 from seqarena.report.run.reading import family, title
@@ -52,25 +52,7 @@ def prose(view: RunView, sentence: str, known: Iterable[str] = ()) -> list[Phras
         for row in (view.ranking.rows if view.ranking else ())
         if (plain := title(view, row.architecture)) != row.architecture
     }
-    return _named(sentence, titles, set(known)) if titles else [Phrase(sentence)]
-
-
-def _named(sentence: str, titles: Mapping[str, str], seen: set[str]) -> list[Phrase]:
-    longest_first = sorted(titles, key=len, reverse=True)
-    pattern = rf"(?<![\w.-])({'|'.join(map(re.escape, longest_first))})(?![\w-])"
-    found: list[Phrase] = []
-    text = ""
-    for place, piece in enumerate(re.split(pattern, sentence)):
-        if place % 2 == 0:
-            text += piece
-            continue
-        begins = text.endswith(". ") or not (text or found)
-        text += words.capitalised(titles[piece]) if begins else titles[piece]
-        if piece not in seen:
-            seen.add(piece)
-            found.append(Phrase(text, piece))
-            text = ""
-    return [*found, Phrase(text)] if text else found
+    return with_plain_names(sentence, titles, known)
 
 
 def family_legend(view: RunView, shown: Iterable[str]) -> list[Family]:

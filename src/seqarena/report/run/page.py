@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.results.records import RunView
+from seqarena.report.answers.forecast_section import forecasts_section
 from seqarena.report.measured.page import measured_sections
 from seqarena.report.page.parts import make_page
 from seqarena.report.page.shell import render
@@ -32,6 +33,7 @@ def render_html(
         answer_section(view, outlook),
         ranking_section(view),
         costs_section(view),
+        forecasts_section(view),
         curves_section(view),
         *measured_sections(measurements, view.catalog, served=served),
         complexity_section(view),

@@ -82,15 +82,88 @@ _ROWS: dict[str, tuple[BaselineEntry, ...]] = {
             f"{_HERE}.questions:nearest",
         ),
     ),
+    "reading": (
+        _MAJORITY._replace(
+            idea="always the most frequent answer of training", place=f"{_HERE}.reading:majority"
+        ),
+        BaselineEntry(
+            "position", "the words at the most frequent place of training",
+            f"{_HERE}.reading:position",
+        ),
+        BaselineEntry(
+            "first entity", "the first part of the passage that was an answer in training",
+            f"{_HERE}.reading:first_entity",
+        ),
+        BaselineEntry(
+            "last entity", "the last part of the passage that was an answer in training",
+            f"{_HERE}.reading:last_entity",
+        ),
+        BaselineEntry(
+            "sliding window", "the part whose neighbours share most words with the question "
+            "(Richardson et al. 2013)", f"{_HERE}.reading:sliding_window",
+        ),
+    ),
     "speech": (
         _MAJORITY,
         BaselineEntry(
             "nearest", f"{_NEAREST}, by mean and spread of its features", f"{_HERE}.labels:nearest"
         ),
     ),
+    "transcription": (
+        BaselineEntry(
+            "silence", "nothing is written: every word is an error", f"{_HERE}.transcripts:silence"
+        ),
+        BaselineEntry(
+            "nearest", "the text of the training recording with the nearest mean and spread of its "
+            "features, and length", f"{_HERE}.transcripts:nearest",
+        ),
+    ),
     "pixels": (
         _MAJORITY,
         BaselineEntry("nearest", f"{_NEAREST}, pixel by pixel", f"{_HERE}.labels:nearest"),
+    ),
+    "events": (
+        _MAJORITY,
+        BaselineEntry(
+            "most frequent", "how often each event comes in training, and the usual gap",
+            f"{_HERE}.events:most_frequent",
+        ),
+        BaselineEntry(
+            "last event", "how often each event follows the last one, and the usual gap behind it "
+            "(Markov renewal of order one)", f"{_HERE}.events:last_event",
+        ),
+    ),
+    "windows": (
+        _MAJORITY,
+        BaselineEntry("mean", "always the mean of training", f"{_HERE}.windows:mean"),
+        BaselineEntry(
+            "nearest", "the answer of the nearest training window, step by step",
+            f"{_HERE}.windows:nearest",
+        ),
+        BaselineEntry(
+            "nearest, warped", "the same by dynamic time warping within a tenth of the length "
+            "(Sakoe & Chiba 1978)", f"{_HERE}.windows:warped",
+        ),
+        BaselineEntry(
+            "ROCKET", "ridge regression on 1,000 random convolutions (Dempster et al. 2020)",
+            f"{_HERE}.windows:rocket",
+        ),
+    ),
+    "forecasting": (
+        BaselineEntry("naive", "the last value", f"{_HERE}.forecasts:naive"),
+        BaselineEntry(
+            "seasonal naive", "the value one season before", f"{_HERE}.forecasts:seasonal_naive"
+        ),
+        BaselineEntry(
+            "drift", "the line from the first value through the last", f"{_HERE}.forecasts:drift"
+        ),
+        BaselineEntry(
+            "ETS", "exponential smoothing with a damped trend, fitted anew at every origin",
+            f"{_HERE}.forecasts:ets",
+        ),
+        BaselineEntry(
+            "Theta", "the Theta method, fitted anew at every origin", f"{_HERE}.forecasts:theta"
+        ),
     ),
     "translation": (_COPY, _LOOK_UP, _NEAREST_PAIR),
     "summarising": (_LEAD, _NEAREST_PAIR),

@@ -85,10 +85,13 @@ def label_result(
     task: ExampleTask, logits: Callable[[Batch], torch.Tensor], detail: str = ""
 ) -> BaselineResult:
     """The scores of a function that gives the logits [B, V] of a batch."""
+    return scored(task, lambda batch: logits(batch)[:, None], detail)
 
-    def predict(batch: Batch) -> torch.Tensor:
-        return logits(batch)[:, None]
 
+def scored(
+    task: ExampleTask, predict: Callable[[Batch], torch.Tensor], detail: str = ""
+) -> BaselineResult:
+    """The scores of a function that gives what a model would, [B, T, V]."""
     test, validation = (task.evaluate(predict, split, _ROWS) for split in _SPLITS)
     return BaselineResult(test, validation.value, detail)
 

@@ -248,8 +248,13 @@ class ClassificationCodec(Codec):
     def encode(self, items: Sequence[str]) -> Batch:
         """Raises UserError for an input that is empty, too long, or not the right number of
         sentences."""
-        examples = [self._encoded(item) for item in items]
+        examples = [self._encoded(self._parts(item)) for item in items]
         return _as_batch(examples, torch.full((len(items), 1), IGNORE))
+
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """One sentence each, which is the first of two where the model was trained on two."""
+        examples = [self._encoded([text]) for text in texts]
+        return _as_batch(examples, torch.full((len(texts), 1), IGNORE))
 
     def inputs(self, config: ClassificationConfig, file: Path) -> Iterator[str]:
         """Of a file whose lines all begin with a class of the model (label_first), what follows."""
@@ -271,11 +276,15 @@ class ClassificationCodec(Codec):
             for index, confidence in zip(best_B.indices.tolist(), best_B.values.tolist())
         ]
 
-    def _encoded(self, item: str) -> _Encoded:
+    def _parts(self, item: str) -> list[str]:
         parts = item.split("\t") if self.config.text_pair else [item]
         wanted = 2 if self.config.text_pair else 1
         if len(parts) != wanted:
             raise UserError(f"{item!r}: {self.prompt} are needed, not {len(parts)}")
+        return parts
+
+    def _encoded(self, parts: Sequence[str]) -> _Encoded:
+        item = "\t".join(parts)
         sentences = [self.reader(part) for part in parts]
         for part, sentence in zip(parts, sentences):
             if not (len(sentence) and part.strip()):
@@ -285,7 +294,9 @@ class ClassificationCodec(Codec):
                     f"{item[:40]!r}...: {len(sentence)} {self.reader.unit}s, but this model "
                     f"was made for {self.config.max_length} at most: shorten it"
                 )
-        return _encode(sentences, self.reader, self.config.max_length)
+        return _encode(
+            sentences, self.reader, self.config.max_length, two=self.config.text_pair is not None
+        )
 
 
 def _first_label(line: str, config: ClassificationConfig) -> str:
@@ -309,10 +320,13 @@ def _learnt_reader(train: Sequence[Labelled], config: ClassificationConfig) -> W
     return WordReader(vocabulary, config.tokenizer, lowercase=config.lowercase)
 
 
-def _encode(sentences: Sequence[np.ndarray], reader: Reader, limit: int) -> _Encoded:
-    """Each sentence cut at `limit` tokens; see the head of this file."""
+def _encode(
+    sentences: Sequence[np.ndarray], reader: Reader, limit: int, *, two: bool = False
+) -> _Encoded:
+    """Each sentence cut at `limit` tokens; see the head of this file. With `two`, a single sentence
+    is written as the first of two."""
     parts = [sentence[:limit] for sentence in sentences]
-    if len(parts) == 1:
+    if len(parts) == 1 and not two:
         return _Encoded(parts[0], None)
     parts = [np.append(part, reader.separator) for part in parts]
     segments = [np.full(len(part), number) for number, part in enumerate(parts)]

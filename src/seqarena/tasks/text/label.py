@@ -49,16 +49,21 @@ class LabelTask(ExampleTask):
         return batch
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
-        logits_BV = logits_BTV[:, 0].float().cpu()
-        right = logits_BV.argmax(-1) == batch.targets_BT[:, 0].cpu()
-        right_B = (right & ~logits_BV.isnan().any(-1)).numpy().astype(np.float64)
-        slices: dict[str, tuple[float, float]] = {}
-        groups_B = batch.groups_B if isinstance(batch, LabelBatch) else ()
-        for hit, names in zip(right_B, groups_B):
-            for name in names:
-                hits, count = slices.get(name, (0.0, 0.0))
-                slices[name] = (hits + float(hit), count + 1.0)
-        return Ratios(right_B, np.ones(len(right_B)), dict(sorted(slices.items())))
+        return label_ratios(logits_BTV, batch)
+
+
+def label_ratios(logits_BTV: Tensor, batch: Batch) -> Ratios:
+    """Right answers over examples, and of each group of a LabelBatch."""
+    logits_BV = logits_BTV[:, 0].float().cpu()
+    right = logits_BV.argmax(-1) == batch.targets_BT[:, 0].cpu()
+    right_B = (right & ~logits_BV.isnan().any(-1)).numpy().astype(np.float64)
+    slices: dict[str, tuple[float, float]] = {}
+    groups_B = batch.groups_B if isinstance(batch, LabelBatch) else ()
+    for hit, names in zip(right_B, groups_B):
+        for name in names:
+            hits, count = slices.get(name, (0.0, 0.0))
+            slices[name] = (hits + float(hit), count + 1.0)
+    return Ratios(right_B, np.ones(len(right_B)), dict(sorted(slices.items())))
 
 
 def class_numbers(answers: Iterable[tuple[str, str]], classes: Sequence[str]) -> np.ndarray:

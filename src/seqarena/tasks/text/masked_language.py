@@ -166,14 +166,11 @@ class MaskedLanguageCodec(Codec):
         return cls(tokenizer_from_json(artifacts["tokenizer"]), config.sequence_length)
 
     def encode(self, items: Sequence[str]) -> Batch:
-        rows = [self._tokens(item) for item in items]
-        longest = max(len(row) for row in rows)
-        inputs_BT = torch.zeros(len(rows), longest, dtype=torch.int64)
-        mask_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
-        for place, row in enumerate(rows):
-            inputs_BT[place, : len(row)] = torch.tensor(row)
-            mask_BT[place, : len(row)] = True
-        return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)
+        return tokens_as_batch([self._tokens(item) for item in items])
+
+    def texts(self, texts: Sequence[str]) -> Batch:
+        """Without blanks. Raises UserError for an empty text."""
+        return tokens_as_batch([whole_text(text, self.tokenizer) for text in texts])
 
     def inputs(self, config: Any, file: Path) -> Iterator[str]:
         wanted = [Wanted.of(config, "text_field")]
@@ -207,3 +204,22 @@ class MaskedLanguageCodec(Codec):
             sure = row_TV.amax(-1)[(tokens_T == self.mask_token) & mask_T].prod()
             answers.append(Answer(self.tokenizer.decode(best_T[mask_T].tolist()), float(sure)))
         return answers
+
+
+def whole_text(text: str, tokenizer: Tokenizer) -> list[int]:
+    """Its tokens. Raises UserError where there is none."""
+    tokens = [int(token) for token in tokenizer.encode(text)]
+    if not tokens:
+        raise UserError("there is no text in it")
+    return tokens
+
+
+def tokens_as_batch(rows: Sequence[Sequence[int]]) -> Batch:
+    """Padded on the right, with nothing asked."""
+    longest = max(len(row) for row in rows)
+    inputs_BT = torch.zeros(len(rows), longest, dtype=torch.int64)
+    mask_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for place, row in enumerate(rows):
+        inputs_BT[place, : len(row)] = torch.tensor(row)
+        mask_BT[place, : len(row)] = True
+    return Batch(inputs_BT, torch.full_like(inputs_BT, IGNORE), mask_BT)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqarena.core.products import small_products
 from seqarena.ops import recurrent
 from seqarena.ops.diagonal.fused import reversed_recurrence
 from seqarena.ops.recurrent.slstm import SLSTMState, slstm
@@ -225,6 +226,7 @@ def _at_end(x_SHBP: Tensor, ends_B: Tensor) -> Tensor:
 def _add_products(out_HBG: Tensor, x_HBP: Tensor, weight_HPG: Tensor) -> None:
     """out += x @ weight in place, head by head, multiplied in the weight's dtype."""
     if weight_HPG.dtype == out_HBG.dtype:
-        out_HBG.baddbmm_(x_HBP, weight_HPG)
+        with small_products(x_HBP.shape[1] * weight_HPG.numel()):
+            out_HBG.baddbmm_(x_HBP, weight_HPG)
     else:
         out_HBG.add_(torch.bmm(x_HBP.to(weight_HPG.dtype), weight_HPG))

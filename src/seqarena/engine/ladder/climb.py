@@ -26,8 +26,8 @@ from seqarena.core.options import command_line
 from seqarena.core.results.forecasts import Forecast, Ladder
 from seqarena.engine.compare import compare
 from seqarena.engine.estimate import RANGE
-from seqarena.engine.forecast_run import ForecastRun
-from seqarena.engine.ladder_plan import RungPlan, plan_rungs
+from seqarena.engine.ladder.plan import RungPlan, plan_rungs
+from seqarena.engine.ladder.run import ForecastRun
 from seqarena.engine.planned import say
 from seqarena.forecast.ladder import read_ladder, read_rung
 from seqarena.forecast.predict import forecast as predict

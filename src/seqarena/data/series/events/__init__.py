@@ -1,0 +1,1 @@
+"""Histories of entities: events in time, with fields."""

@@ -1,0 +1,1 @@
+"""Recordings of several words: read, joined from single words, or dialled."""

@@ -1,0 +1,1 @@
+"""Passages with questions whose answers are parts of them."""

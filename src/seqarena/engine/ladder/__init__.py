@@ -1,0 +1,1 @@
+"""`forecast`: planning a ladder, training it, and reading what it says."""

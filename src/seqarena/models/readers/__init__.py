@@ -1,0 +1,1 @@
+"""Systems that find the answer to a question in a passage."""

@@ -1,0 +1,1 @@
+"""What trained models answer to a few examples of the test split."""

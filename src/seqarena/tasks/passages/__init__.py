@@ -1,0 +1,1 @@
+"""Reading: the part of a passage that answers a question."""

@@ -1,0 +1,1 @@
+"""Tasks over numbers that come one after another in time."""

@@ -1,0 +1,129 @@
+"""Who multiplies float32 matrices: oneDNN only where it is as exact as the BLAS and faster."""
+
+import pytest
+import torch
+
+from seqarena.core import products
+from seqarena.core.errors import UserError
+from seqarena.core.products import library, multiplying, resolve_products, small_products
+from seqarena.ops import recurrent
+from seqarena.ops.attention import attention
+
+LARGE, FEW = (512, 384, 384), (8, 300, 64)  # rows, inputs, outputs
+
+
+def operands(shape: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    rows, inputs, outputs = shape
+    x = torch.randn(rows, inputs, generator=generator)
+    return x, torch.randn(inputs, outputs, generator=generator)
+
+
+@pytest.fixture
+def onednn() -> None:
+    if not products.is_exact("onednn"):
+        pytest.skip("oneDNN would round here, or is not there")
+    x, weight = operands(FEW)
+    with multiplying("onednn"):
+        if torch.equal(x @ weight, operands_by_blas()):
+            pytest.skip("both libraries round alike here: they cannot be told apart")
+
+
+def operands_by_blas() -> torch.Tensor:
+    x, weight = operands(FEW)
+    with multiplying("blas"):
+        return x @ weight
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize("shape", [LARGE, (96, 65, 700), (2048, 128, 33), (40, 1500, 96)])
+def test_products_have_the_error_of_float32_and_repeat_bit_for_bit(
+    shape: tuple[int, int, int],
+) -> None:
+    x, weight = operands(shape)
+    gradient = torch.randn(shape[0], shape[2], generator=torch.Generator().manual_seed(2))
+    for left, right in ((x, weight), (gradient, weight.t()), (x.t(), gradient)):
+        truth = left.double() @ right.double()
+        error: dict[str, float] = {}
+        for name in ("blas", "onednn"):
+            with multiplying(name):
+                found = left @ right
+                assert torch.equal(found, left @ right)
+            error[name] = float((found - truth).norm() / truth.norm())
+        assert error["onednn"] <= products.MOST_ERROR * error["blas"]
+
+
+@pytest.mark.usefixtures("onednn")
+def test_few_numbers_go_to_the_blas() -> None:
+    x, weight = operands(FEW)
+    with multiplying("onednn"):
+        assert not torch.equal(x @ weight, operands_by_blas())
+        with small_products(len(x) * weight.numel()):
+            with small_products(1):
+                pass
+            assert torch.equal(x @ weight, operands_by_blas())
+        with small_products(products.SMALL):
+            assert not torch.equal(x @ weight, operands_by_blas())
+        out = torch.zeros(len(x), weight.shape[1])
+        recurrent.add_product(out, x, weight)
+        assert torch.equal(out, operands_by_blas())
+        with pytest.raises(ZeroDivisionError), small_products(1):
+            raise ZeroDivisionError
+        assert library() == "onednn"
+    assert library() == "blas"
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("length", [40, 300])
+def test_attention_over_small_tiles_is_that_of_the_blas(length: int, masked: bool) -> None:
+    generator = torch.Generator().manual_seed(length)
+    inputs = [torch.randn(2, 3, length, 8, generator=generator) for _ in range(4)]
+    *leaves, weighting = [x.requires_grad_() for x in inputs]
+    more = {"causal": False, "lengths_B": torch.tensor([length, length - 9])} if masked else {}
+    found = []
+    for name in ("blas", "onednn"):
+        with multiplying(name):
+            y = attention(*leaves, "fused", **more)
+            found.append([y, *torch.autograd.grad(y, leaves, weighting)])
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_no_choice_of_onednn_where_it_would_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    found = resolve_products("auto", "cpu")
+    assert found.name == "blas"
+    assert "AMX" in found.reason
+    with pytest.raises(UserError, match=r"AMX.*use auto or blas"):
+        resolve_products("onednn", "cpu")
+    assert not products.is_exact("onednn")
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize(
+    ("factor", "name"), [(3.9, "onednn"), (4.1, "blas"), (float("nan"), "blas")]
+)
+def test_a_larger_error_bars_it(factor: float, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = {"blas": 1e-7, "onednn": factor * 1e-7}
+    monkeypatch.setattr(products, "_error", lambda shape, name: errors[name])
+    monkeypatch.setattr(products, "_times_faster", lambda: 2.0)
+    assert resolve_products("auto", "cpu").name == name
+
+
+@pytest.mark.usefixtures("onednn")
+def test_it_has_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_times_faster", lambda: 1.1)
+    assert resolve_products("auto", "cpu") == (
+        "blas",
+        "oneDNN is 1.1 times as fast here: too little",
+    )
+    assert resolve_products("onednn", "cpu") == ("onednn", "asked for")
+
+
+def test_what_is_asked_for() -> None:
+    assert resolve_products("blas", "cpu") == ("blas", "asked for")
+    assert resolve_products("auto", "cuda").name == "blas"
+    with pytest.raises(UserError, match="auto, blas or onednn"):
+        resolve_products("mkl", "cpu")
