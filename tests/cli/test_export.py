@@ -34,7 +34,8 @@ def test_int8_says_its_sizes_and_its_loss(trained: tuple[Path, Path]) -> None:
     assert done.exit_code == 0, done.output
     assert Path("gru.c").exists()
     assert "bytes of weights" in done.output
-    assert "bits_per_byte" in done.output and "in int8" in done.output
+    assert "bits_per_byte" in done.output
+    assert "in int8" in done.output
 
 
 @pytest.mark.parametrize(

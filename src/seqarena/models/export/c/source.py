@@ -193,7 +193,7 @@ int main(void)
     static float logits[{upper}_OUTPUTS];
     float largest = 1.0f, difference = 0.0f;
     {self.name}_init(&state);
-    for (int i = 0; i < {TEST_POSITIONS}; ++i)
+    for (int i = 0; i < {len(inputs)}; ++i)
         if ({self.name}_step(&state, {own}, logits) != 0) return 2;
     for (int i = 0; i < {upper}_OUTPUTS; ++i) {{
         const float error = fabsf(logits[i] - expected[i]);
@@ -210,7 +210,7 @@ int main(void)
 def _test_vector(step: StepGraph, vocabulary: int) -> tuple[Tensor, Tensor]:
     """A few inputs, and the logits after the last."""
     draw = torch.Generator().manual_seed(0)
-    shape = (TEST_POSITIONS, 1, *step.example.shape[1:])
+    shape = (min(TEST_POSITIONS, step.room or TEST_POSITIONS), 1, *step.example.shape[1:])
     if step.example.dim() == 2:
         inputs = torch.randn(shape, generator=draw)
     else:
