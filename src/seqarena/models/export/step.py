@@ -41,14 +41,13 @@ class StateTensor(NamedTuple):
     grows: int | None
 
     def initial(self, rows: int, room: int = 0) -> Tensor:
-        """The state before the first position, with room for so many."""
-        state = self.like[:1].expand(rows, *self.like.shape[1:])
-        if self.grows is not None:
-            state = state.narrow(self.grows, 0, 1)
-            shape = list(state.shape)
-            shape[self.grows] = room
-            state = state.expand(shape) if room else state.new_zeros(shape)
-        return state.clone()
+        """The state before the first position, with room for so many. Places of a cache that are
+        free hold zeros."""
+        if self.grows is None:
+            return self.like[:1].expand(rows, *self.like.shape[1:]).clone()
+        shape = [rows, *self.like.shape[1:]]
+        shape[self.grows] = room
+        return self.like.new_zeros(shape)
 
 
 class StepModule(nn.Module):
