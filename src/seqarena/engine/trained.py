@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from torch import nn
@@ -27,6 +27,9 @@ from seqarena.use.generate import (
 )
 from seqarena.use.predict import Predictor
 from seqarena.use.sample import Sampling
+
+if TYPE_CHECKING:
+    from seqarena.models.export.forms import Exported
 
 
 class OwnCode(NamedTuple):
@@ -127,6 +130,24 @@ class TrainedModel:
             self._predictor = Predictor(self.path, beam_width=beam, device=device)
         assert self._predictor is not None
         return self._predictor
+
+    def export(
+        self,
+        out: str | Path | None = None,
+        *,
+        to: str | None = None,
+        precision: str = "float32",
+        max_length: int = 1024,
+    ) -> "Exported":
+        """Writes the model as a file that runs without seqarena, and holds it against the model.
+
+        `to` is onnx, torch (a .pt2), c or hf (a folder); by default what the name `out` says, or
+        onnx. `precision` (float32 or int8) and `max_length` (room of a growing cache) are for C.
+        Raises UserError for a form that the architecture cannot have, with the reason.
+        """
+        from seqarena.engine.export import export
+
+        return export(self, out, to=to, precision=precision, max_length=max_length)
 
     def embed(
         self, texts: Sequence[str], *, pooling: str = "auto", device: str = "cpu"
