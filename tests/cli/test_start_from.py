@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -15,10 +17,12 @@ from seqarena.core.errors import UserError
 from seqarena.core.options import build
 from seqarena.models.any import build_model
 from seqarena.models.catalog import architecture
+from seqarena.models.model import Model
 from seqarena.tasks import parse_task
 from seqarena.tasks.registry import load_codec
 from seqarena.tasks.text.classification import ClassificationTask
 from seqarena.train import checkpoint
+from seqarena.train.loop import Trainer
 from seqarena.train.start import begin, divide
 
 TEXT = "the good film was seen by a good few\nnobody has seen the bad film twice\n" * 40
@@ -43,6 +47,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
                       "--name", model)  # fmt: skip
         assert result.exit_code == 0, result.output
     return place
+
+
+def trainer_of(model: Model) -> Trainer:
+    """As far as a start reads one."""
+    return cast(Trainer, SimpleNamespace(model=model))
 
 
 def checkpoint_of(run: Path) -> Path:
@@ -70,7 +79,7 @@ def test_the_body_is_taken_and_the_head_is_fresh(place: Path, model: str, head: 
     torch.manual_seed(0)
     drawn, started = build_model(plan.entries[0].model), build_model(plan.entries[0].model)
     heads = {name: p.clone() for name, p in started.named_parameters() if name.startswith(head)}
-    begin(started, plan.start)
+    begin(trainer_of(started), plan.start)
     for name in plan.start.taken:
         assert torch.equal(started.get_parameter(name), source.tensors[name])
     assert heads
@@ -164,4 +173,4 @@ def test_changed_weights_are_found(place: Path) -> None:
     assert plan.start is not None
     model = build_model(plan.entries[0].model)
     with pytest.raises(UserError, match="have changed since this training was planned"):
-        begin(model, plan.start.model_copy(update={"sha256": "0" * 64}))
+        begin(trainer_of(model), plan.start.model_copy(update={"sha256": "0" * 64}))

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from seqarena.arena.folder import RunFolder
@@ -14,6 +16,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.options import build
 from seqarena.engine.planned import plan_training
 from seqarena.engine.train_on import TrainedOn, trained_on
+from seqarena.train.checkpoint import load
 
 NAME = "mamba+state_size=4"
 
@@ -80,7 +83,7 @@ def test_tokens_grow_with_the_parameters(run: Path, tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({}, "say which, --params 1M"),
-        ({"params": "9k", "model": "gru"}, "--model is that of the run"),
+        ({"params": "9k", "model": "gru"}, "--model is that of the run of --from"),
         ({"params": "9k", "length": 8}, "--length is that of the run"),
         ({"params": "9k", "start_from": "runs/other"}, "--start-from is that of the run"),
     ],
@@ -106,3 +109,38 @@ def test_it_trains(run: Path, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["table"][0]["parameters"] == pytest.approx(9_000, rel=0.02)
     plan = plan_training(build(TrainRequest, {"from_run": str(run), "params": "9k"})).prepared.plan
     assert plan.command == f"seqarena train --from {run} --params 9000"
+
+
+def test_it_goes_on_with_weights_and_moments(run: Path, tmp_path: Path) -> None:
+    """After a step at hardly any rate it is what it was, and the moments have one more step."""
+    request = build(
+        TrainRequest,
+        {"from_run": f"{run}:{NAME}", "resume": True, "steps": 1, "runs": tmp_path, "name": "on"},
+    )
+    planned = plan_training(request).prepared.plan
+    assert planned.start is not None
+    assert planned.search.first_seed == 1
+    (first,) = [one for one in planned.entries if one.architecture == NAME]
+    words = ["train", "--from", f"{run}:{NAME}", "--resume", "--steps", "1", "--rate", "1e-30"]
+    words += ["--runs", str(tmp_path), "--name", "on", "--no-baselines", "--quiet"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    (place,) = (tmp_path / "on").glob("trials/*/checkpoint")
+    old, new = load(Path(planned.start.checkpoint)), load(place)
+    assert new.config() == first.model
+    assert new.tensors.keys() == old.tensors.keys()
+    for name, tensor in old.tensors.items():
+        torch.testing.assert_close(new.tensors[name], tensor, rtol=0, atol=1e-20)
+    steps = {
+        place: {float(x) for name, x in load_file(place / "optimizer.safetensors").items()
+                if name.endswith("|step")}
+        for place in (old.path, new.path)
+    }  # fmt: skip
+    assert steps == {old.path: {3.0}, new.path: {4.0}}
+
+
+def test_a_size_is_not_changed_on_the_way(run: Path) -> None:
+    with pytest.raises(UserError, match="--params is that of the model that --resume goes on with"):
+        asked(run, params="12k", resume=True)
+    with pytest.raises(UserError, match="name it with --from"):
+        plan_training(build(TrainRequest, {"resume": True}))

@@ -29,7 +29,7 @@ from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
 from seqarena.train.config import TrainingRequest
-from seqarena.train.start import plan_start
+from seqarena.train.start import plan_going_on, plan_start
 
 
 class Prepared(Config):
@@ -52,10 +52,12 @@ def prepare(
     *,
     command: str = "",
     start_from: Path | None = None,
+    goes_on: bool = False,
 ) -> Prepared:
     """Builds the task, solves every model's size, and names the folder. Writes nothing.
 
-    `start_from` is a checkpoint whose body the one model takes; it gives the size. Raises
+    `start_from` is a checkpoint whose body the one model takes, or all of it where it `goes_on`;
+    it gives the size. Raises
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
@@ -65,11 +67,18 @@ def prepare(
     products = resolve_products(request.run.products, device.name)
     cores = chosen_cores(request.run.threads)
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
-    start, fixed = (
-        plan_start(start_from, rows[0].name, task) if start_from is not None else (None, None)
-    )
+    start, fixed = None, None
+    if start_from is not None:
+        start, fixed = (
+            plan_going_on(start_from, task)
+            if goes_on
+            else plan_start(start_from, rows[0].name, task)
+        )
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
+    if request.run.dtype == "auto":
+        flops = _step_flops(entries, request.training.batch_size * task.mean_tokens)
+        dtype = runtime.resolve_dtype("auto", device.name, flops)
     plan = Plan(
         name="",
         command=command,
@@ -109,6 +118,12 @@ def prepare(
         summary=summarise(task),
         choices=choices,
     )
+
+
+def _step_flops(entries: tuple[Entry, ...], tokens: float) -> float:
+    """About the operations of the products in a training step: every weight meets every token once
+    forwards, and twice backwards."""
+    return 6 * tokens * max((entry.parameters for entry in entries), default=0)
 
 
 def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:

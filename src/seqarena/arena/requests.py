@@ -255,6 +255,9 @@ class TrainRequest(Config):
         "rate are taken over; give the new --params, --tokens or both.",
         option="--from",
     )
+    resume: bool = knob(
+        False, "With --from: go on with its weights and optimizer, for a further budget."
+    )
     start_from: Path | None = knob(
         None,
         "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "

@@ -110,7 +110,7 @@ def _run_unfinished(
     task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
     trainer = build_trainer(trial, task)
     if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
-        begin(trainer.model, trial.start)
+        begin(trainer, trial.start)
     path = folder / "records.jsonl"
     _rewind(path, trainer)
     with naming(path), path.open("a", encoding="utf-8", newline="\n") as file:

@@ -47,6 +47,8 @@ def plan_training(request: TrainRequest) -> Planned:
     to train on from, its settings."""
     if request.from_run is not None:
         return _plan_training_on(request)
+    if request.resume:
+        raise UserError("--resume says how to go on from a run: name it with --from")
     source, more = None, {}
     if request.start_from is not None:
         source, request = _start(request, request.start_from)
@@ -76,12 +78,15 @@ def _plan_training_on(request: TrainRequest) -> Planned:
     size = found.request.size
     shown = words.with_unit(size.params, "count").replace(" ", "") if size.params else "as-wide"
     stem = Path(found.request.task.data or "embedded").stem
-    name = f"{found.row.name}-{shown}-{stem}-{found.request.seed}"
+    resumed = "-resumed" if request.resume else ""
+    name = f"{found.row.name}-{shown}-{stem}-{found.request.seed}{resumed}"
     prepared = prepare(
         found.request.comparison(name),
         found.task,
         [found.row],
         command=command_line("train", request, positional=("data",)),
+        start_from=found.goes_on_from,
+        goes_on=request.resume,
     )
     choices = (*prepared.choices, *found.sentences)
     return Planned(prepared.model_copy(update={"choices": choices}), [found.row])

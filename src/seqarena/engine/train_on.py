@@ -3,7 +3,7 @@
 What the run was is taken over: its task, the data and how they are read, the architecture with its
 options, the batch, the optimizer, the learning rate that was chosen. An option of the training that
 is given counts instead. A forecast's ladder says how the learning rate moves with the size; a run
-has one size, and its rate is kept.
+has one size, and its rate is kept. With `--resume` the model goes on as it is, on further batches.
 """
 
 from pathlib import Path
@@ -27,6 +27,7 @@ from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task
 from seqarena.train.budget import Budget
+from seqarena.train.checkpoint import load
 
 _DECIDED = ("task", "tokenizer", "length", "settings", "drop_overlap", "model", "option",
             "start_from")  # fmt: skip
@@ -40,6 +41,7 @@ class TrainedOn(NamedTuple):
     row: Architecture
     task: TaskConfig
     sentences: tuple[str, ...]
+    goes_on_from: Path | None  # a checkpoint
 
 
 class _Source(NamedTuple):
@@ -57,37 +59,43 @@ def trained_on(request: TrainRequest) -> TrainedOn:
     a run without a new size or budget.
     """
     given = given_options(request)
-    for name in _DECIDED:
-        if name in given:
-            option = flags(TrainRequest)[name].option
-            raise UserError(f"{option} is that of the run that --from names: leave it out")
+    _check_given(given, resume=request.resume)
     source = _source(str(given.pop("from_run")))
-    run = source.run
-    rows = {row.architecture: row for row in run.rows}
+    rows = {row.architecture: row for row in source.run.rows}
     if source.name not in rows:
         raise unknown_name("architecture", source.name, rows)
-    plan = RunFolder(run.path).load_plan()
-    entry = next(one for one in plan.entries if one.architecture == source.name)
+    old_rate = rows[source.name].learning_rate
+    plan = RunFolder(source.run.path).load_plan()
+    row = _row(next(one for one in plan.entries if one.architecture == source.name))
+    checkpoint = source.run.models[source.name].path
     mixer = given.pop("mixer", None)
-    code = OwnCode((mixer,) if mixer else (), request.trust_code)
-    code.allow(run.models[source.name].path)
+    OwnCode((mixer,) if mixer else (), request.trust_code).allow(checkpoint)
     sizes = _sizes(plan, source.forecast, given)
-    rate = given.get("rate") or _rate(source, rows[source.name].learning_rate, sizes["params"])
+    rate = given.get("rate") or _rate(source, old_rate, sizes["params"])
     options = _settings(plan, sizes, given) | sizes | {"rate": rate} | given
-    options.pop("data", None)
-    fields = {**plan.task, **({"data": request.task.data} if request.task.data else {})}
-    row = _row(entry)
-    named = (
-        {"model": row.name} if is_known(row.name) else {"mixer": f"{row.name}={row.cycle[0][0]}"}
-    )
-    full = build(TrainRequest, {k: v for k, v in (options | named).items() if v is not None})
+    data = options.pop("data", None)
+    if request.resume:  # batches that it has not seen
+        options.setdefault("seed", 1 + int(load(checkpoint).about["training"]["seed"]))
+    own = {} if is_known(row.name) else {"mixer": f"{row.name}={row.cycle[0][0]}"}
+    options |= own or {"model": row.name}
+    full = build(TrainRequest, {name: x for name, x in options.items() if x is not None})
+    fields = plan.task | ({"data": data} if data else {})
     task = TaskRequest(kind=fields["kind"], data=fields.get("data"))
     return TrainedOn(
         full.model_copy(update={"task": task}),
         row,
         parse_task(fields),
-        _sentences(source, rows[source.name].learning_rate, full, chosen="rate" in given),
+        _sentences(source, old_rate, full, chosen="rate" in given),
+        checkpoint if request.resume else None,
     )
+
+
+def _check_given(given: dict[str, Any], *, resume: bool) -> None:
+    for name in (*_DECIDED, *(_SIZES if resume else ())):
+        if name in given:
+            option = flags(TrainRequest)[name].option
+            what = "the model that --resume goes on with" if name in _SIZES else "the run of --from"
+            raise UserError(f"{option} is that of {what}: leave it out")
 
 
 def _source(place: str) -> _Source:

@@ -190,6 +190,21 @@ def resume(trainer: Trainer, directory: Path) -> bool:
     return True
 
 
+def load_moments(trainer: Trainer, place: Path) -> None:
+    """The optimizer's moments of a checkpoint, without a state that was carried from batch to
+    batch. Raises UserError where they do not fit."""
+    path = place / "optimizer.safetensors"
+    moments = {
+        name: tensor
+        for name, tensor in _read_tensors(path).items()
+        if not name.startswith(f"{_CARRIED}|")
+    }
+    try:
+        _load_optimizer(trainer, moments)
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{path} does not fit its model: {error}") from error
+
+
 def load_weights(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
     """Copies the tensors into the model; names and shapes must all agree."""
     expected = model_tensors(model)

@@ -1,5 +1,8 @@
-"""Fine-tuning: a model whose body is that of a trained one and whose head is fresh (Devlin et al.
-2018, section 3.2).
+"""Where a training starts that does not begin at random.
+
+Fine-tuning: a model whose body is that of a trained one and whose head is fresh (Devlin et al.
+2018, section 3.2). Going on: the whole model with the optimizer's moments, for a further budget
+with a warm-up and a fall of its own.
 
 The body is every tensor outside the modules that the model's class calls `head_modules`; it keeps
 the sizes of the run that it comes from. What the task adds to a body (vectors of a second sentence,
@@ -20,7 +23,14 @@ from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.model import Model, SystemConfig, load_system, too_long
 from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.base import Task
-from seqarena.train.checkpoint import Checkpoint, load, model_tensors
+from seqarena.train.checkpoint import (
+    Checkpoint,
+    load,
+    load_moments,
+    load_weights,
+    model_tensors,
+)
+from seqarena.train.loop import Trainer
 
 _VOCABULARIES = ("tokenizer", "vocabulary", "words", "letters", "source", "target")  # of artifacts
 
@@ -33,9 +43,15 @@ class Start(Config):
     sha256: str  # of the weights
     taken: tuple[str, ...]  # names of tensors
     fresh: tuple[str, ...]
+    goes_on: bool = False  # with all weights and the optimizer's moments
 
     def words(self) -> str:
         """What is taken and what is not, by module."""
+        if self.goes_on:
+            return (
+                f"goes on from {self.checkpoint}: its weights and the optimizer's moments; the "
+                "learning rate warms up and falls once more"
+            )
         return (
             f"starts from {self.checkpoint}: {len(self.taken)} tensors are its "
             f"({_modules(self.taken)}), {len(self.fresh)} are fresh ({_modules(self.fresh)})"
@@ -69,8 +85,28 @@ def plan_start(folder: Path, architecture: str, task: Task) -> tuple[Start, AnyC
     return start, config
 
 
-def begin(model: Model, start: Start) -> None:
-    """Copies the body into a freshly initialised model.
+def plan_going_on(folder: Path, task: Task) -> tuple[Start, AnyConfig]:
+    """The same of a model that goes on whole. Raises UserError for a damaged checkpoint and for a
+    task that is not the checkpoint's."""
+    checkpoint = load(folder)
+    if checkpoint.about["artifacts"] != task.artifacts():
+        raise UserError(
+            f"{folder} reads its inputs by another vocabulary than these data give: go on with the "
+            "data that it was trained on"
+        )
+    start = Start(
+        checkpoint=str(folder),
+        architecture=checkpoint.about["architecture"],
+        sha256=checkpoint.weights_sha256,
+        taken=tuple(checkpoint.tensors),
+        fresh=(),
+        goes_on=True,
+    )
+    return start, checkpoint.config()
+
+
+def begin(trainer: Trainer, start: Start) -> None:
+    """Copies into a trainer's freshly initialised model what it starts with.
 
     Raises UserError when the weights are not those that were planned with, or do not fit.
     """
@@ -80,6 +116,11 @@ def begin(model: Model, start: Start) -> None:
             f"the weights in {start.checkpoint} have changed since this training was planned: "
             "plan it anew under another --name"
         )
+    model = trainer.model
+    if start.goes_on:
+        load_weights(model, checkpoint.tensors, checkpoint.path)
+        load_moments(trainer, checkpoint.path)
+        return
     expected = model_tensors(model)
     taken, _ = divide(model, checkpoint)
     with torch.no_grad():
