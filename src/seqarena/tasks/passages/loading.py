@@ -13,7 +13,7 @@ from seqarena.data.text.passages.squad import SpanQuestion, read_squad
 from seqarena.data.text.passages.stories import generate_passages
 from seqarena.tasks.passages.configs import ReadingConfig
 
-_EMBEDDED = {"train": 3000, "validation": 150, "test": 300}  # passages of three questions each
+_EMBEDDED = {"train": 6000, "validation": 150, "test": 300}  # passages of three questions each
 COLUMNS = ("context", "question", "answers")  # settings that name the columns of tables
 
 Passage = list[SpanQuestion]  # the questions about it
