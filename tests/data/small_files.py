@@ -22,7 +22,7 @@ WORDS = ("garden", "kitchen", "hall", "office")
 TAGS = ("B-place", "O", "O")
 READING_TASKS = (
     "language", "masked_language", "classification", "question_answering", "reading",
-    "tagging", "translation", "summarising", "speech", "transcription", "pixels",
+    "tagging", "translation", "summarising", "speech", "transcription", "pixels", "forecasting",
     "windows", "events",
 )  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -34,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "speech": {"bands": 8},
     "transcription": {"bands": 8, "units": "word"},
     "pixels": {"pool": 1},
+    "forecasting": {"horizon": 2, "season": 1, "context": 4, "windows": 1},
 }
 
 
@@ -79,6 +80,8 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
             {"text": f"Number {k} is long and tells of a {place(k)}.", "summary": f"a {place(k)}"}
             for k in range(ROWS)
         ]
+    if task == "forecasting":
+        return [{"time": f"2026-01-{k + 1:02d}", "y": k * k % 7 + 0.5} for k in range(ROWS)]
     if task in ("speech", "transcription", "pixels"):
         suffix, write_file = (".png", write_png) if task == "pixels" else (".wav", write_wav)
         for k in range(ROWS):

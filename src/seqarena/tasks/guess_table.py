@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqarena.core.errors import UserError
 from seqarena.data.files.columns import USUAL
 from seqarena.data.files.find import kind_of
 from seqarena.data.series.stamps import is_number
+from seqarena.data.series.tables import TIMES, number_of
+from seqarena.data.series.times import parse_stamp
 from seqarena.data.text.passages.squad import is_squad
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
@@ -102,7 +105,7 @@ def of_columns(columns: Columns) -> Found | None:
     if columns.lacks_header:
         return None
     rules = (_files, _pixels, _spans, _nested, _questions, _words_by_row, _labelled,
-             _events, _windows, _pairs, _plain)  # fmt: skip
+             _events, _windows, _pairs, _plain, _series)  # fmt: skip
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
@@ -252,6 +255,21 @@ def _plain(columns: Columns) -> Found | None:
         return None
     settings = {} if texts[0] == "text" else {"text_field": texts[0]}
     return "language", f"a table with texts in {texts[0]}", settings
+
+
+def _series(columns: Columns) -> Found | None:
+    """A column of times and one of numbers at least."""
+    time = next((name for name in columns.values if name.lower() in TIMES), None)
+    if time is None:
+        return None
+    try:
+        parse_stamp(columns.first(time), "", time)
+    except UserError:
+        return None
+    numbers = [name for name in columns.values if name != time]
+    if not any(number_of(columns.first(name)) is not None for name in numbers):
+        return None
+    return "forecasting", f"a table of numbers over time ({time})", {}
 
 
 def _texts(columns: Columns) -> list[str]:
