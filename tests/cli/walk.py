@@ -45,6 +45,7 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         "predict": f"predict {tagger} word",
         "embed": f"embed {trained} {text} --out {folder / 'vectors.npy'}",
         "generate": f"generate {trained} --count 3",
+        "export": f"export {trained} --out {folder / 'gru.onnx'}",
         "report": f"report {trained}",
         "recipe": f"recipe {recipe}",
         "claims": f"claims --list {out}",
