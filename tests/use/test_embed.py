@@ -35,7 +35,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
             rows = [f"{WORDS[k % 6]},{WORDS[k % 5]} too,{k % 2}" for k in range(40)]
             (folder / "rows.csv").write_text("\n".join(["first,second,label", *rows]))
             return {"kind": "classification", "data": str(folder), **TWO}
-        if kind in ("speech", "pixels", "question_answering", "copying"):
+        if kind in ("speech", "pixels", "question_answering", "copying", "forecasting"):
             return {"kind": kind}
         files = {"classification": sentences, "tagging": tagged, "translation": pairs}[kind]
         return {"kind": kind, "data": str(folder), **files(folder)[0]}
@@ -150,6 +150,7 @@ def test_the_mean_of_a_language_model_is_that_of_its_positions(make: Make) -> No
     [
         ("gru", "speech", "auto", "task speech reads files and no texts"),
         ("lenet5", "pixels", "auto", "task pixels reads files and no texts"),
+        ("gru", "forecasting", "auto", "task forecasting reads numbers and no texts"),
         ("gru", "copying", "auto", "task copying reads no texts to embed"),
         ("memory_network", "question_answering", "auto", "memory_network has no vectors"),
         ("seq2seq_gru", "translation", "auto", "seq2seq_gru has no vectors of what it reads"),

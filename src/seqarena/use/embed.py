@@ -50,6 +50,9 @@ class Embedder:
         self.architecture = str(checkpoint.about["architecture"])
         self.weights_sha256 = checkpoint.weights_sha256
         self._read = _reader(checkpoint.about)
+        if not model.problem.vocab_size:
+            kind = checkpoint.about["task"]["kind"]
+            raise UserError(f"a model of task {kind} reads numbers and no texts: nothing to embed")
         self.device = resolve_device(device).name
         self.model = model.to(self.device)
         self.pooling = self._pooling(pooling)
