@@ -212,6 +212,7 @@ def test_files_of_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("a.txt", b"one\ttwo\ngood\t1\n", r"a\.txt: its lines have tabs, .*name the --column"),
         ("a.txt", b"good\n\nbad\n", r"a\.txt, text 2: it is empty"),
         ("a.txt", b"", r"a\.txt holds no text"),
         ("a.txt", b"caf\xe9\n", r"a\.txt"),
@@ -224,6 +225,18 @@ def test_files_of_texts_that_are_bad_are_named(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words):
         read_texts(tmp_path / name)
+
+
+def test_a_column_is_read_by_its_name_alone(tmp_path: Path) -> None:
+    table = tmp_path / "a.txt"
+    table.write_text("one\ttwo\ngood\tbad\n")
+    assert read_texts(table, "two") == ["bad"]
+    with pytest.raises(UserError, match=r"a\.txt has no column 'three'"):
+        read_texts(table, "three")
+    with pytest.raises(UserError, match="has no column 'two'"):
+        read_texts(tmp_path, "two")
+    table.write_text("good\nbad\n")
+    assert read_texts(table) == ["good", "bad"]
 
 
 def call(*words: object) -> tuple[int, str, str]:
