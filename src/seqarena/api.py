@@ -7,6 +7,7 @@
     run.ranking.verdict                         # one sentence
     run.to_pandas()                             # a row an architecture, then one a baseline
     run.best.generate("The ")                   # or .predict, .evaluate, .embed
+    run.best.export("gru.onnx")                 # or .pt2, .c
     run.page()                                  # the offline page, drawn from the records
 
     bigger = sa.train("my_text.txt", model="gru", params="1M", tokens="2M")
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
+    from seqarena.models.export.forms import Exported
     from seqarena.models.session import Session
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
@@ -65,6 +67,7 @@ __all__ = [
     "Answer",
     "CompareRequest",
     "Evaluation",
+    "Exported",
     "ForecastRequest",
     "ForecastRun",
     "Judged",
@@ -90,6 +93,7 @@ __all__ = [
     "compare",
     "embed",
     "evaluate",
+    "export",
     "forecast",
     "forecast_from",
     "generate",
@@ -113,6 +117,7 @@ _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.use.evaluate",
+    "Exported": "seqarena.models.export.forms",
     "ForecastRun": "seqarena.engine.ladder.run",
     "Judged": "seqarena.engine.claims",
     "LadderPreview": "seqarena.engine.ladder.plan",
@@ -405,6 +410,22 @@ def generate(
     """Text that continues `prompt`, by default the start of a line. `path`, `model`, `mixer` and
     `trust_code` are as in `load`, `options` those of `TrainedModel.stream`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).generate(prompt, **options)
+
+
+def export(
+    path: Place,
+    out: Place | None = None,
+    *,
+    to: str | None = None,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+    **options: Any,
+) -> "Exported":
+    """Writes a trained model as a file that runs without seqarena: ONNX, torch.export's .pt2, C, or
+    a folder of Hugging Face. `path`, `model`, `mixer` and `trust_code` are as in `load`; `out`,
+    `to` and `options` are those of `TrainedModel.export`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).export(out, to=to, **options)
 
 
 def measure(

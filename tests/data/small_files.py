@@ -23,6 +23,7 @@ TAGS = ("B-place", "O", "O")
 READING_TASKS = (
     "language", "masked_language", "classification", "question_answering", "reading",
     "tagging", "translation", "summarising", "speech", "transcription", "pixels", "forecasting",
+    "windows", "events",
 )  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "language": {"sequence_length": 8},
@@ -88,6 +89,16 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
         if task == "transcription":
             return [{"path": f"file{k}.wav", "text": f"tone {k}"} for k in range(ROWS)]
         return [{"path": f"file{k}{suffix}", "label": str(k % 2)} for k in range(ROWS)]
+    if task == "windows":
+        return [
+            {"window": f"w{k // 2}", "time": k % 2, "x": k / 8, "label": place(k // 2 % 2)}
+            for k in range(ROWS)
+        ]
+    if task == "events":
+        return [
+            {"entity": f"e{k // 4}", "time": 3 * k, "event": place(k % 3), "amount": k / 8}
+            for k in range(ROWS)
+        ]
     return [{"text": f"text {k} of the {place(k)}", "label": place(k)} for k in range(ROWS)]
 
 
@@ -302,6 +313,15 @@ def _write_row(path: Path, k: int) -> None:
     _text(path, f"text,label\ntext {k},{k % 2}\n")
 
 
+def _write_steps(path: Path, k: int) -> None:
+    _text(path, f"time,x,y\n0,{k},1\n1,{k + 1},\n")
+
+
+def _ts() -> str:
+    windows = (f"0.5,{k}:1,?:{place(k % 2)}\n" for k in range(ROWS))
+    return "@classLabel true garden kitchen\n@data\n" + "".join(windows)
+
+
 def _npz(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels_NHW = (np.arange(ROWS * 36).reshape(ROWS, 6, 6) % 251).astype(np.uint8)
@@ -372,6 +392,8 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "wav beside .txt": lambda folder: _beside(folder / "said"),
     "LibriSpeech": lambda folder: _librispeech(folder / "LibriSpeech"),
     "wav .tar.gz": lambda folder: _archive(folder / "words.tar.gz"),
+    "UCR .ts": lambda folder: _text(folder / "X_TRAIN.ts", _ts()),
+    "tables by class": lambda folder: _files_by_class(folder / "runs", ".csv", _write_steps),
     "CSV .zip": lambda folder: _zip(folder / "data.zip", _write_row, ".csv"),
     "PDF": lambda folder: _bytes(folder / "paper.pdf", b"%PDF-1.4\n\0\1\2 stream"),
 }

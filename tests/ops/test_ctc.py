@@ -90,9 +90,7 @@ def test_what_does_not_fit_is_infinite_and_without_gradient(form: str) -> None:
     logits_BTV = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
     targets_BU = torch.tensor([[1, 1, 0], [2, 2, 2]])
     assert positions_needed(targets_BU).tolist() == [3, 5]
-    loss_B = ctc(
-        logits_BTV, targets_BU, torch.tensor([3, 3]), torch.tensor([2, 3]), algorithm=form
-    )
+    loss_B = ctc(logits_BTV, targets_BU, torch.tensor([3, 3]), torch.tensor([2, 3]), algorithm=form)
     assert torch.isfinite(loss_B).tolist() == [True, False]
     (found,) = torch.autograd.grad(loss_B[torch.isfinite(loss_B)].sum(), logits_BTV)
     assert torch.isfinite(found).all()

@@ -1,6 +1,6 @@
 """What training minimises where the answer is a transcript (core/batch.py): CTC over its symbols.
 
-    B  examples    T  positions    U  symbols    V  symbols of the vocabulary and the blank
+B  examples    T  positions    U  symbols    V  symbols of the vocabulary and the blank
 """
 
 from collections.abc import Callable

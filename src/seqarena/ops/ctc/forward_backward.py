@@ -73,9 +73,7 @@ def _skips(places_BS: Tensor, dtype: torch.dtype) -> Tensor:
     before_BS = F.pad(places_BS, (2, 0), value=BLANK)[:, :-2]
     allowed_BS = (places_BS != BLANK) & (places_BS != before_BS)
     allowed_BS[:, :2] = False
-    return torch.zeros_like(places_BS, dtype=dtype).masked_fill(
-        ~allowed_BS, -torch.inf
-    )
+    return torch.zeros_like(places_BS, dtype=dtype).masked_fill(~allowed_BS, -torch.inf)
 
 
 def _ends(target_lengths_B: Tensor, like_BS: Tensor) -> Tensor:

@@ -80,7 +80,9 @@ def to_score(
     return _spoken(chosen, read.sample_rate, config)
 
 
-def _read(config: TranscriptionConfig, data: str, sample_rate: int | None, reading: Reading) -> Utterances:
+def _read(
+    config: TranscriptionConfig, data: str, sample_rate: int | None, reading: Reading
+) -> Utterances:
     return load_utterances(
         data, reading, text=config.text, encoding=config.encoding, sample_rate=sample_rate,
         resample=config.resample,

@@ -14,7 +14,9 @@ class Symbols:
     """The symbols of the training texts. Those of other texts that are none of them are left out of
     what a text becomes: no model can write them."""
 
-    def __init__(self, units: str, known: Sequence[str], pieces: BPETokenizer | None = None) -> None:
+    def __init__(
+        self, units: str, known: Sequence[str], pieces: BPETokenizer | None = None
+    ) -> None:
         """`known`: the characters or words in the order of their numbers; of pieces there are
         none."""
         self.units = units
