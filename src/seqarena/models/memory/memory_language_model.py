@@ -7,8 +7,7 @@ same for every word reads it K times before it names the next one.
     u_(k+1) = f(H u_k + o)                logits = W u_K
 
 T counts words back from the newest. All hops share A, C and H ("layer-wise, RNN-like" tying,
-section 2.2). W stands by itself, or is C (`tie_output`; section 2.2 has that for "adjacent" tying
-alone, and stacks here tie so). f rectifies the second part of the units and leaves the first
+section 2.2), W stands by itself. f rectifies the second part of the units and leaves the first
 part, `linear_share` of them, linear. Before the N-th word the memory holds what there is.
 
 The scores of positions side by side are a band of one matrix product, taken in pieces of about N
@@ -24,7 +23,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.core.errors import UserError
 from seqarena.mixers.base import Complexity
 from seqarena.models.language.causal_system import CausalSystem, PastState, layer_pasts
 from seqarena.models.model import SystemOptions
@@ -42,7 +40,6 @@ class MemoryLanguageModelOptions(SystemOptions):
     hops: int = Field(6, ge=1)
     memory: int = Field(100, ge=1)  # words
     linear_share: float = Field(0.5, ge=0, le=1)
-    tie_output: bool = False  # W is C
 
 
 class MemoryLanguageModel(CausalSystem):
@@ -70,10 +67,7 @@ class MemoryLanguageModel(CausalSystem):
         self.words = nn.Embedding(problem.vocab_size, 2 * width)
         self.times = nn.Parameter(torch.empty(options.memory, 2 * width))  # oldest first
         self.between_hops = nn.Linear(width, width, bias=False)
-        tied = options.tie_output
-        if tied and (problem.targets, problem.num_outputs) != ("classes", problem.vocab_size):
-            raise UserError("tie_output is for answers that are words of the inputs; leave it out")
-        self.output = None if tied else nn.Linear(width, problem.num_outputs, bias=False)
+        self.output = nn.Linear(width, problem.num_outputs, bias=False)
         for weight in self.parameters():
             nn.init.normal_(weight, std=INITIAL_STD)
         self.dropout = nn.Dropout(options.dropout)
@@ -96,8 +90,6 @@ class MemoryLanguageModel(CausalSystem):
         return self.dropout(u_BTD), PastState((past_BPD,))
 
     def head(self, y_BTD: Tensor) -> Tensor:
-        if self.output is None:
-            return F.linear(y_BTD, self.words.weight[:, self.width :])
         return self.output(y_BTD)
 
     def attention(self, batch: Batch) -> Tensor:
@@ -161,7 +153,7 @@ class MemoryLanguageModel(CausalSystem):
         full = max(0, length - self.memory)
         seen = full * self.memory + (length - full) * (length - full + 1) // 2
         hop = 8 * seen * self.width + 2 * length * self.width**2
-        return self.options.hops * hop + 2 * length * self.width * self.problem.num_outputs
+        return self.options.hops * hop + 2 * length * self.output.weight.numel()
 
     def serial_steps(self, length: int) -> int:
         """The words; of each hop the match, the softmax, the reading, the sum, f; the answer."""
