@@ -7,6 +7,7 @@
     run.ranking.verdict                         # one sentence
     run.to_pandas()                             # a row an architecture, then one a baseline
     run.best.generate("The ")                   # or .predict, .evaluate, .embed
+    run.best.export("gru.onnx")                 # or .pt2, .c
     run.page()                                  # the offline page, drawn from the records
 
     bigger = sa.train("my_text.txt", model="gru", params="1M", tokens="2M")
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from seqarena.mixers.base import Mixer, MixerConfig
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
+    from seqarena.models.export.forms import Exported
     from seqarena.models.session import Session
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
@@ -65,6 +67,7 @@ __all__ = [
     "Answer",
     "CompareRequest",
     "Evaluation",
+    "Exported",
     "ForecastRequest",
     "ForecastRun",
     "Judged",
@@ -90,6 +93,7 @@ __all__ = [
     "compare",
     "embed",
     "evaluate",
+    "export",
     "forecast",
     "forecast_from",
     "generate",
@@ -113,6 +117,7 @@ _LAZY = {
     "Answer": "seqarena.tasks.base",
     "MixerCheck": "seqarena.engine.check",
     "Evaluation": "seqarena.use.evaluate",
+    "Exported": "seqarena.models.export.forms",
     "ForecastRun": "seqarena.engine.ladder.run",
     "Judged": "seqarena.engine.claims",
     "LadderPreview": "seqarena.engine.ladder.plan",
@@ -139,12 +144,13 @@ def __getattr__(name: str) -> Any:
 
 
 Place = str | Path  # of a run folder, a trial or a checkpoint
+Data = str | Path | Any  # a place, or a DataFrame or Series of pandas
 Code = str | type | Sequence[str | type]  # of the user's own: file.py:Class, or a loaded class
 
 
 @overload
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -155,7 +161,7 @@ def compare(
 ) -> "Run": ...
 @overload
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -165,7 +171,7 @@ def compare(
     **options: Any,
 ) -> "Preview": ...
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -176,7 +182,8 @@ def compare(
 ) -> "Run | Preview":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
-    `data` is a file, a folder or a pattern (docs/formats.md); None is the task's own data. `models`
+    `data` is a file, a folder or a pattern (docs/formats.md), or a DataFrame of pandas, which is
+    written to runs/frames first; None is the task's own data. `models`
     are names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
     those of `seqarena compare`; a `request` replaces them all. With `dry_run` the data are read
     and nothing is trained or written: what is returned says what would be done.
@@ -194,7 +201,7 @@ def compare(
 
 @overload
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -205,7 +212,7 @@ def train(
 ) -> "Run": ...
 @overload
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -215,7 +222,7 @@ def train(
     **options: Any,
 ) -> "Preview": ...
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -242,7 +249,7 @@ def train(
 
 @overload
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -253,7 +260,7 @@ def forecast(
 ) -> "ForecastRun": ...
 @overload
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -263,7 +270,7 @@ def forecast(
     **options: Any,
 ) -> "LadderPreview": ...
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -343,6 +350,7 @@ def evaluate(
     return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data, settings)
 
 
+@overload
 def predict(
     path: Place,
     inputs: Sequence[str],
@@ -350,9 +358,28 @@ def predict(
     model: str | None = None,
     mixer: Code = (),
     trust_code: bool = False,
-) -> "list[Answer]":
+) -> "list[Answer]": ...
+@overload
+def predict(
+    path: Place,
+    inputs: Any,
+    *,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> Any: ...
+def predict(
+    path: Place,
+    inputs: Any,
+    *,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> Any:
     """One answer for each of `inputs`, by the task that the model was trained for: a translation,
-    a class, tags, a transcript. `path`, `model`, `mixer` and `trust_code` are as in `load`."""
+    a class, tags, a transcript. To a DataFrame of series it is a DataFrame of forecasts: series,
+    time, forecast, and a column for each quantile. `path`, `model`, `mixer` and `trust_code` are
+    as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).predict(inputs)
 
 
@@ -383,6 +410,22 @@ def generate(
     """Text that continues `prompt`, by default the start of a line. `path`, `model`, `mixer` and
     `trust_code` are as in `load`, `options` those of `TrainedModel.stream`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).generate(prompt, **options)
+
+
+def export(
+    path: Place,
+    out: Place | None = None,
+    *,
+    to: str | None = None,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+    **options: Any,
+) -> "Exported":
+    """Writes a trained model as a file that runs without seqarena: ONNX, torch.export's .pt2, C, or
+    a folder of Hugging Face. `path`, `model`, `mixer` and `trust_code` are as in `load`; `out`,
+    `to` and `options` are those of `TrainedModel.export`."""
+    return load(path, model, mixer=mixer, trust_code=trust_code).export(out, to=to, **options)
 
 
 def measure(
@@ -502,12 +545,21 @@ def tasks(name: str | None = None) -> dict[str, Any]:
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """The options that are not None; lists as tuples."""
+    """The options that are not None; lists as tuples, and a frame of pandas as its table."""
+    if options.get("data") is not None and not isinstance(options["data"], str | Path):
+        options["data"] = _written(options["data"], Path(options.get("runs") or "runs"))
     return {
         name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
         for name, value in options.items()
         if value is not None
     }
+
+
+def _written(data: Any, runs: Path) -> Any:
+    """The table of a frame, below the folder of runs; anything else as it is."""
+    from seqarena.use.frames import frame_file, is_frame
+
+    return frame_file(data, runs / "frames") if is_frame(data) else data
 
 
 def _own_code(mixer: Code, trust_code: bool) -> "OwnCode":

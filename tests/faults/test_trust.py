@@ -126,6 +126,7 @@ PLACES = [
 VERBS = {
     "generate": ("generate", "runs/r"),
     "evaluate": ("evaluate", "runs/r"),
+    "export": ("export", "runs/r", "--to", "c"),
     "evaluate other text": ("evaluate", "runs/r", "text.txt"),
     "predict": ("predict", "runs/r", "a"),
     "start": ("train", "text.txt", "--start-from", "runs/r", "--steps", "2", "--length", "16"),

@@ -1,5 +1,6 @@
 """A transcript piece by piece is that of the whole recording."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_pieces_of_any_length_give_the_text_of_the_whole(
     assert live.sample_rate == RATE
     said = [live.hear(samples_N[k : k + size]) for k in range(0, len(samples_N), size)]
     assert live.end() == answer.text
-    assert all(later.startswith(sooner) for sooner, later in zip(said, said[1:]))
+    assert all(later.startswith(sooner) for sooner, later in pairwise(said))
     assert live.end() == answer.text
 
 

@@ -37,6 +37,7 @@ for verb in (
     use.predict,
     use.embed,
     use.generate,
+    use.export,
     show.report,
     compare.recipe,
     compare.claims,

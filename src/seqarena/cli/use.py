@@ -1,4 +1,4 @@
-"""`seqarena evaluate`, `predict`, `embed` and `generate`: what a trained model answers."""
+"""`seqarena evaluate`, `predict`, `embed`, `generate`, `export`: what a trained model gives."""
 
 import csv
 import json
@@ -16,6 +16,7 @@ from seqarena.cli.output import (
     complain,
     print_json,
     progress_console,
+    say,
     writes_utf8,
 )
 from seqarena.core.errors import UserError
@@ -111,6 +112,61 @@ def generate(
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+
+
+def export(
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run folder, runs/NAME (its best model), runs/NAME:MODEL, or a checkpoint."
+        ),
+    ],
+    *,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx; torch, a .pt2 of torch.export; c, one C99 file; hf, a folder for "
+            "transformers. Default: what the name of --out says, or onnx."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write. Default: MODEL.onnx, .pt2 or .c here.")
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="Of C: float32, or int8 with a factor a row; the loss is measured.")
+    ] = "float32",
+    max_length: Annotated[
+        int, typer.Option(min=1, help="Of C: positions that a growing cache has room for.")
+    ] = 1024,
+    model: Which = None,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
+) -> None:
+    """Write a trained model as a file that runs without seqarena, and check it against the model.
+
+    Rows and positions are free, and the state goes in and comes out, so that a stream continues. A
+    file whose numbers differ by more than 1e-5 is not kept.
+    """
+    from seqarena import api
+
+    place, _, named = run.rpartition(":")
+    if place and not Path(run).exists():
+        run, model = place, model or named
+    done = api.export(
+        run,
+        out,
+        to=to,
+        model=model,
+        mixer=mixer or (),
+        trust_code=trust_code,
+        precision=precision,
+        max_length=max_length,
+    )
+    print(done.path)
+    if done.difference is not None:
+        say(f"largest difference from the model: {done.difference:.1e} of its largest logit")
+    for note in done.notes:
+        say(note)
 
 
 def predict(

@@ -50,6 +50,16 @@ def evaluate_checkpoint(
     that the model cannot give.
     """
     checkpoint, model = load_model(directory)
+    return evaluate_model(checkpoint, model, data, settings)
+
+
+def evaluate_model(
+    checkpoint: Checkpoint,
+    model: Model,
+    data: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """The same of `model`, which is that of the checkpoint or one with other weights."""
     task = _task(checkpoint, data, settings or {})
     _check_length(task, model)
     # scored in the arithmetic of its training

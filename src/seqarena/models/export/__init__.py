@@ -1,1 +1,1 @@
-"""Models in other forms: ONNX, torch.export and C, all from the graph of one step (docs/export.md)."""
+"""Models in other forms: ONNX, torch.export and C, from the graph of one step (docs/export.md)."""

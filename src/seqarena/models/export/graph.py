@@ -7,8 +7,6 @@ discretised state matrix, say). Complex numbers, which neither ONNX nor C has, b
 ones by the rules below. States that nothing reads are dropped.
 """
 
-import operator
-from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -24,6 +22,7 @@ from torch.fx.experimental.symbolic_shapes import (
 )
 
 from seqarena.core.errors import UserError
+from seqarena.models.export.pairs import Pair, is_complex, on_pairs
 from seqarena.models.export.step import StateTensor, StepModule, step_module
 from seqarena.models.model import Model
 
@@ -45,12 +44,11 @@ class StepGraph(NamedTuple):
     model: nn.Module  # the copy whose parameters the graph holds
     room: int | None  # positions of the caches that grow; None: any number
 
-
-class Pair:
-    """A complex number by its parts; `im` None: it is real. No tuple: lists of arguments hold it."""
-
-    def __init__(self, re: Any, im: Any) -> None:
-        self.re, self.im = re, im
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens it knows; of pairs, of source and target together."""
+        model: Any = self.model
+        return getattr(model.config, "vocab_size", 0) or model.problem.vocab_size
 
 
 def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepGraph:
@@ -168,9 +166,9 @@ class _Reduction:
         if target is aten.sym_size.int and arguments[1] == 0:
             return self._rows(arguments[0])
         target = _ANY_LAYOUT.get(target, target)
-        complex_now = any(isinstance(x, Pair) or _is_complex(x) for x in flat)
+        complex_now = any(isinstance(x, Pair) or is_complex(x) for x in flat)
         if complex_now or target in (aten.complex.default, aten.view_as_complex.default):
-            return self._complex(target, arguments, options)
+            return on_pairs(self._emit, target, arguments, options)
         return self._emit(target, *arguments, **options)
 
     def _rows(self, tensor: Any) -> Any:
@@ -200,127 +198,6 @@ class _Reduction:
             self.root.register_buffer(name, value)  # as it is: a table may be there transposed too
             self.constants[id(value)] = self.graph.get_attr(name)
         return self.constants[id(value)]
-
-    def _complex(self, target: Any, arguments: Any, options: Any) -> Any:
-        if target is aten.view_as_complex.default:
-            last = (self._emit(aten.select.int, arguments[0], -1, part) for part in (0, 1))
-            return Pair(*last)
-        if target is aten.complex.default:
-            return Pair(*arguments)
-        pairs = fx.node.map_aggregate(arguments, _as_pair)
-        rule = _RULES.get(target)
-        if rule is not None:
-            return rule(self._emit, *cast("Any", pairs), **options)
-        if target in _EACH_PART:
-            return _each_part(self._emit, target, arguments, options)
-        raise UserError(f"{target} of complex numbers has no rule here")
-
-
-Emit = Callable[..., Any]
-
-
-def _times(emit: Emit, x: Any, y: Any, by: Any = aten.mul.Tensor) -> Pair:
-    (a, b), (c, d) = _parts(x), _parts(y)
-    if b is None and d is None:
-        return Pair(emit(by, a, c), None)
-    if b is None:
-        return Pair(emit(by, a, c), emit(by, a, d))
-    if d is None:
-        return Pair(emit(by, a, c), emit(by, b, c))
-    real = emit(aten.sub.Tensor, emit(by, a, c), emit(by, b, d))
-    return Pair(real, emit(aten.add.Tensor, emit(by, a, d), emit(by, b, c)))
-
-
-def _plus(emit: Emit, x: Any, y: Any, alpha: Any = 1, sign: Any = aten.add.Tensor) -> Pair:
-    assert alpha == 1
-    (a, b), (c, d) = _parts(x), _parts(y)
-    if d is None:
-        return Pair(emit(sign, a, c), b)
-    if b is None:
-        b = 0.0
-        imaginary = emit(aten.neg.default, d) if sign is aten.sub.Tensor else d
-        return Pair(emit(sign, a, c), imaginary)
-    return Pair(emit(sign, a, c), emit(sign, b, d))
-
-
-def _minus(emit: Emit, x: Any, y: Any) -> Pair:
-    return _plus(emit, x, y, sign=aten.sub.Tensor)
-
-
-def _as_real(emit: Emit, x: Pair) -> Any:
-    both = [emit(aten.unsqueeze.default, part, -1) for part in _parts(x)]
-    return emit(aten.cat.default, both, -1)
-
-
-def _exponential(emit: Emit, x: Pair) -> Pair:
-    size = emit(aten.exp.default, x.re)
-    turn = (emit(aten.cos.default, x.im), emit(aten.sin.default, x.im))
-    return Pair(*(emit(aten.mul.Tensor, size, part) for part in turn))
-
-
-def _conjugate(emit: Emit, x: Pair) -> Pair:
-    return Pair(x.re, emit(aten.neg.default, x.im))
-
-
-def _bmm(emit: Emit, x: Any, y: Any) -> Pair:
-    return _times(emit, x, y, by=aten.bmm.default)
-
-
-def _mm(emit: Emit, x: Any, y: Any) -> Pair:
-    return _times(emit, x, y, by=aten.mm.default)
-
-
-_RULES: dict[Any, Callable[..., Any]] = {
-    aten.mul.Tensor: _times,
-    aten.add.Tensor: _plus,
-    aten.sub.Tensor: _minus,
-    aten.bmm.default: _bmm,
-    aten.mm.default: _mm,
-    aten.exp.default: _exponential,
-    aten._conj.default: _conjugate,
-    aten.view_as_real.default: _as_real,
-    aten.real.default: lambda emit, x: x.re,
-    aten.imag.default: lambda emit, x: x.im,
-}
-_EACH_PART = {  # linear: the same of both parts
-    aten.neg.default, aten.sum.dim_IntList, aten.reshape.default, aten.expand.default,
-    aten.permute.default, aten.unsqueeze.default, aten.squeeze.dims, aten.select.int,
-    aten.slice.Tensor, aten.cat.default, aten._to_copy.default, aten.index_select.default,
-    aten.split_with_sizes.default, operator.getitem, aten.where.self, aten.flip.default,
-}  # fmt: skip
-
-
-def _each_part(emit: Emit, target: Any, arguments: Any, options: Any) -> Any:
-    options = {name: value for name, value in options.items() if name != "dtype"}
-    found = []
-    for part in (0, 1):
-        chosen = fx.node.map_aggregate(arguments, lambda x, part=part: _part(x, part))
-        found.append(emit(target, *cast("Any", chosen), **options))
-    if isinstance(found[0], tuple | list):
-        return [Pair(re, im) for re, im in zip(*found, strict=True)]
-    return Pair(*found)
-
-
-def _part(value: Any, part: int) -> Any:
-    if isinstance(value, Pair):
-        return value.re if part == 0 else value.im
-    if _is_complex(value):
-        return (value.real if part == 0 else value.imag).contiguous()
-    return value
-
-
-def _as_pair(value: Any) -> Any:
-    if _is_complex(value):
-        return Pair(value.real.contiguous(), value.imag.contiguous())
-    return value
-
-
-def _parts(value: Any) -> tuple[Any, Any]:
-    return (value.re, value.im) if isinstance(value, Pair) else (value, None)
-
-
-def _is_complex(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_complex()
 
 
 def _flattened(value: Any) -> Any:
@@ -369,3 +246,24 @@ def _reached(starts: list[fx.Node]) -> set[fx.Node]:
             seen.add(node)
             waiting.extend(node.all_input_nodes)
     return seen
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps what every node gave."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module, garbage_collect_values=False)
+        self.found: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        self.found[n] = super().run_node(n)
+        return self.found[n]
+
+
+def recorded(step: StepGraph, *, rows: int, room: int) -> dict[fx.Node, Any]:
+    """What every node of the graph gives before the first position: types and shapes."""
+    recorder = _Recorder(step.module)
+    with torch.no_grad():
+        inputs = step.example[:1].expand(rows, *step.example.shape[1:]).clone()
+        recorder.run(inputs, *(state.initial(rows, room) for state in step.states))
+    return recorder.found

@@ -6,6 +6,7 @@ Caches that grow come in as long as what was read, and leave longer by T positio
 torch's `scan`, which torch.onnx turns into a `Scan`.
 """
 
+import copy
 from typing import Any, cast
 
 import torch
@@ -24,7 +25,9 @@ class Loop(nn.Module):
 
     def __init__(self, step: StepGraph) -> None:
         super().__init__()
-        self.step = step.module
+        self.step = copy.deepcopy(step.module)
+        for name, buffer in self.step.named_buffers():  # of a loop's, no two may share memory
+            setattr(self.step, name, buffer.contiguous().clone())
         self.grows = tuple(state.grows for state in step.states)
 
     def forward(self, inputs_BT: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -46,19 +49,23 @@ def _with_room(state: Tensor, axis: int | None, length: int) -> Tensor:
     return torch.cat((state, state.new_zeros(shape)), axis)
 
 
+def loop_inputs(step: StepGraph) -> tuple[Tensor, ...]:
+    """Inputs and states of the sizes that are traced."""
+    inputs = step.example[:, None].expand(2, 5, *step.example.shape[1:]).clone()
+    return inputs, *(state.initial(2, 3) for state in step.states)
+
+
 def loop_program(step: StepGraph) -> ExportedProgram:
     """The loop with rows, positions and caches of any size. Raises UserError where torch cannot."""
     rows, length, past = Dim("rows"), Dim("length"), Dim("past")
-    inputs = step.example[:, None].expand(2, 5, *step.example.shape[1:]).clone()
-    states, sizes = [], []
-    for state in step.states:
-        states.append(state.initial(2, 3 if state.grows is not None else 0))
-        sizes.append({0: rows} | ({} if state.grows is None else {state.grows: past}))
+    sizes = tuple(
+        {0: rows} | ({} if state.grows is None else {state.grows: past}) for state in step.states
+    )
     try:
         return torch.export.export(
             Loop(step),
-            (inputs, *states),
-            dynamic_shapes=({0: rows, 1: length}, tuple(sizes)),
+            loop_inputs(step),
+            dynamic_shapes=({0: rows, 1: length}, sizes),
             strict=True,
         )
     except Exception as error:

@@ -4,8 +4,8 @@
 
 A mixer's contract says that T = 1 with a state continues exactly, so that this one function is the
 whole model: a loop over it reads a text of any length. The nested state becomes a flat list of
-named tensors. Where a cache grows with the text, a step writes into one that has room (`grows`): its
-size is the caller's choice, and each row counts its own positions.
+named tensors. Where a cache grows with the text, a step writes into one that has room (`grows`):
+its size is the caller's choice, and each row counts its own positions.
 
 Every mixer runs by its slow truth, whose single step is its equations. The model itself is not
 changed: a copy is.
@@ -41,14 +41,13 @@ class StateTensor(NamedTuple):
     grows: int | None
 
     def initial(self, rows: int, room: int = 0) -> Tensor:
-        """The state before the first position, with room for so many."""
-        state = self.like[:1].expand(rows, *self.like.shape[1:])
-        if self.grows is not None:
-            state = state.narrow(self.grows, 0, 1)
-            shape = list(state.shape)
-            shape[self.grows] = room
-            state = state.expand(shape) if room else state.new_zeros(shape)
-        return state.clone()
+        """The state before the first position, with room for so many. Places of a cache that are
+        free hold zeros."""
+        if self.grows is None:
+            return self.like[:1].expand(rows, *self.like.shape[1:]).clone()
+        shape = [rows, *self.like.shape[1:]]
+        shape[self.grows] = room
+        return self.like.new_zeros(shape)
 
 
 class StepModule(nn.Module):
@@ -175,7 +174,7 @@ class DenseExperts(nn.Module):
 
     def __init__(self, experts: Experts) -> None:
         super().__init__()
-        self.parts = experts.experts
+        self.experts = experts.experts
         self.chosen = experts.chosen
         self.gate_XD = experts.gate_XD
 
@@ -184,7 +183,7 @@ class DenseExperts(nn.Module):
         best_BTK, index_BTK = scores_BTX.topk(self.chosen, -1)
         gates_BTX = torch.zeros_like(scores_BTX).scatter(-1, index_BTK, best_BTK.softmax(-1))
         gates = gates_BTX.split(1, -1)
-        return torch.stack([gate * part(x_BTD) for gate, part in zip(gates, self.parts)]).sum(0)
+        return torch.stack([gate * part(x_BTD) for gate, part in zip(gates, self.experts)]).sum(0)
 
 
 def _replace_experts(model: nn.Module) -> None:

@@ -1,8 +1,8 @@
 """The statements of one step in C, from its graph with every size known.
 
 A value is a view: a buffer, a shape and strides, so that slices, transposes and broadcasts cost
-nothing. Each other operator writes a buffer of its own. Buffers live in two blocks of scratch, one of
-float and one of int32_t; two that are never needed at the same time share their place (`planned`).
+nothing. Each other operator writes a buffer of its own. Buffers live in two blocks of scratch, one
+of float and one of int32_t; two that are never needed at the same time share their place.
 
 Nothing here knows an architecture: a new mixer has C as soon as its operators do.
 """
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, fx
 
 from seqarena.core.errors import UserError
-from seqarena.models.export import c_loops
-from seqarena.models.export.c_loops import View, contiguous
-from seqarena.models.export.c_operators import ELEMENTWISE, c_type, check_elementwise, gelu, literal
-from seqarena.models.export.c_weights import Weights
-from seqarena.models.export.graph import StepGraph
+from seqarena.models.export.c import loops
+from seqarena.models.export.c.operators import ELEMENTWISE, c_type, check_elementwise, gelu, literal
+from seqarena.models.export.c.views import View, contiguous, elementwise
+from seqarena.models.export.c.weights import Weights
+from seqarena.models.export.graph import StepGraph, recorded
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
@@ -43,7 +43,7 @@ class CProgram:
         self._buffers: dict[str, tuple[str, int]] = {}  # name -> (type, elements)
         self._uses: dict[str, list[int]] = {}
         self._values: dict[fx.Node, Any] = {}
-        self._examples = _examples(step)
+        self._examples = recorded(step, rows=1, room=step.room or 1)
         self._in_place: set[str] = set()
         for node in step.module.graph.nodes:
             self._visit(node)
@@ -111,7 +111,7 @@ class CProgram:
             return self._reshaped(arguments[0], tuple(example.shape))
         if target is aten.scatter.src and (state := self._state_written(node)) is not None:
             self._in_place.add(state.buffer)
-            self._say(c_loops.scattered(state, *arguments[1:]))
+            self._say(loops.scattered(state, *arguments[1:]))
             return state
         outputs = [
             None if x is None else self._new(x)
@@ -134,7 +134,7 @@ class CProgram:
         if target in _CONSTANT:
             value = arguments[_CONSTANT[target]]
             return self._each(outputs[0], [value], lambda x: x, target)
-        rule = c_loops.RULES.get(target)
+        rule = loops.RULES.get(target)
         if rule is None:
             raise UserError(f"the operator {target} has no C here")
         return rule(outputs if len(outputs) > 1 else outputs[0], *arguments, **options)
@@ -144,7 +144,7 @@ class CProgram:
         floats = "float" in kinds or any(isinstance(x, float) for x in arguments)
         if target in (aten.div.Tensor, aten.pow.Scalar):
             floats = True
-        number = torch.float32 if floats or not kinds and out.kind == "float" else torch.int64
+        number = torch.float32 if floats or (not kinds and out.kind == "float") else torch.int64
         operands = [
             x if isinstance(x, View) or x is None else literal(x, number) for x in arguments
         ]
@@ -154,8 +154,8 @@ class CProgram:
                 for x, y in zip(operands[1:], arguments[1:])
             ]
         if target is aten.div.Tensor and "float" not in kinds:
-            return c_loops.elementwise(out, operands, lambda a, b: f"((float){a} / (float){b})")
-        return c_loops.elementwise(out, operands, form)
+            return elementwise(out, operands, lambda a, b: f"((float){a} / (float){b})")
+        return elementwise(out, operands, form)
 
     def _reshaped(self, view: View, shape: tuple[int, ...]) -> View:
         found = view.reshaped(shape)
@@ -168,7 +168,7 @@ class CProgram:
         name = f"@{len(self._buffers)}@"
         self._buffers[name] = (view.kind, max(1, math.prod(view.shape)))
         out = contiguous(name, view.kind, view.shape)
-        self._say(c_loops.elementwise(out, [view], lambda x: x))
+        self._say(elementwise(out, [view], lambda x: x))
         return out
 
     def _state_written(self, node: fx.Node) -> View | None:
@@ -205,30 +205,11 @@ class CProgram:
             pairs.append((target, value))
         out = contiguous("logits", "float", logits.shape)
         for target, value in ((out, logits), *pairs):
-            self._say(c_loops.elementwise(target, [value], lambda x: x))
+            self._say(elementwise(target, [value], lambda x: x))
 
     def _state_nodes(self) -> Iterable[fx.Node]:
         nodes = self.step.module.graph.nodes
         return [n for n in nodes if n.op == "placeholder" and n.name != "input"]
-
-
-class _Recorder(fx.Interpreter):
-    """Keeps what every node gave."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module, garbage_collect_values=False)
-        self.found: dict[fx.Node, Any] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        self.found[n] = super().run_node(n)
-        return self.found[n]
-
-
-def _examples(step: StepGraph) -> dict[fx.Node, Any]:
-    recorder = _Recorder(step.module)
-    with torch.no_grad():
-        recorder.run(step.example[:1], *(s.like[:1].clone() for s in step.states))
-    return recorder.found
 
 
 _CONSTANT = {aten.full.default: 1, aten.full_like.default: 1, aten.scalar_tensor.default: 0}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.c_source import CSource
+from seqarena.models.export.c.source import CSource
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 FLAGS = ("-std=c99", "-Wall", "-Werror", "-O2")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.c_operators import HELPERS, c_type, literal
-from seqarena.models.export.c_program import CProgram, Scratch
-from seqarena.models.export.c_weights import Weights, array_lines
+from seqarena.models.export.c.operators import HELPERS, c_type, literal
+from seqarena.models.export.c.program import CProgram, Scratch
+from seqarena.models.export.c.weights import Weights, array_lines
 from seqarena.models.export.graph import StepGraph, step_graph
 from seqarena.models.export.step import StateTensor
 from seqarena.models.model import Model
@@ -27,7 +27,7 @@ TOLERANCE = 1e-5  # of the test vector, relative to its largest number
 
 
 class CSource(NamedTuple):
-    """The file, what it takes, and the graph with the same weights (rounded, where they are int8)."""
+    """The file, what it takes, and the graph with the same weights (rounded, where int8)."""
 
     text: str
     step: StepGraph
@@ -71,6 +71,12 @@ def c_source(
     return CSource("\n".join(parts), step, *sizes)
 
 
+def identifier(text: str) -> str:
+    """A text as a name in C."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+    return name if re.match(r"[a-z]", name) else f"model_{name}".rstrip("_")
+
+
 def initial(state: StateTensor, step: StepGraph) -> Tensor:
     """One row of a state before the first position, with all the room that the graph has."""
     return state.initial(1, step.room or 0)
@@ -107,8 +113,8 @@ class _File(NamedTuple):
 /* {about or name}
 
    {name}_init(&state) before the first position; {name}_step reads {given}, writes
-   {upper}_OUTPUTS logits and returns 0; 1: there is no room for another position; 2: no such token.
-   Needs {flash} bytes of flash for weights, {state} of RAM for a state, {scratch} of stack in a step.
+   {upper}_OUTPUTS logits and returns 0; 1: no room for another position; 2: no such token.
+   Needs {flash} bytes of flash for weights, {state} of RAM for a state, {scratch} of stack.
    cc -std=c99 -O3 -D{upper}_TEST {name}.c -lm runs the test vector at the end. */
 
 #include <math.h>
@@ -151,7 +157,9 @@ int {self.name}_step({self.name}_state *state, {self.inputs}, float *logits)
 
     def _checks(self) -> str:
         checks = (
-            [] if self.features else [f"if (token < 0 || token >= {self._vocabulary}) return 2;"]
+            []
+            if self.features
+            else [f"if (token < 0 || token >= {self.step_graph.vocabulary}) return 2;"]
         )
         counter = next(
             (s.name for s in self.states if s.name.endswith(("lengths", "position"))), ""
@@ -161,15 +169,9 @@ int {self.name}_step({self.name}_state *state, {self.inputs}, float *logits)
             checks.append(f"if (state->{counter}[0] >= {self.step_graph.room}) return 1;")
         return "".join(f"    {check}\n" for check in checks)
 
-    @property
-    def _vocabulary(self) -> int:
-        model: Any = self.step_graph.model
-        config = model.config
-        return getattr(config, "vocab_size", 0) or model.problem.vocab_size
-
     def test(self) -> str:
         """The test vector and its `main`."""
-        inputs, expected = _test_vector(self.step_graph, self._vocabulary)
+        inputs, expected = _test_vector(self.step_graph, self.step_graph.vocabulary)
         kind, own = (
             ("float", f"inputs + i * {self.features}")
             if self.features
@@ -191,7 +193,7 @@ int main(void)
     static float logits[{upper}_OUTPUTS];
     float largest = 1.0f, difference = 0.0f;
     {self.name}_init(&state);
-    for (int i = 0; i < {TEST_POSITIONS}; ++i)
+    for (int i = 0; i < {len(inputs)}; ++i)
         if ({self.name}_step(&state, {own}, logits) != 0) return 2;
     for (int i = 0; i < {upper}_OUTPUTS; ++i) {{
         const float error = fabsf(logits[i] - expected[i]);
@@ -208,7 +210,7 @@ int main(void)
 def _test_vector(step: StepGraph, vocabulary: int) -> tuple[Tensor, Tensor]:
     """A few inputs, and the logits after the last."""
     draw = torch.Generator().manual_seed(0)
-    shape = (TEST_POSITIONS, 1, *step.example.shape[1:])
+    shape = (min(TEST_POSITIONS, step.room or TEST_POSITIONS), 1, *step.example.shape[1:])
     if step.example.dim() == 2:
         inputs = torch.randn(shape, generator=draw)
     else:

@@ -1,5 +1,5 @@
 """Operators as C: one expression a number for those that work number by number, whole loops for the
-few others. See c_program.py for views and buffers."""
+few others. See program.py for views and buffers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +52,7 @@ def _clamp(x: str, low: str | None = None, high: str | None = None) -> str:
     return x if high is None else f"({x} > {high} ? {high} : {x})"
 
 
-# of the argument's own number x; sigmoid and friends are functions of the file (c_source.py)
+# of the argument's own number x; sigmoid and friends are functions of the file (source.py)
 ELEMENTWISE: dict[Any, Callable[..., str]] = {
     aten.add.Tensor: _scaled("+"),
     aten.add.Scalar: _scaled("+"),
@@ -62,6 +62,7 @@ ELEMENTWISE: dict[Any, Callable[..., str]] = {
     aten.mul.Scalar: _infix("*"),
     aten.div.Tensor: _infix("/"),
     aten.div.Scalar: _infix("/"),
+    aten.div.Tensor_mode: _infix("/"),  # of whole numbers that are not negative
     aten.neg.default: lambda x: f"(-{x})",
     aten.abs.default: _function("fabsf"),
     aten.exp.default: _function("expf"),
@@ -71,7 +72,7 @@ ELEMENTWISE: dict[Any, Callable[..., str]] = {
     aten.sigmoid.default: _function("sigmoid"),
     aten.tanh.default: _function("tanhf"),
     aten.relu.default: lambda x: f"({x} > 0.0f ? {x} : 0.0f)",
-    aten.elu.default: lambda x: f"({x} > 0.0f ? {x} : expm1f({x}))",
+    aten.elu.default: lambda x, *_: f"({x} > 0.0f ? {x} : expm1f({x}))",
     aten.sqrt.default: _function("sqrtf"),
     aten.rsqrt.default: lambda x: f"(1.0f / sqrtf({x}))",
     aten.reciprocal.default: lambda x: f"(1.0f / {x})",
@@ -108,8 +109,7 @@ def gelu(x: str, approximate: str) -> str:
 
 def check_elementwise(target: Any, arguments: tuple[Any, ...]) -> None:
     """Raises UserError for an argument that the expression leaves out."""
-    plain = target is not aten.elu.default or len(arguments) == 1
-    if not plain:
+    if target is aten.elu.default and any(value != 1 for value in arguments[1:]):
         raise UserError(f"{target} with other constants than 1 has no C here")
 
 

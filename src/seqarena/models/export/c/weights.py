@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, fx
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.c_loops import View, contiguous
-from seqarena.models.export.c_operators import c_type, literal
+from seqarena.models.export.c.operators import c_type, literal
+from seqarena.models.export.c.views import View, contiguous
 from seqarena.models.export.graph import StepGraph
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py

@@ -1,0 +1,83 @@
+"""ONNX: one file, rows and positions free, the state as inputs and outputs.
+
+    input [rows, length], STATE ...  ->  logits [rows, length, V], next_STATE ...
+
+Time is one `Scan` over the step (step.py), which is exact for any length. A stream continues when
+each next_STATE goes in as STATE. Needs the extra `export`.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqarena.core.errors import UserError, missing_extra, one_line
+from seqarena.models.export import compared
+from seqarena.models.export.graph import step_graph
+from seqarena.models.model import Model
+from seqarena.ops.registry import installed
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+METADATA = "seqarena"  # the key of what the file says about itself, a JSON object
+_PACKAGES = ("onnx", "onnxruntime")
+
+
+class Written(NamedTuple):
+    """A file that was written and held against the model."""
+
+    path: Path
+    difference: float  # the largest, relative to the model's largest logit
+    states: tuple[str, ...]
+
+
+def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
+    """Exports `model` to `path` and runs the file by onnxruntime beside it. `about` goes into the
+    metadata, as JSON.
+
+    Raises UserError for a missing package, a model that has no such form, and a file whose
+    numbers differ (it is not kept).
+    """
+    for package in _PACKAGES:
+        if not installed(package):
+            raise missing_extra(package, "export", "ONNX")
+    import onnx
+
+    from seqarena.models.export.onnx_graph import OPSET, onnx_model
+
+    step = step_graph(model)
+    names = [state.name for state in step.states]
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        content = {METADATA: json.dumps({**about, "state": names, "opset": OPSET}, sort_keys=True)}
+        onnx.save(onnx_model(step, content), str(fresh))
+        difference = compared.largest_difference(model, step, _runner(fresh))
+        compared.check(str(path), difference)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return Written(path, difference, tuple(names))
+
+
+def _runner(path: Path) -> compared.Runner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise UserError(f"onnxruntime cannot load it: {one_line(error)[:200]}") from error
+    names = [one.name for one in session.get_inputs()]
+
+    def run(*tensors: Tensor) -> Sequence[Tensor]:
+        given = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
+        try:
+            return [torch.from_numpy(array) for array in session.run(None, given)]
+        except Exception as error:
+            raise UserError(f"onnxruntime cannot run it: {one_line(error)[:200]}") from error
+
+    return run

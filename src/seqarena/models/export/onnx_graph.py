@@ -1,0 +1,221 @@
+"""The step graph as ONNX: a `Scan` over time whose body is the step.
+
+Weights are initializers of the outer graph, once each; a matrix that is there transposed as well is
+a `Transpose` of the one that is stored.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, fx
+
+from seqarena.core.errors import UserError
+from seqarena.models.export.graph import StepGraph, recorded
+from seqarena.models.export.onnx_operators import RULES, Size, Value
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+OPSET = 20
+_IR_VERSION = 10  # of the files that this opset came with
+_TYPES = {
+    torch.float32: TensorProto.FLOAT,
+    torch.float64: TensorProto.DOUBLE,
+    torch.int64: TensorProto.INT64,
+    torch.int32: TensorProto.INT32,
+    torch.bool: TensorProto.BOOL,
+}
+
+
+class OnnxGraph:
+    """The nodes of the body, and the constants of the outer graph, as they are written."""
+
+    def __init__(self) -> None:
+        self.body: list[Any] = []
+        self.outer: list[Any] = []
+        self.initializers: list[Any] = []
+        self._count = 0
+        self._constants: dict[Any, str] = {}
+
+    def nodes(self, kind: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
+        """A node of the body with several outputs: their names."""
+        names = [self._name() for _ in range(count)]
+        self.body.append(helper.make_node(kind, inputs, names, **attributes))
+        return names
+
+    def node(self, kind: str, inputs: list[str], **attributes: Any) -> str:
+        """A node of the body: the name of its output."""
+        return self.nodes(kind, inputs, 1, **attributes)[0]
+
+    def constant(self, value: Any, dtype: torch.dtype) -> str:
+        """A number."""
+        return self.held(torch.tensor(value, dtype=dtype))
+
+    def held(self, tensor: Tensor) -> str:
+        """A constant tensor; equal ones are stored once."""
+        array = np.ascontiguousarray(tensor.detach().numpy()).reshape(tuple(tensor.shape))
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._constants:
+            name = self._name()
+            self.initializers.append(numpy_helper.from_array(array, name))
+            self._constants[key] = name
+        return self._constants[key]
+
+    def sizes(self, values: Any) -> str:
+        """An int64 tensor of sizes, known and unknown."""
+        if not any(isinstance(value, Size) for value in values):
+            return self.held(torch.tensor([int(value) for value in values], dtype=torch.int64))
+        names = [v.name if isinstance(v, Size) else self.sizes([v]) for v in values]
+        return names[0] if len(names) == 1 else self.node("Concat", names, axis=0)
+
+    def cast(self, name: str, old: torch.dtype, new: torch.dtype) -> str:
+        """The same numbers in another type."""
+        return name if old == new else self.node("Cast", [name], to=_TYPES[new])
+
+    def number(self, value: Any, dtype: torch.dtype) -> str:
+        """A tensor, a size or a number, in that type."""
+        if isinstance(value, Value):
+            return self.cast(value.name, value.like.dtype, dtype)
+        if isinstance(value, Size):
+            return self.cast(self.node("Squeeze", [value.name]), torch.int64, dtype)
+        return self.constant(value, dtype)
+
+    def like(self, value: Any) -> Any:
+        """What stands for it where types are worked out."""
+        return value.like if isinstance(value, Value | Size) else value
+
+    def outer_transpose(self, name: str) -> str:
+        """A matrix of the outer graph, transposed there."""
+        found = self._name()
+        self.outer.append(helper.make_node("Transpose", [name], [found], perm=[1, 0]))
+        return found
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+
+def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
+    """The whole model. Raises UserError for an operator that has no rule."""
+    graph = OnnxGraph()
+    outputs = _write_body(graph, step)
+    states = [state.name for state in step.states]
+    shapes = [list(state.like.shape) for state in step.states]
+    for state, shape in zip(step.states, shapes):
+        shape[0] = "rows"
+        if state.grows is not None:
+            shape[state.grows] = None
+    types = [_TYPES[state.like.dtype] for state in step.states]
+    features = list(step.example.shape[1:])
+    kind = _TYPES[step.example.dtype]
+    logits = outputs[0]
+    width = logits.like.shape[-1]
+    body_in = [helper.make_tensor_value_info(f"step_{n}", t, s)
+               for n, t, s in zip(states, types, shapes)]  # fmt: skip
+    body_in.append(helper.make_tensor_value_info("step_input", kind, ["rows", *features]))
+    body_out = [helper.make_tensor_value_info(f"after_{n}", t, s)
+                for n, t, s in zip(states, types, shapes)]  # fmt: skip
+    body_out.append(
+        helper.make_tensor_value_info("step_logits", TensorProto.FLOAT, ["rows", width])
+    )
+    for value, info in zip([*outputs[1:], logits], body_out):
+        graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
+    body = helper.make_graph(graph.body, "step", body_in, body_out)
+    grown = [_with_room(graph, state.name, state.grows, t)
+             for state, t in zip(step.states, types)]  # fmt: skip
+    scan = helper.make_node(
+        "Scan", [*grown, "input"], [*(f"next_{n}" for n in states), "logits"],
+        body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
+    )  # fmt: skip
+    inputs = [helper.make_tensor_value_info("input", kind, ["rows", "length", *features])]
+    results = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", "length", width])
+    ]
+    for name, dtype, shape, state in zip(states, types, shapes, step.states):
+        inputs.append(
+            helper.make_tensor_value_info(name, dtype, _named(shape, state.grows, "past"))
+        )
+        free = _named(shape, state.grows, "past_and_length")
+        results.append(helper.make_tensor_value_info(f"next_{name}", dtype, free))
+    whole = helper.make_graph([*graph.outer, scan], "seqarena", inputs, results, graph.initializers)
+    model = helper.make_model(
+        whole, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="seqarena"
+    )
+    model.ir_version = _IR_VERSION
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _named(shape: list[Any], grows: int | None, name: str) -> list[Any]:
+    return [name if i == grows else n for i, n in enumerate(shape)]
+
+
+def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
+    """Every node of the step; what it gives."""
+    examples = recorded(step, rows=2, room=step.room or 8)
+    values: dict[fx.Node, Any] = {}
+    matrices: dict[int, tuple[Tensor, str]] = {}
+    for node in step.module.graph.nodes:
+        arguments: Any = fx.node.map_aggregate(node.args, lambda n: _of(values, n))
+        options: Any = fx.node.map_aggregate(node.kwargs, lambda n: _of(values, n))
+        example = examples.get(node)
+        if node.op == "placeholder":
+            values[node] = Value(f"step_{node.name}", example)
+        elif node.op == "get_attr":
+            values[node] = _constant(graph, matrices, example)
+        elif node.op == "output":
+            return list(arguments[0])
+        elif node.target is operator.getitem:
+            values[node] = arguments[0][arguments[1]]
+        elif node.target is torch.ops.aten.sym_size.int:
+            axis = arguments[1] % arguments[0].like.dim()
+            name = graph.node("Shape", [arguments[0].name], start=axis, end=axis + 1)
+            values[node] = Size(name, example)
+        else:
+            rule = RULES.get(node.target)
+            if rule is None:
+                raise UserError(f"the operator {node.target} has no ONNX here")
+            found = rule(graph, example, *arguments, **options)
+            values[node] = _named_values(found, example)
+    raise AssertionError("a graph has an output")
+
+
+def _named_values(found: Any, example: Any) -> Any:
+    if isinstance(found, list):
+        return [Value(name, one) for name, one in zip(found, example)]
+    return Value(found, example) if isinstance(example, Tensor) else Size(found, example)
+
+
+def _of(values: dict[fx.Node, Any], argument: Any) -> Any:
+    return values[argument] if isinstance(argument, fx.Node) else argument
+
+
+def _constant(graph: OnnxGraph, matrices: dict[int, tuple[Tensor, str]], tensor: Tensor) -> Value:
+    place = tensor.untyped_storage().data_ptr()
+    if tensor.dim() == 2 and place in matrices:
+        first, name = matrices[place]
+        if tensor.T.shape == first.shape and tensor.T.stride() == first.stride():
+            return Value(graph.outer_transpose(name), tensor)
+    name = graph.held(tensor)
+    if tensor.dim() == 2:
+        matrices.setdefault(place, (tensor, name))
+    return Value(name, tensor)
+
+
+def _with_room(graph: OnnxGraph, name: str, grows: int | None, dtype: int) -> str:
+    """A cache with zeros for the positions that come, behind what it holds."""
+    if grows is None:
+        return name
+    shape, length, axis = f"{name}_shape", "length_of_input", graph.sizes([grows])
+    if not any("length_of_input" in node.output for node in graph.outer):
+        graph.outer.append(helper.make_node("Shape", ["input"], [length], start=1, end=2))
+    zero = helper.make_tensor(f"{name}_zero", dtype, [1], [0])
+    add = graph.outer.append
+    add(helper.make_node("Shape", [name], [shape]))
+    add(helper.make_node("ScatterElements", [shape, axis, length], [f"{name}_more"]))
+    add(helper.make_node("ConstantOfShape", [f"{name}_more"], [f"{name}_room"], value=zero))
+    add(helper.make_node("Concat", [name, f"{name}_room"], [f"{name}_grown"], axis=grows))
+    return f"{name}_grown"

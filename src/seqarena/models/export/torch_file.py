@@ -1,0 +1,51 @@
+"""torch.export: a `.pt2` with rows and positions free, which `torch.export.load` reads without this
+package.
+
+    logits_BTV, *state = torch.export.load("model.pt2").module()(inputs_BT, *state)
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqarena.models.export import compared
+from seqarena.models.export.graph import step_graph
+from seqarena.models.export.loop import loop_program
+from seqarena.models.export.onnx_file import METADATA, Written
+from seqarena.models.model import Model
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+
+
+def write_torch(model: Model, path: Path, about: dict[str, Any]) -> Written:
+    """Exports `model` to `path` and runs what was read back beside it. `about` is the extra file
+    `seqarena` in it, as JSON.
+
+    Raises UserError for a model that has no such form, and for a file whose numbers differ (it is
+    not kept).
+    """
+    step = step_graph(model)
+    names = tuple(state.name for state in step.states)
+    fresh = path.with_name(f"{path.stem}.new.pt2")
+    content = json.dumps({**about, "state": names}, sort_keys=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.export.save(loop_program(step), fresh, extra_files={METADATA: content})
+            module = torch.export.load(fresh).module()
+
+        def run(*tensors: Tensor) -> Sequence[Tensor]:
+            with torch.no_grad():
+                return module(*tensors)
+
+        difference = compared.largest_difference(model, step, run)
+        compared.check(str(path), difference)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return Written(path, difference, names)

@@ -1,0 +1,76 @@
+"""The graph of one step: it continues as the model does, and holds nothing but real numbers."""
+
+import pytest
+import torch
+
+from seqarena.core.errors import UserError
+from seqarena.models.build import build
+from seqarena.models.catalog import CATALOG
+from seqarena.models.export import compared
+from seqarena.models.export.graph import step_graph
+from seqarena.models.export.step import why_no_step
+from seqarena.models.model import Model
+
+
+def noisy(name: str, **options: object) -> Model:
+    """A small model none of whose weights is zero."""
+    model = build(name, vocab_size=19, width=16, depth=1, seed=1, **options).eval()  # pyright: ignore
+    draw = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=draw))
+    return model
+
+
+@pytest.mark.parametrize("name", ["gru", "s4d", "attention_learned", "lstm_experts"])
+def test_steps_equal_the_model(name: str) -> None:
+    """A state of its own, complex numbers, a cache with learned positions, and experts."""
+    model = noisy(name, max_length=32)
+    inputs = torch.randint(19, (3, 9), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(inputs)[0]
+    found = compared.by_steps(step_graph(model), inputs)
+    assert (found - expected).abs().max() <= 1e-5 * expected.abs().max().clamp(min=1.0)
+
+
+def test_no_node_is_complex_and_no_idle_state_is_left() -> None:
+    graph = step_graph(noisy("s4d"))
+    targets = {str(node.target) for node in graph.module.graph.nodes}
+    assert [target for target in targets if "complex" in target] == []
+    assert [state.name for state in graph.states] == ["layers_0_h"]  # no counter of positions
+
+
+def test_the_model_itself_is_not_changed() -> None:
+    model = noisy("attention_experts")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    algorithms = model.algorithms
+    step_graph(model)
+    assert model.algorithms == algorithms
+    assert model.state_dict().keys() == before.keys()
+
+
+def test_a_cache_may_have_any_room() -> None:
+    model = noisy("attention")
+    graph = step_graph(model)
+    for room in (1, 2, 40):
+        logits, *state = graph.module(
+            torch.tensor([3]), *(one.initial(1, room) for one in graph.states)
+        )
+        assert logits.shape == (1, 19)
+        assert state[0].shape[2] == room
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("hyena", "its filter is as long"), ("bi_lstm", "sees the whole sequence")]
+)
+def test_what_has_no_step_says_why(name: str, reason: str) -> None:
+    problem = None
+    if not CATALOG[name].causal:
+        from seqarena.core.batch import Problem
+
+        problem = Problem(form="label", num_outputs=3, vocab_size=19)
+    vocabulary = None if problem else 19
+    model = build(name, vocab_size=vocabulary, problem=problem, width=16, depth=1)
+    assert reason in (why_no_step(model) or "")
+    with pytest.raises(UserError, match=reason):
+        step_graph(model)
