@@ -53,6 +53,14 @@ def test_pieces_of_any_length_give_the_text_of_the_whole(
     assert live.end() == answer.text
 
 
+def test_a_beam_sums_the_paths_of_a_text(data: Path, tmp_path: Path) -> None:
+    place = checkpoint(tmp_path, data, "bi_lstm")
+    items = [str(data / f"{k}.wav") for k in (0, 5)]
+    best, searched = (Predictor(place, beam_width=width)(items) for width in (1, 8))
+    for one, more in zip(best, searched):
+        assert 0 < (one.confidence or 0) < (more.confidence or 0) <= 1
+
+
 @pytest.mark.parametrize("length", [0, 10, 199, 200, 279, 280, 281, 1000])
 def test_the_positions_are_those_of_the_codec(length: int, data: Path, tmp_path: Path) -> None:
     place = checkpoint(tmp_path, data, stack=3)
