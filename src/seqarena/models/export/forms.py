@@ -1,7 +1,7 @@
 """The forms that a trained model leaves in, by name: what `seqarena export --to` knows."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.words import plural
@@ -78,7 +78,7 @@ def _c(
         difference = _compared(source, name, max_length)
         compared.check(str(path), difference)
     path.write_text(source.text, encoding="utf-8")
-    rounded = source.step.model if precision == "int8" else None
+    rounded = cast("Model", source.step.model) if precision == "int8" else None
     return Exported(path, "c", difference, tuple(notes), rounded)
 
 
