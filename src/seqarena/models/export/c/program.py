@@ -20,6 +20,7 @@ from seqarena.core.errors import UserError
 from seqarena.models.export.c import loops
 from seqarena.models.export.c.operators import ELEMENTWISE, c_type, check_elementwise, gelu, literal
 from seqarena.models.export.c.views import View, contiguous, elementwise
+from seqarena.models.export.c.weights import ConstantArrays
 from seqarena.models.export.graph import StepGraph, recorded
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
