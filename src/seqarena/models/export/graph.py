@@ -26,6 +26,7 @@ from seqarena.core.errors import UserError
 from seqarena.models.export.pairs import ComplexPair, is_complex, on_pairs
 from seqarena.models.export.step import StateTensor, StepModule, step_module
 from seqarena.models.model import Model
+from seqarena.ops import positions
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
@@ -92,14 +93,18 @@ def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
     def call(*given: Tensor) -> Any:
         return step(*given)
 
-    # with gradients on, nothing is written in place: a graph has no memory
-    with torch.enable_grad():
-        traced = make_fx(
-            dispatch_functionalize(call),
-            decomposition_table=cast("Any", core_aten_decompositions()),
-            tracing_mode="symbolic" if rows is None else "real",
-            _allow_non_fake_inputs=True,
-        )(*inputs)
+    try:
+        # with gradients on, nothing is written in place: a graph has no memory
+        with torch.enable_grad():
+            traced = make_fx(
+                dispatch_functionalize(call),
+                decomposition_table=cast("Any", core_aten_decompositions()),
+                tracing_mode="symbolic" if rows is None else "real",
+                _allow_non_fake_inputs=True,
+            )(*inputs)
+    finally:
+        # rotations that were remembered meanwhile are the tracer's, and no numbers
+        positions._remembered_rotation.cache_clear()
     if rows is None:
         _check_free(mode, inputs)
     return traced
