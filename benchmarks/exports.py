@@ -101,13 +101,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", default=list(CATALOG))
     parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--records", type=Path, default=RECORDS)
     chosen = parser.parse_args()
-    records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
+    records = json.loads(chosen.records.read_text()) if chosen.records.exists() else {}
     for name in chosen.names or list(CATALOG):
         for to in chosen.forms.split(","):
             found = measured(name, to)
             records.setdefault(name, {})[to] = found
-            RECORDS.write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
+            chosen.records.write_text(json.dumps(records, indent=1, sort_keys=True) + "\n")
             print(name, to, found.get("difference", found.get("reason")), flush=True)
     before, rest = PAGE.read_text().split(BEGIN)
     after = rest.split(END)[1]
