@@ -71,7 +71,7 @@ def measured(name: str, to: str) -> dict[str, object]:
 def table(records: dict[str, dict[str, dict[str, object]]]) -> str:
     """Rows of markdown, in the catalog's order, with what was refused and why below."""
     lines = [f"| architecture | {' | '.join(FORMS)} |", f"|---|{'---|' * len(FORMS)}"]
-    reasons: dict[str, list[str]] = {}
+    reasons: list[str] = []
     for name in CATALOG:
         cells = []
         for to in FORMS:
@@ -79,9 +79,10 @@ def table(records: dict[str, dict[str, dict[str, object]]]) -> str:
             if found is None:
                 cells.append("not run")
             elif "reason" in found:
-                reasons.setdefault(str(found["reason"]), []).append(f"{name} ({to})")
-                number = list(reasons).index(str(found["reason"])) + 1
-                cells.append(f"no [{number}]")
+                reason = str(found["reason"]).rpartition(" has no step: ")[2]
+                if reason not in reasons:
+                    reasons.append(reason)
+                cells.append(f"no [{reasons.index(reason) + 1}]")
             else:
                 value = found["difference"]
                 cells.append("yes" if value is None else f"{value:.1e}")
