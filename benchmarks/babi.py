@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from seqarena.models.build import build
 from seqarena.models.memory.memory_network import MemoryNetwork
@@ -130,16 +130,14 @@ def train_as_published(task: QuestionAnsweringTask, seed: int) -> dict[str, floa
 
 
 @torch.no_grad()
-def descend(words_VED: Tensor, times_SED: Tensor, rate: float) -> None:
+def descend(words_VED: nn.Parameter, times_SED: nn.Parameter, rate: float) -> None:
     """One step, table by table."""
-    for words_VD, times_SD, gradient_VD, gradient_SD in zip(
-        words_VED.unbind(1), times_SED.unbind(1),
-        words_VED.grad.unbind(1), times_SED.grad.unbind(1),
-    ):  # fmt: skip
-        norm = float(torch.cat((gradient_VD, gradient_SD)).norm())
-        step = rate * min(1.0, LARGEST_NORM / max(norm, 1e-30))
-        words_VD.sub_(gradient_VD, alpha=step)
-        times_SD.sub_(gradient_SD, alpha=step)
+    assert words_VED.grad is not None
+    assert times_SED.grad is not None
+    norm_E = torch.cat((words_VED.grad, times_SED.grad)).norm(dim=(0, 2))
+    step_E1 = rate * (LARGEST_NORM / norm_E.clamp(min=1e-30)).clamp(max=1.0)[:, None]
+    words_VED.sub_(step_E1 * words_VED.grad)
+    times_SED.sub_(step_E1 * times_SED.grad)
 
 
 @torch.no_grad()

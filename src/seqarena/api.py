@@ -144,12 +144,13 @@ def __getattr__(name: str) -> Any:
 
 
 Place = str | Path  # of a run folder, a trial or a checkpoint
+Data = str | Path | Any  # a place, or a DataFrame or Series of pandas
 Code = str | type | Sequence[str | type]  # of the user's own: file.py:Class, or a loaded class
 
 
 @overload
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -160,7 +161,7 @@ def compare(
 ) -> "Run": ...
 @overload
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -170,7 +171,7 @@ def compare(
     **options: Any,
 ) -> "Preview": ...
 def compare(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: CompareRequest | None = None,
@@ -181,7 +182,8 @@ def compare(
 ) -> "Run | Preview":
     """Trains architectures at equal size and cost on `data`, ranks them, writes a run folder.
 
-    `data` is a file, a folder or a pattern (docs/formats.md); None is the task's own data. `models`
+    `data` is a file, a folder or a pattern (docs/formats.md), or a DataFrame of pandas, which is
+    written to runs/frames first; None is the task's own data. `models`
     are names of the catalog, or "all"; the default is a line-up of one of each idea. `options` are
     those of `seqarena compare`; a `request` replaces them all. With `dry_run` the data are read
     and nothing is trained or written: what is returned says what would be done.
@@ -199,7 +201,7 @@ def compare(
 
 @overload
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -210,7 +212,7 @@ def train(
 ) -> "Run": ...
 @overload
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -220,7 +222,7 @@ def train(
     **options: Any,
 ) -> "Preview": ...
 def train(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     model: str | None = None,
     request: TrainRequest | None = None,
@@ -247,7 +249,7 @@ def train(
 
 @overload
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -258,7 +260,7 @@ def forecast(
 ) -> "ForecastRun": ...
 @overload
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -268,7 +270,7 @@ def forecast(
     **options: Any,
 ) -> "LadderPreview": ...
 def forecast(
-    data: Place | None = None,
+    data: Data | None = None,
     *,
     models: str | Sequence[str] | None = None,
     request: ForecastRequest | None = None,
@@ -348,6 +350,7 @@ def evaluate(
     return load(path, model, mixer=mixer, trust_code=trust_code).evaluate(data, settings)
 
 
+@overload
 def predict(
     path: Place,
     inputs: Sequence[str],
@@ -355,9 +358,28 @@ def predict(
     model: str | None = None,
     mixer: Code = (),
     trust_code: bool = False,
-) -> "list[Answer]":
+) -> "list[Answer]": ...
+@overload
+def predict(
+    path: Place,
+    inputs: Any,
+    *,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> Any: ...
+def predict(
+    path: Place,
+    inputs: Any,
+    *,
+    model: str | None = None,
+    mixer: Code = (),
+    trust_code: bool = False,
+) -> Any:
     """One answer for each of `inputs`, by the task that the model was trained for: a translation,
-    a class, tags, a transcript. `path`, `model`, `mixer` and `trust_code` are as in `load`."""
+    a class, tags, a transcript. To a DataFrame of series it is a DataFrame of forecasts: series,
+    time, forecast, and a column for each quantile. `path`, `model`, `mixer` and `trust_code` are
+    as in `load`."""
     return load(path, model, mixer=mixer, trust_code=trust_code).predict(inputs)
 
 
@@ -523,12 +545,21 @@ def tasks(name: str | None = None) -> dict[str, Any]:
 
 
 def _given(**options: Any) -> dict[str, Any]:
-    """The options that are not None; lists as tuples."""
+    """The options that are not None; lists as tuples, and a frame of pandas as its table."""
+    if options.get("data") is not None and not isinstance(options["data"], str | Path):
+        options["data"] = _written(options["data"], Path(options.get("runs") or "runs"))
     return {
         name: tuple(cast("list[Any]", value)) if isinstance(value, list) else value
         for name, value in options.items()
         if value is not None
     }
+
+
+def _written(data: Any, runs: Path) -> Any:
+    """The table of a frame, below the folder of runs; anything else as it is."""
+    from seqarena.use.frames import frame_file, is_frame
+
+    return frame_file(data, runs / "frames") if is_frame(data) else data
 
 
 def _own_code(mixer: Code, trust_code: bool) -> "OwnCode":

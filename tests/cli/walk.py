@@ -43,6 +43,7 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         f"--dtype float32 --device cpu --rates 1e-2 --seeds 1 --dry-run --name f {out}",
         "evaluate": f"evaluate {trained}",
         "predict": f"predict {tagger} word",
+        "embed": f"embed {trained} {text} --out {folder / 'vectors.npy'}",
         "generate": f"generate {trained} --count 3",
         "export": f"export {trained} --out {folder / 'gru.onnx'}",
         "report": f"report {trained}",

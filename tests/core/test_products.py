@@ -79,13 +79,13 @@ def test_few_numbers_go_to_the_blas() -> None:
 def test_attention_over_small_tiles_is_that_of_the_blas(length: int, masked: bool) -> None:
     generator = torch.Generator().manual_seed(length)
     inputs = [torch.randn(2, 3, length, 8, generator=generator) for _ in range(4)]
-    *leaves, weighting = [x.requires_grad_() for x in inputs]
-    more = {"causal": False, "lengths_B": torch.tensor([length, length - 9])} if masked else {}
+    q, k, v, weighting = (x.requires_grad_() for x in inputs)
+    lengths_B = torch.tensor([length, length - 9]) if masked else None
     found = []
     for name in ("blas", "onednn"):
         with multiplying(name):
-            y = attention(*leaves, "fused", **more)
-            found.append([y, *torch.autograd.grad(y, leaves, weighting)])
+            y = attention(q, k, v, "fused", causal=not masked, lengths_B=lengths_B)
+            found.append([y, *torch.autograd.grad(y, (q, k, v), weighting)])
     for ours, theirs in zip(*found, strict=True):
         assert torch.equal(ours, theirs)
 

@@ -1,5 +1,6 @@
 """Denormal numbers: kept by a new process, flushed in every thread of one that trains."""
 
+import math
 import subprocess
 import sys
 
@@ -39,3 +40,21 @@ def test_a_processor_that_cannot_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     choice = runtime.flush_denormals()
     assert choice.name == "kept"
     assert "cannot" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("tiles", "flops", "name"),
+    [
+        (False, 1e8, "float32"),
+        (False, runtime.SMALL_STEP, "bfloat16"),
+        (False, math.inf, "bfloat16"),
+        (True, 1e8, "bfloat16"),
+    ],
+)
+def test_a_small_step_is_computed_in_float32_where_there_are_no_tiles(
+    tiles: bool, flops: float, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    assert runtime.resolve_dtype("auto", "cpu", flops).name == name
+    assert runtime.resolve_dtype("bfloat16", "cpu", flops) == ("bfloat16", "asked for")

@@ -22,7 +22,8 @@ WORDS = ("garden", "kitchen", "hall", "office")
 TAGS = ("B-place", "O", "O")
 READING_TASKS = (
     "language", "masked_language", "classification", "question_answering", "reading",
-    "tagging", "translation", "summarising", "speech", "transcription", "pixels",
+    "tagging", "translation", "summarising", "speech", "transcription", "pixels", "forecasting",
+    "windows", "events",
 )  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "language": {"sequence_length": 8},
@@ -33,6 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "speech": {"bands": 8},
     "transcription": {"bands": 8, "units": "word"},
     "pixels": {"pool": 1},
+    "forecasting": {"horizon": 2, "season": 1, "context": 4, "windows": 1},
 }
 
 
@@ -78,6 +80,8 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
             {"text": f"Number {k} is long and tells of a {place(k)}.", "summary": f"a {place(k)}"}
             for k in range(ROWS)
         ]
+    if task == "forecasting":
+        return [{"time": f"2026-01-{k + 1:02d}", "y": k * k % 7 + 0.5} for k in range(ROWS)]
     if task in ("speech", "transcription", "pixels"):
         suffix, write_file = (".png", write_png) if task == "pixels" else (".wav", write_wav)
         for k in range(ROWS):
@@ -85,6 +89,16 @@ def rows(task: str, folder: Path) -> list[dict[str, Any]]:
         if task == "transcription":
             return [{"path": f"file{k}.wav", "text": f"tone {k}"} for k in range(ROWS)]
         return [{"path": f"file{k}{suffix}", "label": str(k % 2)} for k in range(ROWS)]
+    if task == "windows":
+        return [
+            {"window": f"w{k // 2}", "time": k % 2, "x": k / 8, "label": place(k // 2 % 2)}
+            for k in range(ROWS)
+        ]
+    if task == "events":
+        return [
+            {"entity": f"e{k // 4}", "time": 3 * k, "event": place(k % 3), "amount": k / 8}
+            for k in range(ROWS)
+        ]
     return [{"text": f"text {k} of the {place(k)}", "label": place(k)} for k in range(ROWS)]
 
 
@@ -299,6 +313,15 @@ def _write_row(path: Path, k: int) -> None:
     _text(path, f"text,label\ntext {k},{k % 2}\n")
 
 
+def _write_steps(path: Path, k: int) -> None:
+    _text(path, f"time,x,y\n0,{k},1\n1,{k + 1},\n")
+
+
+def _ts() -> str:
+    windows = (f"0.5,{k}:1,?:{place(k % 2)}\n" for k in range(ROWS))
+    return "@classLabel true garden kitchen\n@data\n" + "".join(windows)
+
+
 def _npz(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels_NHW = (np.arange(ROWS * 36).reshape(ROWS, 6, 6) % 251).astype(np.uint8)
@@ -369,6 +392,8 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "wav beside .txt": lambda folder: _beside(folder / "said"),
     "LibriSpeech": lambda folder: _librispeech(folder / "LibriSpeech"),
     "wav .tar.gz": lambda folder: _archive(folder / "words.tar.gz"),
+    "UCR .ts": lambda folder: _text(folder / "X_TRAIN.ts", _ts()),
+    "tables by class": lambda folder: _files_by_class(folder / "runs", ".csv", _write_steps),
     "CSV .zip": lambda folder: _zip(folder / "data.zip", _write_row, ".csv"),
     "PDF": lambda folder: _bytes(folder / "paper.pdf", b"%PDF-1.4\n\0\1\2 stream"),
 }

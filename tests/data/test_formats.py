@@ -54,6 +54,8 @@ LOOKS = {
     "wav beside .txt": "`1.wav` and `1.txt`, which holds what is said; .flac too (extra `audio`)",
     "LibriSpeech": "`84/121123/84-121123.trans.txt` beside its recordings, `ID TEXT` a line",
     "wav .tar.gz": "an archive of such a folder",
+    "UCR .ts": "`X_TRAIN.ts` and `X_TEST.ts` as aeon and sktime write them",
+    "tables by class": "`left/1.csv`: a step a row, the class of a window is its folder",
     "CSV .zip": "an archive of tables or texts",
     "PDF": "`paper.pdf`",
 }

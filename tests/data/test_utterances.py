@@ -58,7 +58,7 @@ def test_librispeech(tmp_path: Path) -> None:
         chapter = root / split / str(speaker) / "7"
         for k in range(2):
             sound(chapter / f"{speaker}-7-{k:04}.flac")
-        lines = [f"{speaker}-7-{k:04} CHAPTER {'ONE TWO'.split()[k]}\n" for k in range(2)]
+        lines = [f"{speaker}-7-{k:04} CHAPTER {('ONE', 'TWO')[k]}\n" for k in range(2)]
         (chapter / f"{speaker}-7.trans.txt").write_text("".join(lines))
     (root / "SPEAKERS.TXT").write_text("; id | sex")
     found, _ = loaded(root)
@@ -82,7 +82,8 @@ def test_tables(tmp_path: Path, column: str) -> None:
     sound(tmp_path / "clips" / "b.wav")
     table = tmp_path / "list.tsv"
     table.write_text(
-        f"path\t{column}\tspeaker\tsplit\nclips/a.wav\tgo on\tann\ttrain\nclips/b.wav\tstop\tbob\tdev\n"
+        f"path\t{column}\tspeaker\tsplit\n"
+        "clips/a.wav\tgo on\tann\ttrain\nclips/b.wav\tstop\tbob\tdev\n"
     )
     found, _ = loaded(table, **({"text": "said"} if column == "said" else {}))
     assert [(item.text, item.speaker, item.split) for item in found.items] == [
@@ -101,7 +102,7 @@ def test_a_table_says_what_is_missing(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=words):
             loaded(tmp_path / "list.tsv")
     (tmp_path / "list.csv").write_text("path,words\na.wav,go\n")
-    with pytest.raises(UserError, match="no text: .* name the column with --set text=NAME"):
+    with pytest.raises(UserError, match=r"no text: .* name the column with --set text=NAME"):
         loaded(tmp_path / "list.csv")
 
 
@@ -190,6 +191,8 @@ def test_dialled_numbers() -> None:
         lengths = TRAINED if item.split == "train" else SCORED
         assert len(item.text.split()) in lengths
         assert np.abs(item.samples_N).max() == pytest.approx(0.5, abs=1e-6)
+    texts = [{item.text for item in found.items if (item.split == "train") == x} for x in (0, 1)]
+    assert not texts[0] & texts[1]
     np.testing.assert_array_equal(dialled_numbers().items[7].samples_N, found.items[7].samples_N)
 
 

@@ -89,6 +89,22 @@ def test_the_state_flow_is_the_norm_of_the_exact_jacobian() -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_numbers_flow_as_the_tokens_that_they_stand_for() -> None:
+    read = subject("elman", width=6, depth=1).build(9).double()
+    size = read.problem.vocab_size
+    problem = Problem(form="transcript", num_outputs=size, features=size, max_length=9)
+    heard = build("elman", problem=problem, width=6, depth=1).double()
+    heard.stack.load_state_dict(read.stack.state_dict())
+    with torch.no_grad():
+        heard.embedding.project.weight.copy_(read.embedding.tokens.weight.T)
+        heard.embedding.project.bias.zero_()
+    tokens_T = random_batch(read.problem, 1, length=9, seed=0).inputs_BT[0]
+    one_hot_TF = torch.nn.functional.one_hot(tokens_T, size).double()
+    expected, found = state_flow(read, tokens_T), state_flow(heard, one_hot_TF)
+    assert found[1] == expected[1]
+    np.testing.assert_allclose(found[0].norms_T, expected[0].norms_T, rtol=1e-9)
+
+
 def test_the_loss_flow_is_what_differentiating_the_loss_gives() -> None:
     chosen = subject("lstm", width=8, depth=1)
     model, batch = chosen.build(9).double(), random_batch(chosen.problem(9), 1, length=9, seed=3)
@@ -133,6 +149,10 @@ def test_measured_norms_stay_under_the_bound_and_lambda_is_read_off_the_run() ->
 
 @pytest.mark.parametrize("name", sorted(CATALOG))
 def test_every_architecture_has_a_gradient_flow(name: str) -> None:
+    if name == "neocognitron":  # a negative number is silent, as the last one is here
+        with pytest.raises(UserError, match="the answer does not depend on the last input"):
+            gradient_flow_series(name, length=6, width=16, seeds=1)
+        return
     (series,) = gradient_flow_series(name, length=6, width=16, seeds=1)
     assert series.points[0].repeats == (1.0,)
     values = [point.repeats[0] for point in series.points]

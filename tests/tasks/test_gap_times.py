@@ -1,5 +1,6 @@
 """The law of the time to the next event: every probability against an independent one."""
 
+import itertools
 import math
 
 import pytest
@@ -63,8 +64,8 @@ def test_gradients_are_right_and_finite() -> None:
     steps = torch.tensor([0.0, 1.0, 3.0, 500.0], dtype=torch.float64)
     law = LAW.repeat(4, 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: gap_log_probability(x, steps, SCALE), (law,))
-    for mean in (-50.0, -0.5, 0.0, 50.0, 1e4):  # laws far from the gaps, and narrow ones
-        wild = torch.tensor([[0.0, mean, -40.0]] * 4, requires_grad=True)
+    for mean, spread in itertools.product((-50.0, -0.5, 0.0, 50.0, 1e4), (-40.0, -3.0, 0.0, 9.0)):
+        wild = torch.tensor([[0.0, mean, spread]] * 4, requires_grad=True)
         gap_log_probability(wild, steps.float(), SCALE).sum().backward()
         assert wild.grad is not None
         assert wild.grad.isfinite().all()

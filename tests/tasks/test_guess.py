@@ -215,3 +215,19 @@ def test_a_task_that_cannot_read_the_data_says_which_can(tmp_path: Path) -> None
     path = write(tmp_path / "a.conll", "Rome\tB-location\n.\tO\n\nI\tO\nran\tO\n\n" * 9)
     with pytest.raises(UserError, match="looks like a word and its tag a line: --task tagging"):
         build_guessed(ClassificationConfig(data=str(path)), named=True)
+
+
+def test_events_and_windows_are_known_by_their_columns(tmp_path: Path) -> None:
+    log = (
+        "user_id,timestamp,activity,amount\n" + "ann,2024-01-01,buy,1.5\nann,2024-01-02,look,\n" * 3
+    )
+    assert guessed(write(tmp_path / "log.csv", log)) == ("events", {})
+    steps = "window_id,t,x,label\n" + "".join(
+        f"{k // 4},{k % 4},0.{k},{k // 8}\n" for k in range(16)
+    )
+    assert guessed(write(tmp_path / "steps.csv", steps)) == ("windows", {})
+    once = "id,date,category,amount\n1,2024-01-01,a,1\n2,2024-01-02,b,2\n"  # nobody comes again
+    found = guess_task(write(tmp_path / "once.csv", once))
+    assert found is None or found.task != "events"
+    archive = "@classLabel true a b\n@data\n1,2,3:a\n"
+    assert guessed(write(tmp_path / "X_TRAIN.ts", archive)) == ("windows", {})

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seqarena.core.batch import END, UNKNOWN, Batch
 from seqarena.core.errors import UserError
+from seqarena.data.text.passages.squad import SpanAnswer, SpanQuestion
 from seqarena.tasks.passages.codec import NO_ANSWER, ReadingCodec, split_item
 from seqarena.tasks.passages.scores import exact, f1, plain_answer
 from seqarena.tasks.passages.task import ReadingTask
@@ -190,6 +191,26 @@ def test_windows_read_the_whole_passage_and_each_the_question(folder: Path, step
     assert len(task.sampler.lengths_N) == len(rows)
     assert task.reading is not None
     assert "24 training questions read in windows" in task.reading.notes
+
+
+@pytest.mark.parametrize("step", [0.1, 0.5, 1])
+def test_a_window_has_the_answer_where_it_holds_all_of_it(folder: Path, step: float) -> None:
+    task = made(folder, max_length=16, max_question=4, window_step=step)
+    words = [f"w{k}" for k in range(20)]
+    context = " ".join(words)
+    for first in range(20):
+        for last in range(first, min(20, first + 4)):
+            text = " ".join(words[first : last + 1])
+            start = len(" ".join(words[:first])) + (first > 0)
+            answer = SpanAnswer(text, start)
+            asked = task.encoder.encode(SpanQuestion(context, "What?", (answer,), ""))
+            for window in asked.windows:
+                end = len(window.tokens_T) - 1
+                here = range(window.start, window.start + end - window.question_length)
+                shift = window.question_length - window.start
+                whole = first in here and last in here
+                expected = (first + shift, last + shift) if whole else (end, end)
+                assert window.target == expected
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_length": 16, "max_question": 4}])

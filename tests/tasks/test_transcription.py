@@ -109,16 +109,16 @@ def test_problem_targets_and_positions(listed: Path) -> None:
     assert (problem.form, problem.features, problem.num_outputs) == ("transcript", 32, 4)
     (batch,) = task.evaluation_batches("test", 100)
     assert batch.mask_BT is not None
-    item = task._parts["test"][0]
-    raw_TM = log_mel(item.samples_N, RATE, 8)
-    positions = -(-len(raw_TM) // 4)
-    assert batch.mask_BT[0].sum() == positions
-    padded = np.concatenate([raw_TM, np.repeat(raw_TM[-1:], 4 * positions - len(raw_TM), 0)])
-    np.testing.assert_allclose(
-        batch.inputs_BT[0, :positions], padded.reshape(positions, 32), atol=1e-5
-    )
-    symbols = [symbol for symbol in batch.targets_BT[0].tolist() if symbol != IGNORE]
-    assert [("high", "low", "mid")[symbol - 1] for symbol in symbols] == item.text.split()
+    for row, item in enumerate(task._parts["test"]):
+        raw_TM = log_mel(item.samples_N, RATE, 8)
+        positions = -(-len(raw_TM) // 4)
+        assert batch.mask_BT[row].sum() == positions
+        padded = np.concatenate([raw_TM, np.repeat(raw_TM[-1:], 4 * positions - len(raw_TM), 0)])
+        np.testing.assert_allclose(
+            batch.inputs_BT[row, :positions], padded.reshape(positions, 32), atol=1e-5
+        )
+        symbols = [symbol for symbol in batch.targets_BT[row].tolist() if symbol != IGNORE]
+        assert [("high", "low", "mid")[symbol - 1] for symbol in symbols] == item.text.split()
     assert problem.max_length == task.sequence_length >= batch.inputs_BT.shape[1]
 
 
@@ -152,7 +152,6 @@ def spelling(task: TranscriptionTask, batch: Batch, texts: list[str]) -> torch.T
 @pytest.mark.parametrize("beam", [1, 4])
 def test_error_rates_and_slices(listed: Path, beam: int) -> None:
     task = made(listed, units="word", test_speakers="ann,bob", stack=1, beam=beam)
-    (batch,) = task.evaluation_batches("test", 100)
     texts = task.texts("test")
     perfect = task.evaluate(lambda b: spelling(task, b, texts), "test", 100)
     assert perfect.value == 0.0

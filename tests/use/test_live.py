@@ -1,5 +1,6 @@
 """A transcript piece by piece is that of the whole recording."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,16 @@ def test_pieces_of_any_length_give_the_text_of_the_whole(
     assert live.sample_rate == RATE
     said = [live.hear(samples_N[k : k + size]) for k in range(0, len(samples_N), size)]
     assert live.end() == answer.text
-    assert all(later.startswith(sooner) for sooner, later in zip(said, said[1:]))
+    assert all(later.startswith(sooner) for sooner, later in pairwise(said))
     assert live.end() == answer.text
+
+
+def test_a_beam_sums_the_paths_of_a_text(data: Path, tmp_path: Path) -> None:
+    place = checkpoint(tmp_path, data, "bi_lstm")
+    items = [str(data / f"{k}.wav") for k in (0, 5)]
+    best, searched = (Predictor(place, beam_width=width)(items) for width in (1, 8))
+    for one, more in zip(best, searched):
+        assert 0 < (one.confidence or 0) < (more.confidence or 0) <= 1
 
 
 @pytest.mark.parametrize("length", [0, 10, 199, 200, 279, 280, 281, 1000])

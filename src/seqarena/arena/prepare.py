@@ -76,6 +76,9 @@ def prepare(
         )
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
+    if request.run.dtype == "auto":
+        flops = _step_flops(entries, request.training.batch_size * task.mean_tokens)
+        dtype = runtime.resolve_dtype("auto", device.name, flops)
     plan = Plan(
         name="",
         command=command,
@@ -115,6 +118,12 @@ def prepare(
         summary=summarise(task),
         choices=choices,
     )
+
+
+def _step_flops(entries: tuple[Entry, ...], tokens: float) -> float:
+    """About the operations of the products in a training step: every weight meets every token once
+    forwards, and twice backwards."""
+    return 6 * tokens * max((entry.parameters for entry in entries), default=0)
 
 
 def write_facts(prepared: Prepared, rows: list[Architecture]) -> list[str]:

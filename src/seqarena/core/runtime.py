@@ -4,6 +4,7 @@ import datetime
 import functools
 import gc
 import hashlib
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.results.records import Provenance
 from seqarena.core.version import __version__
 
+SMALL_STEP = 3e9  # operations, up to which float32 is no slower (docs/lab_log.md)
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
 
 
@@ -40,13 +42,18 @@ def resolve_device(wanted: str = "auto") -> Choice:
     return Choice(wanted, "asked for")
 
 
-def resolve_dtype(wanted: str, device: str) -> Choice:
-    """`auto` is bfloat16 autocast where the hardware computes in it, else float32."""
+def resolve_dtype(wanted: str, device: str, step_flops: float = math.inf) -> Choice:
+    """`auto` is bfloat16 autocast where the hardware computes in it, else float32. A CPU
+    without a unit for tiles (AMX) takes longer to convert than it wins in a small step;
+    `step_flops` are about the operations of a step's products."""
     if wanted == "auto":
         if device.startswith("cuda"):
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
             native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        tiles = device.startswith("cuda") or torch.cpu._is_amx_tile_supported()
+        if native and not tiles and step_flops < SMALL_STEP:
+            return Choice("float32", "steps this small are faster in it than in bfloat16")
         if native:
             return Choice("bfloat16", "autocast: the hardware computes in bfloat16")
         return Choice("float32", "this hardware has no bfloat16 arithmetic")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from torch import nn
@@ -18,6 +18,7 @@ from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
 from seqarena.use.embed import Embedder
 from seqarena.use.evaluate import Evaluation, evaluate_checkpoint
+from seqarena.use.frames import is_frame, predicted_frame
 from seqarena.use.generate import (
     generate_text,
     load_language_model,
@@ -101,13 +102,23 @@ class TrainedModel:
         `data` is read where it is other than in training."""
         return evaluate_checkpoint(self.path, None if data is None else str(data), settings)
 
-    def predict(self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu") -> list[Answer]:
+    @overload
+    def predict(
+        self, inputs: Sequence[str], *, beam: int = 1, device: str = "cpu"
+    ) -> list[Answer]: ...
+    @overload
+    def predict(self, inputs: Any, *, beam: int = 1, device: str = "cpu") -> Any: ...
+    def predict(self, inputs: Any, *, beam: int = 1, device: str = "cpu") -> Any:
         """One answer for each of `inputs`: a translation, a class, tags, a transcript, by the task.
+        A DataFrame of series gives one of forecasts.
 
         `beam` is the number of hypotheses that are kept where answers are written; 1 is greedy.
         `device` is auto, cpu, cuda or cuda:N.
         """
-        return self.predictor(beam=beam, device=device)(list(inputs))
+        predictor = self.predictor(beam=beam, device=device)
+        if is_frame(inputs):
+            return predicted_frame(predictor, inputs)
+        return predictor(list(inputs))
 
     def predictor(self, *, beam: int = 1, device: str = "cpu") -> Predictor:
         """The model loaded once, for many calls; `beam` and `device` are those of `predict`.
@@ -143,12 +154,13 @@ class TrainedModel:
     ) -> np.ndarray:
         """A vector for each of `texts`: float32 [texts, numbers], by a model of any task that
         reads texts. `pooling` is own (what the model's head reads), mean, last or max (of the
-        positions), or auto: own, else last of a causal model and mean of any other."""
+        positions), or auto: own, else last of a causal model and mean of any other. `device` is
+        auto, cpu, cuda or cuda:N."""
         return self.embedder(pooling=pooling, device=device)(list(texts))
 
     def embedder(self, *, pooling: str = "auto", device: str = "cpu") -> Embedder:
-        """The model loaded for many calls of the same. Raises UserError for a model without
-        vectors of texts, and for a pooling that it does not have."""
+        """The model loaded for many calls; `pooling` and `device` are those of `embed`. Raises
+        UserError for a model without vectors of texts, and for a pooling that it does not have."""
         return Embedder(self.path, pooling=pooling, device=device)
 
     def generate(self, prompt: str | None = None, **options: Any) -> str:

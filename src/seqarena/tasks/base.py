@@ -242,6 +242,10 @@ class Task(ABC):
 
         return baselines_of(self.name)
 
+    def baselines_left_out(self) -> str:
+        """One sentence on baselines that cannot be computed here, and what would be needed."""
+        return ""
+
     def artifacts(self) -> dict[str, str]:
         """Texts that a checkpoint carries so that its model can be used without the data."""
         return {}

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.find import find_files, kind_of, split_of
+from seqarena.data.files.folders import classes_of
 from seqarena.data.files.opening import open_bytes, plain_name, plain_suffix, read_lines
 from seqarena.data.files.tables import read_rows, table_format
+from seqarena.data.series.stamps import is_number
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.guess_table import LANGUAGES, Columns, language_sides, of_columns
 from seqarena.tasks.registry import build_task, takes
@@ -29,6 +31,7 @@ _KINDS = ("table", "text", "file of sequences", "picture", "sound", "document", 
           "file of tagged words", "store of objects", None)  # fmt: skip
 _TEXT = ("language", "masked_language")  # any text is right for these
 _ALSO_FOR = {  # guess -> tasks that may mean what they ask for
+    "windows": ("windows", *_TEXT),
     "tagging": ("tagging", *_TEXT),
     "question_answering": ("question_answering", *_TEXT),
     "translation": ("translation", "summarising", *_TEXT),
@@ -136,7 +139,7 @@ def _of_files(path: Path, files: Sequence[Path]) -> Guess | None:
         return Guess("pixels", "pictures")
     if "store of objects" in kinds:
         return None
-    if found := _parallel(files) or _class_folders(path, files):
+    if found := _parallel(files) or _class_folders(path, files) or _table_folders(path, files):
         return found
     if kind_of(files[0]) == "file of sequences":
         return Guess("language", "sequences (FASTA)")
@@ -199,6 +202,18 @@ def _class_folders(path: Path, files: Sequence[Path]) -> Guess | None:
     return Guess("classification", f"folders of texts by class ({shown})", certain=True)
 
 
+def _table_folders(path: Path, files: Sequence[Path]) -> Guess | None:
+    """Tables of numbers alone in folders whose names are classes: a window a file."""
+    if not path.is_dir() or not all(table_format(file) for file in files):
+        return None
+    classes = classes_of(path, list(files))
+    if len(set(classes.values())) < 2 or any(file.parent not in classes for file in files):
+        return None
+    rows = [row.fields for row in islice(read_rows(files[0]), _LINES)]
+    numbers = all(is_number(value) for row in rows for value in row.values())
+    return Guess("windows", "folders of tables of numbers by class") if numbers else None
+
+
 def _of_table(file: Path, form: str | None = None) -> Guess | None:
     rows = [row.fields for row in islice(read_rows(file, form), _LINES)]
     found = of_columns(Columns(rows)) if rows else None
@@ -222,6 +237,8 @@ def _of_lines(file: Path, lines: Sequence[str]) -> Guess | None:
     filled = [line for line in lines if line.strip()]
     if not filled:
         return None
+    if plain_suffix(file) == ".ts" and any(line.lower().startswith("@data") for line in filled):
+        return Guess("windows", "windows as the UCR archive has them", certain=True)
     if filled[0].lstrip().startswith(("{", "[")) and _is_json(filled[0]):
         return _of_table(file, "json")
     if all(re.match(r"IN: .* OUT: ", line) for line in filled):

@@ -5,7 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqarena.core.errors import UserError
+from seqarena.data.files.columns import USUAL
 from seqarena.data.files.find import kind_of
+from seqarena.data.series.stamps import is_number
+from seqarena.data.series.tables import TIMES, number_of
+from seqarena.data.series.times import parse_stamp
 from seqarena.data.text.passages.squad import is_squad
 
 NUMBERS_DEPEND_ON_THIS = False  # advice (jobs/sources.py)
@@ -99,7 +104,8 @@ def of_columns(columns: Columns) -> Found | None:
     """The task of a table; None where its columns do not say it."""
     if columns.lacks_header:
         return None
-    rules = (_files, _pixels, _spans, _nested, _questions, _words_by_row, _labelled, _pairs, _plain)
+    rules = (_files, _pixels, _spans, _nested, _questions, _words_by_row, _labelled,
+             _events, _windows, _pairs, _plain, _series)  # fmt: skip
     return next((found for rule in rules if (found := rule(columns))), None)
 
 
@@ -186,6 +192,42 @@ def _labelled(columns: Columns) -> Found | None:
     return "classification", f"a table of {both} and {label}", settings
 
 
+def _events(columns: Columns) -> Found | None:
+    """Who, when and what, a row each, of those who come again."""
+    names = _usual(columns, "entity", "time", "event")
+    if names is None or not _comes_again(columns, names["entity"]):
+        return None
+    shown = ", ".join(names.values())
+    return "events", f"a table of events by {shown}", {}
+
+
+def _windows(columns: Columns) -> Found | None:
+    """Steps of windows that have a label, with columns of numbers."""
+    names = _usual(columns, "window", "label")
+    if names is None or not _comes_again(columns, names["window"]):
+        return None
+    others = [name for name in columns.values if name not in names.values()]
+    if not any(all(map(is_number, columns.values[name])) for name in others):
+        return None
+    return "windows", f"a table of steps by {names['window']} with a {names['label']}", {}
+
+
+def _usual(columns: Columns, *settings: str) -> dict[str, str] | None:
+    """The one column of a usual name for each setting; None where one has none, or two."""
+    found = {}
+    for setting in settings:
+        named = [name for name in columns.values if name.lower() in USUAL[setting]]
+        if len(named) != 1:
+            return None
+        found[setting] = named[0]
+    return found
+
+
+def _comes_again(columns: Columns, name: str) -> bool:
+    values = columns.values[name]
+    return 2 * len(set(map(str, values))) <= len(values)
+
+
 def _pairs(columns: Columns) -> Found | None:
     texts = [name for name in columns.values if columns.is_text(name)]
     by_lower = {name.lower(): name for name in columns.values}
@@ -213,6 +255,21 @@ def _plain(columns: Columns) -> Found | None:
         return None
     settings = {} if texts[0] == "text" else {"text_field": texts[0]}
     return "language", f"a table with texts in {texts[0]}", settings
+
+
+def _series(columns: Columns) -> Found | None:
+    """A column of times and one of numbers at least."""
+    time = next((name for name in columns.values if name.lower() in TIMES), None)
+    if time is None:
+        return None
+    try:
+        parse_stamp(columns.first(time), "", time)
+    except UserError:
+        return None
+    numbers = [name for name in columns.values if name != time]
+    if not any(number_of(columns.first(name)) is not None for name in numbers):
+        return None
+    return "forecasting", f"a table of numbers over time ({time})", {}
 
 
 def _texts(columns: Columns) -> list[str]:

@@ -59,9 +59,9 @@ class _AdamW(torch.optim.AdamW):
             updated = [p for p in group["params"] if p.grad is not None]
             states = [self.state[p] for p in updated]
             steps = [state["step"] for state in states]
-            torch._foreach_add_(steps, 1)
+            torch._foreach_add_(steps, 1)  # pyright: ignore[reportPrivateImportUsage]
             beta1, beta2 = group["betas"]
-            torch._fused_adamw_(
+            torch._fused_adamw_(  # pyright: ignore[reportPrivateImportUsage]
                 updated,
                 [p.grad for p in updated],  # pyright: ignore[reportArgumentType]
                 [state["exp_avg"] for state in states],

@@ -29,7 +29,7 @@ _SENTENCE_PAIRS = (
     ("sentence1", "sentence2"), ("sentence_a", "sentence_b"), ("premise", "hypothesis"),
     ("question1", "question2"), ("question", "sentence"), ("text1", "text2"),
 )  # fmt: skip
-_USUAL = {
+USUAL = {  # setting -> names of columns that may stand for it, in small letters
     "path": ("path", "file_name", "file", "filename", "filepath"),
     "text": _TEXTS, "text_field": _TEXTS, "text_pair": (), "label": _LABELS,
     "story": ("story", "context", "passage", "facts", "paragraph", "document"),
@@ -122,7 +122,7 @@ def find_columns(
 
 
 def _may_be(wanted: Wanted, column: str) -> bool:
-    usual = (wanted.name.lower(), *_USUAL.get(wanted.setting, ()))
+    usual = (wanted.name.lower(), *USUAL.get(wanted.setting, ()))
     return wanted.is_default and column.lower() in usual
 
 

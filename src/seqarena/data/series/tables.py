@@ -26,7 +26,7 @@ from seqarena.data.files.tables import Row, is_missing, listed, read_rows, table
 from seqarena.data.series.times import parse_stamp
 
 REPAIRS = ("order", "duplicates", "gaps", "text")
-_TIMES = (
+TIMES = (
     "time", "date", "ds", "timestamp", "datetime", "date_time", "month", "week", "day", "year",
     "quarter",
 )  # fmt: skip
@@ -124,7 +124,7 @@ def read_number_tables(
                 )
             name = _name(row, here.series, file.stem if joined and not here.series else "")
             found.setdefault(name, []).append((stamp.value, row))
-        reading.read(file, "train", table_format(file) or "", len(rows))
+        reading.read(file, "by time", table_format(file) or "", len(rows))
     assert columns is not None, "no file"
     read = _Numbers("text" in fields.repair)
     numbers = (*columns.targets, *columns.covariates)
@@ -200,7 +200,7 @@ def _columns(
         for name in getattr(fields, setting):
             if name not in names and not (setting == "target" and target_optional):
                 raise _absent(setting, name, names, place)
-    time = fields.time or _by_usual_name("time", _TIMES, names, reading)
+    time = fields.time or _by_usual_name("time", TIMES, names, reading)
     if time is None:
         raise UserError(
             f"{place}: no column of times: it has {listed(names)} (name one with --set time=NAME)"

@@ -9,7 +9,7 @@ since 1970, or the numbers themselves.
 import datetime as dt
 import math
 import re
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import numpy as np
 
@@ -80,10 +80,10 @@ def _microseconds(time: dt.datetime) -> int:
     return (time - _EPOCH) // dt.timedelta(microseconds=1)
 
 
-def stamp_text(value: int, is_time: bool) -> str:
+def stamp_text(value: SupportsInt, is_time: bool) -> str:
     """As a person writes it: a date where it is midnight."""
     if not is_time:
-        return str(value)
+        return str(int(value))
     time = _EPOCH + dt.timedelta(microseconds=int(value))
     midnight = (time.hour, time.minute, time.second, time.microsecond) == (0, 0, 0, 0)
     return time.date().isoformat() if midnight else time.isoformat()

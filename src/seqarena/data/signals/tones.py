@@ -51,7 +51,7 @@ def _recording(generator: np.random.Generator, index: int, split: str) -> Record
 def key_tone(
     generator: np.random.Generator, row: int, column: int, length: int, twist: float
 ) -> np.ndarray:
-    """`length` samples of a key, of power 1; its high tone is `twist` times as strong as the low."""
+    """`length` samples of a key, of power 1; its high tone is `twist` times as loud as the low."""
     time_N = np.arange(length) / SAMPLE_RATE
     tone_N = np.zeros(length)
     for hertz, size in ((LOW_HERTZ[row], 1.0), (HIGH_HERTZ[column], twist)):

@@ -25,6 +25,8 @@ def compute_baselines(console: Console, prepared: Prepared) -> dict[str, str]:
                 failures[f"{event.job.label} baseline"] = event.payload.message
     for record in current_baselines(folder, plan):
         say(console, f"baseline: {baseline_in_words(record)}")
+    if left_out := task.baselines_left_out():
+        say(console, left_out)
     if not task.baselines():
         say(console, f"task {task.name} has no baseline: a good score may be an easy one")
     return failures

@@ -103,14 +103,14 @@ def loss_flow(model: Model, inputs: Tensor | Batch, *, parameters: bool = False)
 def state_flow(model: Model, tokens_T: Tensor, *, seed: int = 0) -> tuple[GradientFlow, int]:
     """||d s_T / d s_(T-k)||_F / ||I||_F, that is the root mean square of the Jacobian's singular
     values: never above its spectral norm, and 1 at k = 0. Also the number P of projections; where
-    it is that of the state's numbers the norms are exact.
+    it is that of the state's numbers the norms are exact. `tokens_T` may be features [T, F].
 
     `model` is one that `carries` (models/model.py).
     """
     model.eval()
 
     def begun(count: int) -> Any:
-        nothing = tokens_T[:0].expand(count, 0)
+        nothing = tokens_T[:0].expand(count, 0, *tokens_T.shape[1:])
         return model.begin(Batch(nothing, nothing))
 
     size = sum(tensor.numel() for tensor in state_tensors(begun(1)))
@@ -119,7 +119,7 @@ def state_flow(model: Model, tokens_T: Tensor, *, seed: int = 0) -> tuple[Gradie
     state, states = begun(draws), []
     with torch.enable_grad():
         for token in tokens_T:
-            _, state = model.step(token.expand(draws), state)
+            _, state = model.step(token.expand(draws, *token.shape), state)
             states.append([x for x in state_tensors(state) if x.requires_grad])
     if not states[-1]:
         return GradientFlow(np.zeros(len(tokens_T))), draws

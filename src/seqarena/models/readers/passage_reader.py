@@ -15,7 +15,6 @@ from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.padding import left_align
 
-_EMBEDDING_BOUND = 0.25  # word vectors start uniform in +-0.25
 LSTM_STEPS = 7  # dependent operations of one position, see mixers/recurrent/lstm.py
 
 
@@ -45,8 +44,8 @@ class PassageReader(System, ABC):
 
     def __init__(self, problem: Problem, width: int, options: SystemOptions) -> None:
         super().__init__(problem, width, options)
+        # from N(0, 1): in +-0.25, BiDAF compares words too faintly to begin to learn
         self.tokens = nn.Embedding(problem.vocab_size, width)
-        nn.init.uniform_(self.tokens.weight, -_EMBEDDING_BOUND, _EMBEDDING_BOUND)
 
     def texts(self, batch: Batch) -> Texts:
         """The word vectors of both."""

@@ -85,7 +85,7 @@ def drift_quantiles(
     """Of the line through the first and the last value that were observed."""
     seen = np.flatnonzero(~np.isnan(history_T))
     steps = max(1, int(seen[-1] - seen[0]))
-    slope = (history_T[seen[-1]] - history_T[seen[0]]) / steps
+    slope = float(history_T[seen[-1]] - history_T[seen[0]]) / steps
     ahead_H = np.arange(1, horizon + 1)
     since_H = ahead_H + len(history_T) - 1 - seen[-1]  # the last value may lie back
     spread_H = _spread(history_T, 1, slope) * np.sqrt(ahead_H * (1 + ahead_H / steps))
@@ -120,7 +120,7 @@ def ets_quantiles(
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fits that stop at an edge: their forecast is scored
-        fitted = model.fit(disp=False)
+        fitted: Any = model.fit(disp=False)
         predicted = fitted.get_prediction(start=len(values_T), end=len(values_T) + horizon - 1)
         spread_H = np.sqrt(np.maximum(predicted.forecast_variance, 0))
     return _normal(predicted.predicted_mean + again_H, spread_H, levels_Q)

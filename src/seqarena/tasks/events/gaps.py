@@ -78,13 +78,14 @@ def median_gap(law: Tensor, scale: GapScale) -> Tensor:
 def log_normal_between(a: Tensor, b: Tensor) -> Tensor:
     """ln of the standard normal's probability between a < b, exact in both tails, with gradients
     that are finite everywhere."""
-    # the upper tail is the lower one mirrored, where small probabilities are exact
+    # the upper tail is the lower one mirrored, where small probabilities are exact; a form that is
+    # not taken is given numbers at which its gradient is finite, since 0 times infinity is none
     mirrored = a > 0
     a, b = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
     narrow = b - a < _NARROW
-    far = b < -_FAR
+    far = (b < -_FAR) & ~narrow
     near_log = _between_near(torch.where(narrow, -2.0, a.clamp(min=-2 * _FAR)), b.clamp(min=-_FAR))
-    far_log = _between_far(torch.where(narrow, -3 * _FAR, a), torch.where(far, b, -_FAR))
+    far_log = _between_far(torch.where(far, a, -2 * _FAR), torch.where(far, b, -_FAR))
     narrow_log = _between_narrow(torch.where(narrow, a, b - _NARROW), b)
     return torch.where(narrow, narrow_log, torch.where(far, far_log, near_log))
 

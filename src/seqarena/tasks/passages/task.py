@@ -42,7 +42,7 @@ from seqarena.tasks.passages.scores import exact, f1, plain_answer
 from seqarena.tasks.passages.windows import (
     EncodedQuestion,
     PassageEncoder,
-    Window,
+    PassageWindow,
     as_batch,
     best_answer,
 )
@@ -104,7 +104,7 @@ class ReadingTask(ExampleTask):
         self.vocab_size = len(self.encoder.vocabulary)
         self.sizes = {split: len(found) for split, found in self._questions.items()}
 
-    def _windows(self) -> list[Window]:
+    def _windows(self) -> list[PassageWindow]:
         return [w for found in self._encoded.values() for q in found for w in q.windows]
 
     def _note_answers(self) -> None:
@@ -205,8 +205,8 @@ class ReadingTask(ExampleTask):
 
     def describe(self) -> dict[str, Any]:
         return {
-            "name": self.name if self.config.data is None else Path(self.config.data).name,
-            "origin": self.config.data or "generated",
+            "name": Path(self.config.data).name if self.config.data else "generated passages",
+            "origin": self.config.data or "generated passages",
             "questions": self.sizes,
             "passages": {
                 split: len({question.context for question in found})

@@ -37,7 +37,7 @@ from seqarena.tasks.passages.configs import ReadingConfig
 _MARKS = 2  # END behind the question and behind the passage
 
 
-class Window(NamedTuple):
+class PassageWindow(NamedTuple):
     """A question and so much of its passage as is read at once."""
 
     tokens_T: np.ndarray
@@ -49,7 +49,7 @@ class Window(NamedTuple):
 class EncodedQuestion(NamedTuple):
     """A question in numbers, and what turns positions into text again."""
 
-    windows: tuple[Window, ...]
+    windows: tuple[PassageWindow, ...]
     context: str
     words: PlacedWords  # of the passage
     cut: bool  # the question's end is left out
@@ -100,7 +100,7 @@ class PassageEncoder:
             target = (len(tokens_T) - 1, len(tokens_T) - 1)
             if span is not None and start <= span[0] and span[1] < start + len(part_P):
                 target = (span[0] - start + before, span[1] - start + before)
-            windows.append(Window(tokens_T, before, start, target))
+            windows.append(PassageWindow(tokens_T, before, start, target))
         return EncodedQuestion(tuple(windows), question.context, words, len(asked_Q) > most)
 
     def _passage(self, context: str) -> tuple[PlacedWords, np.ndarray]:
@@ -119,7 +119,7 @@ def folded(words: Sequence[str], config: ReadingConfig) -> Sequence[str]:
     return [word.lower() for word in words] if config.lowercase else words
 
 
-def as_batch(windows: Sequence[Window]) -> Batch:
+def as_batch(windows: Sequence[PassageWindow]) -> Batch:
     """Padded on the right."""
     tokens_BT, mask_BT = pad([window.tokens_T for window in windows])
     before_B1 = np.array([[window.question_length] for window in windows])

@@ -347,11 +347,12 @@ class ForecastingTask(Task):
         return {"train": self.sampler.windows_per_epoch, **held}
 
     def baselines(self) -> "tuple[Baseline, ...]":
-        """All where the library of ETS and Theta is there; the survey says where it is not."""
-        found = super().baselines()
-        if _has_library():
-            return found
-        return tuple(row for row in found if row.name not in _BY_LIBRARY)
+        """All where the library of ETS and Theta is there."""
+        left_out = () if _has_library() else _BY_LIBRARY
+        return tuple(row for row in super().baselines() if row.name not in left_out)
+
+    def baselines_left_out(self) -> str:
+        return "" if _has_library() else _WITHOUT_LIBRARY
 
     def survey(self) -> Survey:
         settings = self.settings
@@ -372,7 +373,7 @@ class ForecastingTask(Task):
             notes=(
                 f"{len(self.series):,} series, {settings.step.words} from step to step, {season}",
                 f"{plural(settings.horizon, 'step')} are forecast from {settings.context} before",
-                *([] if _has_library() else [_WITHOUT_LIBRARY]),
+                *filter(None, [self.baselines_left_out()]),
             ),
         )
 

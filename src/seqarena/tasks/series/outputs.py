@@ -104,7 +104,7 @@ class _Paths:
     values_RH: np.ndarray = np.zeros((0, 0))
 
     def _append(self, step: int, scaled_R: np.ndarray) -> None:
-        """Makes the drawn numbers of step `step` values, and positions that are read next."""
+        """Makes the drawn numbers of step `step` values, and the position that is read next."""
         values, positions = [], []
         for k, (source, origin, window) in enumerate(zip(self.sources, self.origins, self.windows)):
             rows = slice(k * self.num_paths, (k + 1) * self.num_paths)
@@ -113,8 +113,11 @@ class _Paths:
             values_P1 = (base_P + window.scale * scaled_R[rows])[:, None]
             path_PH = np.concatenate([before_PH, values_P1], axis=1)
             values.append(path_PH)
-            positions.append(source.position_on_path(origin, path_PH, window))
+            if step + 1 < self.settings.horizon:
+                positions.append(source.position_on_path(origin, path_PH, window))
         self.values_RH = np.concatenate(values)
+        if not positions:
+            return  # nothing is read behind the last step
         following_R1F = torch.from_numpy(np.concatenate(positions))[:, None]
         self.inputs_RTF = torch.cat((self.inputs_RTF, following_R1F), dim=1)
 

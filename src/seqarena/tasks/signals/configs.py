@@ -12,8 +12,8 @@ from seqarena.tasks.configs import SplitConfig, check_encoding
 
 
 class TranscriptionConfig(SplitConfig):
-    """What is said in a recording. `data`: recordings with their texts (data/signals/spoken/utterances.py),
-    or with `join` recordings of one word each; None: numbers dialled in touch tones."""
+    """What is said in a recording. `data`: recordings with their texts (data/signals/spoken), or
+    with `join` recordings of one word each; None: numbers dialled in touch tones."""
 
     kind: Literal["transcription"] = "transcription"
     data: str | None = knob(

@@ -15,6 +15,7 @@ last frame alone, unless each recording is normalised by itself.
 
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -99,7 +100,9 @@ def _low_pass(factor: int) -> np.ndarray:
     """The filter of a resampling by such a factor, as resample_poly would design it each time."""
     from scipy.signal import firwin
 
-    return firwin(2 * _HALF_LENGTH * factor + 1, 1.0 / factor, window=("kaiser", 5.0))
+    taps = 2 * _HALF_LENGTH * factor + 1
+    window: Any = ("kaiser", 5.0)  # scipy's stubs know windows without a parameter alone
+    return np.asarray(firwin(taps, 1.0 / factor, window=window))
 
 
 def masked(x_TM: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Transcription: what is said in a recording, as text, without an alignment of the two.
 
-A recording becomes positions of stacked log-mel frames (listening.py), a model gives logits of every
-symbol and of a blank at each position, and training sums over all alignments (ops/ctc, Graves et
-al. 2006). The answer is spelled by the best path, or found by prefix beam search (ops/ctc_search).
+A recording becomes positions of stacked log-mel frames (listening.py), a model gives logits of
+every symbol and of a blank at each position, and training sums over all alignments (ops/ctc,
+Graves et al. 2006). The answer is spelled by the best path, or found by prefix beam search
+(ops/ctc_search).
 
 The metric is WER or CER, edits over the whole split to its words or characters (error_rates.py).
 Slices: both of them, and the metric of each `speaker X` where the data say who speaks.
@@ -12,7 +13,7 @@ Slices: both of them, and the metric of each `speaker X` where the data say who 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 

@@ -13,7 +13,7 @@ from seqarena.data.buckets import pad
 from seqarena.data.files.find import list_files
 from seqarena.data.files.reading import Reading
 from seqarena.data.series.windows.reading import read_window_file
-from seqarena.data.series.windows.window import Window
+from seqarena.data.series.windows.window import SensorWindow
 from seqarena.tasks.base import Answer, Codec
 from seqarena.tasks.text.label import likeliest
 from seqarena.tasks.windows.configs import WindowsConfig
@@ -40,7 +40,7 @@ class WindowsCodec(Codec):
         self.scale = scale
         self.classes = tuple(classes)
         self.number = number
-        self._files: dict[str, dict[str, Window]] = {}  # by window
+        self._files: dict[str, dict[str, SensorWindow]] = {}  # by window
 
     @classmethod
     def from_artifacts(cls, config: WindowsConfig, artifacts: Mapping[str, str]) -> "WindowsCodec":
@@ -75,7 +75,7 @@ class WindowsCodec(Codec):
             return likeliest(outputs, self.classes)
         return [Answer(f"{self.number.restored(x):.6g}") for x in outputs[:, 0, 0].tolist()]
 
-    def _window(self, item: str) -> Window:
+    def _window(self, item: str) -> SensorWindow:
         if Path(item).expanduser().is_file():
             windows = self._read(item)
             if len(windows) > 1:
@@ -100,7 +100,7 @@ class WindowsCodec(Codec):
             )
         return found
 
-    def _read(self, name: str) -> dict[str, Window]:
+    def _read(self, name: str) -> dict[str, SensorWindow]:
         """A file is read once, and not for each of its windows."""
         if name not in self._files:
             columns = columns_of(self.config, labelled=False)

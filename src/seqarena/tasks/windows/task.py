@@ -34,7 +34,7 @@ from seqarena.data.series.stamps import is_number, parse_number
 from seqarena.data.series.windows.reading import Windows, content_of, load_windows
 from seqarena.data.series.windows.shapes import CHANNELS, best_accuracy, shape_windows
 from seqarena.data.series.windows.tables import WindowColumns
-from seqarena.data.series.windows.window import Window
+from seqarena.data.series.windows.window import SensorWindow
 from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.baselines.baseline import Baseline
 from seqarena.tasks.baselines.catalog import baselines_of
@@ -102,7 +102,7 @@ class WindowsTask(ExampleTask):
     def _fit(
         self,
         config: WindowsConfig,
-        windows: Mapping[str, Sequence[Window]],
+        windows: Mapping[str, Sequence[SensorWindow]],
         channels: tuple[str, ...],
         *,
         numbers: bool,
@@ -134,7 +134,7 @@ class WindowsTask(ExampleTask):
         if "train" in self._rows:
             self.sampler = BucketSampler(lengths_of(self._rows["train"]))
 
-    def _answers(self, windows: Sequence[Window]) -> np.ndarray:
+    def _answers(self, windows: Sequence[SensorWindow]) -> np.ndarray:
         if self.label_scale is not None:
             return self.label_scale.standardised(_numbers(windows))
         return class_numbers(((w.place, w.label) for w in windows), self.classes)
@@ -248,7 +248,7 @@ class WindowsTask(ExampleTask):
             values = map_array(folder / f"{split}.npy", part["sha256"])
             ends = np.cumsum([window[0] for window in part["windows"]])
             windows[split] = [
-                Window(place, name, values[end - length : end], label)
+                SensorWindow(place, name, values[end - length : end], label)
                 for end, (length, place, name, label) in zip(ends, part["windows"])
             ]
         task = cls.__new__(cls)
@@ -285,7 +285,7 @@ def _look_like_numbers(labels: Sequence[str]) -> bool:
     return len(different) > _MOST_CLASSES or any(number % 1 for number in different)
 
 
-def _numbers(windows: Sequence[Window]) -> np.ndarray:
+def _numbers(windows: Sequence[SensorWindow]) -> np.ndarray:
     """The labels as numbers. Raises UserError, with the place, for one that is none."""
     found = [parse_number(window.label, window.place, "label") for window in windows]
     for window, number in zip(windows, found):
@@ -300,5 +300,5 @@ def _in_order(classes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(classes, key=int)) if whole else classes
 
 
-def _content(window: Window) -> bytes:
+def _content(window: SensorWindow) -> bytes:
     return content_of([window])

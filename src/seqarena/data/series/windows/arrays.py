@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqarena.core.errors import UserError
-from seqarena.data.series.windows.window import Window, WindowFile
+from seqarena.data.series.windows.window import SensorWindow, WindowFile
 from seqarena.data.signals.numpy_files import part_of, read_npy_file, read_npz
 
 
@@ -58,7 +58,7 @@ def windows_of_array(place: str, values: np.ndarray, labels: np.ndarray | None) 
         raise UserError(f"{place}: {len(values):,} windows and labels of {labels.shape}")
     texts = [""] * len(values) if labels is None else [str(x) for x in labels.ravel().tolist()]
     windows = [
-        Window(f"{place}, number {index}", str(index), _without_padding(x_TC), text)
+        SensorWindow(f"{place}, number {index}", str(index), _without_padding(x_TC), text)
         for index, (x_TC, text) in enumerate(zip(values.astype(np.float32), texts))
     ]
     for window in windows:

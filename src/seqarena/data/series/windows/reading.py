@@ -23,7 +23,7 @@ from seqarena.data.files.tables import listed, table_format
 from seqarena.data.series.windows.arrays import read_arrays, windows_of_array, windows_of_arrays
 from seqarena.data.series.windows.tables import WindowColumns, read_table
 from seqarena.data.series.windows.ts_files import read_ts
-from seqarena.data.series.windows.window import Window, WindowFile
+from seqarena.data.series.windows.window import SensorWindow, WindowFile
 from seqarena.data.signals.idx import is_idx, read_idx_pair
 from seqarena.data.signals.numpy_files import part_of
 
@@ -38,7 +38,7 @@ class Windows(NamedTuple):
     """The windows of each split, the names of their channels, and whether labels are numbers where
     the files say it."""
 
-    parts: list[list[Window]]  # train, validation, test
+    parts: list[list[SensorWindow]]  # train, validation, test
     channels: tuple[str, ...]
     numbers: bool | None = None
 
@@ -77,7 +77,7 @@ def read_window_file(file: Path, columns: WindowColumns, reading: Reading) -> Wi
     return read_table(file, columns, reading)
 
 
-def content_of(windows: Sequence[Window]) -> bytes:
+def content_of(windows: Sequence[SensorWindow]) -> bytes:
     """SHA-256 of numbers and labels, in their order."""
     found = hashlib.sha256()
     for window in windows:
@@ -132,7 +132,7 @@ def _of_files(path: Path, files: list[Path], columns: WindowColumns, reading: Re
         by_split = find_files(path, _KINDS, reading, keep=_may_hold_windows)
     found: list[WindowFile] = []
 
-    def read(file: Path) -> list[Window]:
+    def read(file: Path) -> list[SensorWindow]:
         label = classes[file.parent] if by_folder else None
         if label is not None and plain_suffix(file) != ".ts":
             found.append(read_table(file, columns, reading, label=label))

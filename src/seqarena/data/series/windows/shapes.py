@@ -20,7 +20,7 @@ N  windows    T  steps    C  channels    K  kinds    P  places (a, b)
 
 import numpy as np
 
-from seqarena.data.series.windows.window import Window
+from seqarena.data.series.windows.window import SensorWindow
 from seqarena.data.streams import Stream, philox
 
 SHAPES = ("bell", "cylinder", "funnel")
@@ -34,7 +34,7 @@ _SIZES = {"train": (Stream.TRAIN, 900), "validation": (Stream.VALIDATION, 300),
           "test": (Stream.TEST, 600)}  # fmt: skip
 
 
-def shape_windows() -> dict[str, list[Window]]:
+def shape_windows() -> dict[str, list[SensorWindow]]:
     """Every split, the same on every machine."""
     return {
         split: [_window(philox(0, stream, index), split, index) for index in range(count)]
@@ -42,7 +42,7 @@ def shape_windows() -> dict[str, list[Window]]:
     }
 
 
-def best_accuracy(windows: list[Window]) -> float:
+def best_accuracy(windows: list[SensorWindow]) -> float:
     """The share of windows whose most probable shape is theirs."""
     found = shape_posterior(np.stack([window.values_TC for window in windows])).argmax(axis=1)
     return float(np.mean([SHAPES[k] == window.label for k, window in zip(found, windows)]))
@@ -73,11 +73,11 @@ def shape(kind: str, start: int, end: int) -> np.ndarray:
     return inside_T * (rising_T if kind == "bell" else 1 - rising_T)
 
 
-def _window(draw: np.random.Generator, split: str, index: int) -> Window:
+def _window(draw: np.random.Generator, split: str, index: int) -> SensorWindow:
     kind = SHAPES[index % len(SHAPES)]
     start = int(draw.integers(_STARTS.start, _STARTS.stop))
     end = start + int(draw.integers(_LENGTHS.start, _LENGTHS.stop))
     height = HEIGHT + draw.standard_normal()
     noise_TC = draw.standard_normal((STEPS, len(_WEIGHTS_C)))
     values_TC = height * shape(kind, start, end)[:, None] * _WEIGHTS_C + noise_TC
-    return Window(f"{split} {index}", str(index), values_TC.astype(np.float32), kind)
+    return SensorWindow(f"{split} {index}", str(index), values_TC.astype(np.float32), kind)

@@ -20,7 +20,7 @@ from seqarena.data.files.columns import Wanted, find_columns
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import Row, is_missing, listed, read_rows, text_of
 from seqarena.data.series.stamps import is_number, parse_number, parse_stamp
-from seqarena.data.series.windows.window import Window, WindowFile
+from seqarena.data.series.windows.window import SensorWindow, WindowFile
 
 _SAMPLE = 1000  # rows in which a column of numbers is looked for
 
@@ -118,13 +118,13 @@ def _is_of_numbers(rows: Sequence[Row], name: str) -> bool:
     return first is not None and is_number(first)
 
 
-def _window(name: str, rows: Sequence[Row], found: _Found, label: str | None) -> Window:
+def _window(name: str, rows: Sequence[Row], found: _Found, label: str | None) -> SensorWindow:
     if found.time is not None:
         rows = _in_order(name, rows, found.time)
     values = [[_cell(row.fields, row.place, each) for each in found.channels] for row in rows]
     if label is None:
         label = _label(name, rows, found.label) if found.label else ""
-    return Window(rows[0].place, name, np.array(values, dtype=np.float32), label)
+    return SensorWindow(rows[0].place, name, np.array(values, dtype=np.float32), label)
 
 
 def _cell(fields: Mapping[str, Any], place: str, channel: str) -> float:

@@ -12,13 +12,13 @@ import numpy as np
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import read_lines
 from seqarena.data.series.stamps import parse_number
-from seqarena.data.series.windows.window import Window, WindowFile
+from seqarena.data.series.windows.window import SensorWindow, WindowFile
 
 
 def read_ts(file: Path) -> WindowFile:
     """Every window of a file. Raises UserError with file and line."""
     header: dict[str, str] = {}
-    windows: list[Window] = []
+    windows: list[SensorWindow] = []
     in_data = False
     for number, line in read_lines(file):
         text, place = line.strip(), f"{file}, line {number}"
@@ -47,7 +47,7 @@ def _says(header: dict[str, str], key: str) -> bool:
     return header.get(key, "").lower().startswith("true")
 
 
-def _window(text: str, place: str, index: int, header: dict[str, str]) -> Window:
+def _window(text: str, place: str, index: int, header: dict[str, str]) -> SensorWindow:
     if _says(header, "timestamps"):
         raise UserError(f"{place}: stamps of time in .ts files are not read: write a table")
     parts = text.split(":")
@@ -63,4 +63,4 @@ def _window(text: str, place: str, index: int, header: dict[str, str]) -> Window
         lengths = ", ".join(str(len(channel)) for channel in channels) or "none"
         raise UserError(f"{place}: all channels must have as many steps: {lengths}")
     values_TC = np.array(channels, dtype=np.float32).T
-    return Window(place, str(index), values_TC, label)
+    return SensorWindow(place, str(index), values_TC, label)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Window(NamedTuple):
+class SensorWindow(NamedTuple):
     """Numbers over time, and what is asked of them."""
 
     place: str  # file and line, for errors
@@ -20,6 +20,6 @@ class Window(NamedTuple):
 class WindowFile(NamedTuple):
     """What one file holds."""
 
-    windows: list[Window]
+    windows: list[SensorWindow]
     channels: tuple[str, ...]  # their names
     numbers: bool | None = None  # whether labels are numbers, where the file says it

@@ -3,30 +3,34 @@ download, exactly generated.
 
 A number has 2 to 6 keys in training and 2 to 9 to be scored. Each key is pressed for 50 to 100 ms,
 each pause is 40 to 160 ms long, and white noise lies under all of it, on each line as strong as
-there.
+there. No number that is scored is dialled in training.
 """
 
 import numpy as np
 
-from seqarena.data.signals.tones import KEYS, LINES, SAMPLE_RATE, SIGNAL_DECIBELS, key_tone
 from seqarena.data.signals.spoken.utterances import Utterance, Utterances
+from seqarena.data.signals.tones import KEYS, LINES, SAMPLE_RATE, SIGNAL_DECIBELS, key_tone
 from seqarena.data.streams import Stream, philox
 
 TRAINED, SCORED = range(2, 7), range(2, 10)  # keys of a number
 _SIZES = {
-    "train": (Stream.TRAIN, 1600, TRAINED),
-    "validation": (Stream.VALIDATION, 160, SCORED),
     "test": (Stream.TEST, 320, SCORED),
+    "validation": (Stream.VALIDATION, 160, SCORED),
+    "train": (Stream.TRAIN, 1600, TRAINED),
 }
 
 
 def dialled_numbers() -> Utterances:
     """Every split, the same on every machine. The line stands where a speaker would."""
-    items = [
-        _number(philox(0, stream, index), lengths, f"{split}/{index}", split)
-        for split, (stream, count, lengths) in _SIZES.items()
-        for index in range(count)
-    ]
+    items: list[Utterance] = []
+    for split, (stream, count, lengths) in _SIZES.items():
+        scored = {item.text for item in items} if split == "train" else set()
+        for index in range(count):
+            generator = philox(0, stream, index)
+            found = _number(generator, lengths, f"{split}/{index}", split)
+            while found.text in scored:
+                found = _number(generator, lengths, f"{split}/{index}", split)
+            items.append(found)
     return Utterances(tuple(items), SAMPLE_RATE, origin="generated")
 
 
