@@ -11,6 +11,7 @@ so that those which begin at zero count too.
 
 import argparse
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def table(records: dict[str, dict[str, dict[str, object]]]) -> str:
             if found is None:
                 cells.append("not run")
             elif "reason" in found:
-                reason = str(found["reason"]).rpartition(" has no step: ")[2]
+                reason = re.sub(r"^[A-Z]\w+ (?=has no )", "", str(found["reason"]))
+                reason = reason.removeprefix("has no step: ")
                 if reason not in reasons:
                     reasons.append(reason)
                 cells.append(f"no [{reasons.index(reason) + 1}]")
