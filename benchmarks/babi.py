@@ -99,10 +99,11 @@ def train_as_published(task: QuestionAnsweringTask, seed: int) -> dict[str, floa
     25; each table's gradient, words and times together, has a norm of at most 40."""
     torch.manual_seed(seed)
     draw = np.random.default_rng(seed)
-    start_share = LINEAR_EPOCHS / (LINEAR_EPOCHS + EPOCHS)
-    model = build(
-        "memory_network", problem=task.problem, width=20, options={"linear_start": start_share}
-    )
+    options = {
+        "linear_start": LINEAR_EPOCHS / (LINEAR_EPOCHS + EPOCHS),
+        "sentence_length": longest_sentence(task) + 1,  # the program ends each with its time
+    }
+    model = build("memory_network", problem=task.problem, width=20, options=options)
     assert isinstance(model, MemoryNetwork)
     assert model.times_SED is not None
     steps = task.sizes["train"] // BATCH
@@ -127,6 +128,12 @@ def train_as_published(task: QuestionAnsweringTask, seed: int) -> dict[str, floa
         **{split: accuracy(model, task, split) for split in ("validation", "test")},
         "seconds": time.perf_counter() - start,
     }
+
+
+def longest_sentence(task: QuestionAnsweringTask) -> int:
+    """Its words, in statements and questions of the training data."""
+    questions = task.questions("train")
+    return max(len(words) for q in questions for words in (*q.statements, q.words))
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import spearmanr
 from torch import Tensor
 
 import seqarena as sa
@@ -61,6 +61,10 @@ def read_pairs(folder: Path) -> dict[str, Pairs]:
         first, second = ([row[name] for row in rows] for name in ("sentence_A", "sentence_B"))
         found[split] = Pairs(first, second, scores)
     return found
+
+
+def pearson(a_N: np.ndarray, b_N: np.ndarray) -> float:
+    return float(np.corrcoef(a_N, b_N)[0, 1])
 
 
 def cosines(u_NE: np.ndarray, v_NE: np.ndarray) -> np.ndarray:
@@ -146,16 +150,16 @@ def by_head(
     heads = [Head(features["train"], data["train"].scores_N, decay) for decay in DECAYS]
     best = max(
         heads,
-        key=lambda head: pearsonr(head(features["validation"]), data["validation"].scores_N)[0],
+        key=lambda head: pearson(head(features["validation"]), data["validation"].scores_N),
     )
     return best(features["test"])
 
 
 def report(name: str, how: str, found_N: np.ndarray, scores_N: np.ndarray) -> float:
     """Prints both and returns Pearson's."""
-    r, rho = pearsonr(found_N, scores_N)[0], spearmanr(found_N, scores_N)[0]
+    r, rho = pearson(found_N, scores_N), spearmanr(found_N, scores_N).statistic  # pyright: ignore
     print(f"{name:<32} {how:<8} r {r:.3f}  rho {rho:.3f}", flush=True)
-    return float(r)
+    return r
 
 
 def embedded(

@@ -48,12 +48,14 @@ def batch_of(stories: list[tuple[list[list[int]], list[int]]], more: int = 0) ->
     return Batch(tokens, torch.full((len(rows), 1), -100), mask, segments_BT=segments)
 
 
-def encode(table: np.ndarray, words: list[int], encoding: str) -> np.ndarray:
+def encode(
+    table: np.ndarray, words: list[int], encoding: str, length: int | None = None
+) -> np.ndarray:
     """sum_j l_j * E x_j with the weights of section 4.1."""
     total = np.zeros(WIDTH)
     for j, word in enumerate(words, start=1):
         for k in range(1, WIDTH + 1):
-            share = j / len(words)
+            share = j / (length or len(words))
             weight = (
                 2 * ((1 - share) - k / WIDTH * (1 - 2 * share)) if encoding == "position" else 1
             )
@@ -70,14 +72,15 @@ def by_hand(
     words = named["words_VED"].transpose(1, 0, 2)
     times = named.get("times_SED", np.zeros((MEMORIES, 9, WIDTH))).transpose(1, 0, 2)
     adjacent = options.tying == "adjacent"
-    u = encode(words[0 if adjacent else 2], question, options.encoding)
+    how = options.encoding, options.sentence_length
+    u = encode(words[0 if adjacent else 2], question, *how)
     seen = []
     for hop in range(options.hops):
         a, c = (hop, hop + 1) if adjacent else (0, 1)
         ages = range(len(statements) - 1, -1, -1)
         pairs = list(zip(statements, ages))
-        m = np.array([encode(words[a], s, options.encoding) + times[a][age] for s, age in pairs])
-        c_ = np.array([encode(words[c], s, options.encoding) + times[c][age] for s, age in pairs])
+        m = np.array([encode(words[a], s, *how) + times[a][age] for s, age in pairs])
+        c_ = np.array([encode(words[c], s, *how) + times[c][age] for s, age in pairs])
         score = m @ u
         null = MEMORIES - len(statements)  # memories without a sentence score 0
         p = np.exp(score) / (np.exp(score).sum() + null) if softmax else score
@@ -103,6 +106,15 @@ def test_the_equations(hops: int, tying: str, encoding: str, temporal: bool) -> 
         start = MEMORIES - len(statements)
         np.testing.assert_allclose(attention[row, :, start:], seen, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(attention[row].sum(-1), 1)
+
+
+def test_one_length_for_all_sentences() -> None:
+    model = made(sentence_length=5)
+    found = model.answer(batch_of(STORIES))[:, 0].detach().numpy()
+    for row, story in enumerate(STORIES):
+        logits, _ = by_hand(model, *story)
+        np.testing.assert_allclose(found[row], logits, rtol=1e-10, atol=1e-12)
+    assert abs(found - made().answer(batch_of(STORIES))[:, 0].detach().numpy()).max() > 1e-3
 
 
 def test_answers_that_are_no_words_have_a_matrix_of_their_own() -> None:

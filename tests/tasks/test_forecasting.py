@@ -12,6 +12,8 @@ from seqarena.core.errors import UserError
 from seqarena.data.series.grid import Grid, TimeSeries
 from seqarena.data.series.load import SeriesData
 from seqarena.data.series.times import Step
+from seqarena.models.build import build
+from seqarena.models.catalog import CATALOG, why_not
 from seqarena.tasks.prepared import load_prepared, save_prepared
 from seqarena.tasks.registry import build_task, load_codec, parse_task
 from seqarena.tasks.series.forecasting import ForecastingTask
@@ -362,6 +364,28 @@ def test_recursive_forecasts_are_the_same_in_any_batch():
     assert one.value == pytest.approx(two.value, rel=1e-9)
 
 
+CAUSAL = [name for name, row in CATALOG.items() if row.system is None and row.causal]
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_every_causal_mixer_enters(name):
+    task = task_of(wave())
+    assert why_not(CATALOG[name], task.problem) is None
+    model = build(name, problem=task.problem, width=16, seed=0)
+    loss = model.loss(task.training_batch(0, 2, seed=0), task.loss)
+    loss.backward()
+    assert loss.isfinite()
+
+
+def test_what_sees_the_future_or_reads_tokens_does_not_enter():
+    problem = task_of(wave()).problem
+    assert why_not(CATALOG["bi_gru"], problem) == "it sees the future, which this task forbids"
+    assert why_not(CATALOG["nnlm"], problem) == (
+        "it needs inputs that are tokens, which this task does not have"
+    )
+    assert why_not(CATALOG["wavenet"], problem) is None
+
+
 # Baselines
 
 
@@ -408,7 +432,8 @@ def test_without_the_library_its_baselines_are_left_out_and_that_is_said(monkeyp
     assert [b.name for b in task.baselines()][-2:] == ["ETS", "Theta"]
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert [b.name for b in task.baselines()] == ["naive", "seasonal naive", "drift"]
-    assert any("seqarena[forecasting]" in note for note in task.survey().notes)
+    assert "pip install 'seqarena[forecasting]'" in task.baselines_left_out()
+    assert task.baselines_left_out() in task.survey().notes
 
 
 # Files

@@ -59,6 +59,13 @@ def test_numbers_may_be_asked_for_as_classes_and_names_not_as_numbers(tmp_path: 
         task_of(write(tmp_path / "w.csv"), target="number")
 
 
+def test_a_number_that_is_missing_has_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.csv", numbers=True)
+    path.write_text(path.read_text().replace(",0.143\n", ",NA\n"))
+    with pytest.raises(UserError, match=r"line \d+: no number as its label"):
+        task_of(path)
+
+
 def test_scales_are_of_the_training_windows_alone() -> None:
     rows = [np.array([[1.0, 5.0], [3.0, np.nan]], dtype=np.float32)]
     scale = ChannelScale.of(rows, ("x", "y"))

@@ -35,7 +35,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
             rows = [f"{WORDS[k % 6]},{WORDS[k % 5]} too,{k % 2}" for k in range(40)]
             (folder / "rows.csv").write_text("\n".join(["first,second,label", *rows]))
             return {"kind": "classification", "data": str(folder), **TWO}
-        if kind in ("speech", "pixels", "question_answering", "copying"):
+        if kind in ("speech", "pixels", "question_answering", "copying", "forecasting"):
             return {"kind": kind}
         files = {"classification": sentences, "tagging": tagged, "translation": pairs}[kind]
         return {"kind": kind, "data": str(folder), **files(folder)[0]}
@@ -150,6 +150,7 @@ def test_the_mean_of_a_language_model_is_that_of_its_positions(make: Make) -> No
     [
         ("gru", "speech", "auto", "task speech reads files and no texts"),
         ("lenet5", "pixels", "auto", "task pixels reads files and no texts"),
+        ("gru", "forecasting", "auto", "task forecasting reads numbers and no texts"),
         ("gru", "copying", "auto", "task copying reads no texts to embed"),
         ("memory_network", "question_answering", "auto", "memory_network has no vectors"),
         ("seq2seq_gru", "translation", "auto", "seq2seq_gru has no vectors of what it reads"),
@@ -211,6 +212,7 @@ def test_files_of_vectors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
+        ("a.txt", b"one\ttwo\ngood\t1\n", r"a\.txt: its lines have tabs, .*name the --column"),
         ("a.txt", b"good\n\nbad\n", r"a\.txt, text 2: it is empty"),
         ("a.txt", b"", r"a\.txt holds no text"),
         ("a.txt", b"caf\xe9\n", r"a\.txt"),
@@ -223,6 +225,18 @@ def test_files_of_texts_that_are_bad_are_named(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words):
         read_texts(tmp_path / name)
+
+
+def test_a_column_is_read_by_its_name_alone(tmp_path: Path) -> None:
+    table = tmp_path / "a.txt"
+    table.write_text("one\ttwo\ngood\tbad\n")
+    assert read_texts(table, "two") == ["bad"]
+    with pytest.raises(UserError, match=r"a\.txt has no column 'three'"):
+        read_texts(table, "three")
+    with pytest.raises(UserError, match="has no column 'two'"):
+        read_texts(tmp_path, "two")
+    table.write_text("good\nbad\n")
+    assert read_texts(table) == ["good", "bad"]
 
 
 def call(*words: object) -> tuple[int, str, str]:

@@ -247,7 +247,9 @@ def embed(
             "else last of a causal model, mean of any other."
         ),
     ] = "auto",
-    column: Annotated[str, typer.Option(help="Of a table: the column of the texts.")] = "text",
+    column: Annotated[
+        str | None, typer.Option(help="Of a table: the column of the texts. Default: text.")
+    ] = None,
     encoding: Annotated[str, typer.Option(help="Of the file: utf-8 or iso-8859-1, say.")] = "utf-8",
     model: Which = None,
     mixer: OwnCode = None,

@@ -60,7 +60,7 @@ class BucketSampler:
         return self._sizes[batch_size]
 
 
-def pad(rows: list[np.ndarray], value: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def pad(rows: list[np.ndarray], value: float = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows of unequal length as one array [B, T, ...], and the mask [B, T] of real positions."""
     longest = max(1, max(len(row) for row in rows))
     shape = (len(rows), longest, *rows[0].shape[1:])

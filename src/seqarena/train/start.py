@@ -32,7 +32,9 @@ from seqarena.train.checkpoint import (
 )
 from seqarena.train.loop import Trainer
 
-_VOCABULARIES = ("tokenizer", "vocabulary", "words", "letters", "source", "target")  # of artifacts
+_VOCABULARIES = (  # of artifacts
+    "tokenizer", "vocabulary", "words", "letters", "source", "target", "fields",
+)  # fmt: skip
 
 
 class Start(Config):

@@ -26,9 +26,10 @@ from seqarena.core.batch import Batch, check_tokens, map_batch
 from seqarena.core.errors import UserError, missing_extra, naming, unknown_name
 from seqarena.core.runtime import resolve_device
 from seqarena.data.files.columns import Wanted
+from seqarena.data.files.tables import table_format
 from seqarena.data.text.tokenizers import tokenizer_from_json
 from seqarena.models.model import PositionVectors
-from seqarena.tasks.inputs import read_inputs
+from seqarena.tasks.inputs import names_columns, read_inputs
 from seqarena.tasks.registry import load_codec, parse_task, task_row
 from seqarena.tasks.text.masked_language import tokens_as_batch, whole_text
 from seqarena.use.loading import check_text, load_model
@@ -50,6 +51,9 @@ class Embedder:
         self.architecture = str(checkpoint.about["architecture"])
         self.weights_sha256 = checkpoint.weights_sha256
         self._read = _reader(checkpoint.about)
+        if not model.problem.vocab_size:
+            kind = checkpoint.about["task"]["kind"]
+            raise UserError(f"a model of task {kind} reads numbers and no texts: nothing to embed")
         self.device = resolve_device(device).name
         self.model = model.to(self.device)
         self.pooling = self._pooling(pooling)
@@ -164,12 +168,19 @@ def pooled(positions: PositionVectors, pooling: str) -> Tensor:
     return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), last_B]
 
 
-def read_texts(file: str | Path, column: str = "text", encoding: str = "utf-8") -> list[str]:
-    """The texts of a file: a line each, or the column of a table. Raises UserError with file and
-    line for a file that cannot be read, a column that is not there, a blank text, and no text."""
+def read_texts(file: str | Path, column: str | None = None, encoding: str = "utf-8") -> list[str]:
+    """The texts of a file: a line each, or a column of a table, by default `text`.
+
+    Raises UserError with file and line for a file that cannot be read, a column that is not there,
+    lines of a table whose column nobody named, a blank text, and no text."""
     file = Path(file).expanduser()
-    wanted = [Wanted("column", column, is_default=column == "text")]
+    wanted = [Wanted("column", column or "text", is_default=column is None)]
+    is_table = file.is_dir() or table_format(file) or names_columns(file, wanted, encoding)
+    if column is not None and (file.is_dir() or not is_table):
+        raise UserError(f"{file} has no column {column!r}: leave --column out for one text a line")
     texts = list(read_inputs(file, wanted, encoding=encoding))
+    if not is_table and texts and "\t" in texts[0]:
+        raise UserError(f"{file}: its lines have tabs, as those of a table: name the --column")
     for number, text in enumerate(texts, start=1):
         if not text.strip():
             raise UserError(f"{file}, text {number}: it is empty: leave it out")

@@ -6,7 +6,8 @@ Networks"): every sentence is a memory, and the question reads them several time
     p_i = softmax_i(u . m_i)              o = sum_i p_i c_i                     u' = u + o
     answer = W u of the last hop
 
-Word j of a sentence of J words is weighed by l_kj = 2 ((1 - j/J) - (k/d)(1 - 2j/J)), k = 1 .. d
+Word j of a sentence of J words (or of the longest one, as in the authors' program:
+`sentence_length`) is weighed by l_kj = 2 ((1 - j/J) - (k/d)(1 - 2j/J)), k = 1 .. d
 (section 4.1, "position encoding"), or by 1 ("bow"). The paper's formula lacks the 2 of the authors'
 program, without which a memory begins half as strong as the initial weights are meant for, and some
 bAbI tasks are not learnt. T counts sentences back from the question. Memories that no sentence
@@ -42,6 +43,7 @@ class MemoryNetworkOptions(SystemOptions):
 
     hops: int = Field(3, ge=1)
     encoding: Literal["position", "bow"] = "position"
+    sentence_length: int | None = Field(None, ge=1)  # J of all sentences; None: each its own
     temporal: bool = True  # T_A and T_C
     tying: Literal["adjacent", "layerwise"] = "adjacent"
     linear_start: float = Field(0.2, ge=0, le=1)  # share of training without the softmax
@@ -159,7 +161,9 @@ class MemoryNetwork(System):
             return weight_BT11
         before_BS = count_BS.cumsum(1) - count_BS
         j_BT = real_BT.cumsum(1) - before_BS.gather(1, place_BT)
-        share_BT = j_BT.to(dtype) / count_BS.gather(1, place_BT).clamp(min=1)
+        length = self.options.sentence_length
+        length_BT = count_BS.gather(1, place_BT).clamp(min=1) if length is None else length
+        share_BT = j_BT.to(dtype) / length_BT
         share_BT11 = share_BT[..., None, None]
         k_D = torch.arange(1, self.width + 1, device=real_BT.device, dtype=dtype) / self.width
         return 2 * weight_BT11 * ((1 - share_BT11) - k_D * (1 - 2 * share_BT11))

@@ -41,7 +41,7 @@ from seqarena.tasks.events.gaps import gap_log_probability
 from seqarena.tasks.events.histories import SplitHistories, labels_of, split_histories
 from seqarena.tasks.events.pieces import Piece, as_batch, label_piece, next_event_pieces
 from seqarena.tasks.examples import ExampleTask, longest_read
-from seqarena.tasks.survey import SplitSurvey, Survey, lengths_of
+from seqarena.tasks.survey import SplitSurvey, Survey
 from seqarena.tasks.text.label import LabelBatch, class_numbers, known_classes, label_ratios
 
 _PERSONA = "persona"  # the field of generated customers that is hidden
@@ -63,17 +63,18 @@ class EventsTask(ExampleTask):
         self.reading = None if config.data is None else Reading()
         notes = self.reading or Reading()
         found = _generated(config) if config.data is None else _read(config, notes)
-        self._splits = (
-            split_histories(found.parts, config, notes)
-            if config.data is not None or config.split == "time"
-            else dict(zip(("train", "validation", "test"), map(SplitHistories, found.parts)))
-        )
+        self._splits: dict[str, SplitHistories] = {}
+        if config.data is not None or config.split == "time":
+            self._splits |= split_histories(found.parts, config, notes)
+        else:
+            names = ("train", "validation", "test")
+            self._splits |= {k: SplitHistories(part) for k, part in zip(names, found.parts)}
         train = self._splits["train"].histories
         event = config.event if config.label is None else None
         self.encoder = EventEncoder.of(train, event, config, found.dates, notes)
         self.classes = () if config.label is None else known_classes(self._labels_by_split())
         self._set_up({})
-        self.sampler = BucketSampler(lengths_of(self._pieces["train"]))
+        self.sampler = BucketSampler(np.array([len(piece) for piece in self._pieces["train"]]))
 
     @classmethod
     def evaluation_of(
@@ -114,7 +115,7 @@ class EventsTask(ExampleTask):
             labels = labels_of({split: histories}, self.config.label)[split]
             places = [history.places[0] for history in histories]
             numbers = class_numbers(zip(places, labels), self.classes)
-            return [label_piece(h, label, most) for h, label in zip(encoded, numbers)]
+            return [label_piece(h, int(number), most) for h, number in zip(encoded, numbers)]
         return [
             piece
             for history, numbers in zip(histories, encoded)
@@ -228,7 +229,7 @@ class EventsTask(ExampleTask):
             kinds = [piece.categories_TC[:, 0] for piece in self._pieces[split] if self.causal]
             parts[split] = SplitSurvey(
                 examples=len(histories),
-                lengths_N={"events": lengths_of(histories)},
+                lengths_N={"events": np.array([len(history) for history in histories])},
                 cut=0 if self.causal else sum(len(history) > most for history in histories),
                 tokens=sum(map(len, kinds)),
                 unknown=sum(int((kinds_T == NEW).sum()) for kinds_T in kinds) or None,

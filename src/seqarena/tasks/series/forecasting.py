@@ -28,17 +28,17 @@ from torch import Tensor
 from seqarena.core.batch import Batch, Problem, asked
 from seqarena.core.config import digest
 from seqarena.core.errors import UserError
-from seqarena.core.results.forecast_windows import ForecastRecord, ForecastWindow
+from seqarena.core.results.forecast_windows import ForecastRecord
 from seqarena.core.words import plural
 from seqarena.data.batches import spread
 from seqarena.data.series.load import SeriesData, load_series
-from seqarena.data.series.times import stamp_text
 from seqarena.tasks.base import Ratios, Scores, Split, Task
 from seqarena.tasks.series.configs import ForecastingConfig
-from seqarena.tasks.series.metrics import mase_scale, pinball, symmetric_error
+from seqarena.tasks.series.metrics import mase_scale, other_scores
 from seqarena.tasks.series.origins import Origins, OriginSampler, rolling_origins
 from seqarena.tasks.series.outputs import ForecastBatch, as_batch, forecast, forecast_batch
 from seqarena.tasks.series.settings import least_history, window_settings
+from seqarena.tasks.series.shown import forecast_record
 from seqarena.tasks.series.store import load_grid, save_grid
 from seqarena.tasks.series.windows import SeriesWindows, WindowSettings
 from seqarena.tasks.survey import SplitSurvey, Survey
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _READING = ("data", "time", "time_format", "series", "target", "covariates", "repair", "encoding")
 _MOST_SERIES = 12  # that have a slice each
 _STEP_GROUPS = 3
-_SHOWN, _SHOWN_PAST = 4, 3  # windows on the page, and horizons of the past in each
+_SHOWN = 4  # windows on the page
 _BY_LIBRARY = ("ETS", "Theta")
 _WITHOUT_LIBRARY = (
     "no ETS and Theta baselines: they need the package 'statsmodels': pip install "
@@ -260,69 +260,30 @@ class ForecastingTask(Task):
     def scored(self, quantiles_BHQ: np.ndarray, batch: ForecastBatch, split: Split) -> Ratios:
         """The sums of all scores, of quantiles of values [B, horizon, Q]."""
         truth_BH = np.stack([s.truth(o) for s, o in zip(batch.sources_B, batch.origins_B)])
-        numbers = [self._examples[split][number][0] for number in batch.numbers_B]
-        scale_B1 = np.array([[self.mase_scales[number]] for number in numbers])
+        numbers_B = np.array([self._examples[split][number][0] for number in batch.numbers_B])
+        scale_B1 = np.array(self.mase_scales)[numbers_B, None]
         here_BH = ~np.isnan(truth_BH)
-        point_BH = quantiles_BHQ[..., list(self.quantiles).index(0.5)]
+        point_BH = quantiles_BHQ[..., self.settings.quantiles.index(0.5)]
         error_BH = np.where(here_BH, np.abs(truth_BH - point_BH) / scale_B1, 0.0)
-        slices = self._other_scores(truth_BH, quantiles_BHQ, point_BH)
+        slices = other_scores(truth_BH, quantiles_BHQ, self.quantiles)
         for steps in np.array_split(np.arange(truth_BH.shape[1]), _STEP_GROUPS):
-            if len(steps) and truth_BH.shape[1] > _STEP_GROUPS:
+            if truth_BH.shape[1] > _STEP_GROUPS:
                 name = f"step {steps[0] + 1}-{steps[-1] + 1}"
                 slices[name] = _sums(error_BH[:, steps], here_BH[:, steps])
         if 1 < len(self.names) <= _MOST_SERIES:
-            for number in sorted(set(numbers)):
-                rows = np.array(numbers) == number
+            for number in np.unique(numbers_B):
+                rows = numbers_B == number
                 slices[f"series {self.names[number]}"] = _sums(error_BH[rows], here_BH[rows])
         return Ratios(error_BH.sum(1), here_BH.sum(1).astype(np.float64), slices)
-
-    def _other_scores(
-        self, truth_BH: np.ndarray, quantiles_BHQ: np.ndarray, point_BH: np.ndarray
-    ) -> dict[str, tuple[float, float]]:
-        here_BH = ~np.isnan(truth_BH)
-        count = float(here_BH.sum())
-        loss_BHQ = 2 * pinball(truth_BH, quantiles_BHQ, self.quantiles)
-        inside_BH = (quantiles_BHQ[..., 0] <= truth_BH) & (truth_BH <= quantiles_BHQ[..., -1])
-        found = {
-            "sMAPE": (float(np.nansum(symmetric_error(truth_BH, point_BH))), count),
-            "weighted_quantile_loss": (
-                float(np.nansum(loss_BHQ.mean(-1))),
-                float(np.nansum(np.abs(truth_BH))),
-            ),
-        }
-        if len(self.quantiles) > 1:
-            share = 100 * (self.quantiles[-1] - self.quantiles[0])
-            found[f"coverage_of_{share:g}%"] = (float((inside_BH & here_BH).sum()), count)
-        return {name: sums for name, sums in found.items() if sums[1] > 0}
 
     def shown(self, predict: Callable[[Batch], Tensor]) -> tuple[ForecastRecord, ...]:
         """Some windows of the test, the last one among them."""
         count = self.num_evaluation_examples("test")
         chosen_B = np.unique(np.linspace(count - 1, 0, min(_SHOWN, count)).round().astype(int))
         batch = self.scored_batch("test", chosen_B)
-        quantiles_BHQ = forecast(predict, batch, self.config.paths)
-        windows = tuple(
-            self._window(self._examples["test"][number], quantiles_HQ)
-            for number, quantiles_HQ in zip(chosen_B, quantiles_BHQ)
-        )
-        levels, is_time = self.settings.quantiles, self.settings.is_time
-        return (ForecastRecord(levels=levels, is_time=is_time, windows=windows),)
-
-    def _window(self, example: tuple[int, int], quantiles_HQ: np.ndarray) -> ForecastWindow:
-        number, origin = example
-        grid = self.data.grid
-        series = next(one for one in grid.series if one.name == self.names[number])
-        past = min(origin, max(_SHOWN_PAST * self.settings.horizon, self.settings.season))
-        stamps = grid.stamps(series, np.arange(origin - past, origin + self.settings.horizon))
-        times = tuple(stamp_text(int(stamp), grid.is_time) for stamp in stamps)
-        return ForecastWindow(
-            series=series.name,
-            past_times=times[:past],
-            past=_or_none(self.series[number].history(origin)[origin - past :]),
-            times=times[past:],
-            truth=_or_none(self.series[number].truth(origin)),
-            quantiles=tuple(map(tuple, quantiles_HQ.tolist())),
-        )
+        found_BHQ = forecast(predict, batch, self.config.paths)
+        names = [self.names[self._examples["test"][number][0]] for number in chosen_B]
+        return (forecast_record(batch, names, found_BHQ, self.data.grid),)
 
     def describe(self) -> dict[str, Any]:
         settings = self.settings
@@ -387,10 +348,6 @@ class ForecastingTask(Task):
             "settings": self.settings.model_dump_json(),
             "scales": json.dumps(dict(zip(self.names, self.mase_scales))),
         }
-
-
-def _or_none(values_T: np.ndarray) -> tuple[float | None, ...]:
-    return tuple(None if value != value else value for value in values_T.tolist())
 
 
 def _has_library() -> bool:

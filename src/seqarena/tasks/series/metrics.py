@@ -36,3 +36,25 @@ def symmetric_error(truth_NH: np.ndarray, point_NH: np.ndarray) -> np.ndarray:
     return np.divide(
         error_NH, size_NH, out=np.where(np.isnan(size_NH), np.nan, 0.0), where=size_NH > 0
     )
+
+
+def other_scores(
+    truth_NH: np.ndarray, quantiles_NHQ: np.ndarray, levels_Q: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """All but MASE as (numerator, denominator), by name; none whose denominator is 0."""
+    here_NH = ~np.isnan(truth_NH)
+    count = float(here_NH.sum())
+    point_NH = quantiles_NHQ[..., levels_Q.tolist().index(0.5)]
+    loss_NHQ = 2 * pinball(truth_NH, quantiles_NHQ, levels_Q)
+    inside_NH = (quantiles_NHQ[..., 0] <= truth_NH) & (truth_NH <= quantiles_NHQ[..., -1])
+    found = {
+        "sMAPE": (float(np.nansum(symmetric_error(truth_NH, point_NH))), count),
+        "weighted_quantile_loss": (
+            float(np.nansum(loss_NHQ.mean(-1))),
+            float(np.nansum(np.abs(truth_NH))),
+        ),
+    }
+    if len(levels_Q) > 1:
+        share = 100 * (levels_Q[-1] - levels_Q[0])
+        found[f"coverage_of_{share:g}%"] = (float((inside_NH & here_NH).sum()), count)
+    return {name: sums for name, sums in found.items() if sums[1] > 0}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch
 from seqarena.data.streams import Stream, philox
-from seqarena.tasks.series.windows import SeriesWindows, Window, WindowSettings
+from seqarena.tasks.series.windows import ScaledWindow, SeriesWindows, WindowSettings
 
 _ROWS = 256  # paths that are computed at once
 
@@ -26,7 +26,7 @@ class ForecastBatch(Batch):
 
     sources_B: tuple[SeriesWindows, ...] = ()
     origins_B: tuple[int, ...] = ()
-    windows_B: tuple[Window, ...] = ()
+    windows_B: tuple[ScaledWindow, ...] = ()
     numbers_B: tuple[int, ...] = ()  # of the examples in their split: what their draws follow from
     names_B: tuple[str, ...] = ()  # of the series, for people
     stamps_B: tuple[np.ndarray, ...] = ()  # of the steps ahead, each int64 [H]
@@ -45,7 +45,7 @@ def forecast_batch(
 
 
 def as_batch(
-    windows: Sequence[Window], targets: Sequence[np.ndarray], settings: WindowSettings
+    windows: Sequence[ScaledWindow], targets: Sequence[np.ndarray], settings: WindowSettings
 ) -> Batch:
     """Inputs [B, T, F] and targets [B, T, H * Q]: each quantile of a step is asked for its value;
     nothing is asked before the first origin."""

@@ -69,7 +69,7 @@ class WindowSettings(Config):
         return 2 + num_calendar_features(self.step) + self.steps_out * ahead
 
 
-class Window(NamedTuple):
+class ScaledWindow(NamedTuple):
     """One window, and how its numbers become values again: base + scale * output."""
 
     inputs_TF: np.ndarray  # float32
@@ -107,21 +107,21 @@ class SeriesWindows:
     def __len__(self) -> int:
         return len(self.values_P) - self.front - self.settings.horizon
 
-    def window(self, origin: int, origins: int) -> Window:
+    def window(self, origin: int, origins: int) -> ScaledWindow:
         """The window whose last origin is step `origin`, with `origins` of them."""
         settings = self.settings
         length = settings.context + origins - 1
         here_T = self.front + origin - length + np.arange(length)
         values_T = self.values_P[here_T]
         location, scale = location_and_scale(values_T[: settings.context], settings.scaling)
-        return Window(
+        return ScaledWindow(
             self._features(here_T, location, scale),
             self.base(here_T[-origins:], location),
             scale,
             location,
         )
 
-    def targets(self, origin: int, origins: int, window: Window) -> np.ndarray:
+    def targets(self, origin: int, origins: int, window: ScaledWindow) -> np.ndarray:
         """What each origin is asked, float32 [E, H], NaN where a value is missing."""
         here_E = self.front + origin - origins + np.arange(origins)
         ahead_EH = here_E[:, None] + np.arange(1, self.settings.steps_out + 1)
@@ -153,7 +153,9 @@ class SeriesWindows:
         on: what it needs of them is the path's."""
         return self._before_on_path(origin, path_PH, self.settings.base, location)
 
-    def position_on_path(self, origin: int, path_PH: np.ndarray, window: Window) -> np.ndarray:
+    def position_on_path(
+        self, origin: int, path_PH: np.ndarray, window: ScaledWindow
+    ) -> np.ndarray:
         """The features [P, F] of the position at a path's end, of a recursive model."""
         settings = self.settings
         here = self.front + origin + path_PH.shape[1] - 1

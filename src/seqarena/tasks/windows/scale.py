@@ -37,7 +37,8 @@ class ChannelScale:
         offset_NC = np.where(there_NC, values_NC - mean_C, 0.0)
         std_C = np.sqrt(np.square(offset_NC).sum(axis=0) / count_C)
         changes_C = std_C > _SMALLEST_SPREAD * np.maximum(1.0, np.abs(mean_C))
-        return cls(names, mean_C, np.where(changes_C, std_C, 1.0), ~there_NC.all(axis=0))
+        misses_C = np.asarray(~there_NC.all(axis=0))
+        return cls(names, mean_C, np.where(changes_C, std_C, 1.0), misses_C)
 
     @property
     def num_features(self) -> int:

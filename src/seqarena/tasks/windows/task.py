@@ -23,15 +23,13 @@ from torch import Tensor
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.config import digest
-from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.arrays import map_array, save_array
 from seqarena.data.buckets import BucketSampler, pad
 from seqarena.data.files.columns import Wanted
 from seqarena.data.files.examples import complete, count_overlap, part_to_score, without_overlap
 from seqarena.data.files.reading import Reading
-from seqarena.data.series.stamps import is_number, parse_number
-from seqarena.data.series.windows.reading import Windows, content_of, load_windows
+from seqarena.data.series.windows.reading import content_of, load_windows
 from seqarena.data.series.windows.shapes import CHANNELS, best_accuracy, shape_windows
 from seqarena.data.series.windows.tables import WindowColumns
 from seqarena.data.series.windows.window import SensorWindow
@@ -48,9 +46,8 @@ from seqarena.tasks.text.label import (
     label_ratios,
 )
 from seqarena.tasks.windows.configs import WindowsConfig
+from seqarena.tasks.windows.labels import are_numbers, in_order, numbers_of
 from seqarena.tasks.windows.scale import ChannelScale, NumberScale
-
-_MOST_CLASSES = 20  # whole numbers that differ: more are numbers
 
 
 class WindowsTask(ExampleTask):
@@ -71,7 +68,7 @@ class WindowsTask(ExampleTask):
             self._fit(config, shape_windows(), CHANNELS, numbers=False)
             return
         found = load_windows(str(config.data), columns_of(config), self.reading)
-        numbers = _are_numbers(found, config, self.reading)
+        numbers = are_numbers(found, config, self.reading)
         splits = complete(
             *found.parts,
             class_of=None if numbers else lambda window: window.label,
@@ -112,9 +109,9 @@ class WindowsTask(ExampleTask):
         self._windows = windows
         train = windows["train"]
         labels = {split: [w.label for w in part] for split, part in windows.items()}
-        self.classes = () if numbers else _in_order(known_classes(labels))
+        self.classes = () if numbers else in_order(known_classes(labels))
         self.scale = ChannelScale.of([w.values_TC for w in train], channels)
-        self.label_scale = NumberScale.of(_numbers(train)) if numbers else None
+        self.label_scale = NumberScale.of(numbers_of(train)) if numbers else None
         self._set_up({})
 
     def _set_up(self, artifacts: Mapping[str, str]) -> None:
@@ -136,7 +133,7 @@ class WindowsTask(ExampleTask):
 
     def _answers(self, windows: Sequence[SensorWindow]) -> np.ndarray:
         if self.label_scale is not None:
-            return self.label_scale.standardised(_numbers(windows))
+            return self.label_scale.standardised(numbers_of(windows))
         return class_numbers(((w.place, w.label) for w in windows), self.classes)
 
     @property
@@ -260,44 +257,6 @@ def columns_of(config: WindowsConfig, *, labelled: bool = True) -> WindowColumns
     """How tables are read by a configuration."""
     window, time, label = (Wanted.of(config, name) for name in ("window", "time", "label"))
     return WindowColumns(window, time, label, config.channels, config.encoding, labelled)
-
-
-def _are_numbers(found: Windows, config: WindowsConfig, reading: Reading) -> bool:
-    """What labels are; the reading says it. Raises UserError, with the place, for labels that are
-    to be numbers and are none."""
-    train = found.parts[0] or [window for part in found.parts for window in part]
-    if config.target == "auto" and found.numbers is None:
-        numbers = _look_like_numbers([window.label for window in train])
-        says = "numbers" if numbers else "classes"
-        reading.note(f"labels are read as {says}; --set target says otherwise")
-        return numbers
-    numbers = config.target == "number" or (config.target == "auto" and bool(found.numbers))
-    if numbers:
-        for window in (window for part in found.parts for window in part):
-            parse_number(window.label, window.place, config.label)
-    return numbers
-
-
-def _look_like_numbers(labels: Sequence[str]) -> bool:
-    if not all(label and is_number(label) for label in labels):
-        return False
-    different = {float(label) for label in labels}
-    return len(different) > _MOST_CLASSES or any(number % 1 for number in different)
-
-
-def _numbers(windows: Sequence[SensorWindow]) -> np.ndarray:
-    """The labels as numbers. Raises UserError, with the place, for one that is none."""
-    found = [parse_number(window.label, window.place, "label") for window in windows]
-    for window, number in zip(windows, found):
-        if np.isnan(number):
-            raise UserError(f"{window.place}: no number as its label")
-    return np.array(found)
-
-
-def _in_order(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Whole numbers by size, else as they are."""
-    whole = all(name.isascii() and name.isdecimal() for name in classes)
-    return tuple(sorted(classes, key=int)) if whole else classes
 
 
 def _content(window: SensorWindow) -> bytes:

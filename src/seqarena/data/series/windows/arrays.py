@@ -69,5 +69,5 @@ def windows_of_array(place: str, values: np.ndarray, labels: np.ndarray | None) 
 
 
 def _without_padding(x_TC: np.ndarray) -> np.ndarray:
-    there_T = ~np.isnan(x_TC).all(axis=1)
+    there_T = np.asarray(~np.isnan(x_TC).all(axis=1))
     return x_TC[: len(there_T) - int(there_T[::-1].argmax())] if there_T.any() else x_TC[:0]

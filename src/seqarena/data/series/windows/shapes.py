@@ -18,6 +18,8 @@ is computed exactly, and with it the accuracy that no classifier exceeds but by 
 N  windows    T  steps    C  channels    K  kinds    P  places (a, b)
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from seqarena.data.series.windows.window import SensorWindow
@@ -42,7 +44,7 @@ def shape_windows() -> dict[str, list[SensorWindow]]:
     }
 
 
-def best_accuracy(windows: list[SensorWindow]) -> float:
+def best_accuracy(windows: Sequence[SensorWindow]) -> float:
     """The share of windows whose most probable shape is theirs."""
     found = shape_posterior(np.stack([window.values_TC for window in windows])).argmax(axis=1)
     return float(np.mean([SHAPES[k] == window.label for k, window in zip(found, windows)]))
