@@ -49,6 +49,14 @@ def test_the_model_itself_is_not_changed() -> None:
     assert model.state_dict().keys() == before.keys()
 
 
+def test_the_model_runs_after_it_was_traced() -> None:
+    """RetNet's rotations by whole positions are remembered from call to call."""
+    model = noisy("retnet")
+    step_graph(model)
+    with torch.no_grad():
+        assert model(torch.tensor([[3]]))[0].isfinite().all()
+
+
 def test_a_cache_may_have_any_room() -> None:
     model = noisy("attention")
     graph = step_graph(model)

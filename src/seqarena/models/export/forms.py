@@ -1,8 +1,11 @@
 """The forms that a trained model leaves in, by name: what `seqarena export --to` knows."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+import torch
+
+from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.words import plural
 from seqarena.models.export import compared
@@ -50,15 +53,28 @@ def export_model(
     path.parent.mkdir(parents=True, exist_ok=True)
     model = model.eval()
     if to == "hf":
-        from seqarena.models.exchange import huggingface
-
-        huggingface.save(model, path)
-        return Exported(path, to, None, ("transformers reads the folder: from_pretrained",))
+        return _hf(model, path)
     if to == "c":
         return _c(model, path, about or {}, precision, max_length)
     written = (write_onnx if to == "onnx" else write_torch)(model, path, about or {})
     note = f"state: {', '.join(written.states) or 'none'}"
     return Exported(path, to, written.difference, (note,))
+
+
+def _hf(model: Model, path: Path) -> Exported:
+    """The folder, read back and run beside the model."""
+    from seqarena.models.exchange import huggingface
+
+    huggingface.save(cast("Any", model), path)
+    again: Any = huggingface.load(path, say=lambda note: None)
+    tokens = torch.arange(14).view(2, 7) % model.problem.vocab_size
+    batch = Batch(tokens, torch.zeros_like(tokens))
+    with torch.no_grad():
+        expected, found = model.answer(batch), again.eval().answer(batch)
+    scale = expected.abs().max().clamp(min=1.0)
+    difference = float((found - expected).abs().max() / scale)
+    compared.check(str(path), difference)
+    return Exported(path, "hf", difference, ("transformers reads the folder: from_pretrained",))
 
 
 def _c(
@@ -78,7 +94,7 @@ def _c(
         difference = _compared(source, name, max_length)
         compared.check(str(path), difference)
     path.write_text(source.text, encoding="utf-8")
-    rounded = source.step.model if precision == "int8" else None
+    rounded = cast("Model", source.step.model) if precision == "int8" else None
     return Exported(path, "c", difference, tuple(notes), rounded)
 
 

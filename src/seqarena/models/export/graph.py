@@ -20,11 +20,13 @@ from torch.fx.experimental.symbolic_shapes import (
     ShapeEnv,
     StatelessSymbolicContext,
 )
+from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.pairs import Pair, is_complex, on_pairs
+from seqarena.models.export.pairs import ComplexPair, is_complex, on_pairs
 from seqarena.models.export.step import StateTensor, StepModule, step_module
 from seqarena.models.model import Model
+from seqarena.ops import positions
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
@@ -91,14 +93,18 @@ def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
     def call(*given: Tensor) -> Any:
         return step(*given)
 
-    # with gradients on, nothing is written in place: a graph has no memory
-    with torch.enable_grad():
-        traced = make_fx(
-            dispatch_functionalize(call),
-            decomposition_table=core_aten_decompositions(),
-            tracing_mode="symbolic" if rows is None else "real",
-            _allow_non_fake_inputs=True,
-        )(*inputs)
+    try:
+        # with gradients on, nothing is written in place: a graph has no memory
+        with torch.enable_grad():
+            traced = make_fx(
+                dispatch_functionalize(call),
+                decomposition_table=cast("Any", core_aten_decompositions()),
+                tracing_mode="symbolic" if rows is None else "real",
+                _allow_non_fake_inputs=True,
+            )(*inputs)
+    finally:
+        # rotations that were remembered meanwhile are the tracer's, and no numbers
+        positions._remembered_rotation.cache_clear()
     if rows is None:
         _check_free(mode, inputs)
     return traced
@@ -125,7 +131,7 @@ def _symbolic(mode: FakeTensorMode, tensor: Tensor, free: set[Any]) -> Tensor:
 
 class _Reduction:
     """Copies a traced program into a new graph, node by node. A value is a tensor (or number) where
-    it is known now, and a proxy or a Pair of them where it is not."""
+    it is known now, and a proxy or a ComplexPair of them where it is not."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         self.traced = traced
@@ -143,11 +149,11 @@ class _Reduction:
                 self.values[node] = getattr(self.traced, str(node.target)).detach()
             elif node.op == "call_function":
                 if node.target not in _NOTES:
-                    arguments = fx.node.map_aggregate(node.args, self._value)
-                    options = fx.node.map_aggregate(node.kwargs, self._value)
+                    arguments = map_aggregate(node.args, self._value)
+                    options = map_aggregate(node.kwargs, self._value)
                     self.values[node] = self._call(node.target, arguments, options)
             elif node.op == "output":
-                outputs = fx.node.map_aggregate(node.args[0], self._value)
+                outputs = map_aggregate(node.args[0], self._value)
                 self.graph.output(tuple(self._node(x) for x in cast("Any", outputs)))
         self.graph.eliminate_dead_code()
         module = fx.GraphModule(self.root, self.graph)
@@ -158,7 +164,7 @@ class _Reduction:
 
     def _call(self, target: Any, arguments: Any, options: Any) -> Any:
         flat = list(_flattened((arguments, options)))
-        if not any(isinstance(x, fx.Node | Pair) for x in flat):
+        if not any(isinstance(x, fx.Node | ComplexPair) for x in flat):
             target = _ANY_LAYOUT.get(target, target)
             return target(*arguments, **options)  # known now
         if target in _SAME:
@@ -166,7 +172,7 @@ class _Reduction:
         if target is aten.sym_size.int and arguments[1] == 0:
             return self._rows(arguments[0])
         target = _ANY_LAYOUT.get(target, target)
-        complex_now = any(isinstance(x, Pair) or is_complex(x) for x in flat)
+        complex_now = any(isinstance(x, ComplexPair) or is_complex(x) for x in flat)
         if complex_now or target in (aten.complex.default, aten.view_as_complex.default):
             return on_pairs(self._emit, target, arguments, options)
         return self._emit(target, *arguments, **options)
@@ -181,8 +187,8 @@ class _Reduction:
         """The call itself where all is known, else a node of the new graph."""
         if not any(isinstance(x, fx.Node) for x in _flattened((arguments, options))):
             return target(*arguments, **options)
-        arguments = fx.node.map_aggregate(arguments, self._held)
-        options = fx.node.map_aggregate(options, self._held)
+        arguments = map_aggregate(arguments, self._held)
+        options = map_aggregate(options, self._held)
         return self.graph.call_function(target, cast("Any", arguments), cast("Any", options))
 
     def _held(self, value: Any) -> Any:

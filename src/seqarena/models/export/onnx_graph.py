@@ -12,10 +12,12 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, fx
+from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
 from seqarena.models.export.graph import StepGraph, recorded
 from seqarena.models.export.onnx_operators import RULES, Size, Value
+from seqarena.models.export.step import StateTensor
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 OPSET = 20
@@ -100,57 +102,48 @@ class OnnxGraph:
 def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     """The whole model. Raises UserError for an operator that has no rule."""
     graph = OnnxGraph()
-    outputs = _write_body(graph, step)
-    states = [state.name for state in step.states]
-    shapes = [list(state.like.shape) for state in step.states]
-    for state, shape in zip(step.states, shapes):
-        shape[0] = "rows"
-        if state.grows is not None:
-            shape[state.grows] = None
-    types = [_TYPES[state.like.dtype] for state in step.states]
-    features = list(step.example.shape[1:])
-    kind = _TYPES[step.example.dtype]
-    logits = outputs[0]
+    logits, *after = _write_body(graph, step)
     width = logits.like.shape[-1]
-    body_in = [helper.make_tensor_value_info(f"step_{n}", t, s)
-               for n, t, s in zip(states, types, shapes)]  # fmt: skip
-    body_in.append(helper.make_tensor_value_info("step_input", kind, ["rows", *features]))
-    body_out = [helper.make_tensor_value_info(f"after_{n}", t, s)
-                for n, t, s in zip(states, types, shapes)]  # fmt: skip
-    body_out.append(
-        helper.make_tensor_value_info("step_logits", TensorProto.FLOAT, ["rows", width])
-    )
-    for value, info in zip([*outputs[1:], logits], body_out):
+    kind, features = _TYPES[step.example.dtype], list(step.example.shape[1:])
+    body_in = [_state_info("step_", state) for state in step.states]
+    body_in.append(_info("step_input", kind, ["rows", *features]))
+    body_out = [_state_info("after_", state) for state in step.states]
+    body_out.append(_info("step_logits", TensorProto.FLOAT, ["rows", width]))
+    for value, info in zip((*after, logits), body_out):
         graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
-    body = helper.make_graph(graph.body, "step", body_in, body_out)
-    grown = [_with_room(graph, state.name, state.grows, t)
-             for state, t in zip(step.states, types)]  # fmt: skip
+    grown = [_with_room(graph, state) for state in step.states]
     scan = helper.make_node(
-        "Scan", [*grown, "input"], [*(f"next_{n}" for n in states), "logits"],
-        body=body, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1],
-    )  # fmt: skip
-    inputs = [helper.make_tensor_value_info("input", kind, ["rows", "length", *features])]
-    results = [
-        helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", "length", width])
-    ]
-    for name, dtype, shape, state in zip(states, types, shapes, step.states):
-        inputs.append(
-            helper.make_tensor_value_info(name, dtype, _named(shape, state.grows, "past"))
-        )
-        free = _named(shape, state.grows, "past_and_length")
-        results.append(helper.make_tensor_value_info(f"next_{name}", dtype, free))
-    whole = helper.make_graph([*graph.outer, scan], "seqarena", inputs, results, graph.initializers)
-    model = helper.make_model(
-        whole, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="seqarena"
+        "Scan",
+        [*grown, "input"],
+        [*(f"next_{state.name}" for state in step.states), "logits"],
+        body=helper.make_graph(graph.body, "step", body_in, body_out),
+        num_scan_inputs=1,
+        scan_input_axes=[1],
+        scan_output_axes=[1],
     )
+    inputs = [_info("input", kind, ["rows", "length", *features])]
+    inputs += [_state_info("", state, "past") for state in step.states]
+    results = [_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
+    results += [_state_info("next_", state, "past_and_length") for state in step.states]
+    nodes = [*graph.outer, scan]
+    whole = helper.make_graph(nodes, "seqarena", inputs, results, graph.initializers)
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(whole, opset_imports=[opset], producer_name="seqarena")
     model.ir_version = _IR_VERSION
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model
 
 
-def _named(shape: list[Any], grows: int | None, name: str) -> list[Any]:
-    return [name if i == grows else n for i, n in enumerate(shape)]
+_info = helper.make_tensor_value_info
+
+
+def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any:
+    """The type of a state; `past` names the size of the axis that grows."""
+    shape: list[Any] = ["rows", *state.like.shape[1:]]
+    if state.grows is not None:
+        shape[state.grows] = past
+    return _info(f"{prefix}{state.name}", _TYPES[state.like.dtype], shape)
 
 
 def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
@@ -159,9 +152,9 @@ def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
     values: dict[fx.Node, Any] = {}
     matrices: dict[int, tuple[Tensor, str]] = {}
     for node in step.module.graph.nodes:
-        arguments: Any = fx.node.map_aggregate(node.args, lambda n: _of(values, n))
-        options: Any = fx.node.map_aggregate(node.kwargs, lambda n: _of(values, n))
-        example = examples.get(node)
+        arguments: Any = map_aggregate(node.args, lambda n: _of(values, n))
+        options: Any = map_aggregate(node.kwargs, lambda n: _of(values, n))
+        example: Any = examples.get(node)
         if node.op == "placeholder":
             values[node] = Value(f"step_{node.name}", example)
         elif node.op == "get_attr":
@@ -205,14 +198,15 @@ def _constant(graph: OnnxGraph, matrices: dict[int, tuple[Tensor, str]], tensor:
     return Value(name, tensor)
 
 
-def _with_room(graph: OnnxGraph, name: str, grows: int | None, dtype: int) -> str:
+def _with_room(graph: OnnxGraph, state: StateTensor) -> str:
     """A cache with zeros for the positions that come, behind what it holds."""
+    name, grows = state.name, state.grows
     if grows is None:
         return name
     shape, length, axis = f"{name}_shape", "length_of_input", graph.sizes([grows])
-    if not any("length_of_input" in node.output for node in graph.outer):
+    if not any(length in node.output for node in graph.outer):
         graph.outer.append(helper.make_node("Shape", ["input"], [length], start=1, end=2))
-    zero = helper.make_tensor(f"{name}_zero", dtype, [1], [0])
+    zero = helper.make_tensor(f"{name}_zero", _TYPES[state.like.dtype], [1], [0])
     add = graph.outer.append
     add(helper.make_node("Shape", [name], [shape]))
     add(helper.make_node("ScatterElements", [shape, axis, length], [f"{name}_more"]))

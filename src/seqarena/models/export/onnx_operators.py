@@ -44,6 +44,8 @@ def _promoted(kind: str) -> Rule:
 
     def rule(g: "OnnxGraph", out: Any, a: Any, b: Any, alpha: Any = 1, **_: Any) -> str:
         second = g.number(b, out.dtype)
+        if out.dtype == torch.bool:  # a product of truth values, as torch reads it
+            return g.node({"Mul": "And", "Add": "Or"}[kind], [g.number(a, out.dtype), second])
         if alpha != 1:
             second = g.node("Mul", [second, g.constant(alpha, out.dtype)])
         return g.node(kind, [g.number(a, out.dtype), second])

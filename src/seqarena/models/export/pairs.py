@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
+from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
 
@@ -16,7 +17,7 @@ aten = torch.ops.aten
 Emit = Callable[..., Any]
 
 
-class Pair:
+class ComplexPair:
     """A complex number by its parts; `im` None: it is real. No tuple: arguments hold it whole."""
 
     def __init__(self, re: Any, im: Any) -> None:
@@ -27,65 +28,65 @@ def on_pairs(emit: Emit, target: Any, arguments: Any, options: Any) -> Any:
     """The operator `target` where an argument is complex, or its result is: by real operators,
     which `emit` writes. Raises UserError for one that has no rule."""
     if target is aten.view_as_complex.default:
-        return Pair(*(emit(aten.select.int, arguments[0], -1, part) for part in (0, 1)))
+        return ComplexPair(*(emit(aten.select.int, arguments[0], -1, part) for part in (0, 1)))
     if target is aten.complex.default:
-        return Pair(*arguments)
+        return ComplexPair(*arguments)
     rule = _RULES.get(target)
     if rule is not None:
-        return rule(emit, *cast("Any", fx.node.map_aggregate(arguments, _as_pair)), **options)
+        return rule(emit, *cast("Any", map_aggregate(arguments, _as_pair)), **options)
     if target in _EACH_PART:
         return _each_part(emit, target, arguments, options)
     raise UserError(f"{target} of complex numbers has no rule here")
 
 
-def _times(emit: Emit, x: Any, y: Any, by: Any = aten.mul.Tensor) -> Pair:
+def _times(emit: Emit, x: Any, y: Any, by: Any = aten.mul.Tensor) -> ComplexPair:
     (a, b), (c, d) = _parts(x), _parts(y)
     if b is None and d is None:
-        return Pair(emit(by, a, c), None)
+        return ComplexPair(emit(by, a, c), None)
     if b is None:
-        return Pair(emit(by, a, c), emit(by, a, d))
+        return ComplexPair(emit(by, a, c), emit(by, a, d))
     if d is None:
-        return Pair(emit(by, a, c), emit(by, b, c))
+        return ComplexPair(emit(by, a, c), emit(by, b, c))
     real = emit(aten.sub.Tensor, emit(by, a, c), emit(by, b, d))
-    return Pair(real, emit(aten.add.Tensor, emit(by, a, d), emit(by, b, c)))
+    return ComplexPair(real, emit(aten.add.Tensor, emit(by, a, d), emit(by, b, c)))
 
 
-def _plus(emit: Emit, x: Any, y: Any, alpha: Any = 1, sign: Any = aten.add.Tensor) -> Pair:
+def _plus(emit: Emit, x: Any, y: Any, alpha: Any = 1, sign: Any = aten.add.Tensor) -> ComplexPair:
     assert alpha == 1
     (a, b), (c, d) = _parts(x), _parts(y)
     if d is None:
-        return Pair(emit(sign, a, c), b)
+        return ComplexPair(emit(sign, a, c), b)
     if b is None:
         b = 0.0
         imaginary = emit(aten.neg.default, d) if sign is aten.sub.Tensor else d
-        return Pair(emit(sign, a, c), imaginary)
-    return Pair(emit(sign, a, c), emit(sign, b, d))
+        return ComplexPair(emit(sign, a, c), imaginary)
+    return ComplexPair(emit(sign, a, c), emit(sign, b, d))
 
 
-def _minus(emit: Emit, x: Any, y: Any) -> Pair:
+def _minus(emit: Emit, x: Any, y: Any) -> ComplexPair:
     return _plus(emit, x, y, sign=aten.sub.Tensor)
 
 
-def _as_real(emit: Emit, x: Pair) -> Any:
+def _as_real(emit: Emit, x: ComplexPair) -> Any:
     both = [emit(aten.unsqueeze.default, part, -1) for part in _parts(x)]
     return emit(aten.cat.default, both, -1)
 
 
-def _exponential(emit: Emit, x: Pair) -> Pair:
+def _exponential(emit: Emit, x: ComplexPair) -> ComplexPair:
     size = emit(aten.exp.default, x.re)
     turn = (emit(aten.cos.default, x.im), emit(aten.sin.default, x.im))
-    return Pair(*(emit(aten.mul.Tensor, size, part) for part in turn))
+    return ComplexPair(*(emit(aten.mul.Tensor, size, part) for part in turn))
 
 
-def _conjugate(emit: Emit, x: Pair) -> Pair:
-    return Pair(x.re, emit(aten.neg.default, x.im))
+def _conjugate(emit: Emit, x: ComplexPair) -> ComplexPair:
+    return ComplexPair(x.re, emit(aten.neg.default, x.im))
 
 
-def _bmm(emit: Emit, x: Any, y: Any) -> Pair:
+def _bmm(emit: Emit, x: Any, y: Any) -> ComplexPair:
     return _times(emit, x, y, by=aten.bmm.default)
 
 
-def _mm(emit: Emit, x: Any, y: Any) -> Pair:
+def _mm(emit: Emit, x: Any, y: Any) -> ComplexPair:
     return _times(emit, x, y, by=aten.mm.default)
 
 
@@ -113,15 +114,15 @@ def _each_part(emit: Emit, target: Any, arguments: Any, options: Any) -> Any:
     options = {name: value for name, value in options.items() if name != "dtype"}
     found = []
     for part in (0, 1):
-        chosen = fx.node.map_aggregate(arguments, lambda x, part=part: _part(x, part))
+        chosen = map_aggregate(arguments, lambda x, part=part: _part(x, part))
         found.append(emit(target, *cast("Any", chosen), **options))
     if isinstance(found[0], tuple | list):
-        return [Pair(re, im) for re, im in zip(*found, strict=True)]
-    return Pair(*found)
+        return [ComplexPair(re, im) for re, im in zip(*found, strict=True)]
+    return ComplexPair(*found)
 
 
 def _part(value: Any, part: int) -> Any:
-    if isinstance(value, Pair):
+    if isinstance(value, ComplexPair):
         return value.re if part == 0 else value.im
     if is_complex(value):
         return (value.real if part == 0 else value.imag).contiguous()
@@ -130,12 +131,12 @@ def _part(value: Any, part: int) -> Any:
 
 def _as_pair(value: Any) -> Any:
     if is_complex(value):
-        return Pair(value.real.contiguous(), value.imag.contiguous())
+        return ComplexPair(value.real.contiguous(), value.imag.contiguous())
     return value
 
 
 def _parts(value: Any) -> tuple[Any, Any]:
-    return (value.re, value.im) if isinstance(value, Pair) else (value, None)
+    return (value.re, value.im) if isinstance(value, ComplexPair) else (value, None)
 
 
 def is_complex(value: Any) -> bool:

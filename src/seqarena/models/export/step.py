@@ -115,8 +115,9 @@ def why_no_step(model: Model) -> str | None:
     if isinstance(model, TokenModel):
         if not model.stack.causal:
             return "it sees the whole sequence before it answers"
-        if model.config.num_characters or model.config.num_segments:
-            return "its words come with spellings or sentences, and a step is given one number"
+        problem = model.problem
+        if problem.num_characters or problem.num_segments or problem.categories:
+            return "its inputs come with spellings, sentences or categories, which a step lacks"
         if any(isinstance(mixer, Hyena) for mixer in model.mixers):
             return (
                 "its filter is as long as what it has read, so that the step changes with the "
@@ -125,7 +126,9 @@ def why_no_step(model: Model) -> str | None:
         return None
     if isinstance(model, StatefulModel):
         return None
-    return "it is no causal stack: it reads its whole input before it answers"
+    if model.problem.form == "pairs":
+        return "it writes from a whole source, and only what reads position by position is exported"
+    return "it reads its whole input before it answers"
 
 
 def reads(model: Model) -> str:

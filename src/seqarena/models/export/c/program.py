@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx
+from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
 from seqarena.models.export.c import loops
 from seqarena.models.export.c.operators import ELEMENTWISE, c_type, check_elementwise, gelu, literal
 from seqarena.models.export.c.views import View, contiguous, elementwise
-from seqarena.models.export.c.weights import Weights
+from seqarena.models.export.c.weights import ConstantArrays
 from seqarena.models.export.graph import StepGraph, recorded
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -36,7 +37,7 @@ class Scratch(NamedTuple):
 class CProgram:
     """Reads the graph node by node; afterwards `statements`, `weights` and `scratch` are there."""
 
-    def __init__(self, step: StepGraph, weights: Weights) -> None:
+    def __init__(self, step: StepGraph, weights: ConstantArrays) -> None:
         self.step = step
         self.weights = weights
         self.statements: list[str] = []
@@ -72,8 +73,8 @@ class CProgram:
         elif node.op == "output":
             self._finish(cast("Any", node.args[0]))
         else:
-            arguments = fx.node.map_aggregate(node.args, self._value)
-            options = fx.node.map_aggregate(node.kwargs, self._value)
+            arguments = map_aggregate(node.args, self._value)
+            options = map_aggregate(node.kwargs, self._value)
             self._values[node] = self._call(node, cast("Any", arguments), cast("Any", options))
 
     def _value(self, argument: Any) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor
 from seqarena.core.errors import UserError
 from seqarena.models.export.c.operators import HELPERS, c_type, literal
 from seqarena.models.export.c.program import CProgram, Scratch
-from seqarena.models.export.c.weights import Weights, array_lines
+from seqarena.models.export.c.weights import ConstantArrays, array_lines
 from seqarena.models.export.graph import StepGraph, step_graph
 from seqarena.models.export.step import StateTensor
 from seqarena.models.model import Model
@@ -55,7 +55,7 @@ def c_source(
         )
     most = model.most_positions
     step = step_graph(model, rows=1, room=max_length if most is None else min(most, max_length))
-    weights = Weights(step, precision)
+    weights = ConstantArrays(step, precision)
     program = CProgram(step, weights)
     floats, integers = program.scratch("float"), program.scratch("int32_t")
     states = [_State(s.name, c_type(s.like.dtype), initial(s, step)) for s in step.states]

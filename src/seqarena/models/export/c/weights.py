@@ -37,7 +37,7 @@ class Stored(NamedTuple):
         return one * self.values.numel() + (0 if self.scales is None else 4 * self.scales.numel())
 
 
-class Weights:
+class ConstantArrays:
     """The constants of a step graph; those of matrices are rounded in place where they become
     int8, so that the graph computes what the C file does."""
 
