@@ -37,4 +37,4 @@ def test_tasks() -> None:
 def test_the_settings_of_a_task(name: str) -> None:
     first, *rest = piped("tasks", name).splitlines()
     assert first.startswith(f"{name} ")
-    assert any(line.startswith("setting ") for line in rest)
+    assert any(line.startswith(("setting ", "  default ")) for line in rest)  # wide, or stacked

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqarena.core.batch import Problem, map_batch, random_batch
+from seqarena.core.batch import Problem, map_batch, own_inputs, random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.results.estimates import at, decay
 from seqarena.measure.flow.flow import loss_flow, state_flow
@@ -33,6 +33,7 @@ class Planted(torch.nn.Module):
     def __init__(self, decay: float) -> None:
         super().__init__()
         self.decay = decay
+        self.problem = own_inputs(11)
         self.table = torch.nn.Embedding(11, 11).double()
 
     def begin(self, batch, max_length=0):

@@ -14,6 +14,7 @@ PROBLEMS = (
     own_inputs(256, 128),
     Problem(form="label", num_outputs=9, vocab_size=256, num_segments=9, max_length=60),
     Problem(form="label", num_outputs=9, features=1, image=(14, 14), max_length=196),
+    Problem(form="span", num_outputs=2, vocab_size=256, num_segments=2, max_length=60),
     Problem(
         form="pairs", num_outputs=256, vocab_size=256, source_vocab_size=200, causal=True,
         max_length=30, max_source_length=30,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import seqarena.ops.ctc
 import seqarena.ops.diagonal
 import seqarena.ops.minimal
 from seqarena.core.errors import UserError
@@ -46,7 +47,7 @@ OPERATIONS: dict[str, Operation] = {
     found.name: found
     for row in CATALOG.values()
     for found in (layer_operation(place, options) for place, options in row.cycle)
-} | {"linear_recurrence": seqarena.ops.diagonal.linear_recurrence}
+} | {"linear_recurrence": seqarena.ops.diagonal.linear_recurrence, "ctc": seqarena.ops.ctc.ctc}
 
 
 def test_the_truth_comes_first_and_only_what_runs_is_available() -> None:
@@ -121,7 +122,7 @@ def test_on_the_cpu_auto_is_what_it_was() -> None:
         "window_attention": "banded", "strided_attention": "blocked",
         "block_attention": "gathered", "causal_convolution": "unfolded",
         "long_convolution": "halves", "dplr_ssm": "chunked", "stack_rnn": "stepwise",
-        "sru": "stepwise", "matrix_recurrence": "chunked",
+        "sru": "stepwise", "matrix_recurrence": "chunked", "ctc": "library",
     }  # fmt: skip
     found = {name: op.resolve("auto", "cpu", torch.float32) for name, op in OPERATIONS.items()}
     assert found == expected
