@@ -24,6 +24,9 @@ looking. What differs else:
   pictures would answer to none.
 - Amounts q: 1, 16 and, for S3, 320. The paper has 16 and shows each pattern twenty times.
 
+The paper's own text was not at hand: its equations and settings are given as they are cited, and
+nobody's program was compared.
+
 Later versions (1988, 2003) learn otherwise: a fixed layer of edges, a threshold that is subtracted,
 a supervised last layer. `cells.py` has the layers.
 
