@@ -79,7 +79,7 @@ def trained_on(request: TrainRequest) -> TrainedOn:
     own = {} if is_known(row.name) else {"mixer": f"{row.name}={row.cycle[0][0]}"}
     options |= own or {"model": row.name}
     full = build(TrainRequest, {name: x for name, x in options.items() if x is not None})
-    fields = plan.task | ({"data": data} if data else {})
+    fields: dict[str, Any] = plan.task | ({"data": data} if data else {})
     task = TaskRequest(kind=fields["kind"], data=fields.get("data"))
     return TrainedOn(
         full.model_copy(update={"task": task}),

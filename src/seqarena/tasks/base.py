@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 NUM_CHUNKS = 100  # of an evaluation; fewer when there are fewer examples
 
 Split = Literal["validation", "test"]
+Record = Config  # one line of a trial's records
 
 
 class Scores(Config):
@@ -307,7 +308,7 @@ class Task(ABC):
             num_scored=num_scored,
         )
 
-    def shown(self, predict: Callable[[Batch], Tensor]) -> Sequence[Config]:
+    def shown(self, predict: Callable[[Batch], Tensor]) -> Sequence[Record]:
         """Records of a few answers to the test split, for a page to draw; `predict` is that of
         `evaluate`. Most tasks have none."""
         return ()
