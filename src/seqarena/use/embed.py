@@ -29,6 +29,7 @@ from seqarena.data.files.columns import Wanted
 from seqarena.data.files.tables import table_format
 from seqarena.data.text.tokenizers import tokenizer_from_json
 from seqarena.models.model import PositionVectors
+from seqarena.tasks.configs import check_encoding
 from seqarena.tasks.inputs import names_columns, read_inputs
 from seqarena.tasks.registry import load_codec, parse_task, task_row
 from seqarena.tasks.text.masked_language import tokens_as_batch, whole_text
@@ -174,6 +175,7 @@ def read_texts(file: str | Path, column: str | None = None, encoding: str = "utf
     Raises UserError with file and line for a file that cannot be read, a column that is not there,
     lines of a table whose column nobody named, a blank text, and no text."""
     file = Path(file).expanduser()
+    check_encoding("embed", encoding)
     wanted = [Wanted("column", column or "text", is_default=column is None)]
     is_table = file.is_dir() or table_format(file) or names_columns(file, wanted, encoding)
     if column is not None and (file.is_dir() or not is_table):

@@ -14,7 +14,9 @@ from seqarena.models.model import Model
 
 def noisy(name: str, **options: object) -> Model:
     """A small model none of whose weights is zero."""
-    model = build(name, vocab_size=19, width=16, depth=1, seed=1, **options).eval()  # pyright: ignore
+    depth = len(CATALOG[name].cycle)  # a pattern whole
+    model = build(name, vocab_size=19, width=16, depth=depth, seed=1, **options)  # pyright: ignore
+    model.eval()
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -92,10 +92,11 @@ class AttentionFlow(PassageReader):
     dial: ClassVar[str | None] = "last_width"
     equation = """
         S_tj = w . [h_t; u_j; h_t * u_j]
-        u~_t = sum_j softmax_j(S_tj) u_j      h~ = sum_t softmax_t(max_j S_tj) h_t
+        a_t  = softmax_j(S_tj)          u~_t = sum_j a_tj u_j
+        b    = softmax_t(max_j S_tj)    h~   = sum_t b_t h_t
         g_t  = [h_t; u~_t; h_t * u~_t; h_t * h~]
-        M    = biLSTM(biLSTM(G))              p1 = softmax_t(w_1 . [g_t; m_t])
-        M2   = biLSTM(M)                      p2 = softmax_t(w_2 . [g_t; m2_t])
+        M    = biLSTM(biLSTM(G))        p1 = softmax_t(w_1 . [g_t; m_t])
+        M2   = biLSTM(M)                p2 = softmax_t(w_2 . [g_t; m2_t])
     """
     complexity: ClassVar[Complexity] = Complexity("T^2 D + T D^2", "T", "1", "none")
 
