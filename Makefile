@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 run: $(READY)  ## train the line-up on the embedded text, rank it, write the report
 	$(BIN)/seqarena compare
 
-test: $(READY)  ## the short suite, on all cores: under 3 minutes on 2 (tests/thinning.py)
+test: $(READY)  ## the short suite, on all cores: 6 minutes on 2 (tests/thinning.py)
 	$(PYTEST)
 
 check: style  ## format, lint, types and every test: under 20 minutes on 2 cores
