@@ -148,15 +148,14 @@ def export(
     file whose numbers differ by more than 1e-5 is not kept.
     """
     from seqarena import api
+    from seqarena.engine.run import folder_and_model
 
-    place, _, named = run.rpartition(":")
-    if place and not Path(run).exists():
-        run, model = place, model or named
+    folder, named = folder_and_model(run)
     done = api.export(
-        run,
+        folder,
         out,
         to=to,
-        model=model,
+        model=model or named,
         mixer=mixer or (),
         trust_code=trust_code,
         precision=precision,

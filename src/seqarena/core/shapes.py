@@ -53,6 +53,11 @@ def measured_state_bytes(state: Any) -> int:
     return sum(leaf.numel() * leaf.element_size() for leaf in state_tensors(state))
 
 
+def mask_of(mask_BT: Tensor | None, like_BT: Tensor) -> Tensor:
+    """The mask; True everywhere where there is none. `like_BT` has any number of further axes."""
+    return like_BT.new_ones(like_BT.shape[:2], dtype=torch.bool) if mask_BT is None else mask_BT
+
+
 def lengths_to_mask(lengths_B: Tensor, length: int) -> Tensor:
     """Right padding: True at the first `lengths_B[b]` of `length` positions. Shape [B, T]."""
     return torch.arange(length, device=lengths_B.device)[None, :] < lengths_B[:, None]

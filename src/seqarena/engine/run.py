@@ -19,6 +19,13 @@ from seqarena.report.run.decision import train_on_command
 from seqarena.report.tables import ranking_table
 
 
+def folder_and_model(place: str) -> tuple[str, str | None]:
+    """`runs/NAME:MODEL` in its two parts; a folder that exists, or a place without a colon, has no
+    model."""
+    folder, _, model = place.rpartition(":")
+    return (place, None) if not folder or Path(place).exists() else (folder, model or None)
+
+
 class Run:
     """One comparison or training, as its folder's records say."""
 

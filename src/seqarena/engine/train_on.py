@@ -18,7 +18,7 @@ from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.options import build, flags, given_options
 from seqarena.core.results.forecasts import Forecast
 from seqarena.core.user_code import own_places
-from seqarena.engine.run import Run
+from seqarena.engine.run import Run, folder_and_model
 from seqarena.engine.trained import OwnCode
 from seqarena.forecast.costs import carried_rate
 from seqarena.forecast.store import read_forecast
@@ -100,10 +100,8 @@ def _check_given(given: dict[str, Any], *, resume: bool) -> None:
 
 def _source(place: str) -> _Source:
     """`runs/NAME` or `runs/NAME:ARCHITECTURE`."""
-    folder, name = Path(place), None
-    if not folder.exists() and ":" in place:
-        before, _, name = place.rpartition(":")
-        folder = Path(before)
+    before, name = folder_and_model(place)
+    folder = Path(before)
     if not folder.is_dir():
         raise UserError(f"--from {place}: there is no folder {folder}")
     if not (folder / "forecast.json").exists():

@@ -5,7 +5,7 @@ through `escape`, for plotly reads its text as a kind of HTML.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -54,6 +54,29 @@ def blank(height: int, x_title: str = "", y_title: str = "") -> go.Figure:
             "xaxis": {**axis, "title": _title(x_title)},
             "yaxis": {**axis, "title": _title(y_title)},
         }
+    )
+
+
+def band(
+    x: Sequence[Any],
+    low: Sequence[float],
+    high: Sequence[float],
+    colour: str,
+    opacity: float,
+    **more: Any,
+) -> go.Scatter:
+    """The area between two curves over the same `x`, without words at the pointer; `more` are
+    settings of plotly's Scatter."""
+    return go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        mode="lines",
+        line={"width": 0, "color": colour},
+        fill="toself",
+        fillcolor=colour,
+        opacity=opacity,
+        hoverinfo="skip",
+        **more,
     )
 
 

@@ -296,7 +296,7 @@ class Task(ABC):
                 for name, sums in found.slices.items():
                     slices[name] = slices.get(name, np.zeros(2)) + np.array(sums)
                 seen += size
-                num_scored += int(asked(batch.targets_BT).sum())
+                num_scored += self.num_scored(batch)
         assert seen == total
         value = float(chunks[0].sum() / chunks[1].sum()) if chunks[1].any() else 0.0
         # a chunk in which nothing is to be found and nothing was says nothing: the value of all
@@ -307,6 +307,10 @@ class Task(ABC):
             slices={name: float(sums[0] / sums[1]) for name, sums in slices.items()},
             num_scored=num_scored,
         )
+
+    def num_scored(self, batch: Batch) -> int:
+        """What `Scores.num_scored` counts of a batch: its targets that are asked."""
+        return int(asked(batch.targets_BT).sum())
 
     def shown(self, predict: Callable[[Batch], Tensor]) -> Sequence[Record]:
         """Records of a few answers to the test split, for a page to draw; `predict` is that of

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.core.errors import UserError
-from seqarena.data.files.columns import USUAL
+from seqarena.data.files.columns import TRANSCRIPTS, USUAL
 from seqarena.data.files.find import kind_of
 from seqarena.data.series.stamps import is_number
 from seqarena.data.series.tables import TIMES, number_of
@@ -47,7 +47,6 @@ _PAIRS = (
 _WORDS = ("word", "words", "token", "tokens", "form")
 _FEWEST_PIXELS = 10  # columns: three by three, and the label
 _LONGEST_NAME = 6  # words: a column with a longer name has no header
-_SPOKEN = ("text", "transcript", "transcription", "sentence", "normalized_text", "raw_text")
 _STORIES = ("story", "context", "passage", "paragraph")
 _LONGEST_LABEL = 60  # characters
 _MOST_CLASSES = 200
@@ -113,7 +112,7 @@ def _files(columns: Columns) -> Found | None:
     kinds = {columns.suffix_kind(name) for name in columns.values}
     if "sound" in kinds:
         by_lower = {name.lower(): name for name in columns.values}
-        text = next((by_lower[name] for name in _SPOKEN if name in by_lower), None)
+        text = next((by_lower[name] for name in ("text", *TRANSCRIPTS) if name in by_lower), None)
         if text is None or any(_LABEL.search(name) for name in by_lower):
             return "speech", "a list of recordings", {}
         return "transcription", "a list of recordings with their texts", {}

@@ -25,6 +25,7 @@ _LABELS = (
     "label", "labels", "class", "classes", "category", "target", "sentiment", "intent", "emotion",
     "topic", "polarity", "rating", "stars", "gold_label",
 )  # fmt: skip
+TRANSCRIPTS = ("transcript", "transcription", "sentence", "normalized_text", "raw_text")
 _SENTENCE_PAIRS = (
     ("sentence1", "sentence2"), ("sentence_a", "sentence_b"), ("premise", "hypothesis"),
     ("question1", "question2"), ("question", "sentence"), ("text1", "text2"),

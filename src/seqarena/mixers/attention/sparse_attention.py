@@ -5,8 +5,8 @@
 
 The two parts of the paper's strided pattern (section 4.2) in every head ("merged heads", section
 4.3): a local window of L positions and every L-th position before it. With L near sqrt(T) the
-work grows as T sqrt(T), and two layers connect any two positions.
-A position that is out of sight comes back into sight every L steps.
+work grows as T sqrt(T), and two layers connect any two positions. A position that is out of
+sight comes back into sight every L steps.
 
     B batch   T time   D width   H heads   G groups   E features of a head   C cache slots
 

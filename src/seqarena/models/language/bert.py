@@ -13,12 +13,12 @@ go to and from the layout of the authors' later releases in models/exchange.
 
 from typing import Any, ClassVar
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem, span_logits
+from seqarena.core.shapes import mask_of
 from seqarena.mixers.attention.attention import Attention
 from seqarena.mixers.base import Mixer
 from seqarena.models.model import PositionVectors, System, SystemConfig, SystemOptions, too_long
@@ -132,10 +132,7 @@ class Bert(System):
 
     def position_vectors(self, batch: Batch) -> PositionVectors:
         x_BTD = self.features(batch.inputs_BT, batch.segments_BT, batch.mask_BT)
-        real_BT = batch.mask_BT
-        if real_BT is None:
-            real_BT = x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool)
-        return PositionVectors(x_BTD, real_BT, causal=False)
+        return PositionVectors(x_BTD, mask_of(batch.mask_BT, x_BTD), causal=False)
 
     def summary_vector(self, batch: Batch) -> Tensor | None:
         if self.is_masked_lm or self.pooler is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Form, Problem, span_logits
-from seqarena.core.shapes import lengths_to_mask
+from seqarena.core.shapes import lengths_to_mask, mask_of
 from seqarena.models.model import System, SystemOptions
 from seqarena.ops.padding import left_align
 
@@ -50,9 +50,8 @@ class PassageReader(System, ABC):
     def texts(self, batch: Batch) -> Texts:
         """The word vectors of both."""
         assert batch.segments_BT is not None
-        x_BTD, mask_BT = self.tokens(batch.inputs_BT), batch.mask_BT
-        if mask_BT is None:
-            mask_BT = torch.ones_like(batch.segments_BT, dtype=torch.bool)
+        x_BTD = self.tokens(batch.inputs_BT)
+        mask_BT = mask_of(batch.mask_BT, x_BTD)
         question, passage = (
             _from_first_word(x_BTD, mask_BT & (batch.segments_BT == number)) for number in (0, 1)
         )

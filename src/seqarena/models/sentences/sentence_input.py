@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
-from seqarena.core.shapes import lengths_to_mask
+from seqarena.core.shapes import lengths_to_mask, mask_of
 from seqarena.ops.padding import left_align
 
 _EMBEDDING_BOUND = 0.25  # word vectors start uniform in +-0.25 (Kim 2014, section 3.1)
@@ -44,9 +44,7 @@ class SentenceInput(nn.Module):
 
     def forward(self, batch: Batch) -> Sentences:
         inputs = batch.inputs_BT if self.features else batch.inputs_BT[..., None]
-        mask_NT = batch.mask_BT
-        if mask_NT is None:
-            mask_NT = inputs.new_ones(inputs.shape[:2], dtype=torch.bool)
+        mask_NT = mask_of(batch.mask_BT, inputs)
         if self.two:
             assert batch.segments_BT is not None
             inputs = inputs.repeat(2, 1, 1)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Form, Problem, Targets, span_logits
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
+from seqarena.core.shapes import mask_of
 from seqarena.mixers.base import Mixer
 from seqarena.models.model import Model, PositionVectors, StatefulModel
 from seqarena.models.stacks.channel_mixers import INITIAL_STD
@@ -186,7 +187,7 @@ class TokenModel(Model):
 
     def position_vectors(self, batch: Batch) -> PositionVectors:
         x_BTD = self._read(batch)
-        return PositionVectors(x_BTD, _real(x_BTD, batch.mask_BT), self.stack.causal)
+        return PositionVectors(x_BTD, mask_of(batch.mask_BT, x_BTD), self.stack.causal)
 
     def summary_vector(self, batch: Batch) -> Tensor | None:
         if self.config.form != "label":
@@ -200,7 +201,7 @@ class TokenModel(Model):
 
     def _pooled(self, x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
         """One vector a sequence, [B, 1, D]: all that a causal stack knows stands at the end."""
-        mask_BT = _real(x_BTD, mask_BT)
+        mask_BT = mask_of(mask_BT, x_BTD)
         if self.stack.causal:
             last_B = (mask_BT * torch.arange(mask_BT.shape[1], device=mask_BT.device)).argmax(1)
             return x_BTD[torch.arange(len(x_BTD), device=x_BTD.device), last_B][:, None]
@@ -273,12 +274,8 @@ class PrefixModel(LanguageModel):
         length = batch.source_BS.shape[1]
         tokens_BT = torch.cat((batch.source_BS + self.config.source_offset, batch.inputs_BT), 1)
         masks = (
-            batch.source_BS.new_ones(batch.source_BS.shape, dtype=torch.bool)
-            if batch.source_mask_BS is None
-            else batch.source_mask_BS,
-            batch.inputs_BT.new_ones(batch.inputs_BT.shape, dtype=torch.bool)
-            if batch.mask_BT is None
-            else batch.mask_BT,
+            mask_of(batch.source_mask_BS, batch.source_BS),
+            mask_of(batch.mask_BT, batch.inputs_BT),
         )
         x_BTD, _ = self.features(tokens_BT, mask_BT=torch.cat(masks, 1))
         return self.logits(x_BTD[:, length:])
@@ -287,7 +284,7 @@ class PrefixModel(LanguageModel):
         assert batch.source_BS is not None
         source_BS = batch.source_BS + self.config.source_offset
         x_BSD, _ = self.features(source_BS, mask_BT=batch.source_mask_BS)
-        return PositionVectors(x_BSD, _real(x_BSD, batch.source_mask_BS), causal=True)
+        return PositionVectors(x_BSD, mask_of(batch.source_mask_BS, x_BSD), causal=True)
 
     @property
     def writes(self) -> bool:
@@ -309,10 +306,6 @@ class PrefixModel(LanguageModel):
 
     def serial_steps(self, length: int) -> int:
         return self.stack.serial_steps(2 * length)
-
-
-def _real(x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
-    return x_BTD.new_ones(x_BTD.shape[:2], dtype=torch.bool) if mask_BT is None else mask_BT
 
 
 def build_stack_model(config: ModelConfig) -> TokenModel:

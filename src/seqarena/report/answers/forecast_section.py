@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from seqarena.core import words
 from seqarena.core.results.forecast_windows import ForecastRecord, ForecastWindow
 from seqarena.core.results.records import RunView
-from seqarena.report.figures import INK, MUTED, blank
+from seqarena.report.figures import INK, MUTED, band, blank
 from seqarena.report.page.parts import Chip, Figure, Section
 from seqarena.report.page.style import SVG_DASHES, LineStyle, css
 from seqarena.report.run.labels import hover_name
@@ -133,15 +133,7 @@ def _band(
     """Between the quantile `low` from below and its fellow from above."""
     below = [step[low] for step in window.quantiles]
     above = [step[len(record.levels) - 1 - low] for step in window.quantiles]
-    return go.Scatter(
-        x=[*window.times, *reversed(window.times)],
-        y=[*above, *reversed(below)],
-        mode="lines",
-        line={"width": 0, "color": style.colour.light},
-        fill="toself",
-        fillcolor=style.colour.light,
-        opacity=_BAND_OPACITY,
-        hoverinfo="skip",
-        legendgroup=name,
-        name=escape(name),
-    )
+    return band(
+        window.times, below, above, style.colour.light, _BAND_OPACITY,
+        legendgroup=name, name=escape(name),
+    )  # fmt: skip

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from seqarena.core import words
 from seqarena.core.results.forecasts import Forecast, ForecastView, PairForecast
-from seqarena.report.figures import FLOOR, MUTED, PAPER, blank
+from seqarena.report.figures import FLOOR, MUTED, PAPER, band, blank
 from seqarena.report.page.parts import Chip, Figure, Section
 from seqarena.report.page.style import (
     DASHES,
@@ -169,17 +169,17 @@ def _draw_gap(
     path = [(params_at(forecast, p[0]), *p[1:]) for p in pair.path]
     beyond = [p for p, raw in zip(path, pair.path) if raw[0] >= 0.999]
     for low, high, opacity in ((4, 5, 0.08), (2, 3, 0.16)):
-        figure.add_scatter(
-            x=[p[0] for p in beyond] + [p[0] for p in reversed(beyond)],
-            y=[sign * p[high] for p in beyond] + [sign * p[low] for p in reversed(beyond)],
-            mode="lines",
-            line={"width": 0, "color": style.colour.light},
-            fill="toself",
-            fillcolor=style.colour.light,
-            opacity=opacity,
-            hoverinfo="skip",
-            legendgroup=name,
-            name=escape(name),
+        lower, upper = ([sign * p[place] for p in beyond] for place in (low, high))
+        figure.add_trace(
+            band(
+                [p[0] for p in beyond],
+                lower,
+                upper,
+                style.colour.light,
+                opacity,
+                legendgroup=name,
+                name=escape(name),
+            )
         )
     _line(figure, [p[0] for p in path], [sign * p[1] for p in path], name, style)
     measured = [(params_at(forecast, m[0]), *(sign * v for v in m[1:])) for m in pair.measured]

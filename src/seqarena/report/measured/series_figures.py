@@ -15,7 +15,7 @@ from seqarena.core import words
 from seqarena.core.results.estimates import mean_of
 from seqarena.core.results.measurement import Point, Series
 from seqarena.core.results.quantities import quantity
-from seqarena.report.figures import MUTED, blank
+from seqarena.report.figures import MUTED, band, blank
 from seqarena.report.measured.series_reading import (
     CurveGroup,
     line_styles_of,
@@ -95,16 +95,12 @@ def _hover(one: Series, point: Point, factor: float) -> str:
 
 def _range(one: Series, style: LineStyle, factor: float, place: str) -> go.Scatter:
     points = [point for point in ordered(one) if all(math.isfinite(v) for v in point.repeats)]
-    return go.Scatter(
-        x=[point.x for point in [*points, *reversed(points)]],
-        y=[max(point.repeats) / factor for point in points]
-        + [min(point.repeats) / factor for point in reversed(points)],
-        mode="lines",
-        line={"width": 0, "color": style.colour.light},
-        fill="toself",
-        fillcolor=style.colour.light,
-        opacity=0.18,
-        hoverinfo="skip",
+    return band(
+        [point.x for point in points],
+        [min(point.repeats) / factor for point in points],
+        [max(point.repeats) / factor for point in points],
+        style.colour.light,
+        0.18,
         name=f"{escape(one.label)}, range",
         meta={"groups": [place]},
     )

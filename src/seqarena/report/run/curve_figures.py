@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from seqarena.core import words
 from seqarena.core.results.records import RunView, TrialSummary
-from seqarena.report.figures import INK, PAPER, blank, metric_title
+from seqarena.report.figures import INK, PAPER, band, blank, metric_title
 from seqarena.report.page.style import HEAT, LineStyle
 from seqarena.report.run.baseline_lines import add_baseline
 from seqarena.report.run.labels import hover_name
@@ -75,19 +75,10 @@ def _curves_figure(
 
 
 def _band(name: str, curve: Curve, style: LineStyle) -> go.Scatter:
-    return go.Scatter(
-        x=[*curve.tokens, *reversed(curve.tokens)],
-        y=[*curve.high, *reversed(curve.low)],
-        mode="lines",
-        line={"width": 0, "color": style.colour.light},
-        fill="toself",
-        fillcolor=style.colour.light,
-        opacity=0.14,
-        hoverinfo="skip",
-        showlegend=False,
-        legendgroup=name,
-        name=escape(name),
-    )
+    return band(
+        curve.tokens, curve.low, curve.high, style.colour.light, 0.14,
+        showlegend=False, legendgroup=name, name=escape(name),
+    )  # fmt: skip
 
 
 def _frame(curves: Sequence[Curve]) -> dict[str, Any]:

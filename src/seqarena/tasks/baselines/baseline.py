@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from seqarena.core.config import load_object
-from seqarena.tasks.base import Scores
+from seqarena.tasks.base import Scores, Split
 
 
 class BaselineResult(NamedTuple):
@@ -27,6 +27,14 @@ class Baseline(NamedTuple):
         """Scores it on the task. Raises what its function raises."""
         score = load_object(self.score) if isinstance(self.score, str) else self.score
         return score(task)
+
+
+def result_of(
+    scores: Callable[[Split], Scores], detail: str = "", *, validated: bool = True
+) -> BaselineResult:
+    """Of a function that scores a split; unless `validated`, only the test split is scored."""
+    test = scores("test")
+    return BaselineResult(test, scores("validation").value if validated else None, detail)
 
 
 def known(value: float, detail: str = "", **slices: float) -> BaselineResult:

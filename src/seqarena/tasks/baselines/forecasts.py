@@ -21,7 +21,7 @@ from scipy.stats import norm
 from seqarena.core.batch import Batch
 from seqarena.core.errors import missing_extra
 from seqarena.tasks.base import Ratios, Scores, Split
-from seqarena.tasks.baselines.baseline import BaselineResult
+from seqarena.tasks.baselines.baseline import BaselineResult, result_of
 from seqarena.tasks.series.forecasting import ForecastingTask
 from seqarena.tasks.series.outputs import ForecastBatch
 from seqarena.tasks.series.windows import carried_forward
@@ -49,12 +49,12 @@ def drift(task: ForecastingTask) -> BaselineResult:
 
 def ets(task: ForecastingTask) -> BaselineResult:
     """Exponential smoothing, its parameters fitted anew at every origin."""
-    return _scored(task, ets_quantiles, _season_said(task), splits=("test",))
+    return _scored(task, ets_quantiles, _season_said(task), validated=False)
 
 
 def theta(task: ForecastingTask) -> BaselineResult:
     """The Theta method, fitted anew at every origin."""
-    return _scored(task, theta_quantiles, _season_said(task), splits=("test",))
+    return _scored(task, theta_quantiles, _season_said(task), validated=False)
 
 
 def naive_quantiles(
@@ -154,14 +154,9 @@ def theta_quantiles(
 
 
 def _scored(
-    task: ForecastingTask,
-    forecaster: Forecaster,
-    detail: str = "",
-    splits: tuple[Split, ...] = ("test", "validation"),
+    task: ForecastingTask, forecaster: Forecaster, detail: str = "", *, validated: bool = True
 ) -> BaselineResult:
-    found: dict[Split, Scores] = {split: _scores(task, forecaster, split) for split in splits}
-    validation = found.get("validation")
-    return BaselineResult(found["test"], validation.value if validation else None, detail)
+    return result_of(lambda split: _scores(task, forecaster, split), detail, validated=validated)
 
 
 def _scores(task: ForecastingTask, forecaster: Forecaster, split: Split) -> Scores:

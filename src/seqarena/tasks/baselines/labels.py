@@ -7,8 +7,8 @@ import torch
 
 from seqarena.core.batch import UNKNOWN
 from seqarena.data.batches import spread
-from seqarena.tasks.base import Batch, Split
-from seqarena.tasks.baselines.baseline import BaselineResult
+from seqarena.tasks.base import Batch
+from seqarena.tasks.baselines.baseline import BaselineResult, result_of
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.text.classification import ClassificationTask
 from seqarena.tasks.text.label import LabelTask
@@ -92,17 +92,13 @@ def scored(
     task: ExampleTask, predict: Callable[[Batch], torch.Tensor], detail: str = ""
 ) -> BaselineResult:
     """The scores of a function that gives what a model would, [B, T, V]."""
-    test, validation = (task.evaluate(predict, split, _ROWS) for split in _SPLITS)
-    return BaselineResult(test, validation.value, detail)
+    return result_of(lambda split: task.evaluate(predict, split, _ROWS), detail)
 
 
-_SPLITS: tuple[Split, Split] = ("test", "validation")
-
-
-def training_batches(task: ExampleTask) -> Iterator[Batch]:
-    """Every training example once, in order."""
-    for first in range(0, task.sizes["train"], _ROWS):
-        yield task.batch("train", np.arange(first, min(first + _ROWS, task.sizes["train"])))
+def training_batches(task: ExampleTask, rows: int = _ROWS) -> Iterator[Batch]:
+    """Every training example once, in order, `rows` in a batch."""
+    for first in range(0, task.sizes["train"], rows):
+        yield task.batch("train", np.arange(first, min(first + rows, task.sizes["train"])))
 
 
 def _points(batch: Batch, one_length: bool) -> torch.Tensor:

@@ -10,8 +10,8 @@ import numpy as np
 
 from seqarena.data.text.passages.spans import PlacedWords, placed_words, words_at
 from seqarena.data.text.passages.squad import SpanQuestion
-from seqarena.tasks.base import Batch, Ratios, Scores, Split
-from seqarena.tasks.baselines.baseline import BaselineResult
+from seqarena.tasks.base import Batch, Ratios
+from seqarena.tasks.baselines.baseline import BaselineResult, result_of
 from seqarena.tasks.passages.task import ReadingTask
 
 _ROWS = 256
@@ -152,10 +152,7 @@ def _scored(
     def ratios(batch: Batch) -> Ratios:
         return task.ratios_of_texts([answer(q, e.words) for q, e in task.asked(batch)], batch)
 
-    def scores(split: Split) -> Scores:
-        return task.score(ratios, split, _ROWS)
-
-    return BaselineResult(scores("test"), scores("validation").value, detail)
+    return result_of(lambda split: task.score(ratios, split, _ROWS), detail)
 
 
 def _folded(words: Sequence[str]) -> tuple[str, ...]:

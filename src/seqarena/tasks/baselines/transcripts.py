@@ -1,15 +1,14 @@
 """Baselines of transcription: nothing at all, and the text of the nearest training recording."""
 
-from collections.abc import Callable, Iterator
-from typing import cast
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seqarena.core.batch import Batch
-from seqarena.tasks.base import Ratios, Split
-from seqarena.tasks.baselines.baseline import BaselineResult
+from seqarena.tasks.base import Ratios
+from seqarena.tasks.baselines.baseline import BaselineResult, result_of
+from seqarena.tasks.baselines.labels import training_batches
 from seqarena.tasks.signals.transcription import TranscriptionTask
 
 _ROWS = 64  # recordings of a batch
@@ -23,7 +22,7 @@ def silence(task: TranscriptionTask) -> BaselineResult:
 def nearest(task: TranscriptionTask) -> BaselineResult:
     """The text of the training recording at the least Euclidean distance of mean and spread of its
     features and the ln of its length, each in units of its spread over training."""
-    points_NF = torch.cat([_points(batch) for batch in _training(task)])
+    points_NF = torch.cat([_points(batch) for batch in training_batches(task, _ROWS)])
     mean_F, spread_F = points_NF.mean(0), points_NF.std(0, unbiased=False).clamp(min=1e-6)
     points_NF = (points_NF - mean_F) / spread_F
     texts = task.texts("train")
@@ -39,15 +38,7 @@ def _result(task: TranscriptionTask, written: Callable[[Batch], list[str]]) -> B
     def ratios(batch: Batch) -> Ratios:
         return task.edits(written(batch), batch)
 
-    test, validation = (
-        task.score(ratios, cast("Split", split), _ROWS) for split in ("test", "validation")
-    )
-    return BaselineResult(test, validation.value)
-
-
-def _training(task: TranscriptionTask) -> Iterator[Batch]:
-    for first in range(0, task.sizes["train"], _ROWS):
-        yield task.batch("train", np.arange(first, min(first + _ROWS, task.sizes["train"])))
+    return result_of(lambda split: task.score(ratios, split, _ROWS))
 
 
 def _points(batch: Batch) -> Tensor:

@@ -20,7 +20,7 @@ from seqarena.tasks.passages.windows import (
     EncodedQuestion,
     PassageEncoder,
     as_batch,
-    best_answer,
+    best_answers,
 )
 
 NO_ANSWER = "(no answer)"
@@ -72,16 +72,10 @@ class ReadingCodec(Codec):
 
     def decode(self, outputs: Tensor, batch: Batch) -> list[Answer]:
         """Of the last `encode`, whose passages spell the answers."""
-        answers, first = [], 0
-        for question in self._questions:
-            rows_W2T = outputs[first : first + len(question.windows)]
-            first += len(question.windows)
-            found = best_answer(
-                rows_W2T, question, most=self.config.max_answer, may_be_none=self.may_be_none
-            )
-            answers.append(found if found.text else found._replace(text=NO_ANSWER))
-        assert first == len(outputs)
-        return answers
+        found = best_answers(
+            outputs, self._questions, most=self.config.max_answer, may_be_none=self.may_be_none
+        )
+        return [answer if answer.text else answer._replace(text=NO_ANSWER) for answer in found]
 
 
 def split_item(item: str) -> SpanQuestion:

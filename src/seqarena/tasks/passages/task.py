@@ -14,7 +14,7 @@ and by the length of the answer.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from seqarena.data.files.examples import (
 )
 from seqarena.data.files.reading import Reading
 from seqarena.data.text.passages.squad import SpanQuestion
-from seqarena.tasks.base import Ratios, Scores, Split
+from seqarena.tasks.base import Ratios, Split
 from seqarena.tasks.examples import ExampleTask
 from seqarena.tasks.passages.configs import ReadingConfig
 from seqarena.tasks.passages.loading import COLUMNS, load_passages, passage_parts
@@ -44,7 +44,7 @@ from seqarena.tasks.passages.windows import (
     PassageEncoder,
     PassageWindow,
     as_batch,
-    best_answer,
+    best_answers,
 )
 from seqarena.tasks.survey import SplitSurvey, Survey, count_tokens, lengths_of
 
@@ -164,29 +164,20 @@ class ReadingTask(ExampleTask):
             raise UserError("reading asks for places in a passage: leave label smoothing at 0")
         return super().loss(logits_BTV, batch)
 
-    def score(
-        self,
-        ratios: Callable[[Batch], Ratios],
-        split: Split,
-        batch_size: int,
-        max_batches: int | None = None,
-    ) -> Scores:
-        """`num_scored` counts questions."""
-        scores = super().score(ratios, split, batch_size, max_batches)
-        total = self._num_selected(split, batch_size, max_batches)
-        return scores.model_copy(update={"num_scored": total})
+    def num_scored(self, batch: Batch) -> int:
+        """Questions, whatever the number of their windows."""
+        return len(self.asked(batch))
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """Of an evaluation's batch: of logits [W, 2, T] of all windows."""
         logits_W2T = logits_BTV.float().cpu()
-        answers, first = [], 0
-        for _, encoded in self.asked(batch):
-            rows_W2T = logits_W2T[first : first + len(encoded.windows)]
-            first += len(encoded.windows)
-            most = self.config.max_answer
-            found = best_answer(rows_W2T, encoded, most=most, may_be_none=self.may_be_none)
-            answers.append(found.text)
-        return self.ratios_of_texts(answers, batch)
+        answers = best_answers(
+            logits_W2T,
+            [encoded for _, encoded in self.asked(batch)],
+            most=self.config.max_answer,
+            may_be_none=self.may_be_none,
+        )
+        return self.ratios_of_texts([answer.text for answer in answers], batch)
 
     def ratios_of_texts(self, answers: Sequence[str], batch: Batch) -> Ratios:
         """The metric's sums of an answer to each question of an evaluation's batch."""

@@ -132,6 +132,18 @@ def as_batch(windows: Sequence[PassageWindow]) -> Batch:
     )
 
 
+def best_answers(
+    logits_W2T: Tensor, questions: Sequence[EncodedQuestion], *, most: int, may_be_none: bool
+) -> list[Answer]:
+    """`best_answer` of each question, whose windows follow each other in the logits. Raises
+    ValueError where the logits are not of as many windows."""
+    parts = logits_W2T.split([len(question.windows) for question in questions])
+    return [
+        best_answer(part_W2T, question, most=most, may_be_none=may_be_none)
+        for part_W2T, question in zip(parts, questions, strict=True)
+    ]
+
+
 def best_answer(
     logits_W2T: Tensor, question: EncodedQuestion, *, most: int, may_be_none: bool
 ) -> Answer:

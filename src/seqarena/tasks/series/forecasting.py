@@ -241,16 +241,9 @@ class ForecastingTask(Task):
 
         return self.score(ratios, split, batch_size, max_batches)
 
-    def score(
-        self,
-        ratios: Callable[[Batch], Ratios],
-        split: Split,
-        batch_size: int,
-        max_batches: int | None = None,
-    ) -> Scores:
-        """As of every task; what is scored is values, and not each of their quantiles."""
-        found = super().score(ratios, split, batch_size, max_batches)
-        return found.model_copy(update={"num_scored": found.num_scored // len(self.quantiles)})
+    def num_scored(self, batch: Batch) -> int:
+        """Values, and not each of their quantiles."""
+        return super().num_scored(batch) // len(self.quantiles)
 
     def ratios(self, logits_BTV: Tensor, batch: Batch) -> Ratios:
         """Of a direct model's outputs for a batch of `evaluation_batches`, test or validation."""

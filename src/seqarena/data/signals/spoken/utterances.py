@@ -21,6 +21,7 @@ import numpy as np
 
 from seqarena.core.errors import UserError
 from seqarena.core.words import plural
+from seqarena.data.files.columns import TRANSCRIPTS
 from seqarena.data.files.find import kind_of, list_files
 from seqarena.data.files.opening import read_lines, read_text
 from seqarena.data.files.reading import Reading
@@ -28,7 +29,6 @@ from seqarena.data.signals.audio import check_rate, read_sound
 from seqarena.data.signals.lists import find_signals, read_list
 from seqarena.data.signals.members import is_archive, read_files, split_and_class
 
-TEXT_COLUMNS = ("transcript", "transcription", "sentence", "normalized_text", "raw_text")
 _COME_AS = (
     "transcribed recordings come as a table of path and text, as a folder of .wav or .flac files "
     "with a .txt beside each, or as LibriSpeech has them, with .trans.txt"
@@ -128,7 +128,7 @@ def _entries(path: Path, text: str, encoding: str, reading: Reading) -> Iterator
         for file in listing:
             said = None if len(listing) == 1 and reading.how == "one file" else split
             rows = read_list(
-                file, "sound", label=text, others=TEXT_COLUMNS if text == "text" else (),
+                file, "sound", label=text, others=TRANSCRIPTS if text == "text" else (),
                 what="text", split=said, encoding=encoding, reading=reading,
             )  # fmt: skip
             for row in rows:
