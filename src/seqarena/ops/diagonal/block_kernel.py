@@ -10,13 +10,13 @@ from torch import Tensor
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.diagonal.gradient import Passes, differentiable
 
-BLOCK_LENGTH = 64  # of the kernel
+BLOCK_LENGTH = 64  # the kernel's
 
 
 def serial_steps(length: int) -> int:
-    """The longest chain of dependent multiply-adds: a prefix scan a level."""
-    levels = max(1, math.ceil(math.log(length, BLOCK_LENGTH))) if length > 1 else 1
-    return levels * (math.ceil(math.log2(BLOCK_LENGTH)) + 1)
+    """The longest chain of dependent multiply-adds: a prefix scan a level, 64 times as short."""
+    steps = math.ceil(math.log2(BLOCK_LENGTH)) + 1
+    return steps + (serial_steps(-(-length // BLOCK_LENGTH)) if length > BLOCK_LENGTH else 0)
 
 
 @linear_recurrence.algorithm(

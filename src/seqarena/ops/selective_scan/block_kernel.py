@@ -1,13 +1,25 @@
 """Blocks of positions and channels at once on a GPU, in Triton (ops/triton_kernels/
-selective_scan.py): coefficients are made in the kernel, memory B T E N / 64, and the backward pass
+selective_scan.py): coefficients are made in the kernel, memory B T E N / 32, and the backward pass
 recomputes the states; float32."""
+
+import math
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.ops.diagonal.block_kernel import serial_steps
+from seqarena.ops.diagonal.block_kernel import serial_steps as steps_between_blocks
 from seqarena.ops.selective_scan import selective_scan
+
+BLOCK_LENGTH = 32  # the kernel's
+
+
+def serial_steps(length: int) -> int:
+    """The longest chain of dependent multiply-adds: a prefix scan in a block, and between them."""
+    steps = math.ceil(math.log2(BLOCK_LENGTH)) + 1
+    return steps + (
+        steps_between_blocks(-(-length // BLOCK_LENGTH)) if length > BLOCK_LENGTH else 0
+    )
 
 
 @selective_scan.algorithm(

@@ -13,6 +13,7 @@ from torch import Tensor
 
 BLOCK_LENGTH = 64
 BLOCK_WIDTH = 32
+WARPS = 8
 
 
 @triton.jit
@@ -113,7 +114,7 @@ def states(
             a, b, start, _real(carries), _real(into), _real(ends), T, D, chunks,
             *a.stride()[:3], *b.stride()[:3], *start.stride()[:2], *h.stride()[:3],
             ENDS=only_ends, REVERSED=from_the_end, SHIFT=shift, COMPLEX=b_BTD.is_complex(),
-            L=BLOCK_LENGTH, W=BLOCK_WIDTH,
+            L=BLOCK_LENGTH, W=BLOCK_WIDTH, num_warps=WARPS,
         )  # fmt: skip
 
     with torch.cuda.device_of(b_BTD):

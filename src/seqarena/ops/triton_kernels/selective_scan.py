@@ -18,9 +18,9 @@ from torch import Tensor
 
 from seqarena.ops.triton_kernels.diagonal import after, states
 
-BLOCK_LENGTH = 64
+BLOCK_LENGTH = 32
 BLOCK_WIDTH = 32
-WARPS = 8  # with 4, the backward pass has too few registers
+WARPS = 4  # 202 registers a thread in the backward pass; a larger block has too few
 
 
 @triton.jit
@@ -41,7 +41,7 @@ def _ends(
 ):  # fmt: skip
     """What one block does to each state, by its decay and by what it adds. Forward, `read` is x and
     `weight` b; backward, they are dy and c, and blocks are written from the end."""
-    batch, chunk, group, t, e = _place(length, channels, chunks, L, W)
+    batch, chunk, _group, t, e = _place(length, channels, chunks, L, W)
     row, real = tl.arange(0, L), e < channels
     inside = (t < length)[:, None] & real[None]
     place = (batch * length + t)[:, None] * channels + e[None]
@@ -61,10 +61,10 @@ def _ends(
         )
         if BACKWARD:
             alpha = tl.exp(onward_step * a[None])
-            decay, g = tl.associative_scan((alpha, read * weight[:, None]), 0, after, reverse=True)
+            _decay, g = tl.associative_scan((alpha, read * weight[:, None]), 0, after, reverse=True)
             end = tl.sum(tl.where((row == 0)[:, None], g * tl.exp(step * a[None]), 0.0), 0)
         else:
-            decay, h = tl.associative_scan(
+            _decay, h = tl.associative_scan(
                 (tl.exp(step * a[None]), step * read * weight[:, None]), 0, after
             )
             end = tl.sum(tl.where((row == L - 1)[:, None], h, 0.0), 0)
@@ -91,7 +91,7 @@ def _outputs(
     num_states: tl.constexpr, L: tl.constexpr, W: tl.constexpr,
 ):  # fmt: skip
     """The outputs of one block, and of the last block its last state."""
-    batch, chunk, group, t, e = _place(length, channels, chunks, L, W)
+    batch, chunk, _group, t, e = _place(length, channels, chunks, L, W)
     row, real = tl.arange(0, L), e < channels
     inside = (t < length)[:, None] & real[None]
     place = (batch * length + t)[:, None] * channels + e[None]
@@ -147,7 +147,7 @@ def _gradients(
         h += through * start[None]
         dh = c[:, None] * dy + tl.where((row == L - 1)[:, None], dend[None], 0.0)
         alpha = tl.exp(onward_step * a[None])
-        back, g = tl.associative_scan((alpha, dh), 0, after, reverse=True)
+        _back, g = tl.associative_scan((alpha, dh), 0, after, reverse=True)
         w = g * (h - added)  # h - added is what the decay left of the state before
         du += g * b[:, None]
         dstep += w * a[None]
@@ -222,6 +222,7 @@ def _carries(
     decays, ends = (read_BTE.new_empty(len(read_BTE), size.chunks, *a_NE.shape) for _ in range(2))
     _ends[size.grid](
         read_BTE, step_BTE, a_NE, weight_BNT, decays, ends, *size.numbers,
-        num_states=size.num_states, BACKWARD=backward, L=BLOCK_LENGTH, W=BLOCK_WIDTH, num_warps=WARPS,
+        num_states=size.num_states, BACKWARD=backward,
+        L=BLOCK_LENGTH, W=BLOCK_WIDTH, num_warps=WARPS,
     )  # fmt: skip
     return states(decays.flatten(2), ends.flatten(2), start_BNE.flatten(1)).view(decays.shape)
