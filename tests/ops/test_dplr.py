@@ -10,7 +10,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.dplr import DPLR, dplr_ssm
 
-ALGORITHMS = dplr_ssm.names
+ALGORITHMS = dplr_ssm.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 NAMES = ("y", "state", "du", "dstep", "da", "dp", "db", "dc", "dstart")
 # Relative to the largest number of each tensor. The filter by its generating function keeps four

@@ -8,7 +8,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.state_space import Diagonal, bilinear, diagonal_ssm, zero_order_hold
 
-ALGORITHMS = diagonal_ssm.names
+ALGORITHMS = diagonal_ssm.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 NAMES = ("y", "state", "du", "de", "db", "dc", "dstart")
 # Relative to the largest number of each tensor. The kernel takes exp(e t): an angle of up to
