@@ -171,7 +171,8 @@ def test_short_convolution(length: int, kernel: int, activation: str, dtype: tor
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("at_once", [2**26, 16 * 16 * 6 * 2])  # all chunks, two chunks
+# all chunks at once, and two
+@pytest.mark.parametrize(("length", "at_once"), [(2, 2**26), (50, 2**26), (50, 16 * 16 * 6 * 2)])
 @pytest.mark.parametrize("erase", ["none", "key", "another"])
 @pytest.mark.parametrize("decay", ["none", "head", "key"])
 def test_matrix_recurrence(
