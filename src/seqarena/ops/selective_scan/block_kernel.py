@@ -62,4 +62,5 @@ class _BlockScan(torch.autograd.Function):
     def backward(ctx, dy_BTE: Tensor, dlast_BNE: Tensor):  # pyright: ignore[reportIncompatibleMethodOverride]
         from seqarena.ops.triton_kernels.selective_scan import gradients
 
-        return gradients(*ctx.saved_tensors, dy_BTE.contiguous(), dlast_BNE.contiguous())
+        dy_BTE, dlast_BNE = dy_BTE.contiguous(), dlast_BNE.contiguous()
+        return gradients(*ctx.saved_tensors, dy_BTE=dy_BTE, dlast_BNE=dlast_BNE)
