@@ -10,7 +10,8 @@ EPYC with 2 cores under other load: differences below 1.1 are noise. Where the t
 the choice is that of 1,024 positions.
 
 CUDA: tokens a second of a training step, one H100, torch 2.11, bfloat16 autocast, 25 million
-parameters, 16 sequences of 1,024 positions.
+parameters, 16 sequences of 1,024 positions. The kernels in Triton have not been measured yet
+(`make bench-gpu`), so that no row names them.
 """
 
 from typing import NamedTuple
