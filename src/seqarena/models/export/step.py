@@ -66,7 +66,7 @@ class StepModule(nn.Module):
         for place, ((path, leaf), other) in enumerate(zip(leaves, others, strict=True)):
             if isinstance(leaf, Tensor) and leaf.numel():
                 axes = [i for i, n in enumerate(leaf.shape) if n != other.shape[i]]
-                self.states.append(StateTensor(_name(path), leaf, axes[0] if axes else None))
+                self.states.append(StateTensor(name_of_leaf(path), leaf, axes[0] if axes else None))
                 self._places.append(place)
 
     def forward(self, input_B: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -96,6 +96,11 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
     reason = why_no_step(model)
     if reason is not None:
         raise UserError(f"{type(model).__name__} has no step: {reason}")
+    return StepModule(prepared_copy(model), room)
+
+
+def prepared_copy(model: Model) -> Model:
+    """A copy that can be traced: each mixer runs by its slow truth, all experts for all positions."""
     own = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     for module in own.modules():
         if isinstance(module, Mixer):
@@ -107,7 +112,7 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
         if isinstance(module, TokenEmbedding) and module.learned is not None:
             # without the check for positions beyond the last, which would read the numbers
             module.__dict__["_position_vectors"] = _LearnedPositions(module.learned)
-    return StepModule(own, room)
+    return own
 
 
 def why_no_step(model: Model) -> str | None:
@@ -155,7 +160,7 @@ def _empty_state(model: nn.Module, room: int) -> Any:
     return state
 
 
-def _name(path: Any) -> str:
+def name_of_leaf(path: Any) -> str:
     """`.layers[0].recurrent.h_BE` -> `layers_0_recurrent_h`: without the axes."""
     words = re.findall(r"\w+", pytree.keystr(path))
     return "_".join(re.sub(r"_[A-Z0-9]+$", "", word) for word in words)

@@ -1,0 +1,202 @@
+"""A copy of a model whose graph is one for rows of any length: what walks along time in Python walks
+by `over_time` instead (loops.py), and no number is read from a tensor.
+
+A causal mixer walks by its own step, which its contract says is exact; so does an operation on one
+position. Nothing here computes anything of its own but the two walks of a chain of tags.
+"""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from seqarena.core.batch import Batch
+from seqarena.core.errors import UserError
+from seqarena.mixers.base import Mixer
+from seqarena.models.encoder_decoders.bridges import GRULayer, LSTMLayer
+from seqarena.models.encoder_decoders.convs2s import Words
+from seqarena.models.export.step import prepared_copy
+from seqarena.models.export.whole.loops import Body, over_time, read, where_rows
+from seqarena.models.memory.active_memory import ActiveMemory
+from seqarena.models.memory.extended_neural_gpu import ExtendedNeuralGPU
+from seqarena.models.memory.memory_network import MemoryNetwork
+from seqarena.models.memory.neural_gpu import NeuralGPU
+from seqarena.models.model import Model
+from seqarena.models.taggers.tagger import BiLSTM, BiLSTMCRF
+from seqarena.ops.crf import CRFWeights
+from seqarena.ops.padding import restore, reverse
+from seqarena.ops.recurrent.gru import GRUWeights, gru_reset_before
+from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
+
+NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+_TRUTH = "loop"  # of the recurrent operations
+
+
+def traceable(model: Model, keep: list[Body]) -> Model:
+    """The copy; the bodies of its loops are added to `keep` while it is traced.
+
+    Raises UserError for a model whose graph depends on how long its inputs are.
+    """
+    if isinstance(model, ExtendedNeuralGPU):
+        raise UserError(
+            "its first step differs from the others, and it takes as many steps as the longest source"
+        )
+    own = prepared_copy(model)
+    for module in own.modules():
+        if isinstance(module, Mixer) and _walks(module):
+            module.__dict__["mix"] = _looped_mix(module, keep)
+        elif isinstance(module, LSTMLayer):
+            module.__dict__["forward"] = _looped_lstm(module, keep)
+        elif isinstance(module, GRULayer):
+            module.__dict__["forward"] = _looped_gru(module, keep)
+        elif isinstance(module, BiLSTM):
+            module.__dict__["_run"] = _looped_direction(module, keep)
+        elif isinstance(module, Words):
+            module.__dict__["place"] = _placed(module)
+    if isinstance(own, BiLSTMCRF):
+        own.__dict__["answer"] = _tagged(own, keep)
+    elif isinstance(own, ActiveMemory):
+        own.__dict__["_steps"] = _looped_steps(own, keep)
+    elif isinstance(own, MemoryNetwork):
+        linear = bool(own._buffers.pop("linear"))
+        own.__dict__["linear"] = linear
+    return own
+
+
+def _walks(mixer: Mixer) -> bool:
+    """Whether it takes position after position, with a state of constant size."""
+    steady = mixer.causal and mixer.state_bytes(1) == mixer.state_bytes(2)
+    return steady and mixer.serial_steps(40) != mixer.serial_steps(41)
+
+
+def _is_one(x_BTD: Tensor) -> bool:
+    length = x_BTD.shape[1]
+    return isinstance(length, int) and length == 1
+
+
+def _looped_mix(mixer: Mixer, keep: list[Body]) -> Any:
+    own = mixer.mix
+
+    def mix(x_BTD: Tensor, state: Any, lengths_B: Tensor | None) -> tuple[Tensor, Any]:
+        if _is_one(x_BTD):
+            return own(x_BTD, state, lengths_B)
+        start = mixer.initial_state(x_BTD.shape[0]) if state is None else state
+        return read(lambda x, s: own(x, s, None), x_BTD, start, lengths_B, keep=keep)
+
+    return mix
+
+
+def _looped_lstm(layer: LSTMLayer, keep: list[Body]) -> Any:
+    weights = LSTMWeights(layer.input_FD, layer.recurrent_FE, layer.bias_F)
+
+    def forward(
+        x_BTD: Tensor, start: LSTMState | None, lengths_B: Tensor | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        def one(x_B1D: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+            return lstm(x_B1D, state, weights, algorithm=_TRUTH)
+
+        zeros_BE = x_BTD.new_zeros(x_BTD.shape[0], layer.width)
+        state = start or LSTMState(zeros_BE, zeros_BE)
+        if _is_one(x_BTD):
+            return one(x_BTD, state)
+        return read(one, x_BTD, state, lengths_B, keep=keep)
+
+    return forward
+
+
+def _looped_gru(layer: GRULayer, keep: list[Body]) -> Any:
+    weights = GRUWeights(layer.input_FD, layer.recurrent_FE, layer.bias_F, None)
+
+    def forward(x_BTD: Tensor, lengths_B: Tensor | None) -> tuple[Tensor, Tensor]:
+        def one(x_B1D: Tensor, h_BE: Tensor) -> tuple[Tensor, Tensor]:
+            return gru_reset_before(x_B1D, h_BE, weights, algorithm=_TRUTH)
+
+        start_BE = x_BTD.new_zeros(x_BTD.shape[0], layer.width)
+        return read(one, x_BTD, start_BE, lengths_B, keep=keep)
+
+    return forward
+
+
+def _looped_direction(layer: BiLSTM, keep: list[Body]) -> Any:
+    def run(x_BTD: Tensor, weights: nn.ParameterList) -> Tensor:
+        def one(x_B1D: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+            return lstm(x_B1D, state, LSTMWeights(*weights), algorithm=_TRUTH)
+
+        zeros_BE = x_BTD.new_zeros(x_BTD.shape[0], layer.hidden)
+        return read(one, x_BTD, LSTMState(zeros_BE, zeros_BE), None, keep=keep)[0]
+
+    return run
+
+
+def _placed(words: Words) -> Any:
+    """Without the check for positions beyond the last, which would read the numbers; `first` is one
+    number, or [B]."""
+
+    def place(x_BTD: Tensor, first: Any, lengths_B: Tensor | None) -> Tensor:
+        index = torch.arange(x_BTD.shape[1], device=x_BTD.device)
+        index = index + (first[:, None] if isinstance(first, Tensor) else first)
+        return x_BTD + words.positions(index.clamp(max=words.positions.num_embeddings - 1))
+
+    return place
+
+
+def _tagged(model: BiLSTMCRF, keep: list[Body]) -> Any:
+    def answer(batch: Batch) -> Tensor:
+        scores_BTK, aligned = model.emissions(batch)
+        lengths_B = None if aligned is None else aligned.lengths_B
+        found_BTK = _max_marginals(scores_BTK, model.chain, lengths_B, keep)
+        return found_BTK if aligned is None else restore(found_BTK, aligned)
+
+    return answer
+
+
+def _max_marginals(
+    emissions_BTK: Tensor, weights: CRFWeights, lengths_B: Tensor | None, keep: list[Body]
+) -> Tensor:
+    """`ops.crf.max_marginals`: the best prefix that ends in each tag, and the best suffix behind it.
+    Its argmax at each position is the Viterbi sequence."""
+    B, T, _ = emissions_BTK.shape
+    first_BT = (torch.arange(T) == 0).expand(B, T)
+
+    def prefix(carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]) -> Any:
+        longer_BK = (carried[0][:, :, None] + weights.transitions_JK).amax(1)
+        found_BK = timed[0] + torch.where(timed[1][:, None], weights.start_K, longer_BK)
+        return [found_BK], [found_BK.clone()]
+
+    def suffix(carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]) -> Any:
+        longer_BK = (weights.transitions_JK + carried[0][:, None]).amax(2)
+        found_BK = torch.where(timed[1][:, None], weights.end_K, longer_BK)
+        return [timed[0] + found_BK], [found_BK]
+
+    start = [torch.zeros_like(emissions_BTK[:, 0])]
+    back_BTK = reverse(emissions_BTK, lengths_B)
+    _, (prefix_BTK,) = over_time(prefix, start, [emissions_BTK, first_BT], keep=keep)
+    _, (suffix_BTK,) = over_time(suffix, start, [back_BTK, first_BT], keep=keep)
+    return prefix_BTK + reverse(suffix_BTK, lengths_B)
+
+
+def _looped_steps(model: ActiveMemory, keep: list[Body]) -> Any:
+    """As many steps as a row has positions; all rows go along, and what has ended stays."""
+    if isinstance(model, NeuralGPU) and model.options.relaxation > 1:
+        if not model.tied:
+            raise UserError("its weights are not tied yet: they differ from step to step")
+        means = [tuple(p[:, n].mean(0) for p in model._shared()) for n in range(model.options.layers)]
+        model.__dict__["_weights"] = lambda step, layer: means[layer]
+
+    def steps(memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
+        assert real_BT is not None
+
+        def step(carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]) -> Any:
+            (real_BT,), (old,) = fixed, carried
+            new = _blank(model.advance(old, real_BT, 0), real_BT)
+            return [where_rows(timed[0], new, old)], []
+
+        start = _blank(memory, real_BT)
+        return over_time(step, [start], [real_BT], [real_BT], keep=keep)[0][0]
+
+    return steps
+
+
+def _blank(memory: Tensor, real_BT: Tensor) -> Tensor:
+    real = real_BT.reshape(*real_BT.shape, *[1] * (memory.dim() - 2))
+    return memory.masked_fill(~real, 0.0)
