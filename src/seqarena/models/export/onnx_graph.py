@@ -34,7 +34,7 @@ TYPES = {
 }
 
 
-info = helper.make_tensor_value_info
+tensor_info = helper.make_tensor_value_info
 
 
 class OnnxGraph:
@@ -123,9 +123,9 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     width = logits.like.shape[-1]
     kind, features = TYPES[step.example.dtype], list(step.example.shape[1:])
     body_in = [_state_info("step_", state) for state in step.states]
-    body_in.append(info("step_input", kind, ["rows", *features]))
+    body_in.append(tensor_info("step_input", kind, ["rows", *features]))
     body_out = [_state_info("after_", state) for state in step.states]
-    body_out.append(info("step_logits", TensorProto.FLOAT, ["rows", width]))
+    body_out.append(tensor_info("step_logits", TensorProto.FLOAT, ["rows", width]))
     for value, info in zip((*after, logits), body_out):
         graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
     grown = [_with_room(graph, state) for state in step.states]
@@ -138,9 +138,9 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
         scan_input_axes=[1],
         scan_output_axes=[1],
     )
-    inputs = [info("input", kind, ["rows", "length", *features])]
+    inputs = [tensor_info("input", kind, ["rows", "length", *features])]
     inputs += [_state_info("", state, "past") for state in step.states]
-    results = [info("logits", TensorProto.FLOAT, ["rows", "length", width])]
+    results = [tensor_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
     results += [_state_info("next_", state, "past_and_length") for state in step.states]
     nodes = [*graph.outer, scan]
     return finished(nodes, inputs, results, graph, metadata)
@@ -170,7 +170,7 @@ def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any
     shape: list[Any] = ["rows", *state.like.shape[1:]]
     if state.grows is not None:
         shape[state.grows] = past
-    return info(f"{prefix}{state.name}", TYPES[state.like.dtype], shape)
+    return tensor_info(f"{prefix}{state.name}", TYPES[state.like.dtype], shape)
 
 
 def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:

@@ -7,7 +7,7 @@ from onnx import helper
 from torch import Tensor, fx
 
 from seqarena.models.export.graph import outcomes
-from seqarena.models.export.onnx_graph import TYPES, OnnxGraph, finished, info, write_nodes
+from seqarena.models.export.onnx_graph import TYPES, OnnxGraph, finished, tensor_info, write_nodes
 from seqarena.models.export.onnx_operators import Value
 from seqarena.models.export.whole.graph import WholeGraph
 from seqarena.models.export.whole.loops import body_of
@@ -27,11 +27,11 @@ def onnx_whole(whole: WholeGraph, metadata: dict[str, str]) -> Any:
         for node, port in zip(nodes, whole.inputs, strict=True)
     }
     found = write_nodes(graph, whole.module, given, examples, RULES)
-    inputs = [info(port.name, TYPES[port.dtype], list(port.axes)) for port in whole.inputs]
+    inputs = [tensor_info(port.name, TYPES[port.dtype], list(port.axes)) for port in whole.inputs]
     results = []
     for name, value in zip(whole.outputs, found, strict=True):
         graph.body.append(helper.make_node("Identity", [value.name], [name]))
-        results.append(info(name, TYPES[value.like.dtype], [None] * value.like.dim()))
+        results.append(tensor_info(name, TYPES[value.like.dtype], [None] * value.like.dim()))
     return finished([*graph.outer, *graph.body], inputs, results, graph, metadata)
 
 
@@ -60,9 +60,9 @@ def _over_time(
     graph = helper.make_graph(
         inside,
         f"step_{body}",
-        [info(x.name, TYPES[x.like.dtype], [None] * x.like.dim()) for x in given[: len(names)]],
+        [tensor_info(x.name, TYPES[x.like.dtype], [None] * x.like.dim()) for x in given[: len(names)]],
         [
-            info(name, TYPES[value.like.dtype], [None] * value.like.dim())
+            tensor_info(name, TYPES[value.like.dtype], [None] * value.like.dim())
             for name, value in zip(ends, found)
         ],
     )

@@ -117,6 +117,12 @@ def _hardtanh(g: "OnnxGraph", out: Any, x: Value, low: float = -1.0, high: float
     return g.node("Clip", [x.name, g.constant(low, out.dtype), g.constant(high, out.dtype)])
 
 
+def _any(g: "OnnxGraph", out: Any, x: Value, dim: int, keepdim: bool = False) -> str:
+    ones = g.cast(x.name, torch.bool, torch.int32)  # no reduction takes truth values
+    most = g.node("ReduceMax", [ones, g.sizes([dim])], keepdims=int(keepdim))
+    return g.cast(most, torch.int32, torch.bool)
+
+
 def _repeat(g: "OnnxGraph", out: Any, x: Value, counts: Sequence[Any]) -> str:
     return g.node("Tile", [x.name, g.sizes(counts)])
 
@@ -128,5 +134,5 @@ MORE_RULES: dict[Any, Rule] = {
     aten.index_put.default: _index_put, aten.convolution.default: _convolution,
     aten.avg_pool2d.default: _average_pool, aten.flip.default: _flip,
     aten.mul.Scalar: RULES[aten.mul.Tensor], aten.hardtanh.default: _hardtanh,
-    aten.pow.Tensor_Tensor: _power, aten.repeat.default: _repeat,
+    aten.any.dim: _any, aten.pow.Tensor_Tensor: _power, aten.repeat.default: _repeat,
 }  # fmt: skip

@@ -72,6 +72,11 @@ def whole_program(whole: WholeGraph) -> ExportedProgram:
         for x, port in zip(examples, whole.inputs)
     )
     try:
-        return torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
+        program = torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
     except Exception as error:
         raise UserError(f"torch.export cannot trace it: {one_line(error)[:200]}") from error
+    for inner in program.graph_module.modules():
+        if isinstance(inner, fx.GraphModule) and inner is not program.graph_module:
+            for node in inner.graph.nodes:  # what torch cannot save of a loop's nodes
+                node.meta.pop("nn_module_stack", None)
+    return program

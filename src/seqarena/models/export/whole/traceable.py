@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
+from seqarena.mixers.convolution.hyena import Hyena
 from seqarena.models.encoder_decoders.bridges import GRULayer, LSTMLayer
 from seqarena.models.encoder_decoders.convs2s import Words
-from seqarena.models.export.step import prepared_copy
+from seqarena.models.export.step import prepared_copy, why_no_step
 from seqarena.models.export.whole.loops import Body, over_time, read, where_rows
 from seqarena.models.memory.active_memory import ActiveMemory
 from seqarena.models.memory.extended_neural_gpu import ExtendedNeuralGPU
@@ -41,6 +42,8 @@ def traceable(model: Model, keep: list[Body]) -> Model:
         raise UserError(
             "its first step differs from the others, and it takes as many steps as the longest source"
         )
+    if any(isinstance(mixer, Hyena) for mixer in model.mixers):
+        raise UserError(f"{type(model).__name__} has no step: {why_no_step(model)}")
     own = prepared_copy(model)
     for module in own.modules():
         if isinstance(module, Mixer) and _walks(module):
