@@ -41,7 +41,7 @@ def test_int8_says_its_sizes_and_its_loss(trained: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("{tags}",), "bi_gru to onnx"),
+        (("{tags}", "--to", "c"), "bi_gru to c"),
         (("{lm}", "--to", "tflite"), "use onnx, torch, c, hf"),
         (("{lm}", "--out", "a.bin"), "does not say in which form"),
         (("{lm}:mamba",), "has no 'mamba'"),

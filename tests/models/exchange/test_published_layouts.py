@@ -55,7 +55,13 @@ def test_other_types_become_float32_and_it_is_said(
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
-BODIES = {"gpt2": "transformer.", "bert": "bert.", "llama": "model.", "mamba": "backbone.", "mamba2": "backbone."}
+BODIES = {
+    "gpt2": "transformer.",
+    "bert": "bert.",
+    "llama": "model.",
+    "mamba": "backbone.",
+    "mamba2": "backbone.",
+}
 
 
 @pytest.mark.parametrize("prefixed", [True, False])

@@ -32,7 +32,9 @@ MIXER = "seqarena.mixers.state_space.mamba2:Mamba2"
 def _read(settings: Settings) -> AnyConfig:
     settings.only(hidden_act="silu", rms_norm=True, use_bias=False, use_conv_bias=True)
     if (groups := settings.size("n_groups", default=8)) != 1:
-        raise UserError(f"n_groups = {groups} cannot be read: it must be 1, one B and C for all heads")
+        raise UserError(
+            f"n_groups = {groups} cannot be read: it must be 1, one B and C for all heads"
+        )
     width = settings.size("hidden_size", default=4096)
     expand = settings.size("expand", default=2)
     heads = settings.size("num_heads", default=128)

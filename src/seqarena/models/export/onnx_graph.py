@@ -163,8 +163,6 @@ def finished(
     return model
 
 
-
-
 def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any:
     """The type of a state; `past` names the size of the axis that grows."""
     shape: list[Any] = ["rows", *state.like.shape[1:]]
@@ -228,7 +226,7 @@ def _of(values: dict[fx.Node, Any], argument: Any) -> Any:
 
 
 def _constant(graph: OnnxGraph, matrices: dict[int, tuple[Tensor, str]], tensor: Tensor) -> Value:
-    place = tensor.untyped_storage().data_ptr()
+    place = tensor.data_ptr()  # of its first number: parts of one storage are others
     if tensor.dim() == 2 and place in matrices:
         first, name = matrices[place]
         if tensor.T.shape == first.shape and tensor.T.stride() == first.stride():

@@ -129,19 +129,22 @@ def why_no_step(model: Model) -> str | None:
                 "position"
             )
         return None
+    if model.problem.form == "pairs":
+        return "it writes from a whole source, which a step alone does not read"
     if isinstance(model, StatefulModel):
         return None
-    if model.problem.form == "pairs":
-        return "it writes from a whole source, and only what reads position by position is exported"
     return "it reads its whole input before it answers"
 
 
 def reads(model: Model) -> str:
-    """What the step is fed, position by position, in words."""
+    """What a file is fed, in words."""
     if isinstance(model, PrefixModel):
         offset = model.config.source_offset
         return f"source tokens, each plus {offset}, then START and the target's tokens"
-    return "features" if model.problem.features else "tokens"
+    if model.problem.form == "pairs":
+        return "encoder: source tokens; step: START, then the target's tokens, one at a call"
+    kind = "features" if model.problem.features else "tokens"
+    return kind if why_no_step(model) is None else f"{kind}, the whole input"
 
 
 def _empty_state(model: nn.Module, room: int) -> Any:

@@ -57,6 +57,8 @@ def torch_runner(path: Path) -> compared.Runner:
             with torch.no_grad():
                 return module(*tensors)
         except Exception as error:  # a guard of the program, say
-            raise UserError(f"torch.export's program does not run: {one_line(error)[:200]}") from error
+            raise UserError(
+                f"torch.export's program does not run: {one_line(error)[:200]}"
+            ) from error
 
     return run

@@ -18,8 +18,9 @@ from torch.utils import _pytree as pytree
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.models.export.graph import LENGTH, LETTERS, ROOM, ROWS, needed_states, reduced, traced
+from seqarena.models.export.graph import needed_states, reduced
 from seqarena.models.export.step import name_of_leaf
+from seqarena.models.export.tracing import LENGTH, LETTERS, ROOM, ROWS, traced
 from seqarena.models.export.whole.loops import Body
 from seqarena.models.export.whole.traceable import traceable
 from seqarena.models.model import Model
@@ -215,9 +216,7 @@ def _begun(model: Model, rows: int, length: int) -> Any:
         return model.begin(_source(source_BS, torch.full((rows,), length)))
 
 
-def _named_axes(
-    shape: torch.Size, other: torch.Size, after: torch.Size
-) -> tuple[int | str, ...]:
+def _named_axes(shape: torch.Size, other: torch.Size, after: torch.Size) -> tuple[int | str, ...]:
     """Of a leaf of 2 rows and 5 source positions, that of 3 and 7, and that of a position more."""
     names = {(2, 3, 2): "rows", (5, 7, 5): "length", (0, 0, 1): "past"}
     return tuple(names.get(sizes, sizes[0]) for sizes in zip(shape, other, after, strict=True))

@@ -19,7 +19,8 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import _disable_current_modes
 
-from seqarena.models.export.graph import LENGTH, ROWS, reduced, traced
+from seqarena.models.export.graph import reduced
+from seqarena.models.export.tracing import LENGTH, ROWS, traced
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 
@@ -84,9 +85,7 @@ def loop(
 
 
 @loop.register_fake
-def _(
-    body: int, carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]
-) -> list[Tensor]:
+def _(body: int, carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]) -> list[Tensor]:
     like = timed[0]
     shapes = [((*like.shape[:2], *shape), dtype) for shape, dtype in body_of(body).outputs]
     outputs = [like.new_empty(shape, dtype=dtype) for shape, dtype in shapes]

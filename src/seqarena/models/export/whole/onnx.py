@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from onnx import helper
-from torch import Tensor, fx
+from torch import Tensor
 
 from seqarena.models.export.graph import outcomes
 from seqarena.models.export.onnx_graph import TYPES, OnnxGraph, finished, tensor_info, write_nodes
@@ -60,7 +60,10 @@ def _over_time(
     graph = helper.make_graph(
         inside,
         f"step_{body}",
-        [tensor_info(x.name, TYPES[x.like.dtype], [None] * x.like.dim()) for x in given[: len(names)]],
+        [
+            tensor_info(x.name, TYPES[x.like.dtype], [None] * x.like.dim())
+            for x in given[: len(names)]
+        ],
         [
             tensor_info(name, TYPES[value.like.dtype], [None] * value.like.dim())
             for name, value in zip(ends, found)

@@ -48,9 +48,7 @@ def _scatter_value(g: "OnnxGraph", out: Any, x: Value, dim: int, index: Value, v
     return g.node("ScatterElements", [x.name, index.name, filled], axis=dim)
 
 
-def _scatter_add(
-    g: "OnnxGraph", out: Any, x: Value, dim: int, index: Value, source: Value
-) -> str:
+def _scatter_add(g: "OnnxGraph", out: Any, x: Value, dim: int, index: Value, source: Value) -> str:
     inputs = [x.name, index.name, source.name]
     return g.node("ScatterElements", inputs, axis=dim, reduction="add")
 
@@ -100,7 +98,9 @@ def _average_pool(
 ) -> str:  # fmt: skip
     if ceil or divisor is not None or any(padding):
         raise UserError("this average over squares has no rule here")
-    return g.node("AveragePool", [x.name], kernel_shape=list(kernel), strides=list(stride or kernel))
+    return g.node(
+        "AveragePool", [x.name], kernel_shape=list(kernel), strides=list(stride or kernel)
+    )
 
 
 def _flip(g: "OnnxGraph", out: Any, x: Value, dims: Sequence[int]) -> str:

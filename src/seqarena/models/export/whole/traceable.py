@@ -5,21 +5,23 @@ A causal mixer walks by its own step, which its contract says is exact; so does 
 position. Nothing here computes anything of its own but the two walks of a chain of tags.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.mixers.convolution.hyena import Hyena
-from seqarena.models.encoder_decoders.bridges import GRULayer, LSTMLayer
+from seqarena.models.encoder_decoders.bridges import GRULayer, LSTMLayer, Ordered
 from seqarena.models.encoder_decoders.convs2s import Words
 from seqarena.models.export.step import prepared_copy, why_no_step
 from seqarena.models.export.whole.loops import Body, over_time, read, where_rows
+from seqarena.models.language.bytenet import ByteNet
 from seqarena.models.memory.active_memory import ActiveMemory
-from seqarena.models.memory.extended_neural_gpu import ExtendedNeuralGPU
+from seqarena.models.memory.extended_neural_gpu import ExtendedNeuralGPU, Tape
 from seqarena.models.memory.memory_network import MemoryNetwork
 from seqarena.models.memory.neural_gpu import NeuralGPU
 from seqarena.models.model import Model
@@ -38,10 +40,8 @@ def traceable(model: Model, keep: list[Body]) -> Model:
 
     Raises UserError for a model whose graph depends on how long its inputs are.
     """
-    if isinstance(model, ExtendedNeuralGPU):
-        raise UserError(
-            "its first step differs from the others, and it takes as many steps as the longest source"
-        )
+    if isinstance(model, ByteNet):
+        raise UserError("how far it unfolds a source is counted from that source's own length")
     if any(isinstance(mixer, Hyena) for mixer in model.mixers):
         raise UserError(f"{type(model).__name__} has no step: {why_no_step(model)}")
     own = prepared_copy(model)
@@ -60,6 +60,9 @@ def traceable(model: Model, keep: list[Body]) -> Model:
         own.__dict__["answer"] = _tagged(own, keep)
     elif isinstance(own, ActiveMemory):
         own.__dict__["_steps"] = _looped_steps(own, keep)
+    elif isinstance(own, ExtendedNeuralGPU):
+        own.__dict__["encode"] = _looped_encoding(own, keep)
+        own.__dict__["advance"] = _with_counter(own)
     elif isinstance(own, MemoryNetwork):
         linear = bool(own._buffers.pop("linear"))
         own.__dict__["linear"] = linear
@@ -183,7 +186,9 @@ def _looped_steps(model: ActiveMemory, keep: list[Body]) -> Any:
     if isinstance(model, NeuralGPU) and model.options.relaxation > 1:
         if not model.tied:
             raise UserError("its weights are not tied yet: they differ from step to step")
-        means = [tuple(p[:, n].mean(0) for p in model._shared()) for n in range(model.options.layers)]
+        means = [
+            tuple(p[:, n].mean(0) for p in model._shared()) for n in range(model.options.layers)
+        ]
         model.__dict__["_weights"] = lambda step, layer: means[layer]
 
     def steps(memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
@@ -198,6 +203,41 @@ def _looped_steps(model: ActiveMemory, keep: list[Body]) -> Any:
         return over_time(step, [start], [real_BT], [real_BT], keep=keep)[0][0]
 
     return steps
+
+
+def _looped_encoding(model: ExtendedNeuralGPU, keep: list[Body]) -> Any:
+    def encode(source: Ordered, max_length: int | None) -> Tape:
+        real_BS = ~source.padding & (source.lengths_B > 0)[:, None]
+        x_BSM = model.source_tokens(source.tokens_BT) * real_BS[..., None]
+        room_BNM = x_BSM.new_zeros(x_BSM.shape[0], model.positions, x_BSM.shape[2])
+        x_BNM = torch.cat((x_BSM, room_BNM), 1)[:, : model.positions]
+        memory = F.pad(x_BNM[:, :, None], (0, 0, 0, model.options.columns - 1))
+
+        def step(carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]) -> Any:
+            new = model._through(model.encoder, carried[0], None)
+            return [where_rows(timed[0], new, carried[0])], []
+
+        (memory,), _ = over_time(step, [memory], [real_BS], keep=keep)
+        return Tape(memory, torch.zeros_like(memory[:, :, 0]), 0)
+
+    return encode
+
+
+def _with_counter(model: ExtendedNeuralGPU) -> Any:
+    """Each row's own position [B] in the place of one number; no word stands before the first."""
+
+    def advance(token_B: Tensor, state: Tape) -> tuple[Tensor, Tape]:
+        memory, written_BNM, position = state
+        t_B = torch.zeros_like(token_B) + position
+        here_BN = torch.arange(model.positions) == t_B[:, None] - 1
+        vector_B1M = model.target_tokens(token_B)[:, None]
+        written_BNM = torch.where(here_BN[..., None], vector_B1M, written_BNM)
+        memory = model._through(model.decoder, memory, written_BNM[:, :, None].expand_as(memory))
+        index_B11 = t_B[:, None, None].expand(-1, 1, memory.shape[-1])
+        read_BM = memory[:, :, 0].gather(1, index_B11)[:, 0]
+        return read_BM, Tape(memory, written_BNM, position + 1)
+
+    return advance
 
 
 def _blank(memory: Tensor, real_BT: Tensor) -> Tensor:
