@@ -144,9 +144,9 @@ def export(
 ) -> None:
     """Write a trained model as a file that runs without seqarena, and check it against the model.
 
-    Rows and positions are free. Of what reads position by position the state goes in and comes out, so
-    that a stream continues; what writes from a source becomes a folder with its encoder and its step. A
-    file whose numbers differ by more than 1e-5 is not kept.
+    Rows and positions are free. Of what reads position by position the state goes in and comes
+    out, so that a stream continues; what writes from a source becomes a folder with its encoder
+    and its step. A file whose numbers differ by more than 1e-5 is not kept.
     """
     from seqarena import api
     from seqarena.engine.run import folder_and_model

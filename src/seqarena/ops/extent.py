@@ -1,5 +1,6 @@
-"""How many positions of a padded batch are computed: those of its longest row, which is a number that
-is read from a tensor. A graph that is traced for rows of any length cannot read it (`uncut`)."""
+"""How many positions of a padded batch are computed: those of its longest row, which is a number
+that is read from a tensor. A graph that is traced for rows of any length cannot read it (`uncut`).
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ def first_in_use(number_BT: Tensor) -> int:
 
 @contextmanager
 def uncut() -> Iterator[None]:
-    """Inside, nothing is cut to what this batch needs, and no number is read from a tensor for it."""
+    """Inside, nothing is cut to what a batch needs, and no number is read from a tensor for it."""
     before = _uncut.set(True)
     try:
         yield

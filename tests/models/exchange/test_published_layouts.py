@@ -108,8 +108,9 @@ def test_a_head_of_its_own(family: str, tmp_path: Path) -> None:
     same(found)
 
 
-TABLES = {"gpt2": "wte.weight", "llama": "model.embed_tokens.weight",
-          "mamba": "backbone.embeddings.weight", "mamba2": "backbone.embeddings.weight"}  # fmt: skip
+MAMBA_TABLE = "backbone.embeddings.weight"
+TABLES = {"gpt2": "wte.weight", "llama": "model.embed_tokens.weight", "mamba": MAMBA_TABLE,
+          "mamba2": MAMBA_TABLE}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", TABLES)

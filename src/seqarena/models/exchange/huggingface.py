@@ -1,5 +1,5 @@
-"""GPT-2, BERT, Llama, Mamba and Mamba-2 to and from the layout that `transformers` reads: config.json and
-model.safetensors (docs/exchange.md).
+"""GPT-2, BERT, Llama, Mamba and Mamba-2 to and from the layout that `transformers` reads:
+config.json and model.safetensors (docs/exchange.md).
 
     model = load("folder")      a model whose logits are those of `transformers`
     save(model, "folder")       a folder that `from_pretrained` reads
@@ -47,8 +47,8 @@ OTHERWISE = {
 
 
 def save(model: nn.Module, directory: str | Path) -> None:
-    """Writes a GPT-2, a BERT, a Llama or a published Mamba or Mamba-2 so that `from_pretrained(directory)`
-    reads it.
+    """Writes a GPT-2, a BERT, a Llama or a published Mamba or Mamba-2 so that
+    `from_pretrained(directory)` reads it.
 
     Raises UserError for a model that the layouts have no place for, with what differs, and for a
     folder that cannot be written.

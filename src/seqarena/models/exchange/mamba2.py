@@ -1,7 +1,7 @@
 """Mamba-2 as published (Dao and Gu 2024), in the layout of `transformers`.
 
-Blocks are a norm, a mixer and a residual, as in Mamba (mamba.py). Their `in_proj` holds three of our
-matrices one under the other: the gate, what is convolved, and the steps.
+Blocks are a norm, a mixer and a residual, as in Mamba (mamba.py). Their `in_proj` holds three of
+our matrices one under the other: the gate, what is convolved, and the steps.
 """
 
 import math

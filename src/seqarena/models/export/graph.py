@@ -193,8 +193,8 @@ def _without_idle_states(graph: StepGraph) -> StepGraph:
 
 
 def needed_states(module: fx.GraphModule) -> set[int]:
-    """Of (input, *state) -> (answer, *state), the numbers of those that the answer depends on, in one
-    step or over several; 0 is the input."""
+    """Of (input, *state) -> (answer, *state), the numbers of those that the answer depends on, in
+    one step or over several; 0 is the input."""
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     results: Any = next(node for node in module.graph.nodes if node.op == "output").args[0]
     needed = {0}

@@ -100,7 +100,7 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
 
 
 def prepared_copy(model: Model) -> Model:
-    """A copy that can be traced: each mixer runs by its slow truth, all experts for all positions."""
+    """A copy that can be traced: each mixer runs by its slow truth, all experts everywhere."""
     own = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     for module in own.modules():
         if isinstance(module, Mixer):

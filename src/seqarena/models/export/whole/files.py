@@ -1,8 +1,9 @@
-"""The files of what reads its whole input, ONNX or `.pt2`: one graph, or the encoder and the step of
-what writes from a source.
+"""The files of what reads its whole input, ONNX or `.pt2`: one graph, or the encoder and the step
+of what writes from a source.
 
-    NAME.onnx                      (input, lengths, ...) -> logits
-    NAME/encoder.onnx, step.onnx   (source, lengths) -> STATE ...;  (input, STATE ...) -> logits, next_STATE ...
+    NAME.onnx            (input, lengths, ...) -> logits
+    NAME/encoder.onnx    (source, lengths) -> STATE ...
+    NAME/step.onnx       (input, STATE ...) -> logits, next_STATE ...
 """
 
 import json

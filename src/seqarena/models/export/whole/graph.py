@@ -2,7 +2,8 @@
 whole source.
 
     whole_graph    (input, lengths, ...) -> logits
-    pair_graphs    encoder  (source, lengths) -> state      step  (input_B, *state) -> logits, *state
+    pair_graphs    encoder  (source, lengths) -> state
+                   step     (input_B, *state) -> logits, *state
 
 Rows come right-padded; `lengths` says how many positions of each are real. Rows and positions are
 free. Sizes that a picture fixes are fixed.
@@ -37,10 +38,14 @@ class Port(NamedTuple):
     dtype: torch.dtype
     axes: tuple[int | str, ...]
 
+    def empty(self, **sizes: int) -> Tensor:
+        """A tensor of these sizes, unfilled."""
+        shape = [n if isinstance(n, int) else sizes[n] for n in self.axes]
+        return torch.empty(shape, dtype=self.dtype)
+
     def zeros(self, **sizes: int) -> Tensor:
         """Zeros of these sizes."""
-        shape = [n if isinstance(n, int) else sizes[n] for n in self.axes]
-        return torch.zeros(shape, dtype=self.dtype)
+        return self.empty(**sizes).zero_()
 
 
 class WholeGraph(NamedTuple):
@@ -54,8 +59,8 @@ class WholeGraph(NamedTuple):
 
 
 class PairGraphs(NamedTuple):
-    """`step` reads what `encoder` gives, under the same names, and gives `next_NAME` of what changes
-    from one position to the next."""
+    """`step` reads what `encoder` gives, under the same names, and gives `next_NAME` of what
+    changes from one position to the next."""
 
     encoder: WholeGraph
     step: WholeGraph
@@ -142,7 +147,7 @@ def _graph(
     bodies: list[Body],
     model: Model,
 ) -> WholeGraph:
-    examples = [port.zeros(**_HINTS) for port in inputs]
+    examples = [port.empty(**_HINTS) for port in inputs]
     free = [{i for i, n in enumerate(port.axes) if isinstance(n, str)} for port in inputs]
     try:
         with uncut():
@@ -161,8 +166,8 @@ def _graph(
 
 
 class _WriterState:
-    """The state of a model that writes, as a list of named tensors: what `begin` gives. Whole numbers
-    in it count positions: they are the size of a cache that grows, or a counter [B] of its own."""
+    """The state of a model that writes, as a list of named tensors: what `begin` gives. Whole
+    numbers in it count positions: they are the size of a cache that grows, or a counter [B]."""
 
     def __init__(self, model: Model) -> None:
         begun = [_begun(model, rows, length) for rows, length in ((2, 5), (3, 7))]

@@ -2,9 +2,9 @@
 
     carried, outputs = over_time(step, carried, timed, fixed)
 
-The trace holds one node for it, `seqarena::over_time`, whatever the number of positions; the step is
-traced by itself (`Body.graph`). In torch the node is a plain loop, which is its slow truth; the forms
-that leave write it as a `Scan` (onnx.py) or as torch's `scan` (torch_program.py).
+The trace holds one node for it, `seqarena::over_time`, whatever the number of positions; the step
+is traced by itself (`Body.graph`). In torch the node is a plain loop, which is its slow truth; a
+file has a `Scan` (onnx.py) or torch's `scan` (torch_program.py).
 
     B  rows    T  positions
 """
@@ -32,7 +32,7 @@ _bodies: "WeakValueDictionary[int, Body]" = WeakValueDictionary()
 
 
 class Body:
-    """A step of a loop over plain tensors: (*carried, *timed_B, *fixed) -> (*carried, *outputs_B)."""
+    """A loop's step over plain tensors: (*carried, *timed_B, *fixed) -> (*carried, *outputs_B)."""
 
     def __init__(
         self, step: Step, carried: list[Tensor], timed: list[Tensor], fixed: list[Tensor]
@@ -46,7 +46,7 @@ class Body:
         self._dtypes = [x.dtype for x in (*carried, *timed, *fixed)]
         self._shapes = [tuple(n if isinstance(n, int) else None for n in s[1:]) for s in shapes]
         with _disable_current_modes(), torch.no_grad():
-            found = self(*self._zeros(2, 3))
+            found = self(*(x.zero_() for x in self._empty(2, 3)))
         self.outputs = [(tuple(x.shape[1:]), x.dtype) for x in found[len(carried) :]]
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -55,15 +55,15 @@ class Body:
         after, outputs = self.step(carried, timed, list(tensors[first + second :]))
         return *after, *outputs
 
-    def _zeros(self, rows: int, length: int) -> list[Tensor]:
-        """Inputs of that size; `length` is that of axes whose size is free."""
+    def _empty(self, rows: int, length: int) -> list[Tensor]:
+        """Inputs of that size, unfilled; `length` is that of axes whose size is free."""
         shapes = [[rows, *(length if n is None else n for n in s)] for s in self._shapes]
-        return [torch.zeros(s, dtype=t) for s, t in zip(shapes, self._dtypes, strict=True)]
+        return [torch.empty(s, dtype=t) for s, t in zip(shapes, self._dtypes, strict=True)]
 
     def graph(self) -> fx.GraphModule:
         """The step alone, traced for any number of rows."""
         free = [{0, *(i for i, n in enumerate(s, 1) if n is None)} for s in self._shapes]
-        return reduced(traced(self, self._zeros(ROWS, LENGTH), free))
+        return reduced(traced(self, self._empty(ROWS, LENGTH), free))
 
 
 def body_of(number: int) -> Body:

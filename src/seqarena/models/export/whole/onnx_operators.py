@@ -93,8 +93,8 @@ def _convolution(
 
 
 def _average_pool(
-    g: "OnnxGraph", out: Any, x: Value, kernel: Sequence[int], stride: Any = (), padding: Any = (0,),
-    ceil: bool = False, include: bool = True, divisor: Any = None,
+    g: "OnnxGraph", out: Any, x: Value, kernel: Sequence[int], stride: Any = (),
+    padding: Any = (0,), ceil: bool = False, include: bool = True, divisor: Any = None,
 ) -> str:  # fmt: skip
     if ceil or divisor is not None or any(padding):
         raise UserError("this average over squares has no rule here")

@@ -1,8 +1,8 @@
-"""A copy of a model whose graph is one for rows of any length: what walks along time in Python walks
-by `over_time` instead (loops.py), and no number is read from a tensor.
+"""A copy of a model whose graph is one for rows of any length: what walks along time in Python
+walks by `over_time` instead (loops.py), and no number is read from a tensor.
 
 A causal mixer walks by its own step, which its contract says is exact; so does an operation on one
-position. Nothing here computes anything of its own but the two walks of a chain of tags.
+position.
 """
 
 from typing import Any
@@ -159,7 +159,7 @@ def _tagged(model: BiLSTMCRF, keep: list[Body]) -> Any:
 def _max_marginals(
     emissions_BTK: Tensor, weights: CRFWeights, lengths_B: Tensor | None, keep: list[Body]
 ) -> Tensor:
-    """`ops.crf.max_marginals`: the best prefix that ends in each tag, and the best suffix behind it.
+    """`ops.crf.max_marginals`: the best prefix that ends in each tag and the best suffix behind it.
     Its argmax at each position is the Viterbi sequence."""
     B, T, _ = emissions_BTK.shape
     first_BT = (torch.arange(T) == 0).expand(B, T)
