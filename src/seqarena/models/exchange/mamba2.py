@@ -31,10 +31,7 @@ MIXER = "seqarena.mixers.state_space.mamba2:Mamba2"
 
 def _read(settings: Settings) -> AnyConfig:
     settings.only(hidden_act="silu", rms_norm=True, use_bias=False, use_conv_bias=True)
-    if (groups := settings.size("n_groups", default=8)) != 1:
-        raise UserError(
-            f"n_groups = {groups} cannot be read: it must be 1, one B and C for all heads"
-        )
+    groups = settings.size("n_groups", default=8)
     width = settings.size("hidden_size", default=4096)
     expand = settings.size("expand", default=2)
     heads = settings.size("num_heads", default=128)
@@ -54,17 +51,18 @@ def _read(settings: Settings) -> AnyConfig:
         "norm_epsilon": epsilon,
     }
     layers = settings.layers("num_hidden_layers", default=64)
-    return ModelConfig(
-        vocab_size=settings.size("vocab_size", default=32768),
-        stack=StackConfig(
-            width=width,
-            layers=(LayerConfig(mixer=MIXER, options=options),) * layers,
-            channel_mixer="none",
-            norm="rms",
-            norm_epsilon=epsilon,
-        ),
-        tie_embeddings=settings.flag("tie_word_embeddings", default=False),
+    vocab_size = settings.size("vocab_size", default=32768)
+    tied = settings.flag("tie_word_embeddings", default=False)
+    if groups != 1:
+        raise UserError(f"n_groups = {groups} cannot be read: one B and C must serve all heads, 1")
+    stack = StackConfig(
+        width=width,
+        layers=(LayerConfig(mixer=MIXER, options=options),) * layers,
+        channel_mixer="none",
+        norm="rms",
+        norm_epsilon=epsilon,
     )
+    return ModelConfig(vocab_size=vocab_size, stack=stack, tie_embeddings=tied)
 
 
 def _check_limit(settings: Settings) -> None:
