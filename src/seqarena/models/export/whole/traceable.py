@@ -5,6 +5,7 @@ A causal mixer walks by its own step, which its contract says is exact; so does 
 position.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,26 +48,19 @@ def traceable(model: Model, keep: list[Body]) -> Model:
     own = prepared_copy(model)
     for module in own.modules():
         if isinstance(module, Mixer) and _walks(module):
-            module.__dict__["mix"] = _looped_mix(module, keep)
-        elif isinstance(module, LSTMLayer):
-            module.__dict__["forward"] = _looped_lstm(module, keep)
-        elif isinstance(module, GRULayer):
-            module.__dict__["forward"] = _looped_gru(module, keep)
-        elif isinstance(module, BiLSTM):
-            module.__dict__["_run"] = _looped_direction(module, keep)
-        elif isinstance(module, Words):
-            module.__dict__["place"] = _placed(module)
-    if isinstance(own, BiLSTMCRF):
-        own.__dict__["answer"] = _tagged(own, keep)
-    elif isinstance(own, ActiveMemory):
-        own.__dict__["_steps"] = _looped_steps(own, keep)
-    elif isinstance(own, ExtendedNeuralGPU):
-        own.__dict__["encode"] = _looped_encoding(own, keep)
-        own.__dict__["advance"] = _with_counter(own)
-    elif isinstance(own, MemoryNetwork):
+            _override(module, "mix", _looped_mix(module, keep))
+        for kind, name, made in _PARTS:
+            if isinstance(module, kind):
+                _override(module, name, made(module, keep))
+    if isinstance(own, MemoryNetwork):
         linear = bool(own._buffers.pop("linear"))
-        own.__dict__["linear"] = linear
+        _override(own, "linear", linear)
     return own
+
+
+def _override(module: nn.Module, name: str, value: Any) -> None:
+    """In this one object, in front of what its class has."""
+    object.__setattr__(module, name, value)
 
 
 def _walks(mixer: Mixer) -> bool:
@@ -134,7 +128,7 @@ def _looped_direction(layer: BiLSTM, keep: list[Body]) -> Any:
     return run
 
 
-def _placed(words: Words) -> Any:
+def _placed(words: Words, _: list[Body]) -> Any:
     """Without the check for positions beyond the last, which would read the numbers; `first` is one
     number, or [B]."""
 
@@ -189,7 +183,7 @@ def _looped_steps(model: ActiveMemory, keep: list[Body]) -> Any:
         means = [
             tuple(p[:, n].mean(0) for p in model._shared()) for n in range(model.options.layers)
         ]
-        model.__dict__["_weights"] = lambda step, layer: means[layer]
+        _override(model, "_weights", lambda step, layer: means[layer])
 
     def steps(memory: Tensor, real_BT: Tensor | None, lengths_B: Tensor | None) -> Tensor:
         assert real_BT is not None
@@ -223,7 +217,7 @@ def _looped_encoding(model: ExtendedNeuralGPU, keep: list[Body]) -> Any:
     return encode
 
 
-def _with_counter(model: ExtendedNeuralGPU) -> Any:
+def _with_counter(model: ExtendedNeuralGPU, _: list[Body]) -> Any:
     """Each row's own position [B] in the place of one number; no word stands before the first."""
 
     def advance(token_B: Tensor, state: Tape) -> tuple[Tensor, Tape]:
@@ -243,3 +237,16 @@ def _with_counter(model: ExtendedNeuralGPU) -> Any:
 def _blank(memory: Tensor, real_BT: Tensor) -> Tensor:
     real = real_BT.reshape(*real_BT.shape, *[1] * (memory.dim() - 2))
     return memory.masked_fill(~real, 0.0)
+
+
+# What walks by itself, or reads a number: class, its method, and what makes the other one.
+_PARTS: tuple[tuple[type[nn.Module], str, Callable[[Any, list[Body]], Any]], ...] = (
+    (LSTMLayer, "forward", _looped_lstm),
+    (GRULayer, "forward", _looped_gru),
+    (BiLSTM, "_run", _looped_direction),
+    (Words, "place", _placed),
+    (BiLSTMCRF, "answer", _tagged),
+    (ActiveMemory, "_steps", _looped_steps),
+    (ExtendedNeuralGPU, "encode", _looped_encoding),
+    (ExtendedNeuralGPU, "advance", _with_counter),
+)
