@@ -130,7 +130,11 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: MODEL.onnx, .pt2 or .c here.")
+        Path | None,
+        typer.Option(
+            help="The file to write. Default: MODEL.onnx, .pt2 or .c here; of an encoder-decoder "
+            "the folder of that name without its ending."
+        ),
     ] = None,
     precision: Annotated[
         str, typer.Option(help="Of C: float32, or int8 with a factor a row; the loss is measured.")
