@@ -60,7 +60,7 @@ def page_model(model: Model, *, room: int = ROOM, most_bytes: float = float("inf
         raise UserError(
             f"its {with_unit(model.num_parameters, 'count')} parameters take "
             f"{len(found) / 1e6:.1f} MB, and the page keeps {most_bytes / 1e6:.1f} MB for models "
-            f"that run (seqarena report FOLDER --live-limit {len(found) / 1e6 + 0.05:.1f})"
+            f"that run (seqarena report FOLDER --live-megabytes {math.ceil(len(found) / 1e5) / 10:.1f})"
         )
     difference = (compared.by_steps(step, inputs) - exact).abs().max()
     return PageModel(found, float(difference / exact.abs().max().clamp(min=1.0)), step)
@@ -119,7 +119,9 @@ def _array(values: Tensor, *, half: bool = False) -> dict[str, Any]:
     if c_type(values.dtype) == "int32_t":
         kind, array = "i", flat.clamp(-(2**31) + 1, 2**31 - 1).numpy().astype("<i4")
     else:
-        kind, array = ("h", flat.numpy().astype("<f2")) if half else ("f", flat.numpy().astype("<f4"))
+        kind, array = (
+            ("h", flat.numpy().astype("<f2")) if half else ("f", flat.numpy().astype("<f4"))
+        )
     size = len(array)
     if size > 1 and np.all(array == array[0]):
         array = array[:1]
