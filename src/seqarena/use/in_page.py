@@ -9,6 +9,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.results.live import LiveModel
 from seqarena.data.text.tokenizers import Tokenizer
 from seqarena.models.export.js.page_model import page_model
+from seqarena.models.model import Model
 from seqarena.train.checkpoint import load
 from seqarena.use.generate import load_language_model, shortest_prompt
 
@@ -32,13 +33,18 @@ def live_model(directory: Path, architecture: str, most_bytes: int) -> LiveModel
 @lru_cache(maxsize=8)  # a page that follows a run is drawn again and again
 def _live_model(directory: Path, architecture: str, weights: str, most_bytes: int) -> LiveModel:
     model, tokenizer, _ = load_language_model(directory)
+    return live_data(architecture, model, tokenizer, most_bytes)
+
+
+def live_data(
+    architecture: str, model: Model, tokenizer: Tokenizer, most_bytes: float = float("inf")
+) -> LiveModel:
+    """The model with its tokenizer for a page. Raises UserError where it cannot run there."""
     spelled = json.dumps(tokenizer_data(tokenizer))
     found = page_model(model, most_bytes=most_bytes - len(spelled))
     prompt = json.dumps(first_text(tokenizer))
     data = f'{{"tokenizer":{spelled},"prompt":{prompt},"model":{found.data}}}'
-    return LiveModel(
-        architecture, data, parameters=model.num_parameters, rounding=found.rounding
-    )  # fmt: skip
+    return LiveModel(architecture, data, "", model.num_parameters, found.rounding)
 
 
 def first_text(tokenizer: Tokenizer) -> str:

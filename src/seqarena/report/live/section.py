@@ -1,11 +1,12 @@
 """The model that runs in the page: type a text, and see what it expects and what moves inside.
 
-The scripts (js/live-machine.js, live-text.js, live-picture.js, live.js) are in the page only where a
-model is. What cannot run is named with its reason.
+The scripts (live-machine.js, live-text.js, live-picture.js, live.js) are in the page only where
+there is a model. What cannot run is named with its reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from seqarena.core import words
 from seqarena.core.results.live import LiveModel
@@ -20,12 +21,16 @@ class LiveSection(Section):
     scripts = ("live-machine.js", "live-text.js", "live-picture.js", "live.js")
     styles = ("live.css",)
     models: Sequence[LiveModel]
-    facts: Sequence[str]  # one a model
+    ideas: Sequence[str]  # of each model, and facts
+    facts: Sequence[str]
     refused: Sequence[str]
 
 
-def live_section(models: Sequence[LiveModel]) -> LiveSection | None:
-    """The section of these models, the best first. None without any."""
+def live_section(
+    models: Sequence[LiveModel], catalog: Mapping[str, Mapping[str, Any]]
+) -> LiveSection | None:  # fmt: skip
+    """The section of these models, the best first, with their rows of the catalog. None without
+    any."""
     if not models:
         return None
     running = [one for one in models if one.data]
@@ -34,9 +39,15 @@ def live_section(models: Sequence[LiveModel]) -> LiveSection | None:
         link="Live",
         heading="Watch it run",
         models=running,
+        ideas=[_idea(catalog.get(one.architecture, {})) for one in running],
         facts=[_facts(one) for one in running],
         refused=[_refusal(one) for one in models if not one.data],
     )
+
+
+def _idea(row: Mapping[str, Any]) -> str:
+    """Its name and idea in one sentence."""
+    return f"{words.capitalised(row['title'])}: {row['idea'].rstrip('.')}." if row else ""
 
 
 def _facts(model: LiveModel) -> str:

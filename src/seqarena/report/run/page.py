@@ -38,7 +38,7 @@ def render_html(
         costs_section(view),
         forecasts_section(view),
         curves_section(view),
-        live_section(live),
+        live_section(live, view.catalog),
         *measured_sections(measurements, view.catalog, served=served),
         complexity_section(view),
         data_section(view),

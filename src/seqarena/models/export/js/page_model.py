@@ -59,8 +59,9 @@ def page_model(model: Model, *, room: int = ROOM, most_bytes: float = float("inf
     if len(found) > most_bytes:
         raise UserError(
             f"its {with_unit(model.num_parameters, 'count')} parameters take "
-            f"{len(found) / 1e6:.1f} MB, and the page keeps {most_bytes / 1e6:.1f} MB for models "
-            f"that run (seqarena report FOLDER --live-megabytes {math.ceil(len(found) / 1e5) / 10:.1f})"
+            f"{len(found) / 1e6:.1f} MB, and the page has {max(0.0, most_bytes) / 1e6:.1f} MB left "
+            "for models that run (seqarena report FOLDER --live-megabytes "
+            f"{math.ceil(len(found) / 1e5) / 10:.1f} makes room)"
         )
     difference = (compared.by_steps(step, inputs) - exact).abs().max()
     return PageModel(found, float(difference / exact.abs().max().clamp(min=1.0)), step)

@@ -102,6 +102,8 @@ def _states(step: StepGraph, program: JSProgram) -> list[Track]:
         last = re.sub(r"^layers_\d+_?", "", state.name).rpartition("_")[2]
         shape, view = tuple(state.like.shape[1:]), program.value(nodes[state.name])
         if last in _STATES:
+            if len(shape) == 2 and shape[0] < shape[1] and math.prod(shape) > _MOST_ROWS:
+                shape, view = shape[::-1], view.permuted((0, 2, 1))  # a row a channel
             operand = _operand(view)
             found.append(Track(layer, "state", _STATES[last], "", operand, shape, _rows(shape)))
         elif last in _WINDOWS:  # [places, features]: the last place is the newest

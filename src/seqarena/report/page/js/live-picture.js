@@ -2,7 +2,7 @@
 // Draws what a model did, position by position: strips of equal columns, one below the other.
 window.seqarenaPicture = (() => {
   const monospace = 'ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace';
-  const narrow = 14; // pixels of a column
+  const narrow = 14; // pixels of a column, at least
 
   // The colours of the page as it is now: numbers of red, green and blue.
   function colours(place) {
@@ -26,7 +26,8 @@ window.seqarenaPicture = (() => {
     const columns = Math.max(1, Math.floor(width / narrow));
     const first = count <= columns ? 0
       : Math.max(0, Math.min(count - columns, chosen - Math.floor(columns * 0.8)));
-    return { columns, first, last: Math.min(count, first + columns) }; // `last` is not seen
+    // `last` is not seen; `step` pixels are a column
+    return { first, last: Math.min(count, first + columns), step: width / columns };
   }
 
   class Strip {
@@ -67,18 +68,18 @@ window.seqarenaPicture = (() => {
 
   // The chosen column framed; what comes after it pale.
   function mark(pen, view, colour, height) {
-    const { first, last, chosen } = view;
-    const left = (chosen - first) * narrow;
+    const { first, last, chosen, step } = view;
+    const left = (chosen - first) * step;
     pen.fillStyle = css(colour.paper, 0.72);
-    pen.fillRect(left + narrow, 0, (last - chosen - 1) * narrow, height);
+    pen.fillRect(left + step, 0, (last - chosen - 1) * step, height);
     pen.strokeStyle = css(colour.ink, 0.85);
     pen.lineWidth = 1.5;
-    pen.strokeRect(left + 0.75, 0.75, narrow - 1.5, height - 1.5);
+    pen.strokeRect(left + 0.75, 0.75, step - 1.5, height - 1.5);
   }
 
   // numbers(t) gives the rows of a column: from -1 to 1 where `signed`, else from 0 to 1.
   function heat(strip, view, colour, rows, numbers, signed) {
-    const { first, last, width } = view;
+    const { first, last, width, step } = view;
     const height = strip.height;
     const pen = strip.pen(width, height);
     const count = last - first;
@@ -101,26 +102,26 @@ window.seqarenaPicture = (() => {
     small.height = rows;
     small.getContext("2d").putImageData(image, 0, 0);
     pen.fillStyle = css(colour.panel);
-    pen.fillRect(0, 0, count * narrow, height);
+    pen.fillRect(0, 0, count * step, height);
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(small, 0, 0, count * narrow, height);
+    pen.drawImage(small, 0, 0, count * step, height);
     mark(pen, view, colour, height);
     return pen;
   }
 
   // One label a column; long ones stand upright. `strength(t)` is its opacity.
   function labels(strip, view, colour, label, strength, shade) {
-    const { first, last, width } = view;
+    const { first, last, width, step } = view;
     const texts = Array.from({ length: last - first }, (_, i) => label(first + i) ?? "");
     const upright = texts.some((text) => [...text].length > 2);
     strip.height = upright ? 66 : 24;
     const pen = strip.pen(width);
     texts.forEach((text, i) => {
-      const x = (i + 0.5) * narrow;
+      const x = (i + 0.5) * step;
       const dark = shade ? shade(first + i) : 0;
       if (dark > 0) {
         pen.fillStyle = css(colour.accent, 0.85 * dark);
-        pen.fillRect(i * narrow, 0, narrow, strip.height);
+        pen.fillRect(i * step, 0, step, strip.height);
       }
       pen.fillStyle = css(dark > 0.55 ? colour.paper : colour.ink, strength(first + i));
       pen.font = `${upright ? 11 : 14}px ${monospace}`;
@@ -140,7 +141,7 @@ window.seqarenaPicture = (() => {
 
   // bars(t) in units, of which `top` fill the strip.
   function bars(strip, view, colour, amount, top) {
-    const { first, last, width } = view;
+    const { first, last, width, step } = view;
     const pen = strip.pen(width);
     const { height } = strip;
     pen.strokeStyle = css(colour.line);
@@ -149,7 +150,7 @@ window.seqarenaPicture = (() => {
       const y = Math.round((height - 1) * (1 - level)) + 0.5;
       pen.beginPath();
       pen.moveTo(0, y);
-      pen.lineTo((last - first) * narrow, y);
+      pen.lineTo((last - first) * step, y);
       pen.stroke();
     }
     for (let t = first; t < last; t++) {
@@ -157,19 +158,19 @@ window.seqarenaPicture = (() => {
       if (value === null) continue;
       const tall = Math.max(1, Math.min(1, value / top) * height);
       pen.fillStyle = css(colour.accent, 0.35 + 0.65 * Math.min(1, value / top));
-      pen.fillRect((t - first) * narrow + 2, height - tall, narrow - 4, tall);
+      pen.fillRect((t - first) * step + 2, height - tall, step - 4, tall);
     }
     mark(pen, view, colour, height);
   }
 
   // Arcs from the chosen position to what it reads.
   function arcs(strip, view, colour, weight) {
-    const { first, last, chosen, width } = view;
+    const { first, last, chosen, width, step } = view;
     const pen = strip.pen(width);
-    const middle = (t) => (t - first + 0.5) * narrow;
+    const middle = (t) => (t - first + 0.5) * step;
     for (let t = first; t <= chosen && t < last; t++) {
       const strength = weight(t);
-      if (strength < 0.01) continue;
+      if (strength < 0.12) continue;
       const [from, to] = [middle(t), middle(chosen)];
       const deep = Math.min(strip.height - 3, 8 + Math.sqrt(Math.abs(to - from)) * 3.2);
       pen.strokeStyle = css(colour.accent, 0.15 + 0.85 * strength);
@@ -182,5 +183,5 @@ window.seqarenaPicture = (() => {
     }
   }
 
-  return { Strip, colours, css, frame, heat, labels, bars, arcs, narrow };
+  return { Strip, colours, css, frame, heat, labels, bars, arcs };
 })();

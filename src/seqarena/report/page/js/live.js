@@ -11,7 +11,7 @@
   const furthest = 1e-4; // from torch, of the largest logit
   const patience = 12; // milliseconds of reading between two pictures
   const speeds = [1, 2, 4, 8, 15, 30, 60]; // tokens a second
-  const begun = 48; // tokens that the page writes when it is opened
+  const begun = 64; // tokens that the page writes when it is opened
   const shown = 10; // tokens that may come next
 
   // ---- a model that has read some tokens
@@ -19,7 +19,7 @@
   class Reader {
     constructor({ dataset, textContent }) {
       const { tokenizer, prompt, model } = JSON.parse(textContent);
-      Object.assign(this, { name: dataset.architecture, facts: dataset.facts, prompt });
+      Object.assign(this, { name: dataset.architecture, facts: dataset.facts, idea: dataset.idea, prompt });
       this.tokenizer = tokenizerOf(tokenizer);
       this.machine = new Machine(model);
       this.difference = difference(this.machine, model.test);
@@ -27,6 +27,7 @@
       this.tracks = model.tracks.map((track) => ({ ...track, read: this.machine.reader(track.operand, track.shape) }));
       this.history = []; // of each position: token, logits, what the state was, what tracks show
       this.waiting = [];
+      this.orders = new Map();
     }
 
     get count() {
@@ -119,10 +120,10 @@
 
   function words({ kind, shape, rows, span, words: own }) {
     const each = shape.reduce((all, n) => all * n, 1) / rows;
-    if (kind === "gate") return `a number from 0 (pale) to 1 (dark) for each of ${rows}; ${own || "open lets through what it multiplies"}`;
+    if (kind === "gate") return `${rows} numbers from 0 (closed, faint) to 1 (open, strong); ${own || "open lets through what it multiplies"}`;
     if (kind === "window") return `what enters the layer, which sees the newest and the ${span - 1} before it, and nothing older`;
-    if (each > 1) return `${rows} rows, each the size (norm) of ${each} numbers that are kept together; dark is much`;
-    return `${rows} numbers, one a row; a band that keeps its colour is something that is remembered${own ? `; ${own}` : ""}`;
+    if (each > 1) return `${rows} rows, each the size (norm) of ${each} numbers; those that change least are at the top${own ? `; ${own}` : ""}`;
+    return `${rows} numbers, one a row, those that change least at the top: a band that keeps its colour is something that is remembered${own ? `; ${own}` : ""}`;
   }
 
   const chip = (text, pressed, act) => {
@@ -152,10 +153,10 @@
     strips = [];
     const add = (options, paint) => {
       const strip = new draw.Strip(place, options);
-      strip.canvas.addEventListener("click", (event) => pick(Math.floor(event.offsetX / draw.narrow), true));
+      strip.canvas.addEventListener("click", (event) => pick(event.offsetX, true));
       strips.push({ strip, paint });
     };
-    add({ name: "Its guess", words: "the likeliest next token, the darker the surer", height: 24 }, paintGuess);
+    add({ name: "Its guess", words: "the likeliest next token, the stronger the surer", height: 24 }, paintGuess);
     add({ name: "Surprise", words: "", height: 44 }, paintSurprise);
     if (layers.length > 1) {
       place.append(chips("Layer", layers.map((layer) => chip(
@@ -173,9 +174,10 @@
     }
     for (const track of tracks) {
       if (track.kind === "attention") {
-        add({ name: "Attention,", words: "a column for the token that reads, a row for each that is read: a column sums to one", height: 180 }, (strip, view) => paintAttention(strip, view, track));
+        add({ name: "Attention,", words: "a column for the token that reads, a row for each that is read, the last at the bottom; a column sums to one", height: 180 }, (strip, view) => paintAttention(strip, view, track));
       } else {
-        const height = track.kind === "gate" ? Math.min(64, Math.max(20, track.rows)) : Math.min(132, Math.max(48, 2 * track.rows));
+        const wanted = track.kind === "gate" ? 48 : 120; // pixels
+        const height = track.rows * Math.max(1, Math.min(12, Math.round(wanted / track.rows)));
         add({ name: capital(track.name) + ",", words: words(track), height }, (strip, view) => paintTrack(strip, view, track));
       }
     }
@@ -187,7 +189,7 @@
     }
     add({ name: "What is read,", words: attention ? "and, from the chosen token, what it looks at" : "token by token", height: 24 }, (strip, view) => paintTokens(strip, view, attention));
     if (attention) add({ name: "", words: "", height: 46 }, (strip, view) => paintArcs(strip, view, attention));
-    if (strips.at(-1).paint && attention) strips.at(-1).strip.figure.classList.add("under");
+    if (attention) strips.at(-1).strip.figure.classList.add("under");
     place.append(scale(tracks));
   }
   const capital = (text) => text[0].toUpperCase() + text.slice(1);
@@ -232,6 +234,27 @@
     draw.bars(strip, view, colour, (t) => reader.surprise(t), top);
   }
 
+  // The rows of a layer, those whose state changes least first. It is found once a text is there, and
+  // kept; a gate of as many numbers is in the same order.
+  function orderOf(reader, track) {
+    const plain = Array.from({ length: track.rows }, (_, row) => row);
+    const state = reader.tracks.findIndex((one) => one.kind === "state" && one.layer === track.layer && one.rows === track.rows);
+    const key = `${track.layer} ${track.rows}`;
+    if (state < 0 || track.kind === "window") return plain;
+    if (!reader.orders.has(key)) {
+      if (reader.count < 24) return plain;
+      const unrest = plain.map((row) => {
+        const values = reader.history.map(({ tracks }) => tracks[state][row]);
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        const spread = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+        const moved = values.slice(1).reduce((sum, value, t) => sum + (value - values[t]) ** 2, 0);
+        return moved / (spread || 1);
+      });
+      reader.orders.set(key, plain.sort((a, b) => unrest[a] - unrest[b]));
+    }
+    return reader.orders.get(key);
+  }
+
   function paintTrack(strip, view, track) {
     const { history } = now();
     let scale = 1;
@@ -244,33 +267,37 @@
       }
       scale = 2.5 * Math.sqrt(sum / count) || 1;
     }
-    draw.heat(strip, view, colour, track.rows, (t) => history[t].tracks[track.i].map((value) => value / scale), signed(track));
+    const order = orderOf(now(), track);
+    draw.heat(strip, view, colour, track.rows, (t) => {
+      const column = history[t].tracks[track.i];
+      return order.map((row) => column[row] / scale);
+    }, signed(track));
     if (track.kind === "window") {
       const pen = strip.canvas.getContext("2d");
       const from = Math.max(view.first, view.chosen - track.span + 1);
-      pen.strokeRect((from - view.first) * draw.narrow + 0.75, 0.75, (view.chosen - from + 1) * draw.narrow - 1.5, strip.height - 1.5);
+      pen.strokeRect((from - view.first) * view.step + 0.75, 0.75, (view.chosen - from + 1) * view.step - 1.5, strip.height - 1.5);
     }
   }
 
   function paintAttention(strip, view, track) {
     const rows = view.last - view.first;
-    strip.height = Math.max(48, Math.min(rows * draw.narrow, 200));
+    strip.height = Math.max(48, Math.min(rows * view.step, 220));
     const most = Math.max(...Array.from({ length: rows }, (_, i) => Math.max(...weights(track, view.first + i).subarray(view.first))), 1e-6);
     draw.heat(strip, view, colour, rows, (t) => {
       const own = weights(track, t);
-      return Float32Array.from({ length: rows }, (_, r) => (own[view.first + r] ?? 0) / most);
+      return Float32Array.from({ length: rows }, (_, r) => Math.sqrt((own[view.first + r] ?? 0) / most));
     }, false);
   }
 
   function paintTokens(strip, view, attention) {
     const { history, tokenizer } = now();
     const own = attention ? weights(attention, view.chosen) : null;
-    draw.labels(strip, view, colour, (t) => tokenizer.label(history[t].token), () => 1, own && ((t) => own[t] ?? 0));
+    draw.labels(strip, view, colour, (t) => tokenizer.label(history[t].token), () => 1, own && ((t) => Math.sqrt(own[t] ?? 0)));
   }
 
   function paintArcs(strip, view, attention) {
     const own = weights(attention, view.chosen);
-    draw.arcs(strip, view, colour, (t) => own[t] ?? 0);
+    draw.arcs(strip, view, colour, (t) => Math.sqrt(own[t] ?? 0));
   }
 
   function paint() {
@@ -339,11 +366,11 @@
 
   // ---- reading and writing
 
-  function pick(column, inView) {
+  function pick(place, inView) { // a position, or pixels from the left of what is seen
     const reader = now();
     stop();
     const view = draw.frame(byId("picture").clientWidth, reader.count, chosen.position);
-    chosen.position = Math.max(0, Math.min(reader.count - 1, inView ? view.first + column : column));
+    chosen.position = Math.max(0, Math.min(reader.count - 1, inView ? view.first + Math.floor(place / view.step) : place));
     paint();
   }
 
@@ -454,6 +481,7 @@
       return;
     }
     byId("facts").textContent = `${reader.name}: ${reader.facts}. When it was loaded, its answers were compared with torch's: they differ by at most ${reader.difference.toExponential(0)} of the largest logit.`;
+    byId("idea").textContent = reader.idea;
     chosen.layer = chosen.head = null;
     build();
     if (text || !fresh || readers.some((other) => other !== entry && other.reader)) {
