@@ -311,7 +311,7 @@ window.seqarenaMachine = (() => {
 
   // How far the logits of the model's test vector are from torch's, relative to the largest.
   function difference(machine, { tokens, logits }) {
-    const expected = decoded({ kind: "f", size: machine.logits.length, data: logits });
+    const expected = decoded(logits);
     machine.reset();
     for (const token of tokens) machine.step(token);
     const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 1);

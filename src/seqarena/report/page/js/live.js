@@ -319,7 +319,7 @@
 
   // ---- what may come next
 
-  const percent = (p) => (p >= 0.995 ? "100 %" : p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : p >= 0.00095 ? `${(100 * p).toFixed(1)} %` : "< 0.1 %");
+  const percent = (p) => (p >= 0.995 ? "100 %" : p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : p >= 0.00095 ? `${(100 * p).toFixed(1)} %` : "<0.1 %");
 
   function next(reader) {
     const list = byId("next");
