@@ -124,7 +124,7 @@ window.seqarenaPicture = (() => {
         pen.fillRect(i * step, 0, step, strip.height);
       }
       pen.fillStyle = css(dark > 0.55 ? colour.paper : colour.ink, strength(first + i));
-      pen.font = `${upright ? 11 : 14}px ${monospace}`;
+      pen.font = `${upright ? 11 : [...text].length > 1 ? 9 : 14}px ${monospace}`;
       if (!upright) {
         pen.fillText(text, x, strip.height / 2 + 1);
         return;
