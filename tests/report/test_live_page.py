@@ -370,5 +370,7 @@ def test_a_page_without_models_has_no_scripts_for_them() -> None:
 
 
 def test_a_model_that_is_too_large_says_how_large_it_is() -> None:
-    with pytest.raises(UserError, match=r"its [\d.]+ k? ?parameters take 0\.\d MB.*0\.0 MB left"):
+    with pytest.raises(
+        UserError, match=r"its [\d.]+ k? ?parameters take 0\.\d MB in float16.*0\.0 MB for models"
+    ):
         live_data("gru", MODELS["gru"], CHARACTERS, most_bytes=1000)

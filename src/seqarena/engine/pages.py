@@ -56,8 +56,8 @@ def page_of(
 
 
 def live_models(folder: Path, view: RunView, megabytes: float) -> list[LiveModel]:
-    """The best language model, and the best of another family, as far as they fit; those before
-    them that cannot run in a page, with the reason. None of any other task."""
+    """The best language model, or why it cannot run in a page; and the best of another family, as
+    far as it fits. None of any other task."""
     from seqarena.engine.trained import trained_models
     from seqarena.use.in_page import live_model
 
@@ -74,7 +74,7 @@ def live_models(folder: Path, view: RunView, megabytes: float) -> list[LiveModel
         if one.data:
             families.add(family)
             room -= len(one.data)
-        if one.data or not families:
+        if one.data or not found:
             found.append(one)
     return found
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, one_line
 from seqarena.core.results.live import LiveModel
 from seqarena.data.text.tokenizers import Tokenizer
 from seqarena.models.export.js.page_model import page_model
@@ -28,6 +28,8 @@ def live_model(directory: Path, architecture: str, most_bytes: int) -> LiveModel
         return _live_model(directory, architecture, load(directory).weights_sha256, most_bytes)
     except UserError as error:
         return LiveModel(architecture, reason=str(error))
+    except Exception as error:  # a page of hours of training is not lost to a picture in it
+        return LiveModel(architecture, reason=f"it could not be made ready ({one_line(error)})")
 
 
 @lru_cache(maxsize=8)  # a page that follows a run is drawn again and again

@@ -27,6 +27,7 @@ from seqarena.models.model import Model
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 ROOM = 512  # positions that a page reads, and that a growing cache has room for
+_BASE64 = 4 / 3  # signs a byte
 _TESTED = 12  # positions of the test vector
 _MOST_ROUNDING = 0.05  # by float16
 
@@ -47,23 +48,20 @@ def page_model(model: Model, *, room: int = ROOM, most_bytes: float = float("inf
     """
     if model.problem.features:
         raise UserError("it reads features and no text")
+    halved = model.num_parameters * _BASE64 * 2  # bytes, of weights alone
+    if halved > most_bytes:
+        raise _too_large(model, halved, most_bytes)
     most = model.most_positions
     room = room if most is None else min(most, room)
     step = step_graph(model, rows=1, room=room)
-    found = _model(step, room)
-    if len(found) <= most_bytes:
+    if 2 * halved <= most_bytes and len(found := _model(step, room)) <= most_bytes:
         return PageModel(found, 0.0, step)
     inputs = compared.random_inputs(step, 1, min(_TESTED, room))
     exact = compared.by_steps(step, inputs)
     _round_matrices(step)
     found = _model(step, room)
     if len(found) > most_bytes:
-        raise UserError(
-            f"its {with_unit(model.num_parameters, 'count')} parameters take "
-            f"{len(found) / 1e6:.1f} MB, and the page has {max(0.0, most_bytes) / 1e6:.1f} MB left "
-            "for models that run (seqarena report FOLDER --live-megabytes "
-            f"{math.ceil(len(found) / 1e5) / 10:.1f} makes room)"
-        )
+        raise _too_large(model, len(found), most_bytes)
     distance = (compared.by_steps(step, inputs) - exact).abs().max()
     rounding = float(distance / exact.abs().max().clamp(min=1.0))
     if not rounding <= _MOST_ROUNDING:  # also where it is NaN
@@ -72,6 +70,15 @@ def page_model(model: Model, *, room: int = ROOM, most_bytes: float = float("inf
             "the largest logit"
         )
     return PageModel(found, rounding, step)
+
+
+def _too_large(model: Model, size: float, most_bytes: float) -> UserError:
+    enough = math.ceil(size / 1e5) / 10 + 0.2  # MB, with the graph
+    return UserError(
+        f"its {with_unit(model.num_parameters, 'count')} parameters take {size / 1e6:.1f} MB in "
+        f"float16, and the page has {max(0.0, most_bytes) / 1e6:.1f} MB for models that run "
+        f"(seqarena report FOLDER --live-megabytes {enough:.1f} makes room)"
+    )
 
 
 def _model(step: StepGraph, room: int) -> str:
