@@ -125,6 +125,7 @@ def expected(name: str, tokens: list[int]) -> torch.Tensor:
         return MODELS[name](torch.tensor([tokens]))[0][0].softmax(-1)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_begins_with_a_text_that_the_model_wrote(opened: Opened) -> None:
     assert opened.text.startswith("The ")
@@ -151,6 +152,7 @@ def test_bars_are_torchs_probabilities_as_one_types_and_takes_back(
         assert all(abs(last[token] - p) < 1e-4 for token, p in bars.items())
 
 
+@pytest.mark.slow
 @needs_browser
 def test_characters_that_the_model_never_saw_are_left_out_and_named(opened: Opened) -> None:
     opened.type("The ÿcell 9")
@@ -162,6 +164,7 @@ def test_characters_that_the_model_never_saw_are_left_out_and_named(opened: Open
     assert opened.page.inner_text("#live-said") == ""
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("name", NAMES)
 def test_it_writes_what_the_model_writes(name: str, opened: Opened) -> None:
@@ -186,6 +189,7 @@ def test_it_writes_what_the_model_writes(name: str, opened: Opened) -> None:
     assert opened.text == CHARACTERS.decode(found)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_replay_runs_through_the_text_and_stops_at_its_end(opened: Opened) -> None:
     page = opened.page
@@ -197,6 +201,7 @@ def test_replay_runs_through_the_text_and_stops_at_its_end(opened: Opened) -> No
     assert opened.text == "The cell"
 
 
+@pytest.mark.slow
 @needs_browser
 def test_an_earlier_position_shows_what_came_and_a_chosen_token_is_written(opened: Opened) -> None:
     page = opened.page
@@ -217,6 +222,7 @@ def test_an_earlier_position_shows_what_came_and_a_chosen_token_is_written(opene
     assert page.evaluate("seqarenaLive.chosen.position") == 2
 
 
+@pytest.mark.slow
 @needs_browser
 def test_what_is_drawn_are_the_models_gates_states_and_weights(opened: Opened) -> None:
     """Of a GRU's first layer, by its equations; of attention, by `looks`."""
@@ -243,6 +249,7 @@ def test_what_is_drawn_are_the_models_gates_states_and_weights(opened: Opened) -
             assert torch.allclose(found[t], torch.stack((r, z, h_E)), atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_attention_that_is_drawn_sums_to_one_and_changes_with_the_head(opened: Opened) -> None:
     page = opened.page
@@ -261,6 +268,7 @@ def test_attention_that_is_drawn_sums_to_one_and_changes_with_the_head(opened: O
     assert len(set(pictures)) == 4
 
 
+@pytest.mark.slow
 @needs_browser
 def test_on_a_phone_in_the_dark(browser: Any, tmp_path: Path) -> None:
     live = [live_data(name, MODELS[name], CHARACTERS) for name in NAMES]
@@ -277,6 +285,7 @@ def test_on_a_phone_in_the_dark(browser: Any, tmp_path: Path) -> None:
     opened.close()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_keeps_so_many_positions_and_says_so(browser: Any, tmp_path: Path) -> None:
     opened = Opened(browser, tmp_path, [live_data("gru", MODELS["gru"], CHARACTERS)])
@@ -289,6 +298,7 @@ def test_the_page_keeps_so_many_positions_and_says_so(browser: Any, tmp_path: Pa
     opened.close()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_model_with_other_numbers_than_torchs_does_not_run(browser: Any, tmp_path: Path) -> None:
     data = json.loads(live_data("gru", MODELS["gru"], CHARACTERS).data)
@@ -299,6 +309,7 @@ def test_a_model_with_other_numbers_than_torchs_does_not_run(browser: Any, tmp_p
     opened.close()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_half_precision_is_smaller_and_says_what_it_costs(browser: Any, tmp_path: Path) -> None:
     whole = live_data("gru", MODELS["gru"], CHARACTERS)
@@ -325,6 +336,7 @@ def random_texts(count: int) -> list[str]:
     return ["".join(draw.choices(pieces, k=draw.randint(1, 40))) for _ in range(count)]
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("kind", ["byte", "char", "char with bytes", "bpe"])
 def test_the_page_spells_as_python_does(kind: str, browser: Any, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 CAUSAL = [name for name, row in CATALOG.items() if row.causal and row.system is None]
+LIVE = ["gru", "attention"]  # of the short suite
 NAMED = [
     "elman", "gru", "lstm", "mingru", "attention", "attention_learned", "gpt2", "mamba",
     "gated_delta", "s4d", "conv", "sliding_window", "lstm_experts",
@@ -84,7 +85,9 @@ def far(page: Any, model: Model, *, rounded: PageModel | None = None) -> float:
 
 
 @needs_browser
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(
+    "name", [*LIVE, *(pytest.param(n, marks=pytest.mark.slow) for n in NAMED if n not in LIVE)]
+)
 def test_a_page_computes_what_torch_does(name: str, page: Any) -> None:
     assert far(page, noisy(name, max_length=ROOM)) <= TOLERANCE
 
@@ -101,12 +104,14 @@ def test_every_causal_architecture_runs_in_a_page(name: str, page: Any) -> None:
 
 
 @needs_browser
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nnlm", "wavenet", "bytenet"])
 def test_systems_run_too(name: str, page: Any) -> None:
     assert far(page, noisy(name)) <= TOLERANCE
 
 
 @needs_browser
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", ["forget", "input", "output"])
 def test_the_gates_of_an_lstm_have_their_names(opened: str, page: Any) -> None:
     """One gate is held open, the others closed."""
