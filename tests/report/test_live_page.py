@@ -305,6 +305,8 @@ def test_a_model_with_other_numbers_than_torchs_does_not_run(browser: Any, tmp_p
     data["model"]["test"]["tokens"][0] ^= 1
     opened = Opened(browser, tmp_path, [LiveModel("gru", json.dumps(data))])
     assert "computes other numbers than torch did" in opened.page.inner_text("#live-facts")
+    assert not opened.page.is_visible("#live-text")
+    assert not opened.page.is_visible("#live-next")
     assert opened.page.locator("#live-picture canvas").count() == 0
     opened.close()
 

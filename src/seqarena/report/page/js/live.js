@@ -66,10 +66,12 @@
     one(token) {
       const logits = this.machine.step(token).slice();
       const places = this.count + 1;
+      const probabilities = softmax(logits);
       this.history.push({
         token,
         logits,
-        probabilities: softmax(logits),
+        probabilities,
+        guess: probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0),
         state: this.machine.snapshot(),
         tracks: this.tracks.map((track) => kept(track, track.read(), places)),
       });
@@ -219,8 +221,8 @@
 
   function paintGuess(strip, view) {
     const { history, tokenizer } = now();
-    const best = history.map(({ probabilities }) => probabilities.reduce((most, p, i) => (p > probabilities[most] ? i : most), 0));
-    draw.labels(strip, view, colour, (t) => tokenizer.label(best[t]), (t) => 0.2 + 0.8 * history[t].probabilities[best[t]]);
+    const sure = ({ probabilities, guess }) => probabilities[guess];
+    draw.labels(strip, view, colour, (t) => tokenizer.label(history[t].guess), (t) => 0.2 + 0.8 * sure(history[t]));
   }
 
   function paintSurprise(strip, view) {
@@ -474,9 +476,9 @@
     entry.reader ??= new Reader(entry.script);
     const reader = entry.reader;
     for (const button of byId("models").children) button.setAttribute("aria-pressed", String(Number(button.dataset.model) === model));
-    if (!(reader.difference <= furthest)) { // also where it is NaN
-      byId("picture").replaceChildren();
-      strips = [];
+    const right = reader.difference <= furthest;
+    for (const part of stage.querySelectorAll(".live-text, .live-controls, .live-columns")) part.hidden = !right;
+    if (!right) {
       byId("facts").textContent = `${reader.name} does not run here: this browser computes other numbers than torch did (${reader.difference.toExponential(1)} of the largest logit).`;
       return;
     }
@@ -526,13 +528,20 @@
   byId("speed").addEventListener("input", say);
   say();
 
-  const recolour = () => { colour = null; paint(); };
+  const recolour = () => {
+    colour = null;
+    paint();
+  };
   new MutationObserver(recolour).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
   stage.hidden = false;
   use(0);
-  new ResizeObserver(() => now().difference <= furthest && paint()).observe(byId("picture"));
+  let wide = 0;
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width && contentRect.width !== wide) paint();
+    wide = contentRect.width;
+  }).observe(byId("picture"));
   window.seqarenaLive = { reader: now, chosen }; // for tests, and for the curious
   stage.dataset.ready = "true";
 })();
