@@ -165,10 +165,10 @@ window.seqarenaPicture = (() => {
 
   // Arcs from the chosen position to what it reads.
   function arcs(strip, view, colour, weight) {
-    const { first, last, chosen, width, step } = view;
+    const { first, chosen, width, step } = view;
     const pen = strip.pen(width);
     const middle = (t) => (t - first + 0.5) * step;
-    for (let t = first; t <= chosen && t < last; t++) {
+    for (let t = first; t < chosen; t++) {
       const strength = weight(t);
       if (strength < 0.12) continue;
       const [from, to] = [middle(t), middle(chosen)];
@@ -177,8 +177,7 @@ window.seqarenaPicture = (() => {
       pen.lineWidth = 0.8 + 3.5 * strength;
       pen.beginPath();
       pen.moveTo(from, 0);
-      if (t === chosen) pen.arc(from, 4, 4, -Math.PI / 2, 1.5 * Math.PI);
-      else pen.bezierCurveTo(from, deep * 1.3, to, deep * 1.3, to, 0);
+      pen.bezierCurveTo(from, deep * 1.3, to, deep * 1.3, to, 0);
       pen.stroke();
     }
   }
