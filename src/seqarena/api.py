@@ -510,7 +510,7 @@ def recipe(
 
 def report(path: Place, *, live_megabytes: float = 2.0) -> Path:
     """Draws a page again from its records and returns its place. `path` is a folder of a run, of
-    measurements or of claims. At most so many megabytes of a language run's page are models that
+    measurements or of claims. At most `live_megabytes` of a language run's page are models that
     run in it; 0 leaves them out."""
     from seqarena.engine.pages import write_page
 
