@@ -254,7 +254,7 @@ def _reached(starts: list[fx.Node]) -> set[fx.Node]:
     return seen
 
 
-class Recorder(fx.Interpreter):
+class _Recorder(fx.Interpreter):
     """Keeps what every node gave."""
 
     def __init__(self, module: fx.GraphModule) -> None:
@@ -268,7 +268,7 @@ class Recorder(fx.Interpreter):
 
 def recorded(step: StepGraph, *, rows: int, room: int) -> dict[fx.Node, Any]:
     """What every node of the graph gives before the first position: types and shapes."""
-    recorder = Recorder(step.module)
+    recorder = _Recorder(step.module)
     with torch.no_grad():
         inputs = step.example[:1].expand(rows, *step.example.shape[1:]).clone()
         recorder.run(inputs, *(state.initial(rows, room) for state in step.states))

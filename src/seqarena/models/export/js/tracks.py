@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 
 from seqarena.models.export.c.views import View
-from seqarena.models.export.graph import Recorder, StepGraph
+from seqarena.models.export.graph import StepGraph
 from seqarena.models.export.js.gate_names import GATES
 from seqarena.models.export.js.program import JSProgram
 
@@ -183,17 +183,27 @@ def _attention(step: StepGraph, program: JSProgram, origin: _Origin) -> list[Tra
 def _weights(step: StepGraph, nodes: list[fx.Node]) -> dict[fx.Node, list[Tensor]]:
     """What each of the nodes gave, position by position."""
     found: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
-    output = next(n for n in step.module.graph.nodes if n.op == "output")
     state = [one.initial(1, step.room or 0) for one in step.states]
     draw = torch.Generator().manual_seed(0)
     for _ in range(min(_POSITIONS, step.room or _POSITIONS)):
-        recorder = Recorder(step.module)
+        watched = _Watched(step.module, found)
         with torch.no_grad():
-            recorder.run(torch.randint(step.vocabulary, (1,), generator=draw), *state)
-        state = [recorder.found[n] for n in cast("Any", output.args[0])[1:]]
-        for node, weights in found.items():
-            weights.append(recorder.found[node])
+            _, *state = watched.run(torch.randint(step.vocabulary, (1,), generator=draw), *state)
     return found
+
+
+class _Watched(fx.Interpreter):
+    """Adds to `found` what its nodes give."""
+
+    def __init__(self, module: fx.GraphModule, found: dict[fx.Node, list[Tensor]]) -> None:
+        super().__init__(module)
+        self.found = found
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if n in self.found:
+            self.found[n].append(value)
+        return value
 
 
 def _only_what_was_read(weights: list[Tensor], shifts: bool) -> bool:
