@@ -508,12 +508,13 @@ def recipe(
     return recipes.recipe(Path(file), progress, results, trust_code=trust_code)
 
 
-def report(path: Place) -> Path:
+def report(path: Place, *, live_megabytes: float = 2.0) -> Path:
     """Draws a page again from its records and returns its place. `path` is a folder of a run, of
-    measurements or of claims."""
+    measurements or of claims. At most `live_megabytes` of a language run's page are models that
+    run in it; 0 leaves them out."""
     from seqarena.engine.pages import write_page
 
-    return write_page(Path(path))
+    return write_page(Path(path), live_megabytes=live_megabytes)
 
 
 def page_server(

@@ -17,6 +17,7 @@ from seqarena.core.user_code import is_own, reporting
 from seqarena.engine.before_training.baselines import compute_baselines
 from seqarena.engine.before_training.overlap import ask_about_overlap
 from seqarena.engine.live import CostDisplay, comparison_display
+from seqarena.engine.pages import LIVE_MEGABYTES, live_models
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
 from seqarena.jobs.files import write_atomically
@@ -150,5 +151,7 @@ def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     view = finished.view
     baselines = current_baselines(folder, prepared.plan)
     write_database(folder.path / "results.sqlite", view.trials, view.costs, baselines)
-    write_atomically(folder.report_path, render_html(view))
+    write_atomically(
+        folder.report_path, render_html(view, live=live_models(folder.path, view, LIVE_MEGABYTES))
+    )
     return finished
