@@ -24,6 +24,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
+from seqarena.models.plain_modules import leak_of, measure_modules
 from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
@@ -107,6 +108,7 @@ def prepare(
         f"denormals: {denormals.name} ({denormals.reason})",
         f"cores: {cores.count} ({cores.reason}), {words.plural(jobs, 'trial')} at a time with "
         f"{words.plural(plan.threads, 'thread')} each",
+        *(one for entry in entries for one in measure_modules(entry.model, task.sequence_length)),
         *([] if start is None else [start.words()]),
     )
     return Prepared(
@@ -159,7 +161,8 @@ def _enter(
     for row in rows:
         reason = why_not(row, task.problem)
         if reason is not None:
-            excluded[row.name] = reason
+            leak = leak_of(row)
+            excluded[row.name] = f"{reason}: {leak}" if leak else reason
             continue
         try:
             config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
@@ -199,6 +202,7 @@ def _check_claims(
     """Raises what the model raises when it is built and described, and UserError for claims about
     its costs that cannot be and for an algorithm that cannot run at `place`."""
     algorithms_on(config, *place)
+    measure_modules(config, task.sequence_length)
     with torch.device("meta"):
         check_claims(build_model(config), max(1, round(task.mean_length)))
     describe(row)
@@ -207,7 +211,13 @@ def _check_claims(
 def _check_affordable(training: TrainingRequest, config: AnyConfig, task: Task) -> None:
     """Raises UserError when the budget does not pay for one step of this model."""
     with torch.device("meta"):
-        flops = build_model(config).training_flops(max(1, round(task.mean_length)))
+        model = build_model(config)
+        flops = model.training_flops(max(1, round(task.mean_length)))
+    if training.budget.flops is not None and "flops" in model.unknown_costs:
+        raise UserError(
+            "--flops needs the operations of every architecture, and those of your own module are "
+            "not known: torch counts none; give --tokens or --steps"
+        )
     training.budget.total_steps(
         training.batch_size * task.mean_tokens,
         training.batch_size * flops,

@@ -249,14 +249,19 @@ class _Training:
 
     def _finish(self, validation_value: float | None, test_value: float | None) -> ResultRecord:
         trainer, progress = self.trainer, self.trainer.progress
+        unknown = trainer.model.unknown_costs
         result = ResultRecord(
             status="diverged" if test_value is None else "finished",
             steps=progress.step,
             tokens=progress.tokens,
             training_seconds=progress.training_seconds,
-            training_flops=progress.step * float(trainer.flops_per_step),
+            training_flops=None
+            if "flops" in unknown
+            else progress.step * float(trainer.flops_per_step),
             parameters=self.trial.parameters,
-            state_bytes=trainer.model.state_bytes(trainer.task.sequence_length),
+            state_bytes=None
+            if "state_bytes" in unknown
+            else trainer.model.state_bytes(trainer.task.sequence_length),
             validation_value=validation_value,
             test_value=test_value,
             skipped_steps=progress.skipped,

@@ -17,6 +17,7 @@ from seqarena.engine.train_on import trained_on
 from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on
 from seqarena.models.catalog import is_known
+from seqarena.models.plain_modules import with_measured
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes
 from seqarena.train.checkpoint import load
@@ -31,7 +32,7 @@ class Planned(NamedTuple):
 
 def plan_comparison(request: CompareRequest, console: Console) -> Planned:
     """Reads the data and solves the sizes; writes nothing."""
-    rows = request.lineup.rows()
+    rows = [with_measured(row) for row in request.lineup.rows()]
     with console.status("reading the data and solving the sizes"):
         prepared = prepare(
             request,
@@ -60,7 +61,7 @@ def plan_training(request: TrainRequest) -> Planned:
         raise UserError("--trust-code is for the code that --start-from names")
     stem = Path(request.task.data or "embedded").stem
     (row,) = request.lineup.rows()
-    row = with_options(row, request.option)
+    row = with_measured(with_options(row, request.option))
     tuned = "tuned-" if source else ""
     comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
     prepared = prepare(

@@ -23,6 +23,7 @@ from seqarena.engine.trained import OwnCode
 from seqarena.forecast.costs import carried_rate
 from seqarena.forecast.store import read_forecast
 from seqarena.models.catalog import architecture, is_known, yours
+from seqarena.models.plain_modules import with_measured
 from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task
@@ -70,6 +71,7 @@ def trained_on(request: TrainRequest) -> TrainedOn:
     checkpoint = source.run.models[source.name].path
     mixer = given.pop("mixer", None)
     OwnCode((mixer,) if mixer else (), request.trust_code).allow(checkpoint)
+    row = with_measured(row)
     sizes = _sizes(plan, source.forecast, given)
     rate = given.get("rate") or _rate(source, old_rate, sizes["params"])
     options = _settings(plan, sizes, given) | sizes | {"rate": rate} | given
