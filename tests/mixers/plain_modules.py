@@ -180,7 +180,7 @@ class LooksAtNumbers(nn.Module):
         self.scale = float(torch.arange(4).sum().item())
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x) * (self.scale if float(x.sum()) > 0 else self.scale)
+        return self.linear(x) * (self.scale if float(x.sum()) > 0 else 6.0)
 
 
 def not_a_module(dim: int) -> int:

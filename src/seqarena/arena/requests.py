@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from seqarena.core.architecture import Architecture
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.names import check_folder_name, folder_name
 from seqarena.core.options import (
     Count,
@@ -37,6 +37,7 @@ from seqarena.train.config import OptimizerConfig, TrainingRequest
 
 DEFAULT_PARAMS = 100_000
 _LEADER_SEEDS = 5
+TRACKER_NAMES = ("tensorboard", "mlflow", "wandb")  # see engine/tracking
 _ENOUGH_SEEDS = 3  # fewer are a quick look
 
 
@@ -201,6 +202,10 @@ class RunRequest(Config):
     yes: bool = knob(False, "Go on without a question where splits overlap.")
     baselines: bool = knob(True, "Compute what a model has to beat before it trains.")
     measure: bool = knob(True, "Measure costs when training is done.")
+    track: Names = knob(
+        (),
+        "Hand every trial to a tracker as it trains: tensorboard, mlflow, wandb (an extra each).",
+    )
     trial_timeout: Number | None = knob(
         None,
         "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
@@ -210,6 +215,13 @@ class RunRequest(Config):
         None,
         "Minutes after which --until-decided starts no further seed. Default: no limit.",
     )
+
+    @model_validator(mode="after")
+    def _known_trackers(self) -> Self:
+        for name in self.track:
+            if name not in TRACKER_NAMES:
+                raise unknown_name("tracker", name, TRACKER_NAMES)
+        return self
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:

@@ -212,13 +212,13 @@ def _arguments(target: Callable[..., nn.Module], name: str) -> _Arguments:
     required = [one for one in usual if one.default is one.empty]
     widths = tuple(one.name for one in required or usual[:1])
     rest = [one for one in named if one.name not in widths]
-    if not widths:
-        if not any(one.kind in (one.POSITIONAL_ONLY, one.VAR_POSITIONAL) for one in found):
-            if not rest or rest[0].kind is rest[0].KEYWORD_ONLY:
-                raise UserError(
-                    f"{name} takes no width: its first argument has to be the number of features"
-                )
-            rest = rest[1:]
+    others = any(one.kind in (one.POSITIONAL_ONLY, one.VAR_POSITIONAL) for one in found)
+    if not widths and not others:
+        if not rest or rest[0].kind is rest[0].KEYWORD_ONLY:
+            raise UserError(
+                f"{name} takes no width: its first argument has to be the number of features"
+            )
+        rest = rest[1:]
     options: dict[str, Any] = {}
     for one in rest:
         if one.name in PlainConfig.model_fields or one.name.startswith("_"):

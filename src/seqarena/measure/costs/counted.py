@@ -29,7 +29,8 @@ def counted(
     decoding keeps after it, of whole models, a curve an architecture. The steps, and what an
     algorithm spends, are those of `algorithm` (auto: the fastest here).
 
-    A plain module of the user's own does not know some of them. A hybrid has its whole pattern of layers. Raises UserError for an unknown name.
+    A hybrid has its whole pattern of layers; a user's plain module has the curves that it knows.
+    Raises UserError for an unknown name.
     """
     found: list[Series] = []
     options = None if algorithm == "auto" else {"algorithm": algorithm}
