@@ -29,8 +29,8 @@ from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
-from seqarena.train.config import TrainingRequest
-from seqarena.train.start import plan_going_on, plan_start
+from seqarena.train.config import LoraRequest, TrainingRequest
+from seqarena.train.start import NO_LORA, plan_going_on, plan_start, plan_tuning
 
 
 class Prepared(Config):
@@ -54,11 +54,12 @@ def prepare(
     command: str = "",
     start_from: Path | None = None,
     goes_on: bool = False,
+    lora: LoraRequest = NO_LORA,
 ) -> Prepared:
     """Builds the task, solves every model's size, and names the folder. Writes nothing.
 
     `start_from` is a checkpoint whose body the one model takes, or all of it where it `goes_on`;
-    it gives the size. Raises
+    it gives the size, and `lora` the updates that are trained where it stays frozen. Raises
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
@@ -70,11 +71,12 @@ def prepare(
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
     start, fixed = None, None
     if start_from is not None:
-        start, fixed = (
-            plan_going_on(start_from, task)
-            if goes_on
-            else plan_start(start_from, rows[0].name, task)
-        )
+        if goes_on and lora.rank is not None:
+            start, fixed = plan_tuning(start_from, task, lora)
+        elif goes_on:
+            start, fixed = plan_going_on(start_from, task)
+        else:
+            start, fixed = plan_start(start_from, rows[0].name, task, lora)
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
     if request.run.dtype == "auto":

@@ -33,7 +33,7 @@ from seqarena.core.user_code import allow, is_own
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task, takes, task_row
-from seqarena.train.config import OptimizerConfig, TrainingRequest
+from seqarena.train.config import LoraRequest, OptimizerConfig, TrainingRequest
 
 DEFAULT_PARAMS = 100_000
 _LEADER_SEEDS = 5
@@ -275,6 +275,7 @@ class TrainRequest(Config):
         "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "
         "task classification.",
     )
+    lora: LoraRequest = LoraRequest()
     size: SizeRequest = SizeRequest()
     training: TrainingRequest = preset(
         TrainingRequest(optimizer=preset(OptimizerConfig(learning_rate=6e-3)))

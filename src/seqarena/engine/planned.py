@@ -46,6 +46,7 @@ def plan_comparison(request: CompareRequest, console: Console) -> Planned:
 def plan_training(request: TrainRequest) -> Planned:
     """The same of one model; with a checkpoint to start from, its sizes are that one's; with a run
     to train on from, its settings."""
+    _check_lora(request)
     if request.from_run is not None:
         return _plan_training_on(request)
     if request.resume:
@@ -62,7 +63,7 @@ def plan_training(request: TrainRequest) -> Planned:
     stem = Path(request.task.data or "embedded").stem
     (row,) = request.lineup.rows()
     row = with_measured(with_options(row, request.option))
-    tuned = "tuned-" if source else ""
+    tuned = "lora-" if request.lora.rank else "tuned-" if source else ""
     comparison = request.comparison(f"{row.name}-{tuned}{stem}-{request.seed}")
     prepared = prepare(
         comparison,
@@ -70,8 +71,21 @@ def plan_training(request: TrainRequest) -> Planned:
         [row],
         command=command_line("train", request, positional=("data",)),
         start_from=source,
+        lora=request.lora,
     )
     return Planned(prepared, [row])
+
+
+def _check_lora(request: TrainRequest) -> None:
+    lora = request.lora
+    if lora.rank is None and (lora.alpha is not None or lora.layers):
+        raise UserError("--lora-alpha and --lora-layers belong to --lora: give its rank")
+    if lora.rank is None:
+        return
+    if request.from_run is None and request.start_from is None:
+        raise UserError("--lora tunes a trained model: name it with --from or --start-from")
+    if request.resume:
+        raise UserError("--resume goes on with the adapters that are there: leave --lora out")
 
 
 def _plan_training_on(request: TrainRequest) -> Planned:
@@ -79,15 +93,16 @@ def _plan_training_on(request: TrainRequest) -> Planned:
     size = found.request.size
     shown = words.with_unit(size.params, "count").replace(" ", "") if size.params else "as-wide"
     stem = Path(found.request.task.data or "embedded").stem
-    resumed = "-resumed" if request.resume else ""
-    name = f"{found.row.name}-{shown}-{stem}-{found.request.seed}{resumed}"
+    how = "-resumed" if request.resume else f"-lora{request.lora.rank}" if request.lora.rank else ""
+    name = f"{found.row.name}-{shown}-{stem}-{found.request.seed}{how}"
     prepared = prepare(
         found.request.comparison(name),
         found.task,
         [found.row],
         command=command_line("train", request, positional=("data",)),
         start_from=found.goes_on_from,
-        goes_on=request.resume,
+        goes_on=found.goes_on_from is not None,
+        lora=request.lora,
     )
     choices = (*prepared.choices, *found.sentences)
     return Planned(prepared.model_copy(update={"choices": choices}), [found.row])
