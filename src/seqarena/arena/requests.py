@@ -50,7 +50,9 @@ class TaskRequest(Config):
         "A file, a folder or a pattern: texts, tables, recordings, pictures (docs/formats.md). "
         "Without it: the task's own data, for language the reference that comes with Python.",
     )
-    tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
+    tokenizer: str | None = knob(
+        None, "byte, char, word or bpe:N, as the task has it; of language a tokenizer.json."
+    )
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
     drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
     settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
@@ -273,7 +275,8 @@ class TrainRequest(Config):
     start_from: Path | None = knob(
         None,
         "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "
-        "task classification.",
+        "task classification; or a folder of transformers, whose whole model and tokenizer.json go "
+        "on with task language.",
     )
     lora: LoraRequest = LoraRequest()
     size: SizeRequest = SizeRequest()

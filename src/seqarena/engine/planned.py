@@ -21,6 +21,7 @@ from seqarena.models.plain_modules import with_measured
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes
 from seqarena.train.checkpoint import load
+from seqarena.train.source import TOKENIZER, is_published, published_architecture
 
 
 class Planned(NamedTuple):
@@ -56,7 +57,11 @@ def plan_training(request: TrainRequest) -> Planned:
         source, request = _start(request, request.start_from)
         if is_own(request.task.kind):
             allow(request.task.kind)
-        if takes(request.task.kind, "reads_like"):
+        own, task = source / TOKENIZER, request.task
+        if is_published(source):
+            if own.is_file() and task.tokenizer is None and task.kind == "language":
+                more["tokenizer"] = str(own)
+        elif takes(request.task.kind, "reads_like"):
             more["reads_like"] = str(source)
     elif request.trust_code:
         raise UserError("--trust-code is for the code that --start-from names")
@@ -158,11 +163,11 @@ def say(console: Console, text: str, style: str | None = None) -> None:
 def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
     """The checkpoint to start from, and the request with its architecture: a model of the catalog,
     or a mixer of the user's own. Raises UserError for options that the checkpoint decides."""
-    size = request.size
+    size, published = request.size, is_published(place)
     decided = {
         "--params": size.params, "--width": size.width, "--depth": size.depth,
         "--short-convolution": size.short_convolution, "--option": request.option,
-        "--tokenizer": request.task.tokenizer,
+        "--tokenizer": None if published else request.task.tokenizer,
     }  # fmt: skip
     for option, value in decided.items():
         if value:
@@ -170,6 +175,11 @@ def _start(request: TrainRequest, place: Path) -> tuple[Path, TrainRequest]:
                 f"{option} is that of the run that --start-from names: leave it out, or train "
                 "without --start-from"
             )
+    if published:
+        own = published_architecture(place)
+        if (request.model or own) != own:
+            raise UserError(f"{place} holds {own}: leave --model {request.model} out")
+        return place, request.model_copy(update={"model": own})
     source, architecture = find_start(place, request.model)
     if is_known(architecture):
         if request.mixer:

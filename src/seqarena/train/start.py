@@ -36,6 +36,7 @@ from seqarena.train.checkpoint import (
 )
 from seqarena.train.config import LoraRequest
 from seqarena.train.loop import Trainer
+from seqarena.train.source import check_reads, load_source
 
 NO_LORA = LoraRequest()
 _VOCABULARIES = (  # of artifacts
@@ -79,7 +80,8 @@ class Start(Config):
             )
         return (
             f"starts from {self.checkpoint}: {len(self.taken)} tensors are its "
-            f"({_modules(self.taken)}), {len(self.fresh)} are fresh ({_modules(self.fresh)})"
+            f"({_modules(self.taken)}), {len(self.fresh)} are fresh "
+            f"({_modules(self.fresh) or 'none'})"
         )
 
 
@@ -114,11 +116,14 @@ def plan_start(
 
 
 def plan_tuning(folder: Path, task: Task, lora: LoraRequest) -> tuple[Start, AnyConfig]:
-    """The same of a model that is tuned whole, its head too, by adapters alone. Raises UserError as
-    `plan_going_on` does, and for a model without a matrix to adapt."""
+    """The same of a model that is tuned with its head, by adapters where `lora` has a rank. Raises
+    UserError as `plan_going_on` does, for a model without a matrix to adapt, and for one that ends
+    before the task's inputs."""
     start, config = plan_going_on(folder, task)
     with torch.device("meta"):
         model = build_model(config)
+    if (model.most_positions or task.problem.max_length) < task.problem.max_length:
+        raise too_long(int(model.most_positions or 0), task.problem)
     start = start.model_copy(update={"goes_on": False, "adapters": None, "base": ""})
     return _with_adapters(start, model, lora), config
 
@@ -126,12 +131,9 @@ def plan_tuning(folder: Path, task: Task, lora: LoraRequest) -> tuple[Start, Any
 def plan_going_on(folder: Path, task: Task) -> tuple[Start, AnyConfig]:
     """The same of a model that goes on whole, with its adapters where it has them. Raises UserError
     for a damaged checkpoint and for a task that is not the checkpoint's."""
-    checkpoint = load(folder)
-    if checkpoint.about["artifacts"] != task.artifacts():
-        raise UserError(
-            f"{folder} reads its inputs by another vocabulary than these data give: go on with the "
-            "data that it was trained on"
-        )
+    checkpoint = load_source(folder)
+    config = checkpoint.config()
+    check_reads(checkpoint, config, task)
     start = Start(
         checkpoint=str(folder),
         architecture=checkpoint.about["architecture"],
@@ -145,7 +147,7 @@ def plan_going_on(folder: Path, task: Task) -> tuple[Start, AnyConfig]:
         kept = {name: before[name] for name in ("adapters", "base", "base_sha256", "fresh")}
         start = Start(**(start.model_dump() | kept))
         _base_of(start)
-    return start, checkpoint.config()
+    return start, config
 
 
 def begin(trainer: Trainer, start: Start) -> None:
@@ -153,7 +155,7 @@ def begin(trainer: Trainer, start: Start) -> None:
 
     Raises UserError when the weights are not those that were planned with, or do not fit.
     """
-    checkpoint = load(Path(start.checkpoint))
+    checkpoint = load_source(Path(start.checkpoint))
     if checkpoint.weights_sha256 != start.sha256:
         raise UserError(
             f"the weights in {start.checkpoint} have changed since this training was planned: "
@@ -200,7 +202,7 @@ def _with_adapters(start: Start, model: Model, lora: LoraRequest) -> Start:
 
 def _base_of(start: Start) -> Checkpoint:
     """The checkpoint that adapters are added to. Raises UserError where it is gone or another."""
-    checkpoint = load(Path(start.base))
+    checkpoint = load_source(Path(start.base))
     if checkpoint.weights_sha256 != start.base_sha256:
         raise UserError(
             f"the weights in {start.base}, which the adapters are added to, have changed: train "

@@ -19,17 +19,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.core.config import Config, parse_options
+from seqarena.core.config import Config, load_object, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
 from seqarena.core.user_code import file_digest, is_own, load_class, load_named
 from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
-from seqarena.mixers.plain import adapted
 from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
 from seqarena.ops.history import over_real_positions
 from seqarena.ops.registry import Operation
+
+# no import: what the catalog's trials run does not depend on it; a user's file does (jobs/sources)
+_ADAPTED = f"{Mixer.__module__.rpartition('.')[0]}.plain:adapted"
 
 
 class LayerConfig(Config):
@@ -241,7 +243,7 @@ def load_mixer(specification: str, recorded_digest: str | None = None) -> type[M
     if is_own(specification):
         named = load_named(specification, nn.Module, "mixer", recorded_digest)
         if _is_plain(named):
-            return adapted(named, specification.rpartition(":")[2])
+            return load_object(_ADAPTED)(named, specification.rpartition(":")[2])
     found = load_class(specification, Mixer, "mixer", recorded_digest)
     options = getattr(found, "Config", None)
     if not (isinstance(options, type) and issubclass(options, MixerConfig)):
