@@ -67,8 +67,9 @@ class PlainModule(Mixer):
     algorithms = ("module",)
     complexity = Complexity(NOT_KNOWN, NOT_KNOWN, NOT_KNOWN, NOT_KNOWN)
 
-    def __init__(self, width: int, config: PlainConfig) -> None:
+    def __init__(self, width: int, config: MixerConfig) -> None:
         super().__init__(width, config)
+        assert isinstance(config, PlainConfig)
         self.causal = not config.sees_future
         self.module = self._made(config)
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from seqarena.engine.tracking.tracker import Ending, TrackedPoint, TrackedTrial
 
@@ -29,8 +30,8 @@ class MLflowTracker:
 
     def __init__(self, trial: TrackedTrial) -> None:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        from mlflow.entities import Param
-        from mlflow.tracking import MlflowClient
+        from mlflow.entities import Param  # pyright: ignore[reportMissingImports]
+        from mlflow.tracking import MlflowClient  # pyright: ignore[reportMissingImports]
 
         for noisy in ("mlflow", "mlflow.store.db.utils", "alembic"):  # tables that are made
             logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -65,8 +66,8 @@ class MLflowTracker:
             self._client.log_batch(self.identity, metrics=metrics[first : first + _MOST])
         self._step = points[-1].step if points else self._step
 
-    def _metrics(self, points: Sequence[TrackedPoint]) -> Iterator[object]:
-        from mlflow.entities import Metric
+    def _metrics(self, points: Sequence[TrackedPoint]) -> Iterator[Any]:
+        from mlflow.entities import Metric  # pyright: ignore[reportMissingImports]
 
         now = round(time.time() * 1000)
         for point in points:

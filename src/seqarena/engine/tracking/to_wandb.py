@@ -40,7 +40,7 @@ class WandbTracker:
 
     def __init__(self, trial: TrackedTrial) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
 
         self.identity = trial.key
         settings: Any = wandb.Settings(
