@@ -255,3 +255,16 @@ def test_a_missing_library_is_named_with_its_extra(
     assert "--track wandb needs the package 'wandb': pip install 'seqarena[wandb]'" in result.output
     monkeypatch.undo()
     assert "did you mean tensorboard?" in train(tmp_path, "other", "--track", "tensorbord").output
+
+
+def test_a_trial_that_is_rewound_is_read_from_its_start(finished: Path, tmp_path: Path) -> None:
+    """Its process died, and it runs once more from its checkpoint: the file is a new one."""
+    lines = (trial_of(finished)[1] / "records.jsonl").read_bytes().splitlines(keepends=True)
+    steps = [n for n, line in enumerate(lines) if b'"kind":"step"' in line]
+    path, fresh = tmp_path / "records.jsonl", tmp_path / "fresh"
+    path.write_bytes(b"".join(lines[: steps[4] + 1]))
+    follows = feed.TrialFeed(path)
+    assert [point.step for point in follows.points()] == [1, 2, 3, 4, 5]
+    fresh.write_bytes(b"".join(lines[: steps[6] + 1]))
+    fresh.replace(path)
+    assert [point.step for point in follows.points()] == [1, 2, 3, 4, 5, 6, 7]
