@@ -94,7 +94,7 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         *("data.text.corpora", "data.text.tokenizers"),
     }
     assert room(found, "models") == {
-        *("models.any", "models.model", "models.search", "models.watching"),
+        *("models.any", "models.lora", "models.model", "models.search", "models.watching"),
         *("models.stacks.channel_mixers", "models.stacks.embedding", "models.stacks.experts"),
         *("models.stacks.language_model", "models.stacks.stack"),
     }
