@@ -1,0 +1,37 @@
+"""Tensors as a kernel takes them: a flat array over their memory, and their rows' strides."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Rows(NamedTuple):
+    """A tensor [B, T, D] whose last axis is contiguous: position (b, t, d) is at b * `batch` +
+    t * `time` + d of the flat array."""
+
+    flat: np.ndarray
+    batch: int
+    time: int
+
+
+def rows(x_BTD: Tensor) -> Rows:
+    """The memory itself where the last axis is contiguous, else a copy."""
+    if x_BTD.stride(2) != 1 and x_BTD.shape[2] != 1:
+        x_BTD = x_BTD.contiguous()
+    return Rows(flat(x_BTD), x_BTD.stride(0), x_BTD.stride(1))
+
+
+def flat(x: Tensor) -> np.ndarray:
+    """The memory of a tensor from its first number to its last, as it lies there."""
+    x = x.detach()
+    if x.is_contiguous():
+        return x.view(-1).numpy()
+    span = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride()))
+    return x.as_strided((span,), (1,)).numpy()
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether there are no numbers to read: a graph is being recorded, or the device is meta."""
+    return torch.compiler.is_compiling() or x.is_meta
