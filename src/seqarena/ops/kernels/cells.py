@@ -174,12 +174,15 @@ def lstm_forward(first, stop, length, width, x, start, cell, w, h, c, gates):
             u_now = u[row * u_width : row * u_width + columns]
             i, f = now[:width], now[width : 2 * width]
             g, o = now[2 * width : 3 * width], now[3 * width :]
+            x_both, u_both = x_now[: 2 * width], u_now[: 2 * width]
+            x_g, u_g = x_now[2 * width : 3 * width], u_now[2 * width : 3 * width]
+            x_o, u_o = x_now[3 * width :], u_now[3 * width :]
+            both = now[: 2 * width]
             for e in range(2 * width):
-                now[e] = sigmoid(x_now[e] + u_now[e])
-            for e in range(2 * width, 3 * width):
-                now[e] = tanh(x_now[e] + u_now[e])
-            for e in range(3 * width, 4 * width):
-                now[e] = sigmoid(x_now[e] + u_now[e])
+                both[e] = sigmoid(x_both[e] + u_both[e])
+            for e in range(width):
+                g[e] = tanh(x_g[e] + u_g[e])
+                o[e] = sigmoid(x_o[e] + u_o[e])
             for e in range(width):
                 c_now[e] = f[e] * before[e] + i[e] * g[e]
             for e in range(width):

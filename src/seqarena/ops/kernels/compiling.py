@@ -67,6 +67,12 @@ def compiled(function: Callable[..., Any]) -> Kernel:
     return Kernel(function, {"contract"})
 
 
+def compiled_with_sums(function: Callable[..., Any]) -> Kernel:
+    """As `compiled`; and a sum over a loop may be taken in another order, one part in each lane of
+    a vector register."""
+    return Kernel(function, {"contract", "reassoc"})
+
+
 @functools.cache
 def cache_folder() -> Path | None:
     """Where the machine code of these sources lies; None where nothing can be written."""
