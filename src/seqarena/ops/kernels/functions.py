@@ -24,7 +24,9 @@ _LOWEST, _HIGHEST = np.float32(-150.0), np.float32(100.0)  # beyond them exp is 
 _C2, _C3 = np.float32(5.0000001201e-1), np.float32(1.6666665459e-1)
 _C4, _C5 = np.float32(4.1665795894e-2), np.float32(8.3334519073e-3)
 _C6, _C7 = np.float32(1.3981999507e-3), np.float32(1.9875691500e-4)
-_ONE = np.float32(1.0)
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+_L3, _L5, _L7 = np.float32(1 / 3), np.float32(1 / 5), np.float32(1 / 7)
+_L9, _L11, _L13 = np.float32(1 / 9), np.float32(1 / 11), np.float32(1 / 13)
 _BIAS, _SHIFT, _HALF = np.int32(127), np.int32(23), np.int32(1)
 # tanh x = x P(x^2) / Q(x^2), the minimax quotient of Eigen's generic_fast_tanh_float
 _FLAT = np.float32(7.90531110763549805)  # behind it tanh is one in float32
@@ -130,3 +132,25 @@ def _tanh(x):
     if x == types.float32:
         return lambda x: tanh32(x)
     return lambda x: math.tanh(x)
+
+
+@njit(fastmath={"contract"}, error_model="numpy")
+def log_sigmoid32(x):
+    """log(1 / (1 + exp -x)) in float32: log(1 + e) = 2 artanh s, s = e / (2 + e) at most a third."""
+    e = exp32(-abs(x))
+    s = e / (_TWO + e)
+    y = s * s
+    p = (((((_L13 * y + _L11) * y + _L9) * y + _L7) * y + _L5) * y + _L3) * y + _ONE
+    return (x if x < _ZERO else _ZERO) - _TWO * s * p
+
+
+def log_sigmoid(x):
+    """The logarithm of the logistic function."""
+    return min(x, 0.0) - math.log1p(math.exp(-abs(x)))
+
+
+@overload(log_sigmoid, inline="always")
+def _log_sigmoid(x):
+    if x == types.float32:
+        return lambda x: log_sigmoid32(x)
+    return lambda x: min(x, 0.0) - math.log1p(math.exp(-abs(x)))
