@@ -81,10 +81,12 @@ class _SLSTM(torch.autograd.Function):
             backward, h_BTE, heads, recurrent_HGP.to(h_BTE.dtype), c_BE, n_BE, ends_B, h_BTE,
             c_BTE, n_BTE, gates_BT5E, *given, d_BTHG, *dstart,
         )  # fmt: skip
-        before_BTE = cells.states_before(h_BTE, h_BE).to(ctx.dtype)
+        before_BTE = cells.states_before(h_BTE, h_BE)
         with recurrent.without_autocast(h_BTE):
-            d_HGN = d_BTHG.to(ctx.dtype).flatten(0, 1).permute(1, 2, 0)
-            h_HNP = before_BTE.unflatten(2, (heads, width)).flatten(0, 1).transpose(0, 1)
-            dweight_HGP = torch.bmm(d_HGN, h_HNP).to(recurrent_HGP.dtype)
+            # head by head: one batched product would first copy all gradients transposed
+            parts = zip(d_BTHG.unbind(2), before_BTE.unflatten(2, (heads, width)).unbind(2))
+            dweight_HGP = torch.stack(
+                [recurrent.weight_gradient(d_BTG, h_BTP, ctx.dtype) for d_BTG, h_BTP in parts]
+            ).to(recurrent_HGP.dtype)
         dx_BTF = d_BTHG.unflatten(3, (4, width)).transpose(2, 3).flatten(2).to(ctx.x_dtype)
         return dx_BTF, *dstart, dweight_HGP, None, None
