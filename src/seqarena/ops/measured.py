@@ -9,15 +9,30 @@ thread, float32, the shortest of the repeats), each algorithm as a multiple of t
 EPYC with 2 cores under other load: differences below 1.1 are noise. Where the two lengths disagree,
 the choice is that of 1,024 positions.
 
+`package`: what is faster still on the CPU in float32 where an optional package is installed, as
+multiples of the time of the best form without it in the same call (processor seconds of one thread,
+kept memory, products by oneDNN). Only what takes at most 1 / 1.15 of it is in the table.
+
 CUDA: tokens a second of a training step, one H100, torch 2.11, bfloat16 autocast, 25 million
 parameters, 16 sequences of 1,024 positions.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 NUMBERS_DEPEND_ON_THIS = False  # algorithms agree; which one ran is recorded (jobs/sources.py)
+
+
+class WithPackage(NamedTuple):
+    """A faster algorithm that needs an optional package, and how many times as fast it is: the
+    least that was measured of a training step at the shapes of `source`."""
+
+    algorithm: str
+    package: str
+    times: float
+    source: str
 
 
 class MeasuredChoice(NamedTuple):
@@ -29,6 +44,7 @@ class MeasuredChoice(NamedTuple):
     source: str
     case: str = ""
     half: str | None = None
+    package: WithPackage | None = None
 
 
 UNMEASURED = "not measured there: the choice of the CPU"
@@ -162,9 +178,24 @@ _BY_PLACE = {(row.operation, row.case, row.device): row for row in ROWS}
 _HALF = (torch.bfloat16, torch.float16)
 
 
-def fastest(operation: str, case: str, device: str, dtype: torch.dtype) -> str | None:
-    """The fastest algorithm measured on that device type; None where nothing was measured."""
+def fastest(
+    operation: str,
+    case: str,
+    device: str,
+    dtype: torch.dtype,
+    is_usable: Callable[[str], bool] = lambda algorithm: False,
+) -> str | None:
+    """The fastest algorithm measured on that device type; None where nothing was measured.
+    `is_usable` says of one that needs a package whether it is installed."""
     row = _BY_PLACE.get((operation, case, device))
     if row is None:
         return None
+    if row.package and dtype == torch.float32 and is_usable(row.package.algorithm):
+        return row.package.algorithm
     return row.half if row.half is not None and dtype in _HALF else row.algorithm
+
+
+def faster_with_package(operation: str, device: str, dtype: torch.dtype) -> WithPackage | None:
+    """What an optional package makes faster there."""
+    row = _BY_PLACE.get((operation, "", device))
+    return None if row is None or dtype != torch.float32 else row.package

@@ -1,6 +1,6 @@
 """Tensors as a kernel takes them: a flat array over their memory, and their rows' strides."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,14 @@ def flat(x: Tensor) -> np.ndarray:
         return x.view(-1).numpy()
     span = 1 + sum((size - 1) * stride for size, stride in zip(x.shape, x.stride()))
     return x.as_strided((span,), (1,)).numpy()
+
+
+def unless_recorded(*arguments: Any) -> tuple[Any, ...]:
+    """The arguments, without their need of gradients where none are recorded: a form then keeps
+    nothing for the way back (`ctx.needs_input_grad` does not ask whether gradients are off)."""
+    if torch.is_grad_enabled():
+        return arguments
+    return tuple(x.detach() if isinstance(x, Tensor) else x for x in arguments)
 
 
 def is_traced(x: Tensor) -> bool:

@@ -129,9 +129,15 @@ def gru_backward(first, stop, length, width, w, start, h, gates, dh, d, dstart):
             dh_now, past = dh[at : at + width], carried[row * width : (row + 1) * width]
             u_now = u[row * u_width : row * u_width + width]
             inner, r = gates[g_at : g_at + width], gates[g_at + width : g_at + 2 * width]
-            z, n = gates[g_at + 2 * width : g_at + 3 * width], gates[g_at + 3 * width : g_at + 4 * width]
+            z, n = (
+                gates[g_at + 2 * width : g_at + 3 * width],
+                gates[g_at + 3 * width : g_at + 4 * width],
+            )
             d_inner, d_r = d[g_at : g_at + width], d[g_at + width : g_at + 2 * width]
-            d_z, d_n = d[g_at + 2 * width : g_at + 3 * width], d[g_at + 3 * width : g_at + 4 * width]
+            d_z, d_n = (
+                d[g_at + 2 * width : g_at + 3 * width],
+                d[g_at + 3 * width : g_at + 4 * width],
+            )
             for e in range(width):
                 total = dh_now[e] + past[e] + u_now[e]
                 d_z[e] = total * (before[e] - n[e]) * z[e] * (one - z[e])

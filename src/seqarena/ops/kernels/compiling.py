@@ -24,7 +24,6 @@ from numba.core import config
 
 from seqarena.core.version import __version__
 
-NUMBERS_DEPEND_ON_THIS = False  # where machine code is kept (jobs/sources.py)
 SILENT_SECONDS = 0.5  # a compilation that takes no longer needs no word
 
 
@@ -56,7 +55,9 @@ class Kernel:
 
     def _say(self, seconds: float) -> None:
         """Numba counts as misses what it had to compile."""
-        if seconds < SILENT_SECONDS or not (self.folder is None or self.dispatcher.stats.cache_misses):
+        if seconds < SILENT_SECONDS or not (
+            self.folder is None or self.dispatcher.stats.cache_misses
+        ):
             return
         kept = f"kept in {self.folder}" if self.folder else "for this process: no folder to keep it"
         print(f"compiled {self.name} in {seconds:.1f} s, {kept}", file=sys.stderr)

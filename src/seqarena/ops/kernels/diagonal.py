@@ -20,7 +20,11 @@ def forward(first, stop, length, width, a, a_b, a_t, b, b_b, b_t, start, s_b, h)
         for t in range(length):
             a_at, b_at = sequence * a_b + t * a_t + lo, sequence * b_b + t * b_t + lo
             h_at = (sequence * length + t) * width + lo
-            a_now, b_now, h_now = a[a_at : a_at + count], b[b_at : b_at + count], h[h_at : h_at + count]
+            a_now, b_now, h_now = (
+                a[a_at : a_at + count],
+                b[b_at : b_at + count],
+                h[h_at : h_at + count],
+            )
             for d in range(count):
                 h_now[d] = a_now[d] * last[d] + b_now[d]
             last = h_now
@@ -38,7 +42,11 @@ def backward(first, stop, length, width, a, a_b, a_t, dh, d_b, d_t, start, s_b, 
         for t in range(length - 1, -1, -1):
             a_at, d_at = sequence * a_b + t * a_t + lo, sequence * d_b + t * d_t + lo
             at = (sequence * length + t) * width + lo
-            a_now, dh_now, g_now = a[a_at : a_at + count], dh[d_at : d_at + count], g[at : at + count]
+            a_now, dh_now, g_now = (
+                a[a_at : a_at + count],
+                dh[d_at : d_at + count],
+                g[at : at + count],
+            )
             for d in range(count):
                 g_now[d] = dh_now[d] + carried[d]
                 carried[d] = a_now[d] * g_now[d]
@@ -85,7 +93,11 @@ def backward_complex(
         for t in range(length - 1, -1, -1):
             a_at, d_at = sequence * a_b + t * a_t + lo, sequence * d_b + t * d_t + lo
             at = (sequence * length + t) * width + lo
-            a_now, dh_now, g_now = a[a_at : a_at + count], dh[d_at : d_at + count], g[at : at + count]
+            a_now, dh_now, g_now = (
+                a[a_at : a_at + count],
+                dh[d_at : d_at + count],
+                g[at : at + count],
+            )
             for d in range(count // 2):
                 real, imag = a_now[2 * d], a_now[2 * d + 1]
                 g_real = dh_now[2 * d] + carried[2 * d]

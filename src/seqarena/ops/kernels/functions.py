@@ -66,11 +66,7 @@ def exp32(x):
     p = p * (r * r) + r + _ONE
     power = bits_of(rounded) - _ROUNDER_BITS
     half = power >> _HALF  # in two factors: 2^n may be too small or too large for a float32
-    return (
-        p
-        * from_bits((half + _BIAS) << _SHIFT)
-        * from_bits((power - half + _BIAS) << _SHIFT)
-    )
+    return p * from_bits((half + _BIAS) << _SHIFT) * from_bits((power - half + _BIAS) << _SHIFT)
 
 
 def exp(x):
@@ -136,7 +132,7 @@ def _tanh(x):
 
 @njit(fastmath={"contract"}, error_model="numpy")
 def log_sigmoid32(x):
-    """log(1 / (1 + exp -x)) in float32: log(1 + e) = 2 artanh s, s = e / (2 + e) at most a third."""
+    """log(1 / (1 + exp -x)) in float32: log(1 + e) = 2 artanh s, s = e / (2 + e) <= 1/3."""
     e = exp32(-abs(x))
     s = e / (_TWO + e)
     y = s * s

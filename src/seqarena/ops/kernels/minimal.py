@@ -23,7 +23,10 @@ def forward(first, stop, length, width, gate, g_b, g_t, value, v_b, v_t, positiv
         for t in range(length):
             gate_at, value_at = sequence * g_b + t * g_t + lo, sequence * v_b + t * v_t + lo
             at = (sequence * length + t) * width + lo
-            gate_now, value_now = gate[gate_at : gate_at + count], value[value_at : value_at + count]
+            gate_now, value_now = (
+                gate[gate_at : gate_at + count],
+                value[value_at : value_at + count],
+            )
             h_now = h[at : at + count]
             if positive:
                 for e in range(count):
@@ -53,7 +56,10 @@ def backward(
         for t in range(length - 1, -1, -1):
             gate_at, value_at = sequence * g_b + t * g_t + lo, sequence * v_b + t * v_t + lo
             d_at, at = sequence * d_b + t * d_t + lo, (sequence * length + t) * width + lo
-            gate_now, value_now = gate[gate_at : gate_at + count], value[value_at : value_at + count]
+            gate_now, value_now = (
+                gate[gate_at : gate_at + count],
+                value[value_at : value_at + count],
+            )
             dh_now, dgate_now = dh[d_at : d_at + count], dgate[at : at + count]
             dvalue_now = dvalue[at : at + count]
             before = h[at - width : at - width + count]

@@ -8,6 +8,9 @@ inner axis: what is summed does not depend on how many rows there are.
     w   [panels, inner, PANEL columns], zeros behind the last column
 """
 
+import functools
+import itertools
+
 from llvmlite import binding, ir
 from numba import njit, types
 from numba.core import cgutils
@@ -20,72 +23,67 @@ ROWS = 8 if _WIDE else 4  # of a tile: with its two columns they fill the regist
 
 
 def _tile(rows):
-    """c[r, :] = a[r, :] @ w for `rows` rows and one panel; the arguments are flat arrays, where each
-    begins, and the strides of rows."""
-
-    def generate(context, builder, signature, arguments):
-        kind = signature.args[0].dtype
-        number = context.get_value_type(kind)
-        lanes = VECTOR_BYTES // _bytes(kind)
-        vector, index = ir.VectorType(number, lanes), ir.IntType(32)
-
-        def place(array, at):
-            data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
-            return builder.gep(data, [at])
-
-        def load(place):
-            return builder.load(builder.bitcast(place, vector.as_pointer()), align=_bytes(kind))
-
-        a, a_at, a_stride, inner, w, w_at, c, c_at, c_stride = arguments
-        zero = ir.Constant(vector, [0.0] * lanes)
-        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(2 * rows)]
-        for each in sums:  # a tile may run in a loop of its function
-            builder.store(zero, each)
-        panel = ir.Constant(inner.type, 2 * lanes)
-        fma = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fma.v{lanes}f{kind.bitwidth}",
-        )
-        with cgutils.for_range(builder, inner) as loop:
-            w_now = builder.add(w_at, builder.mul(loop.index, panel))
-            columns = [
-                load(place(4, builder.add(w_now, ir.Constant(inner.type, half * lanes))))
-                for half in range(2)
-            ]
-            for row in range(rows):
-                at = builder.add(a_at, builder.mul(a_stride, ir.Constant(inner.type, row)))
-                value = builder.load(place(0, builder.add(at, loop.index)))
-                spread = builder.insert_element(
-                    ir.Constant(vector, ir.Undefined), value, ir.Constant(index, 0)
-                )
-                spread = builder.shuffle_vector(
-                    spread,
-                    ir.Constant(vector, ir.Undefined),
-                    ir.Constant(ir.VectorType(index, lanes), [0] * lanes),
-                )
-                for half in range(2):
-                    each = sums[2 * row + half]
-                    summed = builder.call(fma, [spread, columns[half], builder.load(each)])
-                    builder.store(summed, each)
-        for row in range(rows):
-            at = builder.add(c_at, builder.mul(c_stride, ir.Constant(inner.type, row)))
-            for half in range(2):
-                to = place(6, builder.add(at, ir.Constant(inner.type, half * lanes)))
-                to = builder.bitcast(to, vector.as_pointer())
-                builder.store(builder.load(sums[2 * row + half]), to, align=_bytes(kind))
-        return context.get_dummy_value()
+    """c[r, :] = a[r, :] @ w for `rows` rows and one panel; the arguments are flat arrays, where
+    each begins, and the strides of rows."""
 
     @intrinsic
     def tile(typing_context, a, a_at, a_stride, inner, w, w_at, c, c_at, c_stride):
         n = types.intp
-        return types.void(a, n, n, n, w, n, c, n, n), generate
+        return types.void(a, n, n, n, w, n, c, n, n), functools.partial(_write_tile, rows)
 
     return tile
 
 
-def _bytes(kind):
-    return kind.bitwidth // 8
+def _write_tile(rows, context, builder, signature, arguments):
+    """The tile as LLVM takes it: a loop over the inner axis around two vectors a row."""
+    kind = signature.args[0].dtype
+    lanes = VECTOR_BYTES * 8 // kind.bitwidth
+    vector = ir.VectorType(context.get_value_type(kind), lanes)
+    _, a_at, a_stride, inner, _, w_at, _, c_at, c_stride = arguments
+
+    def place(array, at, *offsets):
+        """Where the number `at` + stride * row + ... of an array lies."""
+        for number, stride in offsets:
+            at = builder.add(at, builder.mul(number, stride))
+        make = context.make_array(signature.args[array])
+        return builder.gep(make(context, builder, arguments[array]).data, [at])
+
+    def constant(number):
+        return ir.Constant(inner.type, number)
+
+    def as_vector(pointer):
+        return builder.bitcast(pointer, vector.as_pointer())
+
+    def in_every_lane(number):
+        first = builder.insert_element(
+            ir.Constant(vector, ir.Undefined), number, ir.Constant(ir.IntType(32), 0)
+        )
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        return builder.shuffle_vector(first, first, zeros)
+
+    align, halves = kind.bitwidth // 8, (constant(0), constant(1))
+    sums = [[cgutils.alloca_once(builder, vector) for _ in halves] for _ in range(rows)]
+    for each in itertools.chain(*sums):
+        builder.store(ir.Constant(vector, [0.0] * lanes), each)
+    fma = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{lanes}f{kind.bitwidth}"
+    )
+    with cgutils.for_range(builder, inner) as loop:
+        w_now = builder.add(w_at, builder.mul(loop.index, constant(2 * lanes)))
+        columns = [
+            builder.load(as_vector(place(4, w_now, (half, constant(lanes)))), align=align)
+            for half in halves
+        ]
+        for row in range(rows):
+            number = place(0, builder.add(a_at, loop.index), (constant(row), a_stride))
+            spread = in_every_lane(builder.load(number))
+            for column, each in zip(columns, sums[row]):
+                builder.store(builder.call(fma, [spread, column, builder.load(each)]), each)
+    for row in range(rows):
+        for half, each in zip(halves, sums[row]):
+            to = place(6, c_at, (constant(row), c_stride), (half, constant(lanes)))
+            builder.store(builder.load(each), as_vector(to), align=align)
+    return context.get_dummy_value()
 
 
 _tile_of_all, _tile_of_2, _tile_of_1 = _tile(ROWS), _tile(2), _tile(1)

@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,9 +25,7 @@ def share_out(kernel: Callable[..., None], rows: int, work: int, *arguments: Any
         return
     bounds = [rows * part // parts for part in range(parts + 1)]
     pool = _pool(os.getpid(), parts - 1)
-    others = [
-        pool.submit(kernel, first, stop, *arguments) for first, stop in zip(bounds[1:], bounds[2:])
-    ]
+    others = [pool.submit(kernel, first, stop, *arguments) for first, stop in pairwise(bounds[1:])]
     kernel(0, bounds[1], *arguments)
     for other in others:
         other.result()

@@ -15,7 +15,8 @@ from seqarena.ops.kernels.products import PANEL_BYTES, lay_out, multiply, panels
 
 @compiled
 def forward(
-    first, stop, length, width, heads, x, h0, c0, n0, m0, w, ends, h, c, n, gates, c_end, n_end, m_end
+    first, stop, length, width, heads,
+    x, h0, c0, n0, m0, w, ends, h, c, n, gates, c_end, n_end, m_end,
 ):  # fmt: skip
     """`w` [H, P, G]; the last cell, normaliser and stabiliser are those at each row's end."""
     rows, features = stop - first, width // heads
@@ -45,10 +46,17 @@ def forward(
             for k in range(heads):
                 lo, hi = k * features, (k + 1) * features
                 start, at = (first + row) * width, place * width
-                c_old, n_old = c[at - width + lo : at - width + hi], n[at - width + lo : at - width + hi]
+                c_old, n_old = (
+                    c[at - width + lo : at - width + hi],
+                    n[at - width + lo : at - width + hi],
+                )
                 if t == 0:
                     c_old, n_old = c0[start + lo : start + hi], n0[start + lo : start + hi]
-                c_now, n_now, h_now = c[at + lo : at + hi], n[at + lo : at + hi], h[at + lo : at + hi]
+                c_now, n_now, h_now = (
+                    c[at + lo : at + hi],
+                    n[at + lo : at + hi],
+                    h[at + lo : at + hi],
+                )
                 m_now = m[row * width + lo : row * width + hi]
                 x_row, u_at = place * 4 * width, (row * heads + k) * u_width
                 x_i, x_f = x[x_row + lo : x_row + hi], x[x_row + width + lo : x_row + width + hi]
@@ -112,11 +120,22 @@ def backward(
                     dm0[start + e] = dm_end[start + e] - c[at + e] * dc - n[at + e] * dn
             for k in range(heads):
                 lo, hi = k * features, (k + 1) * features
-                c_old, n_old = c[at - width + lo : at - width + hi], n[at - width + lo : at - width + hi]
+                c_old, n_old = (
+                    c[at - width + lo : at - width + hi],
+                    n[at - width + lo : at - width + hi],
+                )
                 if t == 0:
                     c_old, n_old = c0[start + lo : start + hi], n0[start + lo : start + hi]
-                n_now, h_now, dh_now = n[at + lo : at + hi], h[at + lo : at + hi], dh[at + lo : at + hi]
-                dc, dn, q = dc0[start + lo : start + hi], dn0[start + lo : start + hi], dm0[start + lo : start + hi]
+                n_now, h_now, dh_now = (
+                    n[at + lo : at + hi],
+                    h[at + lo : at + hi],
+                    dh[at + lo : at + hi],
+                )
+                dc, dn, q = (
+                    dc0[start + lo : start + hi],
+                    dn0[start + lo : start + hi],
+                    dm0[start + lo : start + hi],
+                )
                 u_at = (row * heads + k) * u_width
                 u_now = u[u_at : u_at + features]
                 g = place * 5 * width

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqarena.ops import recurrent
-from seqarena.ops.kernels.arrays import flat, is_traced
+from seqarena.ops.kernels.arrays import flat, is_traced, unless_recorded
 from seqarena.ops.kernels.sharing import share_out
 
 
@@ -29,7 +29,7 @@ def apply(
     """form(x_BTD, *arguments, dtype of the input's product)."""
     dtype = recurrent.product_dtype(x_BTD, weight)
     with recurrent.without_autocast(x_BTD):
-        return form.apply(x_BTD, *arguments, dtype)
+        return form.apply(*unless_recorded(x_BTD, *arguments), dtype)
 
 
 def input_part(x_BTD: Tensor, weight_FD: Tensor, bias_F: Tensor, like: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.ops.kernels.arrays import flat, is_traced, rows
+from seqarena.ops.kernels.arrays import flat, is_traced, rows, unless_recorded
 from seqarena.ops.kernels.sharing import share_out
 from seqarena.ops.selective_scan import selective_scan
 from seqarena.ops.selective_scan.chunked import chunked
@@ -24,7 +24,7 @@ def compiled(
     """The outputs and the final state. Where a graph is recorded, it gets the operations of
     `chunked`."""
     inputs = (x_BTE, step_BTE, a_NE, b_BTN, c_BTN, start_BNE)
-    return chunked(*inputs) if is_traced(x_BTE) else _Scan.apply(*inputs)  # pyright: ignore[reportReturnType]
+    return chunked(*inputs) if is_traced(x_BTE) else _Scan.apply(*unless_recorded(*inputs))  # pyright: ignore[reportReturnType]
 
 
 class _Scan(torch.autograd.Function):
@@ -47,9 +47,7 @@ class _Scan(torch.autograd.Function):
         chunks = -(-x_BTE.shape[1] // kernels.CHUNK) if any(ctx.needs_input_grad) else 0
         starts_BCNE = x_BTE.new_empty(len(x_BTE), chunks, *a_NE.shape)
         inputs = (x_BTE, step_BTE, a_NE, b_BTN, c_BTN)
-        _share_out(
-            kernels.forward, inputs, *map(_array, (start_BNE, y_BTE, h_BNE, starts_BCNE))
-        )
+        _share_out(kernels.forward, inputs, *map(_array, (start_BNE, y_BTE, h_BNE, starts_BCNE)))
         ctx.save_for_backward(*inputs, starts_BCNE)
         return y_BTE, h_BNE
 

@@ -19,9 +19,7 @@ def compiled(
     """Every h_t. A recorded graph and a single decoded position are those of `stepwise`."""
     if cells.runs_stepwise(x_BTD):
         return stepwise(x_BTD, start_BE, weights, nonlinearity)
-    return cells.apply(
-        _Elman, weights.input_ED, x_BTD, start_BE, *weights, nonlinearity == "tanh"
-    )
+    return cells.apply(_Elman, weights.input_ED, x_BTD, start_BE, *weights, nonlinearity == "tanh")
 
 
 class _Elman(torch.autograd.Function):
@@ -57,7 +55,10 @@ class _Elman(torch.autograd.Function):
 
         x_BTD, start_BE, h_BTE, input_ED, recurrent_EE = ctx.saved_tensors
         dtype, needs, weight = ctx.dtype, ctx.needs_input_grad, recurrent.weight_gradient
-        d_BTE, dstart_BE = torch.empty_like(h_BTE), torch.empty_like(start_BE, memory_format=torch.contiguous_format)
+        d_BTE, dstart_BE = (
+            torch.empty_like(h_BTE),
+            torch.empty_like(start_BE, memory_format=torch.contiguous_format),
+        )
         cells.over_sequences(
             elman_backward, h_BTE, recurrent_EE.to(h_BTE.dtype), ctx.is_tanh, h_BTE, dh_BTE,
             d_BTE, dstart_BE,

@@ -52,7 +52,9 @@ class _SLSTM(torch.autograd.Function):
         h_BTE = c_BE.new_empty(*x_BTF.shape[:2], c_BE.shape[1])
         c_BTE, n_BTE = torch.empty_like(h_BTE), torch.empty_like(h_BTE)
         gates_BT5E = c_BE.new_empty(*x_BTF.shape[:2], 5 * c_BE.shape[1])
-        final = tuple(leaf.clone(memory_format=torch.contiguous_format) for leaf in (c_BE, n_BE, m_BE))
+        final = tuple(
+            leaf.clone(memory_format=torch.contiguous_format) for leaf in (c_BE, n_BE, m_BE)
+        )
         cells.over_sequences(
             forward, h_BTE, len(weight_HGP), x_BTF.to(c_BE.dtype), h_BE, c_BE, n_BE, m_BE,
             weight_HGP.transpose(1, 2), ends_B, h_BTE, c_BTE, n_BTE, gates_BT5E, *final,
