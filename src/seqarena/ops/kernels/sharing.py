@@ -20,7 +20,7 @@ SMALL = 2**17  # numbers, below which waking a thread takes longer than the work
 def share_out(kernel: Callable[..., None], rows: int, work: int, *arguments: Any) -> None:
     """kernel(first, stop, *arguments) over all `rows`; `work` is how many numbers they take."""
     parts = min(torch.get_num_threads(), rows, 1 + work // SMALL)
-    if parts == 1:
+    if parts <= 1:
         kernel(0, rows, *arguments)
         return
     bounds = [rows * part // parts for part in range(parts + 1)]
