@@ -30,12 +30,14 @@ def test_it_is_resolved_again_where_the_dtype_changes(monkeypatch: pytest.Monkey
     assert torch.nn.Sequential(mixer).float()[0].algorithm == "fused"
 
 
-def test_a_mixer_that_is_not_on_a_device_yet_counts_as_on_the_cpu() -> None:
+def test_a_mixer_that_is_not_on_a_device_yet_counts_as_on_the_cpu(without_packages: None) -> None:
     with torch.device("meta"):
         assert MinGRU(6, MinGRUConfig()).algorithm == "fused"
 
 
-def test_what_runs_on_a_device_is_told_without_allocating_the_model() -> None:
+def test_what_runs_on_a_device_is_told_without_allocating_the_model(
+    without_packages: None,
+) -> None:
     assert algorithms_on(config("mingru"), "cpu") == ("fused", "fused")
     assert algorithms_on(config("mingru"), "cuda") == ("scan", "scan")
     assert algorithms_on(config("hybrid"), "cuda", torch.float64) == ("scan", "fused")

@@ -1,5 +1,6 @@
 """What is special about the forms that numba compiles: their functions, products, threads and
-strides, and the folder where machine code is kept. That they equal the loop is tested with each operation."""
+strides, and the folder where machine code is kept. That they equal the loop is tested with each
+operation."""
 
 import os
 import subprocess
