@@ -8,7 +8,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
 from seqarena.mixers.recurrent.gru import GRU, GRUConfig
-from seqarena.models.any import algorithms_on, build_model
+from seqarena.models.any import algorithms_on, build_model, missing_packages
 from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture
 from seqarena.ops import measured
@@ -44,6 +44,14 @@ def test_what_runs_on_a_device_is_told_without_allocating_the_model(
     assert algorithms_on(config("bi_gru"), "cuda") == ("fused", "fused")
     assert algorithms_on(config("gru"), "cpu") == build_model(config("gru")).algorithms
     assert algorithms_on(config("mingru", algorithm="loop"), "cuda") == ("loop", "loop")
+
+
+def test_what_a_missing_package_would_make_faster_is_told(without_packages: None) -> None:
+    found = missing_packages(config("mingru"), "cpu")
+    assert [(one.algorithm, one.package) for one in found] == [("compiled", "numba")] * 2
+    assert missing_packages(config("mingru", algorithm="fused"), "cpu") == []
+    assert missing_packages(config("mingru"), "cuda") == []
+    assert missing_packages(config("attention"), "cpu") == []
 
 
 @pytest.mark.parametrize("name", ["lstm", "conv", "attention", "linear_attention"])

@@ -126,9 +126,11 @@ def _faster_with_packages(prepared: Prepared) -> str | None:
     place = plan.device, runtime.parameter_dtype(plan.dtype)
     missing = {entry.architecture: missing_packages(entry.model, *place) for entry in plan.entries}
     layers = ", ".join(
-        f"{name} {max(one.times for one in found):.1f}" for name, found in missing.items() if found
+        f"{name} {max(one.times for one in found):.1f} times"
+        for name, found in missing.items()
+        if found
     )
-    return f"times as fast a layer with pip install 'seqarena[fast]': {layers}" if layers else None
+    return f"faster layers by pip install 'seqarena[fast]': {layers}" if layers else None
 
 
 def seeds_in_words(search: SearchRequest) -> str:

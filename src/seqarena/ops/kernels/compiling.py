@@ -22,6 +22,7 @@ from typing import Any
 import numba
 from numba.core import config
 
+from seqarena.core.runtime import COMPILATION
 from seqarena.core.version import __version__
 
 SILENT_SECONDS = 0.5  # a compilation that takes no longer needs no word
@@ -50,8 +51,15 @@ class Kernel:
         known, start = len(self.dispatcher.overloads), time.perf_counter()
         result = self.dispatcher(*arguments)
         if len(self.dispatcher.overloads) != known:
-            self._say(time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            COMPILATION.seconds += seconds
+            self._say(seconds)
         return result
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its first call will compile it."""
+        return not self.dispatcher.overloads
 
     def _say(self, seconds: float) -> None:
         """Numba counts as misses what it had to compile."""

@@ -7,20 +7,22 @@ number.
 
 import functools
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from seqarena.ops.kernels.compiling import Kernel
 
 SMALL = 2**17  # numbers, below which waking a thread takes longer than the work
 
 
-def share_out(kernel: Callable[..., None], rows: int, work: int, *arguments: Any) -> None:
+def share_out(kernel: "Kernel", rows: int, work: int, *arguments: Any) -> None:
     """kernel(first, stop, *arguments) over all `rows`; `work` is how many numbers they take."""
     parts = min(torch.get_num_threads(), rows, 1 + work // SMALL)
-    if parts <= 1:
+    if parts <= 1 or kernel.is_new:  # one thread compiles it
         kernel(0, rows, *arguments)
         return
     bounds = [rows * part // parts for part in range(parts + 1)]
