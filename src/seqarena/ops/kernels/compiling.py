@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config
+from numba.core import config as numba_config
 
 from seqarena.core.runtime import COMPILATION
 from seqarena.core.version import __version__
 
+_CONFIG: Any = numba_config
 SILENT_SECONDS = 0.5  # a compilation that takes no longer needs no word
 
 
@@ -34,8 +35,8 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], fastmath: set[str]) -> None:
         self.name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         self.folder = cache_folder()
-        before = config.CACHE_DIR  # read where a function is decorated; others keep theirs
-        config.CACHE_DIR = str(self.folder or "")
+        before = _CONFIG.CACHE_DIR  # read where a function is decorated; others keep theirs
+        _CONFIG.CACHE_DIR = str(self.folder or "")
         try:
             make = numba.njit(
                 cache=self.folder is not None,
@@ -45,7 +46,7 @@ class Kernel:
             )
             self.dispatcher: Any = make(function)
         finally:
-            config.CACHE_DIR = before
+            _CONFIG.CACHE_DIR = before
 
     def __call__(self, *arguments: Any) -> Any:
         known, start = len(self.dispatcher.overloads), time.perf_counter()

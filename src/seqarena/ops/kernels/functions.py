@@ -64,7 +64,7 @@ def exp32(x):
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
     p = ((((_C7 * r + _C6) * r + _C5) * r + _C4) * r + _C3) * r + _C2
     p = p * (r * r) + r + _ONE
-    power = bits_of(rounded) - _ROUNDER_BITS
+    power = bits_of(rounded) - _ROUNDER_BITS  # pyright: ignore[reportCallIssue]
     half = power >> _HALF  # in two factors: 2^n may be too small or too large for a float32
     return p * from_bits((half + _BIAS) << _SHIFT) * from_bits((power - half + _BIAS) << _SHIFT)
 

@@ -114,19 +114,19 @@ def multiply(a, a_at, a_stride, rows, inner, w, w_at, columns, c, c_at, c_stride
     for p in range(panels(columns, w.itemsize)):
         w_now, c_now, row = w_at + p * inner * panel, c_at + p * panel, 0
         while row + ROWS <= rows:
-            _tile_of_all(
+            _tile_of_all(  # pyright: ignore[reportCallIssue]
                 a, a_at + row * a_stride, a_stride, inner, w, w_now,
                 c, c_now + row * c_stride, c_stride,
             )  # fmt: skip
             row += ROWS
         while row + 2 <= rows:
-            _tile_of_2(
+            _tile_of_2(  # pyright: ignore[reportCallIssue]
                 a, a_at + row * a_stride, a_stride, inner, w, w_now,
                 c, c_now + row * c_stride, c_stride,
             )  # fmt: skip
             row += 2
         if row < rows:
-            _tile_of_1(
+            _tile_of_1(  # pyright: ignore[reportCallIssue]
                 a, a_at + row * a_stride, a_stride, inner, w, w_now,
                 c, c_now + row * c_stride, c_stride,
             )  # fmt: skip

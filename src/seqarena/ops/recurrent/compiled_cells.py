@@ -5,8 +5,7 @@ The product with the hidden state is one of float32 under autocast too (float64 
 part of the kernel.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +14,9 @@ from torch import Tensor
 from seqarena.ops import recurrent
 from seqarena.ops.kernels.arrays import flat, is_traced, unless_recorded
 from seqarena.ops.kernels.sharing import share_out
+
+if TYPE_CHECKING:
+    from seqarena.ops.kernels.compiling import Kernel
 
 
 def runs_stepwise(x_BTD: Tensor) -> bool:
@@ -38,7 +40,7 @@ def input_part(x_BTD: Tensor, weight_FD: Tensor, bias_F: Tensor, like: Tensor) -
     return recurrent.project_inputs(x_BTD, weight_FD, bias_F, out_BTF)
 
 
-def over_sequences(kernel: Callable[..., None], like_BTE: Tensor, *arguments: Any) -> None:
+def over_sequences(kernel: "Kernel", like_BTE: Tensor, *arguments: Any) -> None:
     """The kernel over all sequences; tensors among the arguments become flat arrays."""
     sequences, length, width = like_BTE.shape
     arrays = (array(x) if isinstance(x, Tensor) else x for x in arguments)
