@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.diagonal.fused import fused
-from seqarena.ops.kernels.arrays import Rows, flat, is_traced, rows
+from seqarena.ops.kernels.arrays import FlatRows, flat, is_traced, rows
 from seqarena.ops.kernels.sharing import share_out
 
 
@@ -70,7 +70,7 @@ def _flat(x: Tensor) -> Any:
     return flat(_real(x))
 
 
-def _rows(x_BTD: Tensor) -> Rows:
+def _rows(x_BTD: Tensor) -> FlatRows:
     """Any number of trailing axes as one."""
     x_BTD = _real(x_BTD)
     return rows(x_BTD.flatten(2) if x_BTD.dim() > 2 else x_BTD[..., None])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-class Rows(NamedTuple):
+class FlatRows(NamedTuple):
     """A tensor [B, T, D] whose last axis is contiguous: position (b, t, d) is at b * `batch` +
     t * `time` + d of the flat array."""
 
@@ -16,11 +16,11 @@ class Rows(NamedTuple):
     time: int
 
 
-def rows(x_BTD: Tensor) -> Rows:
+def rows(x_BTD: Tensor) -> FlatRows:
     """The memory itself where the last axis is contiguous, else a copy."""
     if x_BTD.stride(2) != 1 and x_BTD.shape[2] != 1:
         x_BTD = x_BTD.contiguous()
-    return Rows(flat(x_BTD), x_BTD.stride(0), x_BTD.stride(1))
+    return FlatRows(flat(x_BTD), x_BTD.stride(0), x_BTD.stride(1))
 
 
 def flat(x: Tensor) -> np.ndarray:
