@@ -15,7 +15,7 @@ from seqarena.core.options import command_line
 from seqarena.core.user_code import allow, is_own, own_places
 from seqarena.engine.train_on import trained_on
 from seqarena.engine.trained import OwnCode, find_start
-from seqarena.models.any import algorithms_on
+from seqarena.models.any import algorithms_on, missing_packages
 from seqarena.models.catalog import is_known
 from seqarena.models.plain_modules import with_measured
 from seqarena.models.stacks.stack import load_mixer
@@ -131,12 +131,27 @@ def announce(console: Console, prepared: Prepared, changes: Sequence[str] = ()) 
         for entry in plan.entries
     )
     say(console, f"algorithms: {algorithms}", "dim")
+    if faster := _faster_with_packages(prepared):
+        say(console, faster, "dim")
     say(
         console,
         f"{len(plan.entries)} architectures x {rates_in_words(plan.search)} x "
         f"{seeds_in_words(plan.search)}, {plan.training.budget.describe()} each "
         f"-> {prepared.folder.path}",
     )
+
+
+def _faster_with_packages(prepared: Prepared) -> str | None:
+    """What a package that is not installed would make faster here, in one sentence."""
+    plan = prepared.plan
+    place = plan.device, runtime.parameter_dtype(plan.dtype)
+    missing = {entry.architecture: missing_packages(entry.model, *place) for entry in plan.entries}
+    layers = ", ".join(
+        f"{name} {max(one.times for one in found):.1f} times"
+        for name, found in missing.items()
+        if found
+    )
+    return f"faster layers by pip install 'seqarena[fast]': {layers}" if layers else None
 
 
 def seeds_in_words(search: SearchRequest) -> str:
