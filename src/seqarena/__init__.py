@@ -15,7 +15,8 @@ __all__ = [
     "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "Session", "TrainedModel", "UserError",
     "__version__", "build", "check", "claims", "compare", "embed", "evaluate", "forecast",
     "forecast_from", "generate", "load", "load_published", "measure", "models", "open_run",
-    "predict", "recipe", "report", "save_published", "tasks", "train",
+    "predict", "recipe", "report", "save_published", "serve", "tasks",
+    "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         recipe,
         report,
         save_published,
+        serve,
         tasks,
         train,
     )
