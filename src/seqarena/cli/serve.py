@@ -1,14 +1,26 @@
 """`seqarena serve`: a trained model over HTTP."""
 
 import contextlib
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from seqarena.cli.derive import verb_of
 from seqarena.cli.output import OwnCode, TrustCode
 from seqarena.serve.model.request import ServeRequest
 
 
-def _serve(given: dict[str, Any], mixer: OwnCode = None, trust_code: TrustCode = False) -> None:
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Open the model, say what would be served, and end.")
+]
+
+
+def _serve(
+    given: dict[str, Any],
+    dry_run: DryRun = False,
+    mixer: OwnCode = None,
+    trust_code: TrustCode = False,
+) -> None:
     """Serve a trained model over HTTP, as OpenAI's clients know it.
 
     A language model has /v1/completions (streams, stop, logprobs, seed, sessions); a model of
@@ -29,6 +41,8 @@ def _serve(given: dict[str, Any], mixer: OwnCode = None, trust_code: TrustCode =
     with api.serve(mixer=mixer or (), trust_code=trust_code, **given) as server:
         for line in server.lines():
             print(line, flush=True)
+        if dry_run:
+            return
         with contextlib.suppress(KeyboardInterrupt):
             server.serve()
         print("\nstopped serving")

@@ -104,7 +104,8 @@ async def read_body(request: Request, kind: type[Body], most_bytes: int) -> Body
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        found = error.errors(include_url=False, include_context=False)
+        first = max(found, key=lambda one: len(one["loc"]))  # of a choice the one that came closest
         names = [str(part) for part in first["loc"] if str(part) in kind.model_fields]
         if first["type"] == "extra_forbidden":
             unknown, known = str(first["loc"][0])[:80], ", ".join(kind.model_fields)
