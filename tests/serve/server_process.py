@@ -51,7 +51,8 @@ def serving(place: Path, *options: str) -> Iterator[Served]:
         yield Served(address[1], process, lines)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
-        assert process.stderr.read() == ""
+        errors = process.stderr.read()
+        assert errors == "", errors
     finally:
         process.kill()
         process.communicate()

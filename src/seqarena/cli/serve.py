@@ -9,7 +9,6 @@ from seqarena.cli.derive import verb_of
 from seqarena.cli.output import OwnCode, TrustCode
 from seqarena.serve.model.request import ServeRequest
 
-
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Open the model, say what would be served, and end.")
 ]

@@ -156,10 +156,11 @@ def all_wanted(body: CompletionBody, tokenizer: Tokenizer, limits: ServeLimits) 
     top_p = None if body.top_p in (None, 1) else body.top_p
     temperature = 1.0 if body.temperature is None else body.temperature
     sampling = Sampling(temperature=temperature, top_k=body.top_k, top_p=top_p)
+    start = tuple(map(int, tokenizer.encode(shortest_prompt(tokenizer))))
     return [
         Wanted(
             tuple(prompt), count, sampling, _seed(body.seed, copy), stops, body.logprobs,
-            bool(body.echo), body.session,
+            bool(body.echo), body.session, start,
         )
         for prompt in prompts
         for copy in range(n)

@@ -183,8 +183,7 @@ class Engine:
             row.reused = row.read
             self.metrics.reused_tokens.inc(row.read)
             (self.metrics.prefix_hits if row.read else self.metrics.prefix_misses).inc()
-        if not row.prompt:
-            raise UserError(f"session {name!r} is not known: begin it with a prompt")
+        row.prompt = row.prompt or list(row.wanted.start)
         self._check_room(row)
         row.begin()
         if state is not None:

@@ -42,6 +42,7 @@ class Wanted(NamedTuple):
     likeliest: int | None = None  # how many tokens are shown at each place; None: no scores
     echo: bool = False
     session: str | None = None
+    start: tuple[int, ...] = ()  # what a new session without a prompt begins with
 
 
 class Generation:

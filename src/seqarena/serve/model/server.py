@@ -53,7 +53,7 @@ class ModelServer:
             self._socket.close()
             raise
         config = uvicorn.Config(
-            self.app.asgi, log_config=None, access_log=False, lifespan="off",
+            self.app.asgi, log_config=None, log_level="error", access_log=False, lifespan="off",
             timeout_keep_alive=_KEEP_ALIVE, timeout_graceful_shutdown=_STOPPING,
             server_header=False, ws="none", loop="asyncio",
         )  # fmt: skip
