@@ -57,9 +57,7 @@ def test_a_stream_that_is_left_is_not_written_on(busy: Served) -> None:
 def test_a_whole_answer_that_is_left_is_not_written_on(busy: Served) -> None:
     cancelled = busy.count("cancelled_total")
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{busy.address}/v1/completions", json={**ENDLESS, "stream": False}, timeout=1.0
-        )
+        httpx.post(f"{busy.address}/v1/completions", json={**ENDLESS, "stream": False}, timeout=1.0)
     wait_for(lambda: busy.count("cancelled_total") == cancelled + 1)
     assert idle(busy)
 

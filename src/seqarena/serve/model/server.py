@@ -67,10 +67,12 @@ class ModelServer:
 
     @property
     def port(self) -> int:
+        """Where it listens."""
         return int(self._socket.getsockname()[1])
 
     @property
     def address(self) -> str:
+        """Of its routes: http://HOST:PORT."""
         host = self.request.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -127,14 +129,14 @@ class ModelServer:
 
 def _listening(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises UserError where it cannot."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        found = socket.socket(family, socket.SOCK_STREAM)
         if sys.platform != "win32":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen(512)
     except OSError as error:
+        found.close()
         raise UserError(f"{host}, port {port}, cannot be listened on: {error.strerror}") from error
     return found
 
