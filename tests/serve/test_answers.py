@@ -31,7 +31,7 @@ TEXTS: dict[str, list[str]] = {
     "summarising": ["Mary went to the garden and stayed", "the hall"],
     "question_answering": ["Mary went to the garden. Where is Mary?"],
     "reading": ["Mary went to the garden.\tWhere is Mary?"],
-    "masked_language": ["Mary ___ to"],
+    "masked_language": ["M___ go"],
 }
 TABLES = {"forecasting", "windows", "events"}
 ROUTES = {

@@ -18,7 +18,7 @@ from seqarena.models.combinations import whole_depth
 from seqarena.models.model import StatefulModel
 from seqarena.serve.model import engine as engines
 from seqarena.serve.model.engine import Engine, NoPlaceError
-from seqarena.serve.model.generation import Generation, Wanted
+from seqarena.serve.model.generation import Generation, WantedText
 from seqarena.serve.model.kept import KeptStates
 from seqarena.serve.model.metrics import Metrics
 from seqarena.use.generate import generate_tokens
@@ -51,7 +51,7 @@ class Finished:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def __call__(self, *wanted: Wanted) -> list[Generation]:
+    def __call__(self, *wanted: WantedText) -> list[Generation]:
         waiting = [threading.Event() for _ in wanted]
         texts = [
             Generation(one, ByteTokenizer(), event.set, eager=False)
@@ -93,7 +93,7 @@ def test_greedy_answers_are_equal_alone_and_batched(
         list(generate_tokens(model, prompt, count, GREEDY))
         for prompt, count in zip(PROMPTS, counts, strict=True)
     ]
-    wanted = [Wanted(tuple(p), c, GREEDY, likeliest=1) for p, c in zip(PROMPTS, counts)]
+    wanted = [WantedText(tuple(p), c, GREEDY, likeliest=1) for p, c in zip(PROMPTS, counts)]
     engine = engine_of(model, rows=4)  # so that the last ones wait for a place
     together = Finished(engine)(*wanted)
     alone = [Finished(engine)(one)[0] for one in wanted]
@@ -111,7 +111,7 @@ def log_p(text: Generation) -> torch.Tensor:
 
 def test_rows_do_share_steps(engine_of: Callable[..., Engine]) -> None:
     engine = engine_of(model_of("gru"))
-    Finished(engine)(*[Wanted(tuple(p), 30, GREEDY) for p in PROMPTS])
+    Finished(engine)(*[WantedText(tuple(p), 30, GREEDY) for p in PROMPTS])
     samples = {s.name: s.value for s in engine.metrics.batch_rows.collect()[0].samples}
     rows, steps = (samples[f"seqarena_batch_rows_{what}"] for what in ("sum", "count"))
     assert rows == 180
@@ -123,9 +123,9 @@ def test_draws_are_those_of_generate(name: str, engine_of: Callable[..., Engine]
     model, sampling = model_of(name), Sampling(temperature=0.9, top_p=0.9, top_k=20)
     expected = list(generate_tokens(model, PROMPTS[1], 20, sampling, seed=5))
     engine = engine_of(model)
-    wanted = Wanted(tuple(PROMPTS[1]), 20, sampling, seed=5)
+    wanted = WantedText(tuple(PROMPTS[1]), 20, sampling, seed=5)
     assert Finished(engine)(wanted)[0].written == expected
-    others = [Wanted(tuple(p), 20, sampling, seed=1) for p in PROMPTS]
+    others = [WantedText(tuple(p), 20, sampling, seed=1) for p in PROMPTS]
     assert Finished(engine)(*others, wanted)[-1].written == expected
 
 
@@ -136,20 +136,20 @@ def test_a_kept_prefix_gives_equal_logits(
     monkeypatch.setattr(engines, "BLOCK", 8)
     model = model_of(name)
     first, prompt = PROMPTS[2], [*PROMPTS[2], *PROMPTS[1]]
-    wanted = Wanted(tuple(prompt), 12, GREEDY, likeliest=2)
+    wanted = WantedText(tuple(prompt), 12, GREEDY, likeliest=2)
     (fresh,) = Finished(engine_of(model))(wanted)
     engine = engine_of(model, kept_bytes=10_000_000)
-    Finished(engine)(Wanted(tuple(first), 1, GREEDY))
+    Finished(engine)(WantedText(tuple(first), 1, GREEDY))
     (again,) = Finished(engine)(wanted)
     assert fresh.reused == 0
     assert again.reused == len(first)
     assert counted(engine, "reused_tokens") == len(first)
     assert again.written == fresh.written
     torch.testing.assert_close(log_p(again), log_p(fresh), atol=1e-5, rtol=1e-5)
-    (block,) = Finished(engine)(Wanted((*first[:10], 1, 2, 3), 1, GREEDY))
+    (block,) = Finished(engine)(WantedText((*first[:10], 1, 2, 3), 1, GREEDY))
     assert block.reused == 8  # the last block that both have
     answered = (*prompt, *again.written, 7)
-    assert Finished(engine)(Wanted(answered, 1, GREEDY))[0].reused == len(answered) - 2
+    assert Finished(engine)(WantedText(answered, 1, GREEDY))[0].reused == len(answered) - 2
 
 
 def test_the_store_forgets_the_least_recently_used() -> None:
@@ -175,7 +175,7 @@ def test_a_session_goes_on_where_it_stopped(engine_of: Callable[..., Engine]) ->
         engine = engine_of(model, kept_bytes=10_000_000)
 
         def said(tokens: Sequence[int], engine: Engine = engine) -> Generation:
-            return Finished(engine)(Wanted(tuple(tokens), 6, GREEDY, session="s"))[0]
+            return Finished(engine)(WantedText(tuple(tokens), 6, GREEDY, session="s"))[0]
 
         one = said(PROMPTS[1])
         two = said(PROMPTS[3])
@@ -193,13 +193,13 @@ def test_a_cancelled_text_leaves_its_place_and_its_session(
     model = model_of("gru")
     engine = engine_of(model, rows=1, queue=2, kept_bytes=10_000_000)
     begun = threading.Event()
-    long = Wanted(tuple(PROMPTS[1]), 10**9, GREEDY, session="s")
+    long = WantedText(tuple(PROMPTS[1]), 10**9, GREEDY, session="s")
     endless = Generation(long, ByteTokenizer(), begun.set, eager=True)
     engine.submit([endless])
     assert begun.wait(30)
     with pytest.raises(NoPlaceError, match="session"):
         engine.submit([Generation(long, ByteTokenizer(), begun.set, eager=False)])
-    waits = Wanted(tuple(PROMPTS[0]), 2, GREEDY)
+    waits = WantedText(tuple(PROMPTS[0]), 2, GREEDY)
     waiting = Generation(waits, ByteTokenizer(), begun.set, eager=False)
     engine.submit([waiting])
     with pytest.raises(NoPlaceError, match="queue"):
@@ -208,11 +208,11 @@ def test_a_cancelled_text_leaves_its_place_and_its_session(
     deadline = time.monotonic() + 30
     while counted(engine, "cancelled") < 2 and time.monotonic() < deadline:
         time.sleep(0.01)  # a turn may be at work
-    (after,) = Finished(engine)(Wanted(tuple(PROMPTS[1]), 4, GREEDY, session="s"))
+    (after,) = Finished(engine)(WantedText(tuple(PROMPTS[1]), 4, GREEDY, session="s"))
     assert after.session_tokens == 0  # as if the cancelled one had never been
     assert not waiting.written
     written = len(endless.written)
-    Finished(engine)(Wanted(tuple(PROMPTS[0]), 4, GREEDY))
+    Finished(engine)(WantedText(tuple(PROMPTS[0]), 4, GREEDY))
     assert len(endless.written) == written
 
 
@@ -221,9 +221,9 @@ def test_positions_that_end(engine_of: Callable[..., Engine]) -> None:
     most = model.most_positions
     assert most is not None
     engine = engine_of(model)
-    (text,) = Finished(engine)(Wanted((7,) * (most - 3), 50, GREEDY))
+    (text,) = Finished(engine)(WantedText((7,) * (most - 3), 50, GREEDY))
     assert (len(text.written), text.finish) == (4, "length")
-    (beyond,) = Finished(engine)(Wanted((7,) * (most + 1), 5, GREEDY))
+    (beyond,) = Finished(engine)(WantedText((7,) * (most + 1), 5, GREEDY))
     assert "positions" in str(beyond.error)
 
 
@@ -234,5 +234,7 @@ def test_a_fault_ends_its_rows_alone(
     engine = engine_of(model)
     with monkeypatch.context() as broken:
         broken.setattr(model, "step", lambda *_: 1 / 0)
-        assert isinstance(Finished(engine)(Wanted((1, 2), 5, GREEDY))[0].error, ZeroDivisionError)
-    assert len(Finished(engine)(Wanted((1, 2), 5, GREEDY))[0].written) == 5
+        assert isinstance(
+            Finished(engine)(WantedText((1, 2), 5, GREEDY))[0].error, ZeroDivisionError
+        )
+    assert len(Finished(engine)(WantedText((1, 2), 5, GREEDY))[0].written) == 5

@@ -10,7 +10,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.text.tokenizers import Tokenizer
 from seqarena.serve.model.bodies import CompletionBody
 from seqarena.serve.model.engine import Engine
-from seqarena.serve.model.generation import Generation, Piece, Scored, Wanted
+from seqarena.serve.model.generation import Generation, Scored, TextPiece, WantedText
 from seqarena.serve.model.http import ApiError, as_api_error, as_json, error_body
 from seqarena.serve.model.request import ServeLimits
 from seqarena.use.generate import shortest_prompt
@@ -108,7 +108,9 @@ class Completion:
         self._ended_why = ApiError(503, f"ended after {seconds} seconds", code="timeout")
         self._event.set()
 
-    def _choice(self, index: int, pieces: Sequence[Piece], finish: str | None) -> dict[str, Any]:
+    def _choice(
+        self, index: int, pieces: Sequence[TextPiece], finish: str | None
+    ) -> dict[str, Any]:
         scored = [one for piece in pieces for one in piece.scored]
         wanted = self.body.logprobs is not None
         return {
@@ -132,7 +134,7 @@ class Completion:
         return {"session": {"id": self.body.session, "tokens_before": self.texts[0].session_tokens}}
 
 
-def all_wanted(body: CompletionBody, tokenizer: Tokenizer, limits: ServeLimits) -> list[Wanted]:
+def all_wanted(body: CompletionBody, tokenizer: Tokenizer, limits: ServeLimits) -> list[WantedText]:
     """Every text that is asked for: `n` of each prompt. Raises UserError and ApiError."""
     count = 16 if body.max_tokens is None else body.max_tokens
     if count > limits.max_tokens:
@@ -158,7 +160,7 @@ def all_wanted(body: CompletionBody, tokenizer: Tokenizer, limits: ServeLimits) 
     sampling = Sampling(temperature=temperature, top_k=body.top_k, top_p=top_p)
     start = tuple(map(int, tokenizer.encode(shortest_prompt(tokenizer))))
     return [
-        Wanted(
+        WantedText(
             tuple(prompt), count, sampling, _seed(body.seed, copy), stops, body.logprobs,
             bool(body.echo), body.session, start,
         )

@@ -24,14 +24,14 @@ class Scored(NamedTuple):
     likeliest: dict[str, float]
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """What became certain of a text since the last piece."""
 
     text: str
     scored: tuple[Scored, ...]
 
 
-class Wanted(NamedTuple):
+class WantedText(NamedTuple):
     """What is asked for, one text of it."""
 
     prompt: tuple[int, ...]
@@ -49,7 +49,7 @@ class Generation:
     """A request and how far it is. The model's thread writes it; any thread may cancel it."""
 
     def __init__(
-        self, wanted: Wanted, tokenizer: Tokenizer, notify: Callable[[], None], *, eager: bool
+        self, wanted: WantedText, tokenizer: Tokenizer, notify: Callable[[], None], *, eager: bool
     ) -> None:
         """`notify` is called in the model's thread: at the end by the engine, and where `eager`
         at each piece."""
@@ -57,7 +57,7 @@ class Generation:
         self.cancelled = False
         self.finish: str | None = None  # "stop" or "length" once it has ended
         self.error: Exception | None = None
-        self.pieces: deque[Piece] = deque()
+        self.pieces: deque[TextPiece] = deque()
         self.written: list[int] = []
         self.prompt: list[int] = list(wanted.prompt)  # with what a session had not read yet
         self.count = wanted.count  # tokens at most, as far as there is room
@@ -146,7 +146,7 @@ class Generation:
         while self._held and (self._held[0].offset < end or (final and not self._stream.stopped)):
             ready.append(self._held.popleft())
         if text or ready:
-            self.pieces.append(Piece(text, tuple(ready)))
+            self.pieces.append(TextPiece(text, tuple(ready)))
             if self.eager and not final:
                 self.notify()
 
