@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from benchmarks import gpt
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, count
+from seqarena.core.products import resolve_products
 from seqarena.data.text.tokenizers import CharTokenizer
 from seqarena.models.build import build
 from seqarena.models.model import StatefulModel
@@ -72,7 +73,13 @@ class Clients:
         self._prompts = prompts
         # nothing is kept from call to call, so that every call reads its prompts
         self._engine = Engine(
-            model, Metrics(), rows=len(prompts), queue=len(prompts), longest=4096, kept_bytes=0
+            model,
+            Metrics(),
+            rows=len(prompts),
+            queue=len(prompts),
+            longest=4096,
+            kept_bytes=0,
+            products=resolve_products("auto", "cpu").name,
         )
 
     def __call__(self) -> list[list[int]]:

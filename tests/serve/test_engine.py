@@ -20,6 +20,7 @@ from seqarena.serve.model import engine as engines
 from seqarena.serve.model.engine import Engine, NoPlaceError
 from seqarena.serve.model.generation import Generation, WantedText
 from seqarena.serve.model.kept import KeptStates
+from seqarena.serve.model.layout import by_columns
 from seqarena.serve.model.metrics import Metrics
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling
@@ -107,6 +108,22 @@ def test_greedy_answers_are_equal_alone_and_batched(
 
 def log_p(text: Generation) -> torch.Tensor:
     return torch.tensor([one.log_p for piece in text.pieces for one in piece.scored])
+
+
+@pytest.mark.parametrize("name", ["gru", "attention", "mamba", "lstm", "gru_before"])
+def test_matrices_by_columns_are_the_same_matrices(name: str) -> None:
+    model = model_of(name)
+    tokens = torch.randint(256, (3, 9), generator=torch.Generator().manual_seed(0))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        expected = model(tokens)[0]
+        found = by_columns(model)(tokens)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
+    wide = [p for p in model.parameters() if p.dim() == 2 and min(p.shape) > 1]
+    assert wide
+    assert all(matrix.stride(0) == 1 for matrix in wide)
 
 
 def test_rows_do_share_steps(engine_of: Callable[..., Engine]) -> None:

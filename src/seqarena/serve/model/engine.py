@@ -18,14 +18,17 @@ import torch
 
 from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
+from seqarena.core.products import multiplying
 from seqarena.models.model import StatefulModel
 from seqarena.models.rows import chosen
 from seqarena.serve.model.generation import Generation
 from seqarena.serve.model.kept import KeptStates, SessionState
 from seqarena.serve.model.lanes import Lane, RowBatch
+from seqarena.serve.model.layout import by_columns
 from seqarena.serve.model.metrics import Metrics
 
 BLOCK = 256  # tokens of a prompt, after which its state is kept
+_MANY_ROWS = 8  # of a product, from which on oneDNN is not behind the BLAS for any architecture
 _TURN = 512  # tokens of prompts in a turn, of all rows together
 
 
@@ -45,10 +48,15 @@ class Engine:
         queue: int,
         longest: int,
         kept_bytes: int,
+        products: str = "blas",
     ) -> None:
         """`rows` are written together at most, `queue` wait at most, states of `kept_bytes` are
-        kept for later requests, and a session whose state grows has at most `longest` tokens."""
+        kept for later requests, and a session whose state grows has at most `longest` tokens.
+        `products` says who multiplies many rows (core/products.py); few the BLAS does. The model's matrices are laid out for
+        steps (layout.py)."""
         self.model, self.metrics = model.eval(), metrics
+        by_columns(model)
+        self._products = products
         self.kept = KeptStates(kept_bytes)
         self._most_rows, self._most_waiting, self._longest = rows, queue, longest
         self._waiting: deque[Generation] = deque()
@@ -210,7 +218,8 @@ class Engine:
         length = min(*ends, max(1, _TURN // len(ends)))
         tokens = [row.prompt[row.read : row.read + length] for row in batch.rows]
         tokens_BT = torch.tensor(tokens, device=self._device)
-        logits_BTV, batch.state = self.model.resume(Batch(tokens_BT, tokens_BT), batch.state)
+        with self._multiplying(tokens_BT.numel()):
+            logits_BTV, batch.state = self.model.resume(Batch(tokens_BT, tokens_BT), batch.state)
         self.metrics.prompt_tokens.inc(tokens_BT.numel())
         for place, row in enumerate(batch.rows):
             if row.scores_prompt:
@@ -221,9 +230,9 @@ class Engine:
 
     def _write(self, batch: RowBatch) -> None:
         last = [row.written[-1] if row.written else row.prompt[-1] for row in batch.rows]
-        logits_BV, batch.state = self.model.step(
-            torch.tensor(last, device=self._device), batch.state
-        )
+        with self._multiplying(len(last)):
+            last_B = torch.tensor(last, device=self._device)
+            logits_BV, batch.state = self.model.step(last_B, batch.state)
         self.metrics.batch_rows.observe(len(last))
         self.metrics.written_tokens.inc(len(last))
         likeliest = logits_BV.argmax(dim=-1).tolist()
@@ -233,6 +242,9 @@ class Engine:
             with self._failing([row]):
                 logits_1V = logits_BV[place : place + 1]
                 row.take(likeliest[place] if greedy else row.draw(logits_1V), logits_1V[0])
+
+    def _multiplying(self, rows: int) -> contextlib.AbstractContextManager[None]:
+        return multiplying(self._products if rows >= _MANY_ROWS else "blas")
 
     def _keep_end(self, row: Generation, batch: RowBatch, place: int) -> None:
         tokens = [*row.prompt, *row.written]

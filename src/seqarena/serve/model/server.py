@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from seqarena.core.errors import UserError, missing_extra
+from seqarena.core.products import resolve_products
 from seqarena.core.runtime import resolve_device
 from seqarena.core.words import plural
 from seqarena.engine.trained import NO_CODE, OwnCode, TrainedModel, find_checkpoint
@@ -153,15 +154,19 @@ def _opened(request: ServeRequest, code: OwnCode) -> "tuple[ModelApp, str]":
     about, metrics = checkpoint.load(trained.path).about, Metrics()
     name, task = str(about["architecture"]), parse_task(about["task"]).kind
     limits, device = request.limits, resolve_device(request.device).name
+    by = f"torch on {device}"
     if task_row(task).codec is None:
+        products = resolve_products("auto", device).name
+        by += f", products of many rows by {products}"
         module, tokenizer, _ = load_language_model(trained.path)
         engine = Engine(
             cast("StatefulModel", module.to(device)), metrics, rows=limits.rows,
             queue=limits.queue, longest=limits.max_prompt, kept_bytes=limits.kept * 1_000_000,
+            products=products,
         )  # fmt: skip
         backend: Writer | Answerer = Writer(engine, tokenizer)
     else:
         predictor = Predictor(trained.path, beam_width=request.beam, device=device)
         backend = Answerer(predictor, metrics, queue=limits.queue)
     app = ModelApp(name, task, backend, request, metrics)
-    return app, f"{name}, task {task}, by torch on {device},"
+    return app, f"{name}, task {task}, by {by},"
