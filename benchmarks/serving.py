@@ -5,7 +5,7 @@
 The clients ask for the same number of tokens with prompts of different lengths, greedy, in float32.
 Theirs is `generate` of transformers with the same weights: for 16 clients one after the other, as a
 server without batching has it, and all in one padded batch, which needs all of them to come at
-once. Nobody pays for HTTP; `python -m benchmarks.serving` measures that as well.
+once. Nobody pays for HTTP.
 """
 
 import threading
@@ -28,7 +28,7 @@ from seqarena.serve.model.generation import Generation, WantedText
 from seqarena.serve.model.metrics import Metrics
 from seqarena.use.sample import Sampling
 
-LEAST, STEP, NEW = 16, 3, 128  # tokens of the first prompt, more of each next one; written
+LEAST, STEP, NEW = 16, 3, 64  # tokens of the first prompt, more of each next one; written
 _TOKENIZER = CharTokenizer("".join(map(chr, range(33, 33 + VOCABULARY))))
 _GREEDY = Sampling(temperature=0.0)
 

@@ -52,8 +52,8 @@ class Engine:
     ) -> None:
         """`rows` are written together at most, `queue` wait at most, states of `kept_bytes` are
         kept for later requests, and a session whose state grows has at most `longest` tokens.
-        `products` says who multiplies many rows (core/products.py); few the BLAS does. The model's matrices are laid out for
-        steps (layout.py)."""
+        `products` says who multiplies many rows (core/products.py); few the BLAS does. The
+        model's matrices are laid out for steps (layout.py)."""
         self.model, self.metrics = model.eval(), metrics
         by_columns(model)
         self._products = products
@@ -239,9 +239,11 @@ class Engine:
         finite = logits_BV.amax(dim=-1).isfinite().tolist()
         for place, row in enumerate(batch.rows):
             greedy = row.wanted.sampling.temperature == 0 and finite[place]
-            with self._failing([row]):
-                logits_1V = logits_BV[place : place + 1]
-                row.take(likeliest[place] if greedy else row.draw(logits_1V), logits_1V[0])
+            try:
+                token = likeliest[place] if greedy else row.draw(logits_BV[place : place + 1])
+                row.take(token, logits_BV[place])
+            except Exception as error:  # of this row alone
+                row.error = error
 
     def _multiplying(self, rows: int) -> contextlib.AbstractContextManager[None]:
         return multiplying(self._products if rows >= _MANY_ROWS else "blas")

@@ -76,6 +76,8 @@ def _whole(text: str) -> int:
     """How many characters of the text stay as they are, whatever follows."""
     if text.endswith("\n"):
         return len(text)
+    if text.isascii() and "\r" not in text:  # every character is a cluster
+        return max(0, len(text) - 1)
     last = 0
     for cluster in _CLUSTER.finditer(text):
         last = cluster.start()
