@@ -78,7 +78,10 @@ def _joined(states: Sequence[Any], sizes: list[int]) -> Any:
         if name == "length" and "lengths_B" in counts:
             fields[name] = max(parts)
         elif name in counts:
-            ends = [state.length if part is None else part for state, part in zip(states, parts)]
+            ends = [
+                getattr(state, "length", 0) if part is None else part
+                for state, part in zip(states, parts)
+            ]
             fields[name] = _one_a_row(ends, sizes, _device(states))
         else:
             fields[name] = _joined(_equally_long(parts, _slot_axis(name)), sizes)
@@ -125,7 +128,8 @@ def _cut(state: Any) -> Any:
     if not hasattr(state, "_fields"):
         return type(state)(map(_cut, state))
     parts = dict(_parts(state))
-    ends = [part.length for part in (state, *parts.values()) if "lengths_B" in _counts(type(part))]
+    caches = [part for part in (state, *parts.values()) if "lengths_B" in _counts(type(part))]
+    ends = [getattr(cache, "length", 0) for cache in caches]
     fields = {}
     for name, part in parts.items():
         axis = _slot_axis(name) if ends and isinstance(part, Tensor) else None

@@ -123,16 +123,7 @@ class ModelApp:
 
     async def _answer(self, request: Request) -> Response:
         assert isinstance(self.backend, Answerer)
-        most = self.limits.max_body
-        body: TextBody | FileBody
-        if not self.backend.reads_files:
-            body = await read_body(request, TextBody, most)
-        elif media_type(request) == "application/octet-stream":
-            content = base64.b64encode(await read_bytes(request, most)).decode()
-            form = request.query_params.get("format", "")
-            body = FileBody(input=content, format=form, is_base64=True)
-        else:
-            body = await read_body(request, FileBody, most)
+        body = await self._asked(request, self.backend.reads_files)
         self._check_model(body.model)
         try:
             async with asyncio.timeout(self.limits.seconds), _while_read(request):
@@ -141,6 +132,19 @@ class ModelApp:
             seconds = f"{self.limits.seconds:g}"
             raise ApiError(503, f"ended after {seconds} seconds", code="timeout") from None
         return json_answer({"object": "list", "model": self.name, "task": self.task, "data": data})
+
+    async def _asked(self, request: Request, files: bool) -> TextBody | FileBody:
+        """The inputs: JSON, or a file as it is."""
+        most = self.limits.max_body
+        if not files:
+            return await read_body(request, TextBody, most)
+        if media_type(request) != "application/octet-stream":
+            return await read_body(request, FileBody, most)
+        content = base64.b64encode(await read_bytes(request, most)).decode()
+        if not content:
+            raise ApiError(400, "the file is empty", code="invalid_value", param="input")
+        form = request.query_params.get("format", "")
+        return FileBody(model=None, input=content, format=form, is_base64=True)
 
     async def _no_route(self, request: Request, error: Exception) -> Response:
         there = ", ".join(self.paths)

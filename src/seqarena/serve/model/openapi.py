@@ -69,16 +69,22 @@ _REFUSALS = {"400": "a field is wrong", "401": "no token", "403": "another host"
 
 def document(route: str, backend: "Writer | Answerer") -> dict[str, Any]:
     """OpenAPI 3.1."""
+    formats = backend.formats if isinstance(backend, Answerer) else ()
     writes = not isinstance(backend, Answerer)
-    body = "CompletionBody" if writes else "FileBody" if backend.reads_files else "TextBody"
+    body = "CompletionBody" if writes else "FileBody" if formats else "TextBody"
     content = _json(_COMPLETION if writes else _ANSWERS)
     if writes:
         content["text/event-stream"] = {"schema": {"type": "string"}}
-    post = {
+    post: dict[str, Any] = {
         "operationId": route.rpartition("/")[2],
         "requestBody": {"required": True, "content": _json(_of(body))},
         "responses": _responses(content),
     }
+    if formats:
+        file = {"schema": {"type": "string", "format": "binary"}}
+        post["requestBody"]["content"]["application/octet-stream"] = file
+        form = {"type": "string", "enum": list(formats)}
+        post["parameters"] = [{"name": "format", "in": "query", "schema": form}]
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     text = {"text/plain": {"schema": {"type": "string"}}}
     return {
