@@ -27,6 +27,7 @@ DOCUMENTS = [
         for name in ("architecture", "claims", "exchange", "measuring", "sessions")
     ),
 ]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
 EXAMPLE = ROOT / "examples" / "own_mixer.py"
 SHARED = {"verbose", "console"}  # the front door's docstring describes them once
 
@@ -91,6 +92,12 @@ def test_a_name_of_the_front_door_stays_what_it_is_when_its_room_is_imported() -
             importlib.import_module(f"seqarena.{name}")
     verbs = [name for name in sa.__all__ if name not in {"CATALOG", "__version__"}]
     assert [name for name in verbs if not callable(getattr(sa, name))] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_name_of_the_front_door_that_a_page_uses_is_there(path: Path) -> None:
+    used = set(re.findall(r"\bsa\.(\w+)", path.read_text(encoding="utf-8")))
+    assert sorted(used - set(sa.__all__)) == []
 
 
 def test_the_worked_example_passes_the_contract() -> None:

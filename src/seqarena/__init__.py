@@ -13,10 +13,9 @@ from seqarena.core.version import __version__
 
 __all__ = [
     "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "Session", "TrainedModel", "UserError",
-    "__version__", "build", "check", "claims", "compare", "embed", "evaluate", "forecast",
-    "forecast_from", "generate", "load", "load_published", "measure", "models", "open_run",
-    "predict", "recipe", "report", "save_published", "serve", "tasks",
-    "train",
+    "__version__", "build", "check", "claims", "compare", "embed", "evaluate", "export",
+    "forecast", "forecast_from", "generate", "load", "load_published", "measure", "models",
+    "open_run", "predict", "recipe", "report", "save_published", "serve", "tasks", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
         compare,
         embed,
         evaluate,
+        export,
         forecast,
         forecast_from,
         generate,

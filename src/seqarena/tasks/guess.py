@@ -18,7 +18,7 @@ from seqarena.data.files.find import find_files, kind_of, split_of
 from seqarena.data.files.folders import classes_of
 from seqarena.data.files.opening import open_bytes, plain_name, plain_suffix, read_lines
 from seqarena.data.files.tables import read_rows, table_format
-from seqarena.data.series.stamps import is_number
+from seqarena.data.series.numbers import is_number
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.guess_table import LANGUAGES, Columns, language_sides, of_columns
 from seqarena.tasks.registry import build_task, takes

@@ -8,7 +8,7 @@ from typing import Any
 from seqarena.core.errors import UserError
 from seqarena.data.files.columns import TRANSCRIPTS, USUAL
 from seqarena.data.files.find import kind_of
-from seqarena.data.series.stamps import is_number
+from seqarena.data.series.numbers import is_number
 from seqarena.data.series.tables import TIMES, number_of
 from seqarena.data.series.times import parse_stamp
 from seqarena.data.text.passages.squad import is_squad

@@ -1,43 +1,15 @@
 """Stamps of time that need no regular step: numbers of any kind, or dates (times.py), which become
-seconds since 1970 in UTC; and cells of numbers beside them."""
+seconds since 1970 in UTC."""
 
 import math
 from datetime import date, datetime
 from typing import Any
 
 from seqarena.core.errors import UserError
-from seqarena.data.files.tables import is_missing
 from seqarena.data.series import times
+from seqarena.data.series.numbers import is_number, parse_number
 
 MICROSECONDS = 1_000_000  # of a second
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})  # in small letters
-
-
-def parse_number(value: Any, place: str, column: str) -> float:
-    """A cell as a number, NaN where it is missing. Raises UserError for anything else."""
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, str):
-        text = value.strip()
-        if text.lower() in MISSING:
-            return math.nan
-        value = text
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{place}: {column!r} holds {value!r}, which is no number") from error
-    if math.isinf(number):
-        raise UserError(f"{place}: {column!r} holds {value!r}: a finite number is needed")
-    return number
-
-
-def is_number(value: Any) -> bool:
-    """Whether a cell is a number, or missing."""
-    try:
-        parse_number(value, "", "")
-    except UserError:
-        return False
-    return True
 
 
 def parse_stamp(value: Any, place: str, column: str) -> tuple[float, bool]:

@@ -22,7 +22,8 @@ from seqarena.core.errors import UserError
 from seqarena.core.words import plural
 from seqarena.data.files.find import split_of
 from seqarena.data.files.reading import Reading
-from seqarena.data.files.tables import Row, is_missing, listed, read_rows, table_format
+from seqarena.data.files.tables import Row, listed, read_rows, table_format
+from seqarena.data.series.numbers import number_of
 from seqarena.data.series.times import parse_stamp
 
 REPAIRS = ("order", "duplicates", "gaps", "text")
@@ -32,7 +33,6 @@ TIMES = (
 )  # fmt: skip
 _SERIES = ("series", "unique_id", "series_id", "item_id")
 _TARGETS = ("target", "y", "value")
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
 
 
 class SeriesFields(Protocol):
@@ -167,24 +167,6 @@ class _Numbers:
             f"{row.place}: {name!r} holds {value!r}, {said}: write one, leave it empty where the "
             "value is missing, or make all such cells missing with --set repair=text"
         )
-
-
-def number_of(value: Any) -> float | None:
-    """A cell as a number, NaN where it is missing; None for a text."""
-    if is_missing(value):
-        return math.nan
-    if isinstance(value, str):
-        text = value.strip()
-        if text.lower() in _MISSING:
-            return math.nan
-        try:
-            return None if "_" in text else float(text)
-        except ValueError:
-            return None
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _columns(

@@ -25,7 +25,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import listed
 from seqarena.data.series.events.history import History
-from seqarena.data.series.stamps import is_number, parse_number
+from seqarena.data.series.numbers import is_number, parse_number
 from seqarena.tasks.events.configs import EventsConfig
 from seqarena.tasks.events.gaps import GapScale
 from seqarena.tasks.windows.scale import ChannelScale

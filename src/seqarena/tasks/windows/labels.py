@@ -6,7 +6,7 @@ import numpy as np
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.reading import Reading
-from seqarena.data.series.stamps import is_number, parse_number
+from seqarena.data.series.numbers import is_number, parse_number
 from seqarena.data.series.windows.reading import Windows
 from seqarena.data.series.windows.window import SensorWindow
 from seqarena.tasks.windows.configs import WindowsConfig

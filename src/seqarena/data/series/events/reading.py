@@ -19,7 +19,8 @@ from seqarena.data.files.find import find_files
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import Row, read_rows, table_format, text_of
 from seqarena.data.series.events.history import History
-from seqarena.data.series.stamps import MISSING, parse_stamp
+from seqarena.data.series.numbers import MISSING
+from seqarena.data.series.stamps import parse_stamp
 
 _COME_AS = (
     "events come as a table of a row an event (CSV, JSON lines, Parquet), with the columns entity "

@@ -19,7 +19,8 @@ from seqarena.core.errors import UserError
 from seqarena.data.files.columns import Wanted, find_columns
 from seqarena.data.files.reading import Reading
 from seqarena.data.files.tables import Row, is_missing, listed, read_rows, text_of
-from seqarena.data.series.stamps import is_number, parse_number, parse_stamp
+from seqarena.data.series.numbers import is_number, parse_number
+from seqarena.data.series.stamps import parse_stamp
 from seqarena.data.series.windows.window import SensorWindow, WindowFile
 
 _SAMPLE = 1000  # rows in which a column of numbers is looked for

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqarena.core.errors import UserError
 from seqarena.data.files.opening import read_lines
-from seqarena.data.series.stamps import parse_number
+from seqarena.data.series.numbers import parse_number
 from seqarena.data.series.windows.window import SensorWindow, WindowFile
 
 
