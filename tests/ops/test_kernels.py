@@ -11,6 +11,9 @@ import pytest
 import torch
 from recurrent_cells import assert_same, problem, run
 
+from seqarena.mixers.minimal.mingru import MinGRU
+from seqarena.mixers.recurrent.gru import GRU
+from seqarena.mixers.state_space.mamba import Mamba
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.kernels import sharing
 from seqarena.ops.minimal import minimal_recurrence
@@ -219,6 +222,22 @@ def test_gradients_of_second_order_are_refused(name) -> None:
 def test_on_the_meta_device_nothing_is_computed(name) -> None:
     leaves, function = inputs_of(name, length=3)
     assert function(*[x.to("meta") for x in leaves], algorithm="compiled")[0].is_meta
+
+
+@pytest.mark.parametrize("mixer_class", [MinGRU, GRU, Mamba])
+def test_an_exported_graph_holds_the_operations_of_another_form(mixer_class) -> None:
+    class OutputOnly(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mixer = mixer_class(8, mixer_class.Config(algorithm="compiled"))
+
+        def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
+            return self.mixer(x_BTD)[0]
+
+    model, x_BTD = OutputOnly(), torch.randn(2, 5, 8)
+    with torch.no_grad():
+        exported = torch.export.export(model, (x_BTD,), strict=False).module()
+        torch.testing.assert_close(exported(x_BTD), model(x_BTD), rtol=1e-5, atol=1e-5)
 
 
 def in_a_process(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
