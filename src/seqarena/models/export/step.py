@@ -123,6 +123,8 @@ def why_no_step(model: Model) -> str | None:
         problem = model.problem
         if problem.num_characters or problem.num_segments or problem.categories:
             return "its inputs come with spellings, sentences or categories, which a step lacks"
+        if "state_bytes" in model.unknown_costs:
+            return "it has a plain module, which declares no state to continue from"
         if any(isinstance(mixer, Hyena) for mixer in model.mixers):
             return (
                 "its filter is as long as what it has read, so that the step changes with the "
