@@ -24,6 +24,7 @@ interrupted goes on when it is made again.
 
 # pyright: strict
 import importlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -38,6 +39,7 @@ from seqarena.core.user_code import allow, is_own
 from seqarena.forecast.requests import ForecastRequest
 from seqarena.measure.requests import MEASUREMENTS
 from seqarena.models.catalog import CATALOG
+from seqarena.serve.model.request import ServeRequest
 from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from seqarena.models.exchange.family import Published
     from seqarena.models.export.forms import Exported
     from seqarena.models.session import Session
+    from seqarena.serve.model.server import ModelServer
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
     from seqarena.use.evaluate import Evaluation
@@ -76,12 +79,14 @@ __all__ = [
     "Mixer",
     "MixerCheck",
     "MixerConfig",
+    "ModelServer",
     "Preview",
     "Problem",
     "RankRow",
     "Ranking",
     "Run",
     "RunView",
+    "ServeRequest",
     "Session",
     "TrainRequest",
     "TrainedModel",
@@ -108,6 +113,7 @@ __all__ = [
     "recipe",
     "report",
     "save_published",
+    "serve",
     "tasks",
     "train",
 ]
@@ -124,6 +130,7 @@ _LAZY = {
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
+    "ModelServer": "seqarena.serve.model.server",
     "PageServer": "seqarena.serve.page",
     "Preview": "seqarena.engine.preview",
     "Problem": "seqarena.core.batch",
@@ -534,6 +541,29 @@ def page_server(
     return PageServer(Path(path), port, code=code, live_megabytes=live_megabytes)
 
 
+def serve(
+    run: Place | None = None,
+    *,
+    mixer: Code = (),
+    trust_code: bool = False,
+    request: ServeRequest | None = None,
+    **options: Any,
+) -> "ModelServer":
+    """A server of a trained model over HTTP, which listens already; use it as a context manager.
+
+    `run` is a run folder (its best model), `runs/NAME:MODEL` or a checkpoint. `options` are those
+    of `seqarena serve`; a `request` replaces them all. `.serve()` answers until Ctrl-C, `.start()`
+    in another thread. Without `token`, SEQARENA_TOKEN of the environment is taken. `mixer` and
+    `trust_code` are as in `load`.
+    """
+    from seqarena.serve.model.server import ModelServer
+
+    if request is None:
+        token = options.pop("token", None) or os.environ.get("SEQARENA_TOKEN") or None
+        request = build_request(ServeRequest, _given(run=run, token=token, **options))
+    return ModelServer(request, _own_code(mixer, trust_code))
+
+
 def models() -> dict[str, dict[str, Any]]:
     """The catalog: name -> title, family, year, paper, idea, equations and orders of cost, and
     what it is equal to (models/parity.py)."""
@@ -610,9 +640,9 @@ def save_published(model: "Published", folder: Place) -> None:
     huggingface.save(model, folder)
 
 
-def options_of(verb: Literal["compare", "train", "forecast"]) -> dict[str, str]:
-    """The options of `verb`, compare, train or forecast: name -> help."""
-    kind = {"compare": CompareRequest, "train": TrainRequest, "forecast": ForecastRequest}[verb]
-    return {
-        flag.name: flag.description for flag in flags(kind).values() if flag.name not in kind.hidden
-    }
+def options_of(verb: Literal["compare", "train", "forecast", "serve"]) -> dict[str, str]:
+    """The options of `verb`, compare, train, forecast or serve: name -> help."""
+    kind = {"compare": CompareRequest, "train": TrainRequest, "forecast": ForecastRequest,
+            "serve": ServeRequest}[verb]  # fmt: skip
+    hidden = getattr(kind, "hidden", ())
+    return {flag.name: flag.description for flag in flags(kind).values() if flag.name not in hidden}

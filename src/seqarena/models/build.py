@@ -11,6 +11,7 @@ from seqarena.core.user_code import allow
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import architecture, yours
 from seqarena.models.model import Model
+from seqarena.models.plain_modules import with_measured
 from seqarena.models.size import Shape, configure, default_depth, solve
 
 
@@ -41,7 +42,8 @@ def build(
     """
     if mixer:
         allow(mixer)
-    row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
+    row = with_options(architecture(name), options) if not mixer else yours(name, mixer, options)
+    row = with_measured(row)
     row = with_short_convolution(row, short_convolution)
     if (vocab_size is None) == (problem is None):
         raise UserError("give either vocab_size or a problem, and not both")
