@@ -74,6 +74,15 @@ def test_lengths_that_one_slot_must_end_are_of_another_kind() -> None:
     assert kind(short) != kind(long)
 
 
+def test_slots_of_rows_that_left_are_free_again() -> None:
+    model = language_model("attention")
+    tokens = torch.arange(9)
+    with torch.inference_mode():
+        both = joined([read(model, tokens[:3], 5), read(model, tokens, 5)])
+        slots = [compact(state).layers[0].k_BGCE.shape[2] for state in (both, chosen(both, [0]))]
+    assert slots == [9, 3]
+
+
 def test_a_compact_state_has_no_free_slots_and_its_own_memory() -> None:
     model = language_model("attention")
     tokens = torch.arange(6)
