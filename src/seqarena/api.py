@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
     from seqarena.models.export.forms import Exported
-    from seqarena.models.session import Session
+    from seqarena.models.states.session import Session
     from seqarena.serve.model.server import ModelServer
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
@@ -138,7 +138,7 @@ _LAZY = {
     "Ranking": "seqarena.core.results.records",
     "Run": "seqarena.engine.run",
     "RunView": "seqarena.core.results.records",
-    "Session": "seqarena.models.session",
+    "Session": "seqarena.models.states.session",
     "TrainedModel": "seqarena.engine.trained",
     "build": "seqarena.models.build",
 }
