@@ -13,6 +13,10 @@ pytest_plugins = ["thinning", "pytester"]  # the short suite and the whole one; 
 
 
 def pytest_configure() -> None:
+    # kernels for a GPU run on the CPU where there is none; read when Triton is imported, which
+    # use_deterministic_algorithms does
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
     # threads of the processes that tests start sleep while they wait, so that the others can work
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture, why_not
 from seqarena.models.combinations import whole_depth
 from seqarena.models.model import StatefulModel
-from seqarena.models.rows import chosen, compact, joined, kind
+from seqarena.models.states.rows import chosen, compact, joined, kind
 
 VOCABULARY = 11
 PROBLEM = Problem(num_outputs=VOCABULARY, vocab_size=VOCABULARY, causal=True, max_length=32)
@@ -72,6 +72,15 @@ def test_lengths_that_one_slot_must_end_are_of_another_kind() -> None:
     with torch.inference_mode():
         short, long = read(model, tokens[:3], 20), read(model, tokens[:5], 18)
     assert kind(short) != kind(long)
+
+
+def test_slots_of_rows_that_left_are_free_again() -> None:
+    model = language_model("attention")
+    tokens = torch.arange(9)
+    with torch.inference_mode():
+        both = joined([read(model, tokens[:3], 5), read(model, tokens, 5)])
+        slots = [compact(state).layers[0].k_BGCE.shape[2] for state in (both, chosen(both, [0]))]
+    assert slots == [9, 3]
 
 
 def test_a_compact_state_has_no_free_slots_and_its_own_memory() -> None:

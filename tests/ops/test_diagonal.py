@@ -6,7 +6,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.diagonal import linear_recurrence
 
-ALGORITHMS = linear_recurrence.available("cpu", torch.float32)
+ALGORITHMS = linear_recurrence.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 # float64: 2e-16 a step, at most 257 steps, |a| <= 1. float32: 6e-8 a step and as many steps, so
 # 1.5e-5 in the worst case; sums over the batch (broadcast a) stay inside the relative tolerance.

@@ -12,6 +12,7 @@ import pytest
 import torch
 from report_views import whole_view
 
+from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.core.results.live import LiveModel
 from seqarena.data.text.tokenizers import (
@@ -224,8 +225,8 @@ def test_an_earlier_position_shows_what_came_and_a_chosen_token_is_written(opene
 
 @pytest.mark.slow
 @needs_browser
-def test_what_is_drawn_are_the_models_gates_states_and_weights(opened: Opened) -> None:
-    """Of a GRU's first layer, by its equations; of attention, by `looks`."""
+def test_what_is_drawn_are_a_grus_gates_and_state(opened: Opened) -> None:
+    """Of its first layer, by the equations written out."""
     text = "The cell"
     opened.type(text)
     names = "seqarenaLive.reader().tracks.map(({layer, name}) => `${layer} ${name}`)"
@@ -251,15 +252,21 @@ def test_what_is_drawn_are_the_models_gates_states_and_weights(opened: Opened) -
 
 @pytest.mark.slow
 @needs_browser
-def test_attention_that_is_drawn_sums_to_one_and_changes_with_the_head(opened: Opened) -> None:
+def test_attention_that_is_drawn_is_the_models_and_changes_with_the_head(opened: Opened) -> None:
     page = opened.page
     page.click("#live-models >> text=attention")
     opened.type("The cell")
-    rows = "seqarenaLive.reader().history.map(({tracks}) => tracks[0].map((x) => [...x]))"
-    for t, heads in enumerate(page.evaluate(rows)):
-        weights = torch.tensor(heads, dtype=torch.float32)
-        assert weights.shape == (4, t + 1)
-        assert torch.allclose(weights.sum(-1), torch.ones(4), atol=1e-5)
+    tokens = torch.tensor([CHARACTERS.encode("The cell").tolist()])
+    with torch.no_grad():
+        looks = MODELS["attention"].looks(Batch(tokens, tokens))
+    assert [look.layer for look in looks] == [0, 1]
+    rows = """seqarenaLive.reader().history.map(
+        ({tracks}) => tracks.slice(0, 2).map((layer) => layer.map((x) => [...x])))"""
+    for t, layers in enumerate(page.evaluate(rows)):
+        for heads, look in zip(layers, looks, strict=True):
+            weights = torch.tensor(heads, dtype=torch.float32)
+            assert weights.shape == (4, t + 1)
+            assert torch.allclose(weights, look.weights_BHTC[0, :, t, : t + 1], atol=1e-5)
     picture = "document.querySelectorAll('#live-picture canvas')[2].toDataURL()"
     pictures = [page.evaluate(picture)]
     for name in ("head 1", "head 2", "layer 2"):

@@ -18,8 +18,8 @@ CHECKS = (
 pytestmark = pytest.mark.slow
 
 
-def fuzz(server: Served, cases: int = 40) -> int:
-    """How many requests were sent."""
+def fuzz(server: Served, folder: Path, cases: int, phases: str) -> int:
+    """How many requests were sent; it may leave files in the folder."""
     assert httpx.get(f"{server.address}/health").status_code == 200
     before = server.count("requests_total")
     name = "schemathesis.exe" if sys.platform == "win32" else "schemathesis"
@@ -27,16 +27,16 @@ def fuzz(server: Served, cases: int = 40) -> int:
         [
             Path(sysconfig.get_path("scripts"), name), "run", f"{server.address}/openapi.json",
             "--checks", CHECKS, "--max-examples", str(cases), "--seed", "1", "--mode", "all",
-            "--phases", "coverage,fuzzing", "--max-time", "40", "--no-color",
+            "--phases", phases, "--max-time", "40", "--no-color",
             "--generation-database", "none",
         ],
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=120, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert re.search(r"Tested: [56]", done.stdout)
     return int(server.count("requests_total") - before)
 
 
-def test_completions_answer_every_request_well(served: Served) -> None:
-    assert 100 < fuzz(served) < 1000
+def test_completions_answer_every_request_well(served: Served, tmp_path: Path) -> None:
+    assert 100 < fuzz(served, tmp_path, 30, "coverage,fuzzing") < 1000
     assert served.text(prompt="the past", max_tokens=3, temperature=0)

@@ -24,7 +24,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
-from seqarena.models.plain_modules import leak_of, measure_modules
+from seqarena.models.stacks.plain_modules import leak_of, measure_modules
 from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed

@@ -107,7 +107,9 @@ def report(
     from seqarena import api
 
     if serve:
-        with api.page_server(run, port, mixer=mixer or (), trust_code=trust_code) as server:
+        with api.page_server(
+            run, port, mixer=mixer or (), trust_code=trust_code, live_megabytes=live_megabytes
+        ) as server:
             _serve(server, run, open_page)
         return
     if mixer or trust_code:

@@ -17,7 +17,7 @@ from seqarena.engine.train_on import trained_on
 from seqarena.engine.trained import OwnCode, find_start
 from seqarena.models.any import algorithms_on, missing_packages
 from seqarena.models.catalog import is_known
-from seqarena.models.plain_modules import with_measured
+from seqarena.models.stacks.plain_modules import with_measured
 from seqarena.models.stacks.stack import load_mixer
 from seqarena.tasks.registry import takes
 from seqarena.train.checkpoint import load

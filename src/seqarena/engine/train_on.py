@@ -24,8 +24,8 @@ from seqarena.engine.trained import OwnCode
 from seqarena.forecast.costs import carried_rate
 from seqarena.forecast.store import read_forecast
 from seqarena.models.catalog import architecture, is_known, yours
-from seqarena.models.plain_modules import with_measured
 from seqarena.models.stacks.language_model import ModelConfig
+from seqarena.models.stacks.plain_modules import with_measured
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task
 from seqarena.train.budget import Budget

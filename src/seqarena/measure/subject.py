@@ -20,7 +20,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture, is_known, why_not, yours
 from seqarena.models.combinations import whole_depth
 from seqarena.models.model import Model
-from seqarena.models.plain_modules import with_measured
+from seqarena.models.stacks.plain_modules import with_measured
 from seqarena.train.checkpoint import load
 
 VOCABULARY = 256

@@ -11,8 +11,8 @@ from seqarena.core.user_code import allow
 from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import architecture, yours
 from seqarena.models.model import Model
-from seqarena.models.plain_modules import with_measured
 from seqarena.models.size import Shape, configure, default_depth, solve
+from seqarena.models.stacks.plain_modules import with_measured
 
 
 def build(

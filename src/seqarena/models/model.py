@@ -27,7 +27,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
 from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 from seqarena.models.watching import Look, watched_looks
 
 

@@ -102,6 +102,21 @@ def test_words_come_with_their_letters(name: str, tmp_path: Path) -> None:
     assert about["inputs"] == ["input", "lengths", "characters"]
 
 
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("self_attention_encoder", LABEL.model_copy(update={"num_segments": 2})),
+        ("gru", Problem(form="label", num_outputs=1, targets="numbers", features=4,
+                        categories=(5, 7), max_length=24)),
+        ("attention", TAGS),
+        ("bi_lstm", Problem(form="transcript", num_outputs=6, features=4, max_length=24)),
+    ],
+)  # fmt: skip
+def test_other_tasks(name: str, problem: Problem, tmp_path: Path) -> None:
+    """Two sentences, categories beside numbers, a causal stack that reads letters, a transcript."""
+    exported(shaken(name, problem, width=16), tmp_path / "m.onnx")
+
+
 def test_a_graph_that_does_not_see_padding_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +212,15 @@ def test_greedy_writing_is_ours(name: str, tmp_path: Path) -> None:
     folder = exported(model, tmp_path / "m.onnx").path
     assert folder == tmp_path / "m"
     assert torch.equal(written_by_onnx(folder, source, lengths, 8), expected)
+
+
+def test_an_encoder_decoder_of_any_mixer_counts_its_positions(tmp_path: Path) -> None:
+    """Where there is no cache whose size says how far it is."""
+    options = {"layers": 1, "positions": "sinusoidal"}
+    model = build("encoder_decoder:gla", problem=PAIRS, width=16, options=options, seed=0).eval()
+    folder = exported(model, tmp_path / "m.onnx").path
+    session = onnxruntime.InferenceSession(str(folder / "step.onnx"))
+    assert "next_position" in [one.name for one in session.get_outputs()]
 
 
 def test_a_loop_is_a_loop() -> None:

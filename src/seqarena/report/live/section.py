@@ -1,7 +1,7 @@
 """The model that runs in the page: type a text, and see what it expects and what moves inside.
 
-The scripts (live-machine.js, live-text.js, live-picture.js, live.js) are in the page only where
-there is a model. What cannot run is named with its reason.
+The scripts (report/page/js/live-*.js, live.js) are in the page only where there is a model. What
+cannot run is named with its reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,10 @@ class LiveSection(Section):
     """`models` run; `refused` are sentences on those that do not."""
 
     template = "live/live.html"
-    scripts = ("live-machine.js", "live-text.js", "live-picture.js", "live.js")
+    scripts = (
+        "live-machine.js", "live-text.js", "live-reader.js", "live-picture.js",
+        "live-strips.js", "live.js",
+    )  # fmt: skip
     styles = ("live.css",)
     models: Sequence[LiveModel]
     ideas: Sequence[str]  # of each model, and facts

@@ -1,5 +1,6 @@
 """ATen operators that a step does not have and a whole input has, as nodes of ONNX (opset 20)."""
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -123,12 +124,18 @@ def _any(g: "OnnxGraph", out: Any, x: Value, dim: int, keepdim: bool = False) ->
     return g.cast(most, torch.int32, torch.bool)
 
 
+def _whole_part(g: "OnnxGraph", out: Any, a: Any, b: Any) -> str:
+    """Of sizes, which are not negative."""
+    return g.node("Div", [g.sizes([a]), g.sizes([b])])
+
+
 def _repeat(g: "OnnxGraph", out: Any, x: Value, counts: Sequence[Any]) -> str:
     return g.node("Tile", [x.name, g.sizes(counts)])
 
 
 MORE_RULES: dict[Any, Rule] = {
     **RULES,
+    operator.floordiv: _whole_part,
     aten.sort.stable: _sort, aten.argmax.default: _argmax, aten.scatter.value: _scatter_value,
     aten.scatter_add.default: _scatter_add, aten.index.Tensor: _index,
     aten.index_put.default: _index_put, aten.convolution.default: _convolution,

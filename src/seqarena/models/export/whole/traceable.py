@@ -5,6 +5,7 @@ A causal mixer walks by its own step, which its contract says is exact; so does 
 position.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from seqarena.mixers.base import Mixer
 from seqarena.mixers.convolution.hyena import Hyena
 from seqarena.models.encoder_decoders.bridges import GRULayer, LSTMLayer, Ordered
 from seqarena.models.encoder_decoders.convs2s import Words
+from seqarena.models.encoder_decoders.transformer import Transformer
 from seqarena.models.export.step import prepared_copy, why_no_step
 from seqarena.models.export.whole.loops import Body, over_time, read, where_rows
 from seqarena.models.language.bytenet import ByteNet
@@ -26,9 +28,11 @@ from seqarena.models.memory.extended_neural_gpu import ExtendedNeuralGPU, Tape
 from seqarena.models.memory.memory_network import MemoryNetwork
 from seqarena.models.memory.neural_gpu import NeuralGPU
 from seqarena.models.model import Model
+from seqarena.models.stacks.language_model import TokenModel
 from seqarena.models.taggers.tagger import BiLSTM, BiLSTMCRF
 from seqarena.ops.crf import CRFWeights
 from seqarena.ops.padding import restore, reverse
+from seqarena.ops.positions import sinusoidal_positions
 from seqarena.ops.recurrent.gru import GRUWeights, gru_reset_before
 from seqarena.ops.recurrent.lstm import LSTMState, LSTMWeights, lstm
 
@@ -140,6 +144,22 @@ def _placed(words: Words, _: list[Body]) -> Any:
     return place
 
 
+def _placed_by_counter(model: Transformer, _: list[Body]) -> Any:
+    """`start` is one number, or [B]."""
+    own = model._place
+
+    def place(x_BTD: Tensor, start: Any) -> Tensor:
+        if not isinstance(start, Tensor):
+            return own(x_BTD, start)
+        x_BTD = x_BTD * math.sqrt(model.width)
+        if model.options.positions != "sinusoidal":
+            return x_BTD
+        index_BT = start[:, None] + torch.arange(x_BTD.shape[1])
+        return x_BTD + sinusoidal_positions(index_BT, model.width, dtype=x_BTD.dtype)
+
+    return place
+
+
 def _tagged(model: BiLSTMCRF, keep: list[Body]) -> Any:
     def answer(batch: Batch) -> Tensor:
         scores_BTK, aligned = model.emissions(batch)
@@ -239,12 +259,27 @@ def _blank(memory: Tensor, real_BT: Tensor) -> Tensor:
     return memory.masked_fill(~real, 0.0)
 
 
+def _summary(model: TokenModel, _: list[Body]) -> Any:
+    """Of a causal stack by its index: the model's own counts the rows by a number."""
+    own = model._pooled
+
+    def pooled(x_BTD: Tensor, mask_BT: Tensor | None) -> Tensor:
+        if mask_BT is None or not model.stack.causal:
+            return own(x_BTD, mask_BT)
+        last_B = (mask_BT * torch.arange(mask_BT.shape[1])).argmax(1)
+        return x_BTD.gather(1, last_B[:, None, None].expand(-1, 1, x_BTD.shape[2]))
+
+    return pooled
+
+
 # What walks by itself, or reads a number: class, its method, and what makes the other one.
 _PARTS: tuple[tuple[type[nn.Module], str, Callable[[Any, list[Body]], Any]], ...] = (
     (LSTMLayer, "forward", _looped_lstm),
     (GRULayer, "forward", _looped_gru),
     (BiLSTM, "_run", _looped_direction),
     (Words, "place", _placed),
+    (Transformer, "_place", _placed_by_counter),
+    (TokenModel, "_pooled", _summary),
     (BiLSTMCRF, "answer", _tagged),
     (ActiveMemory, "_steps", _looped_steps),
     (ExtendedNeuralGPU, "encode", _looped_encoding),
