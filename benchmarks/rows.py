@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import MambaConfig, MambaForCausalLM
 from transformers.utils import logging
 
-from benchmarks import gpt, layers, matrix_recurrence
+from benchmarks import gpt, layers, matrix_recurrence, serving
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, assert_same, batch, count, training_step
 from seqarena.core.batch import IGNORE
@@ -200,6 +200,7 @@ ROWS: dict[str, Callable[[str], Row]] = {
     "mamba": mamba,
     **layers.ROWS,
     **matrix_recurrence.ROWS,
+    **serving.ROWS,
 }
 
 

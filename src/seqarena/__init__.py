@@ -15,7 +15,7 @@ __all__ = [
     "CATALOG", "Mixer", "MixerConfig", "Problem", "Run", "Session", "TrainedModel", "UserError",
     "__version__", "build", "check", "claims", "compare", "embed", "evaluate", "export",
     "forecast", "forecast_from", "generate", "load", "load_published", "measure", "models",
-    "open_run", "predict", "recipe", "report", "save_published", "tasks", "train",
+    "open_run", "predict", "recipe", "report", "save_published", "serve", "tasks", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         recipe,
         report,
         save_published,
+        serve,
         tasks,
         train,
     )

@@ -24,6 +24,7 @@ interrupted goes on when it is made again.
 
 # pyright: strict
 import importlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -38,6 +39,7 @@ from seqarena.core.user_code import allow, is_own
 from seqarena.forecast.requests import ForecastRequest
 from seqarena.measure.requests import MEASUREMENTS
 from seqarena.models.catalog import CATALOG
+from seqarena.serve.model.request import ServeRequest
 from seqarena.tasks.registry import TASKS, settings_of
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ if TYPE_CHECKING:
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
     from seqarena.models.export.forms import Exported
-    from seqarena.models.session import Session
+    from seqarena.models.states.session import Session
+    from seqarena.serve.model.server import ModelServer
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
     from seqarena.use.evaluate import Evaluation
@@ -76,12 +79,14 @@ __all__ = [
     "Mixer",
     "MixerCheck",
     "MixerConfig",
+    "ModelServer",
     "Preview",
     "Problem",
     "RankRow",
     "Ranking",
     "Run",
     "RunView",
+    "ServeRequest",
     "Session",
     "TrainRequest",
     "TrainedModel",
@@ -108,6 +113,7 @@ __all__ = [
     "recipe",
     "report",
     "save_published",
+    "serve",
     "tasks",
     "train",
 ]
@@ -124,6 +130,7 @@ _LAZY = {
     "Measured": "seqarena.engine.measure",
     "Mixer": "seqarena.mixers.base",
     "MixerConfig": "seqarena.mixers.base",
+    "ModelServer": "seqarena.serve.model.server",
     "PageServer": "seqarena.serve.page",
     "Preview": "seqarena.engine.preview",
     "Problem": "seqarena.core.batch",
@@ -131,7 +138,7 @@ _LAZY = {
     "Ranking": "seqarena.core.results.records",
     "Run": "seqarena.engine.run",
     "RunView": "seqarena.core.results.records",
-    "Session": "seqarena.models.session",
+    "Session": "seqarena.models.states.session",
     "TrainedModel": "seqarena.engine.trained",
     "build": "seqarena.models.build",
 }
@@ -508,22 +515,53 @@ def recipe(
     return recipes.recipe(Path(file), progress, results, trust_code=trust_code)
 
 
-def report(path: Place) -> Path:
+def report(path: Place, *, live_megabytes: float = 2.0) -> Path:
     """Draws a page again from its records and returns its place. `path` is a folder of a run, of
-    measurements or of claims."""
+    measurements or of claims. At most `live_megabytes` of a language run's page are models that
+    run in it; 0 leaves them out."""
     from seqarena.engine.pages import write_page
 
-    return write_page(Path(path))
+    return write_page(Path(path), live_megabytes=live_megabytes)
 
 
 def page_server(
-    path: Place, port: int = 0, *, mixer: Code = (), trust_code: bool = False
+    path: Place,
+    port: int = 0,
+    *,
+    mixer: Code = (),
+    trust_code: bool = False,
+    live_megabytes: float = 2.0,
 ) -> "PageServer":
     """A server, for this machine only, of the page of the folder `path`; use it as a context
-    manager. `port` 0 takes a free one; `mixer` and `trust_code` are as in `load`."""
+    manager. `port` 0 takes a free one; `mixer` and `trust_code` are as in `load`,
+    `live_megabytes` as in `report`."""
     from seqarena.serve.page import PageServer
 
-    return PageServer(Path(path), port, code=_own_code(mixer, trust_code))
+    code = _own_code(mixer, trust_code)
+    return PageServer(Path(path), port, code=code, live_megabytes=live_megabytes)
+
+
+def serve(
+    run: Place | None = None,
+    *,
+    mixer: Code = (),
+    trust_code: bool = False,
+    request: ServeRequest | None = None,
+    **options: Any,
+) -> "ModelServer":
+    """A server of a trained model over HTTP, which listens already; use it as a context manager.
+
+    `run` is a run folder (its best model), `runs/NAME:MODEL` or a checkpoint. `options` are those
+    of `seqarena serve`; a `request` replaces them all. `.serve()` answers until Ctrl-C, `.start()`
+    in another thread. Without `token`, SEQARENA_TOKEN of the environment is taken. `mixer` and
+    `trust_code` are as in `load`.
+    """
+    from seqarena.serve.model.server import ModelServer
+
+    if request is None:
+        token = options.pop("token", None) or os.environ.get("SEQARENA_TOKEN") or None
+        request = build_request(ServeRequest, _given(run=run, token=token, **options))
+    return ModelServer(request, _own_code(mixer, trust_code))
 
 
 def models() -> dict[str, dict[str, Any]]:
@@ -602,9 +640,9 @@ def save_published(model: "Published", folder: Place) -> None:
     huggingface.save(model, folder)
 
 
-def options_of(verb: Literal["compare", "train", "forecast"]) -> dict[str, str]:
-    """The options of `verb`, compare, train or forecast: name -> help."""
-    kind = {"compare": CompareRequest, "train": TrainRequest, "forecast": ForecastRequest}[verb]
-    return {
-        flag.name: flag.description for flag in flags(kind).values() if flag.name not in kind.hidden
-    }
+def options_of(verb: Literal["compare", "train", "forecast", "serve"]) -> dict[str, str]:
+    """The options of `verb`, compare, train, forecast or serve: name -> help."""
+    kind = {"compare": CompareRequest, "train": TrainRequest, "forecast": ForecastRequest,
+            "serve": ServeRequest}[verb]  # fmt: skip
+    hidden = getattr(kind, "hidden", ())
+    return {flag.name: flag.description for flag in flags(kind).values() if flag.name not in hidden}

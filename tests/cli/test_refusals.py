@@ -129,7 +129,7 @@ def test_a_disk_that_refuses_is_no_traceback(
 ) -> None:
     """From its first, second, third ... write or read on: a clean error, or it did not matter."""
     place = trained[1 if verb == "predict" else 0]
-    reads = verb in ("evaluate", "predict", "generate", "report", "embed", "export")
+    reads = verb in ("evaluate", "predict", "generate", "report", "embed", "export", "serve")
     wrong, mattered = [], 0
     for number, kind in enumerate(KINDS):
         runs = tmp_path / str(number)

@@ -46,6 +46,7 @@ def calls(folder: Path, runs: Path, trained: Path, tagger: Path) -> dict[str, li
         "embed": f"embed {trained} {text} --out {folder / 'vectors.npy'}",
         "generate": f"generate {trained} --count 3",
         "export": f"export {trained} --out {folder / 'gru.onnx'}",
+        "serve": f"serve {trained} --port 0 --dry-run",
         "report": f"report {trained}",
         "recipe": f"recipe {recipe}",
         "claims": f"claims --list {out}",

@@ -127,6 +127,7 @@ VERBS = {
     "generate": ("generate", "runs/r"),
     "evaluate": ("evaluate", "runs/r"),
     "export": ("export", "runs/r", "--to", "c"),
+    "serve": ("serve", "runs/r", "--port", "0", "--dry-run"),
     "evaluate other text": ("evaluate", "runs/r", "text.txt"),
     "predict": ("predict", "runs/r", "a"),
     "start": ("train", "text.txt", "--start-from", "runs/r", "--steps", "2", "--length", "16"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seqarena.cli import compare, forecast, measure, show, use
+from seqarena.cli import compare, forecast, measure, serve, show, use
 from seqarena.cli.output import as_verb
 from seqarena.core.errors import ChangedCodeWarning
 
@@ -38,6 +38,7 @@ for verb in (
     use.embed,
     use.generate,
     use.export,
+    serve.serve,
     show.report,
     compare.recipe,
     compare.claims,

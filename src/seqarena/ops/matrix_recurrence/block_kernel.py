@@ -36,6 +36,11 @@ def block_kernel(
     given = (q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
     if q_BHTK.shape[2] == 1:
         return loop(*given, chunk_size)
+    return _by_kernels(chunk_size, *given)
+
+
+@torch.compiler.allow_in_graph  # as the form in PyTorch
+def _by_kernels(chunk_size: int, *given: Tensor | None) -> tuple[Tensor, Tensor]:
     return differentiable(chunk_size, _KernelSegment, NUMBERS_AT_ONCE, *given)
 
 

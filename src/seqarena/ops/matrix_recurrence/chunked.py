@@ -62,10 +62,14 @@ def chunked(
     given = _Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
     if q_BHTK.shape[2] == 1:
         return loop(*given, chunk_size)
-    return differentiable(chunk_size, Segment, NUMBERS_AT_ONCE, *given)
+    return _in_pytorch(chunk_size, *given)
 
 
 @torch.compiler.allow_in_graph  # one node of a compiled graph: what is inside runs as it is
+def _in_pytorch(chunk_size: int, *given: Tensor | None) -> tuple[Tensor, Tensor]:
+    return differentiable(chunk_size, Segment, NUMBERS_AT_ONCE, *given)
+
+
 def differentiable(
     chunk_size: int, segment: type[Segment], numbers_at_once: int, *given: Tensor | None
 ) -> tuple[Tensor, Tensor]:

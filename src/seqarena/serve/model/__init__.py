@@ -1,0 +1,1 @@
+"""A trained model over HTTP: `seqarena serve RUN` (docs/serve.md)."""
