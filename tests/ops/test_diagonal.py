@@ -112,7 +112,7 @@ def test_unknown_algorithm():
 
 
 def test_serial_steps():
-    assert linear_recurrence.names == ("loop", "chunked", "compiled", "fused", "scan")
+    assert linear_recurrence.names == ("loop", "chunked", "compiled", "fused", "scan", "triton")
     steps = linear_recurrence.serial_steps
-    assert [steps(name, 128) for name in linear_recurrence.names] == [128, 25, 128, 128, 14]
-    assert [steps(name, 1) for name in linear_recurrence.names] == [1, 3, 1, 1, 1]
+    assert [steps(name, 128) for name in linear_recurrence.names] == [128, 25, 128, 128, 14, 14]
+    assert [steps(name, 1) for name in linear_recurrence.names] == [1, 3, 1, 1, 1, 7]
