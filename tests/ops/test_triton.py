@@ -260,7 +260,13 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from seqarena.ops.diagonal import block_kernel as diagonal_form
+from seqarena.ops.selective_scan import block_kernel as selective_form
 from seqarena.ops.triton_kernels import diagonal, matrix_walk, selective_scan, short_convolution
+
+# what the forms count their dependent steps by
+assert diagonal_form.BLOCK_LENGTH == diagonal.BLOCK_LENGTH
+assert selective_form.BLOCK_LENGTH == selective_scan.BLOCK_LENGTH
 
 
 def check(kernel, warps=4, stages=3, **constants):
