@@ -5,7 +5,7 @@ READY := .venv/ready
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
-.PHONY: run test check style rest bench docs clean
+.PHONY: run test check style rest bench bench-gpu docs clean
 
 run: $(READY)  ## train the line-up on the embedded text, rank it, write the report
 	$(BIN)/seqarena compare
@@ -26,6 +26,9 @@ rest: style  ## what `make check` does beyond `make test`
 
 bench: $(READY)  ## measured ratios against the nearest libraries, side by side
 	$(BIN)/python -m benchmarks
+
+bench-gpu: $(READY)  ## contract, speed and memory on one GPU, in 8 minutes; says so where there is none
+	$(BIN)/python -m benchmarks.gpu
 
 docs: $(READY)  ## the documentation, into site/; with a page of claims that are measured for it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

@@ -55,6 +55,9 @@ def model_of(name: str) -> Model:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(NOISE * torch.randn(parameter.shape, generator=draw))
+        for buffer in model.buffers():  # what competition learns, which begins at nearly zero
+            if buffer.is_floating_point() and buffer.dim() == 4:
+                buffer.add_(torch.rand(buffer.shape, generator=draw))
     return model
 
 

@@ -23,7 +23,7 @@ from seqarena.core.malloc import keep_freed_memory
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
 from seqarena.models.model import StatefulModel
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 
 FLAT = 1.05
 VOCABULARY = 256

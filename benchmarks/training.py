@@ -26,16 +26,18 @@ def training_step(
     logits: Callable[[Tensor], Tensor],
     tokens: tuple[Tensor, Tensor],
     dtype: str,
+    device: str = "cpu",
 ) -> Callable[[], None]:
-    """Forward, loss, backward, clipping and fused AdamW. `logits` maps inputs to [B, T, V]."""
+    """Forward, loss, backward, clipping and fused AdamW, where the model is. `logits` maps inputs
+    to [B, T, V]."""
     config = OptimizerConfig(learning_rate=SMALL_RATE)
     optimizer = build_optimizer(model, config)
-    inputs_BT, targets_BT = tokens
+    inputs_BT, targets_BT = (x.to(device) for x in tokens)
     model.train()
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with autocast("cpu", dtype):
+        with autocast(device, dtype):
             logits_BTV = logits(inputs_BT)
         loss = F.cross_entropy(logits_BTV.float().flatten(0, 1), targets_BT.flatten())
         loss.backward()

@@ -24,7 +24,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("architecture", "claims", "exchange", "measuring", "sessions")
+        for name in ("architecture", "claims", "exchange", "measuring", "sessions", "training")
     ),
 ]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
@@ -69,6 +69,14 @@ def test_the_python_on_sessions_runs(
     monkeypatch.chdir(tmp_path)
     exec(python_block("docs/sessions.md"), {})
     assert capsys.readouterr().out.splitlines() == ["35 57", *["torch.Size([1, 1024, 256])"] * 3]
+
+
+def test_the_module_on_the_page_of_training_is_taken(tmp_path: Path) -> None:
+    place = tmp_path / "my_layers.py"
+    place.write_text(python_block("docs/training.md"), encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", f"{place}:CausalConv"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count(" ok ") == len(CHECKS)
 
 
 def test_the_python_on_names_runs(capsys: pytest.CaptureFixture[str]) -> None:

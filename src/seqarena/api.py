@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from seqarena.models.build import build
     from seqarena.models.exchange.family import Published
     from seqarena.models.export.forms import Exported
-    from seqarena.models.session import Session
+    from seqarena.models.states.session import Session
     from seqarena.serve.model.server import ModelServer
     from seqarena.serve.page import PageServer
     from seqarena.tasks.base import Answer
@@ -138,7 +138,7 @@ _LAZY = {
     "Ranking": "seqarena.core.results.records",
     "Run": "seqarena.engine.run",
     "RunView": "seqarena.core.results.records",
-    "Session": "seqarena.models.session",
+    "Session": "seqarena.models.states.session",
     "TrainedModel": "seqarena.engine.trained",
     "build": "seqarena.models.build",
 }
@@ -515,22 +515,30 @@ def recipe(
     return recipes.recipe(Path(file), progress, results, trust_code=trust_code)
 
 
-def report(path: Place) -> Path:
+def report(path: Place, *, live_megabytes: float = 2.0) -> Path:
     """Draws a page again from its records and returns its place. `path` is a folder of a run, of
-    measurements or of claims."""
+    measurements or of claims. At most `live_megabytes` of a language run's page are models that
+    run in it; 0 leaves them out."""
     from seqarena.engine.pages import write_page
 
-    return write_page(Path(path))
+    return write_page(Path(path), live_megabytes=live_megabytes)
 
 
 def page_server(
-    path: Place, port: int = 0, *, mixer: Code = (), trust_code: bool = False
+    path: Place,
+    port: int = 0,
+    *,
+    mixer: Code = (),
+    trust_code: bool = False,
+    live_megabytes: float = 2.0,
 ) -> "PageServer":
     """A server, for this machine only, of the page of the folder `path`; use it as a context
-    manager. `port` 0 takes a free one; `mixer` and `trust_code` are as in `load`."""
+    manager. `port` 0 takes a free one; `mixer` and `trust_code` are as in `load`,
+    `live_megabytes` as in `report`."""
     from seqarena.serve.page import PageServer
 
-    return PageServer(Path(path), port, code=_own_code(mixer, trust_code))
+    code = _own_code(mixer, trust_code)
+    return PageServer(Path(path), port, code=code, live_megabytes=live_megabytes)
 
 
 def serve(

@@ -28,6 +28,18 @@ def test_onnx_holds_the_tokenizer_and_the_task(trained: tuple[Path, Path]) -> No
     assert "tokenizer" in about["artifacts"]
 
 
+def test_a_tagger_takes_lengths_and_letters(trained: tuple[Path, Path]) -> None:
+    done = call(["export", str(trained[1])])
+    assert done.exit_code == 0, done.output
+    assert "reads its whole input" in done.output
+    session = onnxruntime.InferenceSession("bi_gru.onnx")
+    names = [one.name for one in session.get_inputs()]
+    assert names[:2] == ["input", "lengths"]
+    about = json.loads(session.get_modelmeta().custom_metadata_map["seqarena"])
+    assert about["inputs"] == names
+    assert about["reads"] == "tokens, the whole input"
+
+
 @pytest.mark.skipif(c_check.compiler() is None, reason="no C compiler")
 def test_int8_says_its_sizes_and_its_loss(trained: tuple[Path, Path]) -> None:
     done = call(["export", f"{trained[0]}:gru", "--to", "c", "--precision", "int8"])
@@ -41,7 +53,7 @@ def test_int8_says_its_sizes_and_its_loss(trained: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("{tags}",), "bi_gru to onnx"),
+        (("{tags}", "--to", "c"), "bi_gru to c"),
         (("{lm}", "--to", "tflite"), "use onnx, torch, c, hf"),
         (("{lm}", "--out", "a.bin"), "does not say in which form"),
         (("{lm}:mamba",), "has no 'mamba'"),

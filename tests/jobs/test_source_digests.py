@@ -77,10 +77,23 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         *("ops.registry", "ops.diagonal"),
         *(
             f"ops.recurrent.gru.{form}"
-            for form in ("fused", "newton", "reference", "stepwise", "stepwise_before")
+            for form in ("compiled", "fused", "newton", "reference", "stepwise", "stepwise_before")
         ),
         # what Newton's method solves in each of its steps
-        *(f"ops.diagonal.{form}" for form in ("chunked", "fused", "gradient", "reference", "scan")),
+        *(
+            f"ops.diagonal.{form}"
+            for form in ("chunked", "compiled", "fused", "gradient", "reference", "scan")
+        ),
+        *("ops.kernels", "ops.recurrent.compiled_cells"),
+        *(
+            f"ops.kernels.{name}"
+            for name in ("arrays", "cells", "compiling", "diagonal", "functions", "products")
+        ),
+        "ops.kernels.sharing",
+        *("ops.diagonal.block_kernel", "ops.triton_kernels.diagonal"),
+        # a stack's layers may have one before them
+        *("ops.short_convolution", "ops.short_convolution.reference"),
+        *("ops.short_convolution.block_kernel", "ops.triton_kernels.short_convolution"),
     }
     assert room(found, "tasks") == {
         "tasks.base", "tasks.configs", "tasks.prepared", "tasks.text.language",
@@ -94,7 +107,7 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         *("data.text.corpora", "data.text.tokenizers"),
     }
     assert room(found, "models") == {
-        *("models.any", "models.model", "models.search", "models.watching"),
+        *("models.any", "models.lora", "models.model", "models.search", "models.watching"),
         *("models.stacks.channel_mixers", "models.stacks.embedding", "models.stacks.experts"),
         *("models.stacks.language_model", "models.stacks.stack"),
     }

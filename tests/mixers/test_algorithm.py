@@ -8,7 +8,7 @@ from seqarena.core.errors import UserError
 from seqarena.mixers.base import Mixer
 from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
 from seqarena.mixers.recurrent.gru import GRU, GRUConfig
-from seqarena.models.any import algorithms_on, build_model
+from seqarena.models.any import algorithms_on, build_model, missing_packages
 from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture
 from seqarena.ops import measured
@@ -30,18 +30,28 @@ def test_it_is_resolved_again_where_the_dtype_changes(monkeypatch: pytest.Monkey
     assert torch.nn.Sequential(mixer).float()[0].algorithm == "fused"
 
 
-def test_a_mixer_that_is_not_on_a_device_yet_counts_as_on_the_cpu() -> None:
+def test_a_mixer_that_is_not_on_a_device_yet_counts_as_on_the_cpu(without_packages: None) -> None:
     with torch.device("meta"):
         assert MinGRU(6, MinGRUConfig()).algorithm == "fused"
 
 
-def test_what_runs_on_a_device_is_told_without_allocating_the_model() -> None:
+def test_what_runs_on_a_device_is_told_without_allocating_the_model(
+    without_packages: None,
+) -> None:
     assert algorithms_on(config("mingru"), "cpu") == ("fused", "fused")
     assert algorithms_on(config("mingru"), "cuda") == ("scan", "scan")
     assert algorithms_on(config("hybrid"), "cuda", torch.float64) == ("scan", "fused")
     assert algorithms_on(config("bi_gru"), "cuda") == ("fused", "fused")
     assert algorithms_on(config("gru"), "cpu") == build_model(config("gru")).algorithms
     assert algorithms_on(config("mingru", algorithm="loop"), "cuda") == ("loop", "loop")
+
+
+def test_what_a_missing_package_would_make_faster_is_told(without_packages: None) -> None:
+    found = missing_packages(config("mingru"), "cpu")
+    assert [(one.algorithm, one.package) for one in found] == [("compiled", "numba")] * 2
+    assert missing_packages(config("mingru", algorithm="fused"), "cpu") == []
+    assert missing_packages(config("mingru"), "cuda") == []
+    assert missing_packages(config("attention"), "cpu") == []
 
 
 @pytest.mark.parametrize("name", ["lstm", "conv", "attention", "linear_attention"])

@@ -11,7 +11,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import CATALOG, architecture, why_not
 from seqarena.models.combinations import whole_depth
 from seqarena.models.model import StatefulModel
-from seqarena.models.rows import chosen, compact, joined, kind
+from seqarena.models.states.rows import chosen, compact, joined, kind
 
 VOCABULARY = 11
 PROBLEM = Problem(num_outputs=VOCABULARY, vocab_size=VOCABULARY, causal=True, max_length=32)

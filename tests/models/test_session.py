@@ -14,7 +14,7 @@ from seqarena.core.shapes import measured_state_bytes, state_tensors
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
 from seqarena.models.model import StatefulModel
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 
 NEXT_WORDS = Problem(num_outputs=20, vocab_size=20, causal=True, max_length=64)
 CAUSAL = [name for name, row in CATALOG.items() if why_not(row, NEXT_WORDS) is None]

@@ -32,8 +32,12 @@ SPACES = {
     # 1e-7; a gradient sums it over 257 positions.
     "dplr": StateSpace(dplr_ssm, DPLR, 0.003, 4, {torch.float64: 1e-9, torch.float32: 5e-4}),
 }
-FORMS = [(name, form) for name, space in SPACES.items() for form in space.operation.names]
-FAST = [(name, form) for name, space in SPACES.items() for form in space.operation.names[1:]]
+FORMS = [
+    (name, form)
+    for name, space in SPACES.items()
+    for form in space.operation.available("cpu", torch.float64)
+]
+FAST = [(name, form) for name, form in FORMS if form != "loop"]
 
 
 def problem(space, length, dtype, channels=3, states=4):

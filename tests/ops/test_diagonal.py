@@ -6,7 +6,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.diagonal import linear_recurrence
 
-ALGORITHMS = linear_recurrence.names
+ALGORITHMS = linear_recurrence.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 # float64: 2e-16 a step, at most 257 steps, |a| <= 1. float32: 6e-8 a step and as many steps, so
 # 1.5e-5 in the worst case; sums over the batch (broadcast a) stay inside the relative tolerance.
@@ -112,7 +112,7 @@ def test_unknown_algorithm():
 
 
 def test_serial_steps():
-    assert ALGORITHMS == ("loop", "chunked", "fused", "scan")
+    assert linear_recurrence.names == ("loop", "chunked", "compiled", "fused", "scan")
     steps = linear_recurrence.serial_steps
-    assert [steps(name, 128) for name in ALGORITHMS] == [128, 25, 128, 14]
-    assert [steps(name, 1) for name in ALGORITHMS] == [1, 3, 1, 1]
+    assert [steps(name, 128) for name in linear_recurrence.names] == [128, 25, 128, 128, 14]
+    assert [steps(name, 1) for name in linear_recurrence.names] == [1, 3, 1, 1, 1]

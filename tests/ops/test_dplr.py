@@ -9,7 +9,7 @@ from seqarena.core.errors import UserError
 from seqarena.ops.dplr import DPLR, dplr_ssm
 from tests.ops.test_complex_states import SPACES, problem
 
-ALGORITHMS = dplr_ssm.names
+ALGORITHMS = dplr_ssm.available("cpu", torch.float64)
 
 
 def test_the_loop_is_the_dense_bilinear_rule():

@@ -7,7 +7,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.long_convolution import long_convolution
 
-ALGORITHMS = long_convolution.names
+ALGORITHMS = long_convolution.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 
 

@@ -5,7 +5,7 @@ import torch
 
 from seqarena.ops.minimal import candidate_value, minimal_recurrence
 
-ALGORITHMS = minimal_recurrence.names
+ALGORITHMS = minimal_recurrence.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 # rounding (2e-16 or 6e-8) of at most 257 dependent steps that contract
 TOLERANCES = {

@@ -16,7 +16,7 @@ from seqarena.models.stacks.stack import layer_operation
 from seqarena.ops import measured
 from seqarena.ops.measured import ROWS
 from seqarena.ops.minimal import minimal_recurrence
-from seqarena.ops.registry import Operation, named_forms, operation, register_files
+from seqarena.ops.registry import Operation, installed, named_forms, operation, register_files
 
 PLANTED = """
 from seqarena.ops.minimal import minimal_recurrence
@@ -112,7 +112,7 @@ def test_no_row_is_of_an_operation_that_is_gone() -> None:
     assert {row.operation for row in ROWS} == set(OPERATIONS)
 
 
-def test_on_the_cpu_auto_is_what_it_was() -> None:
+def test_on_the_cpu_auto_is_what_it_was(without_packages: None) -> None:
     """The golden numbers depend on it."""
     expected = {
         "elman": "stepwise", "gru": "stepwise", "gru_reset_before": "stepwise", "lstm": "fused",
@@ -128,6 +128,29 @@ def test_on_the_cpu_auto_is_what_it_was() -> None:
     assert found == expected
 
 
+FASTER = [row for row in ROWS if row.package is not None]
+
+
+@pytest.mark.parametrize("row", FASTER, ids=lambda row: row.operation)
+def test_a_package_makes_auto_faster_in_float32_alone(
+    row: measured.MeasuredChoice, without_packages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = OPERATIONS[row.operation]
+    assert row.package is not None
+    assert found._algorithms[row.package.algorithm].needs == row.package.package
+    assert row.package.times >= 1.15
+    assert found.resolve("auto", "cpu", torch.float32) == row.algorithm
+    assert found.missing_package("cpu", torch.float32) == row.package
+    assert found.missing_package("cpu", torch.float64) is None
+    assert found.missing_package("cuda", torch.float32) is None
+    monkeypatch.setattr(Operation, "_is_installed", lambda self, name: True)
+    assert found.missing_package("cpu", torch.float32) is None
+    if installed(row.package.package):
+        assert found.resolve("auto", "cpu", torch.float32) == row.package.algorithm
+    assert found.resolve("auto", "cpu", torch.float64) == row.algorithm
+    assert found.resolve("auto", "cpu", torch.bfloat16) == (row.half or row.algorithm)
+
+
 def test_a_new_algorithm_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in the operation's folder registers itself, and the mixer and its contract see it."""
     (tmp_path / "planted.py").write_text(PLANTED)
@@ -136,7 +159,8 @@ def test_a_new_algorithm_is_one_new_file(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(minimal_recurrence, "_algorithms", dict(minimal_recurrence._algorithms))
     before = minimal_recurrence.resolve("auto", "cpu", torch.float32)
     register_files("seqarena.ops.minimal", folder)
-    assert subject(MinGRU).algorithms() == ("loop", "chunked", "fused", "planted", "scan")
+    found = set(subject(MinGRU).algorithms())
+    assert found - {"compiled"} == {"loop", "chunked", "fused", "planted", "scan"}
     assert minimal_recurrence.resolve("auto", "cpu", torch.float32) == before
     x_BTD = torch.randn(2, 9, 6)
     torch.manual_seed(0)

@@ -8,10 +8,14 @@ from torch.utils._pytree import tree_leaves
 
 from seqarena.core.errors import UserError
 from seqarena.ops import recurrent
+from seqarena.ops.registry import installed
 
 OWN = ("gru_before", "lstm_peephole", "slstm")  # no library has a kernel for them
 FORMS = [(cell, "stepwise") for cell in GATES]
 FORMS += [(cell, "fused") for cell in GATES if cell not in OWN]
+COMPILED = ("elman_tanh", "elman_relu", "gru_after", "slstm")
+if installed("numba"):
+    FORMS += [(cell, "compiled") for cell in COMPILED]
 # Relative to the largest number of each tensor. float64: 2e-16 an operation over 257 dependent
 # steps. float32: 6e-8 an operation; a gradient sums 771 products of such terms.
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 2e-5}

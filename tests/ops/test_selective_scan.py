@@ -6,7 +6,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.selective_scan import selective_scan
 
-ALGORITHMS = selective_scan.names
+ALGORITHMS = selective_scan.available("cpu", torch.float64)
 FAST = ALGORITHMS[1:]
 NAMES = ("y", "state", "dx", "dstep", "dA", "dB", "dC", "dstart")
 # relative to the largest number of each tensor: rounding (2e-16 or 6e-8) of at most 257 dependent

@@ -42,7 +42,7 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(call, problem(7, torch.float64))
 
 
-@pytest.mark.parametrize("algorithm", sru.names)
+@pytest.mark.parametrize("algorithm", sru.available("cpu", torch.float64))
 def test_the_cell_stays_beyond_a_row(algorithm):
     inputs = problem(6, torch.float64)
     c_BTE = sru(*inputs, torch.tensor([4, 0]), algorithm=algorithm).detach()
@@ -50,7 +50,7 @@ def test_the_cell_stays_beyond_a_row(algorithm):
     torch.testing.assert_close(c_BTE[1], inputs[3].detach()[1].expand(6, -1), rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("algorithm", sru.names)
+@pytest.mark.parametrize("algorithm", sru.available("cpu", torch.float64))
 def test_a_step_by_hand(algorithm):
     """f = sigmoid(0.5 + 0.25 * 2) = sigmoid(1): c = 3 + (2 - 3) f."""
     u, a = torch.tensor([[[3.0]]]), torch.tensor([[[0.5]]])

@@ -7,7 +7,7 @@ import torch
 from seqarena.core.errors import UserError
 from seqarena.ops.state_space import Diagonal, bilinear, diagonal_ssm, zero_order_hold
 
-ALGORITHMS = diagonal_ssm.names
+ALGORITHMS = diagonal_ssm.available("cpu", torch.float64)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -12,7 +12,7 @@ from seqarena.core.errors import UserError
 from seqarena.data.signals.mel import frame_sizes, log_mel
 from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG, why_not
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 from seqarena.ops.ctc import ctc
 from seqarena.tasks import build_task, parse_task
 from seqarena.tasks.prepared import load_prepared, save_prepared

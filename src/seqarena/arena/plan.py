@@ -24,7 +24,10 @@ from seqarena.train.config import TrainConfig, TrainingRequest
 from seqarena.train.start import Start
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
-PLACES = {"task": ("data", "reads_like"), "start": ("checkpoint",)}  # fields that name a place
+PLACES = {
+    "task": ("data", "reads_like"),
+    "start": ("checkpoint", "base"),
+}  # fields that name a place
 Role = Literal["search", "seed", "repeat"]
 
 

@@ -24,12 +24,14 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import OWN_FAMILY, why_not
 from seqarena.models.checking import check_claims
 from seqarena.models.model import SystemConfig
+from seqarena.models.stacks.plain_modules import leak_of, measure_modules
 from seqarena.tasks import TaskConfig
 from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
-from seqarena.train.config import TrainingRequest
-from seqarena.train.start import plan_going_on, plan_start
+from seqarena.train.config import LoraRequest, TrainingRequest
+from seqarena.train.source import is_published
+from seqarena.train.start import NO_LORA, plan_going_on, plan_start, plan_tuning
 
 
 class Prepared(Config):
@@ -53,11 +55,12 @@ def prepare(
     command: str = "",
     start_from: Path | None = None,
     goes_on: bool = False,
+    lora: LoraRequest = NO_LORA,
 ) -> Prepared:
     """Builds the task, solves every model's size, and names the folder. Writes nothing.
 
     `start_from` is a checkpoint whose body the one model takes, or all of it where it `goes_on`;
-    it gives the size. Raises
+    it gives the size, and `lora` the updates that are trained where it stays frozen. Raises
     UserError for bad data and an impossible size.
     """
     denormals = runtime.flush_denormals()
@@ -69,11 +72,12 @@ def prepare(
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
     start, fixed = None, None
     if start_from is not None:
-        start, fixed = (
-            plan_going_on(start_from, task)
-            if goes_on
-            else plan_start(start_from, rows[0].name, task)
-        )
+        if is_published(start_from) or (goes_on and lora.rank is not None):
+            start, fixed = plan_tuning(start_from, task, lora)
+        elif goes_on:
+            start, fixed = plan_going_on(start_from, task)
+        else:
+            start, fixed = plan_start(start_from, rows[0].name, task, lora)
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
     if request.run.dtype == "auto":
@@ -107,6 +111,7 @@ def prepare(
         f"denormals: {denormals.name} ({denormals.reason})",
         f"cores: {cores.count} ({cores.reason}), {words.plural(jobs, 'trial')} at a time with "
         f"{words.plural(plan.threads, 'thread')} each",
+        *(one for entry in entries for one in measure_modules(entry.model, task.sequence_length)),
         *([] if start is None else [start.words()]),
     )
     return Prepared(
@@ -159,7 +164,8 @@ def _enter(
     for row in rows:
         reason = why_not(row, task.problem)
         if reason is not None:
-            excluded[row.name] = reason
+            leak = leak_of(row)
+            excluded[row.name] = f"{reason}: {leak}" if leak else reason
             continue
         try:
             config = _with_dropout(fixed or _sized(row, task, request.size), request.size.dropout)
@@ -199,6 +205,7 @@ def _check_claims(
     """Raises what the model raises when it is built and described, and UserError for claims about
     its costs that cannot be and for an algorithm that cannot run at `place`."""
     algorithms_on(config, *place)
+    measure_modules(config, task.sequence_length)
     with torch.device("meta"):
         check_claims(build_model(config), max(1, round(task.mean_length)))
     describe(row)
@@ -207,7 +214,13 @@ def _check_claims(
 def _check_affordable(training: TrainingRequest, config: AnyConfig, task: Task) -> None:
     """Raises UserError when the budget does not pay for one step of this model."""
     with torch.device("meta"):
-        flops = build_model(config).training_flops(max(1, round(task.mean_length)))
+        model = build_model(config)
+        flops = model.training_flops(max(1, round(task.mean_length)))
+    if training.budget.flops is not None and "flops" in model.unknown_costs:
+        raise UserError(
+            "--flops needs the operations of every architecture, and those of your own module are "
+            "not known: torch counts none; give --tokens or --steps"
+        )
     training.budget.total_steps(
         training.batch_size * task.mean_tokens,
         training.batch_size * flops,

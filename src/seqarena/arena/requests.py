@@ -14,7 +14,7 @@ from pydantic import model_validator
 
 from seqarena.core.architecture import Architecture
 from seqarena.core.config import Config
-from seqarena.core.errors import UserError
+from seqarena.core.errors import UserError, unknown_name
 from seqarena.core.names import check_folder_name, folder_name
 from seqarena.core.options import (
     Count,
@@ -33,10 +33,11 @@ from seqarena.core.user_code import allow, is_own
 from seqarena.models.catalog import CATALOG, LINEUP, architecture, yours
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task, takes, task_row
-from seqarena.train.config import OptimizerConfig, TrainingRequest
+from seqarena.train.config import LoraRequest, OptimizerConfig, TrainingRequest
 
 DEFAULT_PARAMS = 100_000
 _LEADER_SEEDS = 5
+TRACKER_NAMES = ("tensorboard", "mlflow", "wandb")  # see engine/tracking
 _ENOUGH_SEEDS = 3  # fewer are a quick look
 
 
@@ -49,7 +50,9 @@ class TaskRequest(Config):
         "A file, a folder or a pattern: texts, tables, recordings, pictures (docs/formats.md). "
         "Without it: the task's own data, for language the reference that comes with Python.",
     )
-    tokenizer: str | None = knob(None, "byte, char, word or bpe:N, as the task has it.")
+    tokenizer: str | None = knob(
+        None, "byte, char, word or bpe:N, as the task has it; of language a tokenizer.json."
+    )
     sequence_length: Count | None = knob(None, "Tokens in a training sequence [64].", flag="length")
     drop_overlap: bool = knob(False, "Leave out of training what validation or test hold too.")
     settings: TextsByKey = knob({}, "A setting of the task, key=value. Repeatable.", option="--set")
@@ -201,6 +204,10 @@ class RunRequest(Config):
     yes: bool = knob(False, "Go on without a question where splits overlap.")
     baselines: bool = knob(True, "Compute what a model has to beat before it trains.")
     measure: bool = knob(True, "Measure costs when training is done.")
+    track: Names = knob(
+        (),
+        "Hand every trial to a tracker as it trains: tensorboard, mlflow, wandb (an extra each).",
+    )
     trial_timeout: Number | None = knob(
         None,
         "Seconds that a trial may take; one that takes longer counts as hung: it is tried once "
@@ -210,6 +217,13 @@ class RunRequest(Config):
         None,
         "Minutes after which --until-decided starts no further seed. Default: no limit.",
     )
+
+    @model_validator(mode="after")
+    def _known_trackers(self) -> Self:
+        for name in self.track:
+            if name not in TRACKER_NAMES:
+                raise unknown_name("tracker", name, TRACKER_NAMES)
+        return self
 
     @model_validator(mode="after")
     def _name_of_a_folder(self) -> Self:
@@ -261,8 +275,10 @@ class TrainRequest(Config):
     start_from: Path | None = knob(
         None,
         "Fine-tune: a run or checkpoint whose model gives all but the head, and its tokenizer to "
-        "task classification.",
+        "task classification; or a folder of transformers, whose whole model and tokenizer.json go "
+        "on with task language.",
     )
+    lora: LoraRequest = LoraRequest()
     size: SizeRequest = SizeRequest()
     training: TrainingRequest = preset(
         TrainingRequest(optimizer=preset(OptimizerConfig(learning_rate=6e-3)))

@@ -33,7 +33,7 @@ from seqarena.tasks.prepared import load_prepared
 from seqarena.tasks.registry import parse_task
 from seqarena.train import checkpoint
 from seqarena.train.loop import Trainer
-from seqarena.train.start import begin
+from seqarena.train.start import begin, prepare_model, resume_training
 
 CHECKPOINT_SECONDS = 20.0
 EVALUATION_TOKENS = 8_192  # tokens that one evaluation batch holds at most
@@ -109,7 +109,8 @@ def _run_unfinished(
 ) -> ResultRecord:
     task = load_prepared(parse_task(trial.task), trial.task_digest, prepared)
     trainer = build_trainer(trial, task)
-    if not checkpoint.resume(trainer, folder / "checkpoint") and trial.start is not None:
+    resumed = resume_training(trainer, folder / "checkpoint", trial.start)
+    if not resumed and trial.start is not None:
         begin(trainer, trial.start)
     path = folder / "records.jsonl"
     _rewind(path, trainer)
@@ -141,6 +142,7 @@ def build_trainer(trial: Trial, task: Task) -> Trainer:
     """The trial's model and its training, before the first step."""
     torch.manual_seed(trial.training.seed)
     model = build_model(trial.model)
+    prepare_model(model, trial.start)
     model = model.to(trial.training.device, runtime.parameter_dtype(trial.training.dtype))
     return Trainer(model, task, trial.training, may_split=True)
 
@@ -249,14 +251,19 @@ class _Training:
 
     def _finish(self, validation_value: float | None, test_value: float | None) -> ResultRecord:
         trainer, progress = self.trainer, self.trainer.progress
+        unknown = trainer.model.unknown_costs
         result = ResultRecord(
             status="diverged" if test_value is None else "finished",
             steps=progress.step,
             tokens=progress.tokens,
             training_seconds=progress.training_seconds,
-            training_flops=progress.step * float(trainer.flops_per_step),
+            training_flops=None
+            if "flops" in unknown
+            else progress.step * float(trainer.flops_per_step),
             parameters=self.trial.parameters,
-            state_bytes=trainer.model.state_bytes(trainer.task.sequence_length),
+            state_bytes=None
+            if "state_bytes" in unknown
+            else trainer.model.state_bytes(trainer.task.sequence_length),
             validation_value=validation_value,
             test_value=test_value,
             skipped_steps=progress.skipped,

@@ -86,6 +86,14 @@ def report(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To serve at; 0 takes a free one.")
     ] = 8000,
+    live_megabytes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Of the page, at most, for language models that run in it: type a text, see what "
+            "they expect and what moves inside. 0 leaves them out.",
+        ),
+    ] = 2.0,
     mixer: OwnCode = None,
     trust_code: TrustCode = False,
     as_json: AsJson = False,
@@ -99,7 +107,9 @@ def report(
     from seqarena import api
 
     if serve:
-        with api.page_server(run, port, mixer=mixer or (), trust_code=trust_code) as server:
+        with api.page_server(
+            run, port, mixer=mixer or (), trust_code=trust_code, live_megabytes=live_megabytes
+        ) as server:
             _serve(server, run, open_page)
         return
     if mixer or trust_code:
@@ -107,7 +117,7 @@ def report(
             "a report is drawn from records and runs no code: --mixer and --trust-code "
             "are for --serve, whose sentences are read by the models"
         )
-    page = api.report(run)
+    page = api.report(run, live_megabytes=live_megabytes)
     is_run = (run / "plan.json").exists()
     if as_json:
         print_json(api.open_run(run).summary() if is_run else {"report": str(page)})

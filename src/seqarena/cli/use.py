@@ -130,7 +130,11 @@ def export(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: MODEL.onnx, .pt2 or .c here.")
+        Path | None,
+        typer.Option(
+            help="The file to write. Default: MODEL.onnx, .pt2 or .c here; of an encoder-decoder "
+            "the folder of that name without its ending."
+        ),
     ] = None,
     precision: Annotated[
         str, typer.Option(help="Of C: float32, or int8 with a factor a row; the loss is measured.")
@@ -144,8 +148,9 @@ def export(
 ) -> None:
     """Write a trained model as a file that runs without seqarena, and check it against the model.
 
-    Rows and positions are free, and the state goes in and comes out, so that a stream continues. A
-    file whose numbers differ by more than 1e-5 is not kept.
+    Rows and positions are free. Of what reads position by position the state goes in and comes
+    out, so that a stream continues; what writes from a source becomes a folder with its encoder
+    and its step. A file whose numbers differ by more than 1e-5 is not kept.
     """
     from seqarena import api
     from seqarena.engine.run import folder_and_model

@@ -22,6 +22,15 @@ SMALL_STEP = 3e9  # operations, up to which float32 is no slower (docs/lab_log.m
 _NUMERIC_PACKAGES = ("core", "data", "tasks", "ops", "mixers", "models", "train")
 
 
+class Compilation:
+    """What compiling kernels took in this process, so that a training's clock can leave it out."""
+
+    seconds: float = 0.0
+
+
+COMPILATION = Compilation()
+
+
 class Choice(NamedTuple):
     """A device or dtype, and the sentence that says why."""
 

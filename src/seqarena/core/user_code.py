@@ -86,21 +86,7 @@ def load_class(
     missing or abstract, or is no such subclass.
     """
     place, name = _parts(specification, what)
-    if _OF_THE_PACKAGE.fullmatch(place):
-        module = _module(place, what)
-    elif issubclass(_CLASSES.get(name, object), base):
-        return _CLASSES[name]
-    else:
-        allowed = _allowed(place, name, recorded_digest)
-        if allowed is None:
-            raise UserError(
-                f"{what} {specification!r} is code outside of seqarena: it runs only if you name "
-                f"it yourself, --mixer {specification!r}, or say --trust-code"
-            )
-        place = allowed.place
-        check_digest(allowed.place, recorded_digest)
-        module = module_from_file(place, what) if _is_file(place) else _module(place, what)
-    found = getattr(module, name, None)
+    found = load_named(specification, base, what, recorded_digest)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UserError(
             f"{what} {specification!r}: {place} has no subclass of {base.__name__} named {name!r}"
@@ -109,6 +95,28 @@ def load_class(
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
         raise UserError(f"{what} {specification!r} is abstract: it does not define {missing}")
     return found
+
+
+def load_named(
+    specification: str, base: type, what: str, recorded_digest: str | None = None
+) -> Any:
+    """Whatever has that name at its place; None where nothing has. Raises UserError as `load_class`
+    does, for all but the kind of thing that is found. `base` is that of a class that was passed."""
+    place, name = _parts(specification, what)
+    if _OF_THE_PACKAGE.fullmatch(place):
+        return getattr(_module(place, what), name, None)
+    if issubclass(_CLASSES.get(name, object), base):
+        return _CLASSES[name]
+    allowed = _allowed(place, name, recorded_digest)
+    if allowed is None:
+        raise UserError(
+            f"{what} {specification!r} is code outside of seqarena: it runs only if you name "
+            f"it yourself, --mixer {specification!r}, or say --trust-code"
+        )
+    place = allowed.place
+    check_digest(place, recorded_digest)
+    module = module_from_file(place, what) if _is_file(place) else _module(place, what)
+    return getattr(module, name, None)
 
 
 @contextmanager

@@ -17,10 +17,14 @@ from seqarena.core.user_code import is_own, reporting
 from seqarena.engine.before_training.baselines import compute_baselines
 from seqarena.engine.before_training.overlap import ask_about_overlap
 from seqarena.engine.live import CostDisplay, comparison_display
+from seqarena.engine.pages import LIVE_MEGABYTES, live_models
 from seqarena.engine.planned import announce, plan_comparison, plan_training, say
 from seqarena.engine.run import Run
+from seqarena.engine.tracking.feed import Tracking
+from seqarena.engine.tracking.tracker import check_trackers, where
 from seqarena.jobs.files import write_atomically
 from seqarena.jobs.inline import Inline
+from seqarena.jobs.job import Event
 from seqarena.jobs.signals import ending_on_signals
 from seqarena.report.run.page import render_html
 
@@ -33,6 +37,7 @@ def compare(request: CompareRequest, console: Console) -> Run:
 
 
 def _compare(request: CompareRequest, console: Console) -> Run:
+    check_trackers(request.run.track)
     prepared, rows = plan_comparison(request, console)
     ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
@@ -53,6 +58,7 @@ def train(request: TrainRequest, console: Console) -> Run:
 
 
 def _train(request: TrainRequest, console: Console) -> Run:
+    check_trackers(request.run.track)
     prepared, rows = plan_training(request)
     ask_about_overlap(console, prepared, agreed=request.run.yes)
     with prepared.folder.lock():
@@ -80,9 +86,18 @@ def _run(
         plan, folder, task.lower_is_better, request.trial_timeout, task.metric, request.max_minutes
     )
     display = comparison_display(console, state, task.metric, prepared.jobs)
-    executor = Inline(display.show) if inline else None
+    for name in request.track:
+        say(console, where(name, folder.path), "dim")
+    tracking = Tracking(request.track, folder, plan.name, lambda text: say(console, text))
+
+    def watch(event: Event) -> None:
+        display.show(event)
+        tracking.take(event, state.trials[event.job.key][1])
+
+    executor = Inline(watch) if inline else None
     said = 0
-    with display, closing(run(state, prepared.jobs, task=task, executor=executor)) as events:
+    running = run(state, prepared.jobs, task=task, executor=executor)
+    with tracking, display, closing(running) as events:
         for event in events:
             if state.total != display.total:
                 display.extend(state.total)
@@ -91,7 +106,7 @@ def _run(
                 if tied:
                     names = words.listed(tied)
                     say(console, f"{seeds} seeds of those that tie for the lead: {names}")
-            display.show(event)
+            watch(event)
     if display.reused:
         console.print(f"{display.reused} finished trial(s) of earlier calls were used again")
     if state.in_vain:
@@ -150,5 +165,7 @@ def _finish(prepared: Prepared, not_measured: dict[str, str]) -> Run:
     view = finished.view
     baselines = current_baselines(folder, prepared.plan)
     write_database(folder.path / "results.sqlite", view.trials, view.costs, baselines)
-    write_atomically(folder.report_path, render_html(view))
+    write_atomically(
+        folder.report_path, render_html(view, live=live_models(folder.path, view, LIVE_MEGABYTES))
+    )
     return finished

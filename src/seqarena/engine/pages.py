@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from seqarena.core.errors import UserError
+from seqarena.core.results.live import LiveModel
 from seqarena.core.results.measurement import Map, Measurement, latest, read_measurements
 from seqarena.core.results.quantities import COSTS
+from seqarena.core.results.records import RunView
 
 _RECORDS = (
     "plan.json",
@@ -20,8 +22,16 @@ _RECORDS = (
 )
 
 
-def page_of(folder: Path, *, served: bool = False) -> str:
-    """The page, from the current records. Raises UserError for a folder without any."""
+LIVE_MEGABYTES = 2.0  # of models that run in a page
+_LIVE_MODELS = 2  # of different families
+_LIVE_TRIES = 4  # architectures that are asked whether they run
+
+
+def page_of(
+    folder: Path, *, served: bool = False, live_megabytes: float = LIVE_MEGABYTES
+) -> str:  # fmt: skip
+    """The page, from the current records. `live_megabytes`: at most so many of them are models that
+    run in the page; 0 leaves these out. Raises UserError for a folder without any records."""
     from seqarena.measure.complexity import catalog_rows
     from seqarena.report.claims.page import render_ledger
     from seqarena.report.measured.page import render_measurements
@@ -37,19 +47,45 @@ def page_of(folder: Path, *, served: bool = False) -> str:
         from seqarena.arena.folder import RunFolder
         from seqarena.arena.view import read_run
 
-        return render_html(read_run(RunFolder(folder)), measurements, served=served)
+        view = read_run(RunFolder(folder))
+        live = live_models(folder, view, live_megabytes)
+        return render_html(view, measurements, served=served, live=live)
     if kind == "ledger":
         return render_ledger(_ledger(folder), catalog_rows(), served=served)
     return render_measurements(folder.resolve().name, measurements, catalog_rows(), served=served)
 
 
-def write_page(folder: Path) -> Path:
+def live_models(folder: Path, view: RunView, megabytes: float) -> list[LiveModel]:
+    """The best language model, or why it cannot run in a page; and the best of another family, as
+    far as it fits. None of any other task."""
+    from seqarena.engine.trained import trained_models
+    from seqarena.use.in_page import live_model
+
+    if megabytes <= 0 or view.ranking is None or view.plan["task"]["kind"] != "language":
+        return []
+    found: list[LiveModel] = []
+    families: set[str] = set()
+    room = int(megabytes * 1e6)
+    for name, checkpoint in list(trained_models(folder, view).items())[:_LIVE_TRIES]:
+        family = str(view.catalog.get(name, {}).get("family", name))
+        if family in families or len(families) == _LIVE_MODELS:
+            continue
+        one = live_model(checkpoint, name, room)
+        if one.data:
+            families.add(family)
+            room -= len(one.data)
+        if one.data or not found:
+            found.append(one)
+    return found
+
+
+def write_page(folder: Path, *, live_megabytes: float = LIVE_MEGABYTES) -> Path:
     """Writes the folder's page into the folder and returns its path."""
     from seqarena.arena.folder import RunFolder
     from seqarena.jobs.files import write_atomically
 
     place = RunFolder(folder).report_path
-    write_atomically(place, page_of(folder))
+    write_atomically(place, page_of(folder, live_megabytes=live_megabytes))
     return place
 
 

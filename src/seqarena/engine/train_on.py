@@ -3,7 +3,8 @@
 What the run was is taken over: its task, the data and how they are read, the architecture with its
 options, the batch, the optimizer, the learning rate that was chosen. An option of the training that
 is given counts instead. A forecast's ladder says how the learning rate moves with the size; a run
-has one size, and its rate is kept. With `--resume` the model goes on as it is, on further batches.
+has one size, and its rate is kept. With `--resume` the model goes on as it is, on further batches;
+with `--lora` it stays as it is, and low-rank updates of its matrices are trained.
 """
 
 from pathlib import Path
@@ -24,6 +25,7 @@ from seqarena.forecast.costs import carried_rate
 from seqarena.forecast.store import read_forecast
 from seqarena.models.catalog import architecture, is_known, yours
 from seqarena.models.stacks.language_model import ModelConfig
+from seqarena.models.stacks.plain_modules import with_measured
 from seqarena.tasks.configs import TaskConfig
 from seqarena.tasks.registry import parse_task
 from seqarena.train.budget import Budget
@@ -59,7 +61,8 @@ def trained_on(request: TrainRequest) -> TrainedOn:
     a run without a new size or budget.
     """
     given = given_options(request)
-    _check_given(given, resume=request.resume)
+    keeps = request.resume or request.lora.rank is not None  # the model as it is
+    _check_given(given, keeps=keeps)
     source = _source(str(given.pop("from_run")))
     rows = {row.architecture: row for row in source.run.rows}
     if source.name not in rows:
@@ -70,11 +73,12 @@ def trained_on(request: TrainRequest) -> TrainedOn:
     checkpoint = source.run.models[source.name].path
     mixer = given.pop("mixer", None)
     OwnCode((mixer,) if mixer else (), request.trust_code).allow(checkpoint)
+    row = with_measured(row)
     sizes = _sizes(plan, source.forecast, given)
     rate = given.get("rate") or _rate(source, old_rate, sizes["params"])
     options = _settings(plan, sizes, given) | sizes | {"rate": rate} | given
     data = options.pop("data", None)
-    if request.resume:  # batches that it has not seen
+    if keeps:  # batches that it has not seen
         options.setdefault("seed", 1 + int(load(checkpoint).about["training"]["seed"]))
     own = {} if is_known(row.name) else {"mixer": f"{row.name}={row.cycle[0][0]}"}
     options |= own or {"model": row.name}
@@ -86,15 +90,16 @@ def trained_on(request: TrainRequest) -> TrainedOn:
         row,
         parse_task(fields),
         _sentences(source, old_rate, full, chosen="rate" in given),
-        checkpoint if request.resume else None,
+        checkpoint if keeps else None,
     )
 
 
-def _check_given(given: dict[str, Any], *, resume: bool) -> None:
-    for name in (*_DECIDED, *(_SIZES if resume else ())):
+def _check_given(given: dict[str, Any], *, keeps: bool) -> None:
+    how = "--resume goes on with" if "resume" in given else "--lora tunes"
+    for name in (*_DECIDED, *(_SIZES if keeps else ())):
         if name in given:
             option = flags(TrainRequest)[name].option
-            what = "the model that --resume goes on with" if name in _SIZES else "the run of --from"
+            what = f"the model that {how}" if name in _SIZES else "the run of --from"
             raise UserError(f"{option} is that of {what}: leave it out")
 
 

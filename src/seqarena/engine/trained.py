@@ -13,7 +13,7 @@ from seqarena.core import words
 from seqarena.core.errors import UserError
 from seqarena.core.results.records import RunView
 from seqarena.core.user_code import allow, check_digest, own_places
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 from seqarena.tasks.base import Answer
 from seqarena.train import checkpoint
 from seqarena.use.embed import Embedder

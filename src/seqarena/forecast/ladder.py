@@ -159,7 +159,7 @@ def _cell(entry: RankingEntry, trials: Sequence[TrialSummary], costs: CostTable)
         architecture=entry.architecture,
         parameters=entry.parameters,
         tokens=ordered[0].tokens,
-        flops=ordered[0].training_flops,
+        flops=ordered[0].training_flops or 0.0,
         learning_rate=entry.learning_rate.value,
         learning_rate_at_edge=entry.learning_rate.at_edge,
         seeds=tuple(entry.sample.seeds[k] for k in order),

@@ -41,7 +41,8 @@ def target_of(asked: str, ladder: Ladder) -> ForecastTarget:
     """
     count, unit = parse_target(asked)
     top = ladder.top
-    flops = sorted(cell.flops for cell in top.cells)[len(top.cells) // 2]
+    known = sorted(cell.flops for cell in top.cells if cell.flops) or [0.0]
+    flops = known[len(known) // 2]
     factor = {
         "times": count,
         "params": (count / top.params) ** 2,

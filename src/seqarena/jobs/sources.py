@@ -27,6 +27,7 @@ from seqarena.core.errors import UserError
 
 _HOME = Path(__file__).parents[1]  # the package's own folder
 _PACKAGE = _HOME.name
+_ADAPTER = f"{_PACKAGE}.mixers.plain"  # of a user's file that holds a plain torch module
 _ROOM = __name__.rpartition(".")[0]
 _PLACE = re.compile(rf"({_PACKAGE}(?:\.\w+)+)(?::\w+)?")
 _NOT_MEANT = {"ctx", "kind", "type_comment", "type_ignores"}  # fields that change no meaning
@@ -70,6 +71,8 @@ def closure(places: Iterable[str]) -> dict[str, ModuleSource]:
         if file is not None and source is not None and source.counts:
             found[f"file {source.digest}" if _is_file(module) else module] = source
             modules += source.imports
+            if _is_file(module):
+                modules.append(_ADAPTER)
             if any(name.endswith(".register_files") for name in source.imports):
                 files = sorted(file.parent.glob("[!_]*.py"))
                 modules += [f"{module}.{beside.stem}" for beside in files]

@@ -45,20 +45,26 @@ def describe(row: Architecture) -> dict[str, Any]:
 
 
 def numeric_row(config: AnyConfig, length: int) -> dict[str, int]:
-    """The whole model's costs at `length` tokens, by the classes' own formulas.
+    """The whole model's costs at `length` tokens, by the classes' own formulas; those that it does
+    not know are left out.
 
     Keys: parameters; flops (one sequence forward); training_flops; serial_steps; state_bytes (one
     sequence). Nothing is allocated.
     """
     with torch.device("meta"):
         model = build_model(config)
-    return {
-        "parameters": model.num_parameters,
-        "flops": model.flops(length),
-        "training_flops": model.training_flops(length),
-        "serial_steps": model.serial_steps(length),
-        "state_bytes": model.state_bytes(length),
+    costs = {
+        "flops": model.flops,
+        "training_flops": model.training_flops,
+        "serial_steps": model.serial_steps,
+        "state_bytes": model.state_bytes,
     }
+    unknown = {
+        *model.unknown_costs,
+        *(["training_flops"] if "flops" in model.unknown_costs else []),
+    }
+    known = {name: cost(length) for name, cost in costs.items() if name not in unknown}
+    return {"parameters": model.num_parameters, **known}
 
 
 def _joined(orders: Iterable[NamedTuple], field: str) -> str:

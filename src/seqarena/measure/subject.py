@@ -20,6 +20,7 @@ from seqarena.models.build import model_config
 from seqarena.models.catalog import architecture, is_known, why_not, yours
 from seqarena.models.combinations import whole_depth
 from seqarena.models.model import Model
+from seqarena.models.stacks.plain_modules import with_measured
 from seqarena.train.checkpoint import load
 
 VOCABULARY = 256
@@ -139,4 +140,4 @@ def _row(name: str) -> Architecture:
     if ":" not in name or is_known(name):
         return architecture(name)
     label, equals, place = name.rpartition("=")
-    return yours(label if equals else place.rpartition(":")[2].lower(), place)
+    return with_measured(yours(label if equals else place.rpartition(":")[2].lower(), place))

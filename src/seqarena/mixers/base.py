@@ -121,6 +121,12 @@ class Mixer(nn.Module, ABC):
         self._resolved = None
         return super()._apply(fn, recurse)
 
+    @property
+    def unknown_costs(self) -> frozenset[str]:
+        """Which of its costs it cannot state, by the name of their method. Of a mixer that is
+        written to this contract there are none."""
+        return frozenset()
+
     def algorithm_steps(self, length: int, **sizes: int) -> int:
         """The dependent steps of the operation by the algorithm that runs."""
         return self.operation_of(self.config).serial_steps(self.algorithm, length, **sizes)

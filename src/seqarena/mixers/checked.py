@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import state_tensors
@@ -49,7 +49,7 @@ class CheckedMixer(NamedTuple):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(7)
             mixer = self.mixer_class(self.width, config).to(dtype or self.parameter_dtype).eval()
-            _stir(mixer)
+            stir(mixer)
         return mixer.to(self.device)
 
     def call(
@@ -175,8 +175,8 @@ def weights(like: Tensor) -> Tensor:
     return torch.randn(like.shape, generator=generator, dtype=torch.float64).to(like)
 
 
-def _stir(mixer: Mixer) -> None:
+def stir(module: nn.Module) -> None:
     """Adds noise to every parameter, so that zeros of an initialisation hide nothing."""
     with torch.no_grad():
-        for parameter in mixer.parameters():
+        for parameter in module.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

@@ -8,6 +8,8 @@ from pydantic import TypeAdapter
 from seqarena.mixers.base import Mixer
 from seqarena.models.model import Model, SystemConfig, build_system
 from seqarena.models.stacks.language_model import ModelConfig, build_stack_model
+from seqarena.ops.measured import WithPackage
+from seqarena.ops.registry import AUTO
 
 AnyConfig = ModelConfig | SystemConfig
 _CONFIG: TypeAdapter[Any] = TypeAdapter(AnyConfig)
@@ -36,6 +38,22 @@ def algorithms_on(
         if isinstance(module, Mixer):
             module.resolve(device, dtype)
     return model.algorithms
+
+
+def missing_packages(
+    config: AnyConfig, device: str | torch.device, dtype: torch.dtype = torch.float32
+) -> list[WithPackage]:
+    """What packages that are not installed would make faster there, of the layers whose algorithm
+    is `auto`."""
+    with torch.device("meta"):
+        model = build_model(config)
+    mixers = [module for module in model.modules() if isinstance(module, Mixer)]
+    found = (
+        mixer.operation_of(mixer.config).missing_package(device, dtype)
+        for mixer in mixers
+        if mixer.config.algorithm == AUTO
+    )
+    return [faster for faster in found if faster is not None]
 
 
 def count_parameters(config: AnyConfig) -> int:

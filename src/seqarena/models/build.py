@@ -12,6 +12,7 @@ from seqarena.models.any import AnyConfig, build_model
 from seqarena.models.catalog import architecture, yours
 from seqarena.models.model import Model
 from seqarena.models.size import Shape, configure, default_depth, solve
+from seqarena.models.stacks.plain_modules import with_measured
 
 
 def build(
@@ -41,7 +42,8 @@ def build(
     """
     if mixer:
         allow(mixer)
-    row = yours(name, mixer, options) if mixer else with_options(architecture(name), options)
+    row = with_options(architecture(name), options) if not mixer else yours(name, mixer, options)
+    row = with_measured(row)
     row = with_short_convolution(row, short_convolution)
     if (vocab_size is None) == (problem is None):
         raise UserError("give either vocab_size or a problem, and not both")

@@ -27,7 +27,7 @@ from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
 from seqarena.core.user_code import load_class
 from seqarena.mixers.base import Complexity, Mixer
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 from seqarena.models.watching import Look, watched_looks
 
 
@@ -141,10 +141,17 @@ class Model(nn.Module, ABC):
         """Its sequence mixers, layer by layer; () of a system that is wired from other parts."""
         return ()
 
+    @property
+    def unknown_costs(self) -> frozenset[str]:
+        """Which costs its mixers cannot state (see Mixer.unknown_costs)."""
+        return frozenset().union(*(mixer.unknown_costs for mixer in self.mixers))
+
     def reach(self) -> float | None:
         """How many positions back the last answer sees, as the layers state it (the last position
         not counted); math.inf: all of them. None: they state nothing."""
-        return sum(mixer.reach() for mixer in self.mixers) if self.mixers else None
+        if not self.mixers or "reach" in self.unknown_costs:
+            return None
+        return sum(mixer.reach() for mixer in self.mixers)
 
 
 class StatefulModel(Model, ABC):

@@ -9,15 +9,31 @@ thread, float32, the shortest of the repeats), each algorithm as a multiple of t
 EPYC with 2 cores under other load: differences below 1.1 are noise. Where the two lengths disagree,
 the choice is that of 1,024 positions.
 
+`package`: what is faster still on the CPU in float32 (parameters; under bfloat16 autocast too)
+where an optional package is installed, as multiples of the fastest in processor seconds, with
+memory and products as in training. `times` is that of 256 positions over the best form without the
+package.
+
 CUDA: tokens a second of a training step, one H100, torch 2.11, bfloat16 autocast, 25 million
 parameters, 16 sequences of 1,024 positions.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 NUMBERS_DEPEND_ON_THIS = False  # algorithms agree; which one ran is recorded (jobs/sources.py)
+
+
+class WithPackage(NamedTuple):
+    """A faster algorithm that needs an optional package, and how many times as fast a layer trains
+    with it."""
+
+    algorithm: str
+    package: str
+    times: float
+    source: str
 
 
 class MeasuredChoice(NamedTuple):
@@ -29,6 +45,7 @@ class MeasuredChoice(NamedTuple):
     source: str
     case: str = ""
     half: str | None = None
+    package: WithPackage | None = None
 
 
 UNMEASURED = "not measured there: the choice of the CPU"
@@ -38,11 +55,21 @@ ROWS = (
         "elman", "cpu", "stepwise",
         "T 64: loop 2.12, fused 1.45, stepwise 1.00; "
         "T 1024: loop 2.35, fused 1.56, stepwise 1.00",
+        package=WithPackage(
+            "compiled", "numba", 2.6,
+            "T 64: fused 4.20, stepwise 1.77, compiled 1.00; T 256: 6.91, 2.64, 1.00; "
+            "T 1024: 8.26, 2.74, 1.00; bfloat16, T 256: 8.38, 5.73, 1.00",
+        ),
     ),
     MeasuredChoice(
         "gru", "cpu", "stepwise",
         "T 64: loop 2.06, fused 1.87, stepwise 1.00; "
         "T 1024: loop 2.71, fused 2.00, stepwise 1.00",
+        package=WithPackage(
+            "compiled", "numba", 2.5,
+            "T 64: fused 4.41, stepwise 2.15, compiled 1.00; T 256: 5.86, 2.51, 1.00; "
+            "T 1024: 6.44, 2.41, 1.00; bfloat16, T 256: 6.33, 2.98, 1.00",
+        ),
     ),
     MeasuredChoice(
         "gru_reset_before", "cpu", "stepwise",
@@ -60,6 +87,11 @@ ROWS = (
     MeasuredChoice(
         "slstm", "cpu", "stepwise",
         "T 64: loop 2.44, stepwise 1.00; T 1024: loop 2.48, stepwise 1.00",
+        package=WithPackage(
+            "compiled", "numba", 2.0,
+            "T 64: stepwise 1.70, compiled 1.00; T 256: 2.00, 1.00; T 1024: 2.11, 1.00; "
+            "bfloat16, T 256: 2.34, 1.00",
+        ),
     ),
     MeasuredChoice(
         "sru", "cpu", "stepwise",
@@ -73,10 +105,20 @@ ROWS = (
         "minimal_recurrence", "cpu", "fused",
         "T 64: loop 1.83, chunked 1.45, fused 1.00, scan 1.33; "
         "T 1024: loop 1.70, chunked 1.32, fused 1.00, scan 1.41",
+        package=WithPackage(
+            "compiled", "numba", 1.8,
+            "mingru, T 64: fused 1.33, compiled 1.00; T 256: 1.85, 1.00; T 1024: 1.99, 1.00; "
+            "minlstm 1.44, 1.48, 1.48; qrnn .99, 1.12, 1.11; bfloat16, mingru, T 256: 1.94",
+        ),
     ),
     MeasuredChoice(
         "selective_scan", "cpu", "chunked",
         "T 64: loop 1.57, chunked 1.00, scan 1.49; T 1024: loop 1.20, chunked 1.00, scan 3.71",
+        package=WithPackage(
+            "compiled", "numba", 1.9,
+            "mamba, T 64: chunked 2.13, compiled 1.00; T 256: 1.89, 1.00; T 1024: 2.04, 1.00; "
+            "bfloat16, T 256: 1.99, 1.00",
+        ),
     ),
     MeasuredChoice(
         "diagonal_ssm", "cpu", "chunked",
@@ -126,6 +168,11 @@ ROWS = (
     MeasuredChoice(
         "linear_recurrence", "cpu", "fused",
         "as minimal_recurrence, whose inside it is",
+        package=WithPackage(
+            "compiled", "numba", 1.2,
+            "lru, T 64: scan 1.13, compiled 1.00; T 256: 1.16, 1.00; T 1024: 1.22, 1.00; "
+            "s5 1.14, 1.23, 1.06; griffin 1.00, 1.04, 1.05; the recurrence by itself 1.4 to 3.6",
+        ),
     ),
     MeasuredChoice(
         "ctc", "cpu", "library",
@@ -162,9 +209,24 @@ _BY_PLACE = {(row.operation, row.case, row.device): row for row in ROWS}
 _HALF = (torch.bfloat16, torch.float16)
 
 
-def fastest(operation: str, case: str, device: str, dtype: torch.dtype) -> str | None:
-    """The fastest algorithm measured on that device type; None where nothing was measured."""
+def fastest(
+    operation: str,
+    case: str,
+    device: str,
+    dtype: torch.dtype,
+    is_usable: Callable[[str], bool] = lambda algorithm: False,
+) -> str | None:
+    """The fastest algorithm measured on that device type; None where nothing was measured.
+    `is_usable` says of one that needs a package whether it is installed."""
     row = _BY_PLACE.get((operation, case, device))
     if row is None:
         return None
+    if row.package and dtype == torch.float32 and is_usable(row.package.algorithm):
+        return row.package.algorithm
     return row.half if row.half is not None and dtype in _HALF else row.algorithm
+
+
+def faster_with_package(operation: str, device: str, dtype: torch.dtype) -> WithPackage | None:
+    """What an optional package makes faster there."""
+    row = _BY_PLACE.get((operation, "", device))
+    return None if row is None or dtype != torch.float32 else row.package

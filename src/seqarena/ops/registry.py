@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from seqarena.core.errors import UserError, unknown_name
-from seqarena.ops.measured import fastest
+from seqarena.ops.measured import WithPackage, faster_with_package, fastest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,7 +122,8 @@ class Operation(Generic[P, R]):
         """
         place = device_type(device)
         if wanted == AUTO:
-            wanted = fastest(self.name, case, place, dtype) or self._default or self.names[0]
+            known = fastest(self.name, case, place, dtype, self._is_installed)
+            wanted = known or self._default or self.names[0]
         self.check(wanted)
         if not self._algorithms[wanted].runs_on(place, dtype):
             able = " or ".join((AUTO, *self.available(place, dtype)))
@@ -131,6 +132,14 @@ class Operation(Generic[P, R]):
                 f"{self.name} by {wanted!r} does not run on {place} in {kind}: use {able}"
             )
         return wanted
+
+    def _is_installed(self, name: str) -> bool:
+        return name in self._algorithms and self._algorithms[name].installed
+
+    def missing_package(self, device: str | torch.device, dtype: torch.dtype) -> WithPackage | None:
+        """What a package that is not installed would make faster there; None where none would."""
+        faster = faster_with_package(self.name, device_type(device), dtype)
+        return None if faster is None or self._is_installed(faster.algorithm) else faster
 
     def check(self, wanted: str) -> None:
         """Raises UserError for a name that does not exist or whose package is missing."""

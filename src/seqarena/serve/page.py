@@ -28,7 +28,7 @@ from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from seqarena.core.errors import UserError, in_words, one_line
-from seqarena.engine.pages import digest_of, kind_of, page_of
+from seqarena.engine.pages import LIVE_MEGABYTES, digest_of, kind_of, page_of
 from seqarena.engine.trained import NO_CODE, OwnCode
 from seqarena.serve.sentences import WorkEnded, typed_maps, what_is_wrong
 
@@ -48,8 +48,15 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
 
-    def __init__(self, folder: Path, port: int = 0, code: OwnCode = NO_CODE) -> None:
-        """`code` is what the folder's models may run of a user's own, to map a sentence.
+    def __init__(
+        self,
+        folder: Path,
+        port: int = 0,
+        code: OwnCode = NO_CODE,
+        live_megabytes: float = LIVE_MEGABYTES,
+    ) -> None:
+        """`code` is what the folder's models may run of a user's own, to map a sentence;
+        `live_megabytes` are the page's for models that run in it.
 
         Raises UserError for a folder without records, and for a port that is taken.
         """
@@ -59,7 +66,7 @@ class PageServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise UserError(f"port {port} cannot be listened on: {error.strerror}") from error
-        self.folder, self.code = folder, code
+        self.folder, self.code, self.live_megabytes = folder, code, live_megabytes
         self.arriving: dict[socket.socket, float] = {}  # the moment when it has to be there
         self._connections = BoundedSemaphore(_MOST_CONNECTIONS)
         self._sentences = BoundedSemaphore(_MOST_SENTENCES)
@@ -74,7 +81,8 @@ class PageServer(ThreadingHTTPServer):
         with self._drawing:
             digest = digest_of(self.folder)
             if self._drawn[0] != digest:
-                self._drawn = (digest, page_of(self.folder, served=True).encode())
+                page = page_of(self.folder, served=True, live_megabytes=self.live_megabytes)
+                self._drawn = (digest, page.encode())
             return self._drawn[1]
 
     def maps(self, text: str, reader: socket.socket) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class LanguageConfig(SplitConfig):
     data: str | None = knob(None, "A path; none: the embedded text.")
     text_field: str = knob("text", "Field of tables and JSON lines that holds the text.")
     encoding: str = knob("utf-8", "Of the files: utf-8 or iso-8859-1, say.")
-    tokenizer: str = knob("byte", "byte, char or bpe:N.")
+    tokenizer: str = knob("byte", "byte, char, bpe:N, or a byte-level tokenizer.json.")
     sequence_length: int = knob(64, "Tokens in a sequence.", ge=1)
     validation_fraction: float = knob(0.05, "Share of the text that validates.")
     test_fraction: float | Literal["validation"] = knob(
@@ -50,7 +50,8 @@ class LanguageConfig(SplitConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "LanguageConfig":
-        parse_tokenizer_name(self.tokenizer)
+        if not self.tokenizer.endswith(".json"):
+            parse_tokenizer_name(self.tokenizer)
         check_fractions(self.validation_fraction, self.test_fraction)
         check_encoding(self.kind, self.encoding)
         return self

@@ -2,6 +2,8 @@
 
     checkpoint/model.safetensors      every parameter and buffer (tied weights once)
     checkpoint/optimizer.safetensors  the two moments of AdamW and its step, by parameter name
+    checkpoint/adapters.safetensors   of a LoRA training (lora.py): both factors of each update; the
+                                      updates are part of the weights in model.safetensors
     checkpoint/about.json             configurations, progress, and what the task needs to be used
     checkpoint/manifest.json          file -> SHA-256
 
@@ -32,6 +34,7 @@ from seqarena.core.config import canonical_json
 from seqarena.core.errors import UserError, naming
 from seqarena.core.shapes import fill_state, state_leaves
 from seqarena.models.any import AnyConfig, build_model, parse_config
+from seqarena.models.lora import adapter_tensors, load_adapters, merged, own_name, updates
 from seqarena.models.model import Model
 from seqarena.train.loop import Trainer, TrainingProgress
 
@@ -87,7 +90,10 @@ def save(directory: Path, trainer: Trainer, about: dict[str, Any]) -> None:
 
 
 def _write(fresh: Path, trainer: Trainer, about: dict[str, Any]) -> None:
-    save_file(model_tensors(trainer.model), fresh / "model.safetensors")
+    tensors = merged(trainer.model, model_tensors(trainer.model))
+    save_file(tensors, fresh / "model.safetensors")
+    if adapters := adapter_tensors(trainer.model):
+        save_file(adapters, fresh / "adapters.safetensors")
     save_file(_optimizer_tensors(trainer), fresh / "optimizer.safetensors")
     about = {
         "format": FORMAT,
@@ -97,7 +103,7 @@ def _write(fresh: Path, trainer: Trainer, about: dict[str, Any]) -> None:
         **about,
     }
     (fresh / "about.json").write_text(canonical_json(about), encoding="utf-8")
-    manifest = {name: _sha256(fresh / name) for name in _FILES}
+    manifest = {file.name: _sha256(file) for file in sorted(fresh.iterdir())}
     (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for file in fresh.iterdir():
         _sync(file)
@@ -190,6 +196,18 @@ def resume(trainer: Trainer, directory: Path) -> bool:
     return True
 
 
+def load_adapted(model: Model, checkpoint: Checkpoint, base: Checkpoint) -> None:
+    """The weights of a LoRA training: its adapters, the matrices of its base that they are added
+    to, and all else as the checkpoint has it. Raises UserError where they do not fit."""
+    adapted = {name for name, _ in updates(model)}
+    tensors = {
+        name: base.tensors.get(name, tensor) if name in adapted else tensor
+        for name, tensor in checkpoint.tensors.items()
+    }
+    load_weights(model, tensors, checkpoint.path)
+    load_adapters(model, _read_tensors(checkpoint.path / "adapters.safetensors"))
+
+
 def load_moments(trainer: Trainer, place: Path) -> None:
     """The optimizer's moments of a checkpoint, without a state that was carried from batch to
     batch. Raises UserError where they do not fit."""
@@ -219,11 +237,14 @@ def load_weights(model: Model, tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def model_tensors(model: Model) -> dict[str, Tensor]:
-    """Parameters (tied ones once, by their first name) and the buffers that are saved."""
+    """Parameters (tied ones once, by their first name) and the buffers that are saved; of an
+    adapted model without its adapters."""
     saved = model.state_dict(keep_vars=True)
+    adapters = {id(p) for _, update in updates(model) for p in update.parameters()}
     unique: dict[int, tuple[str, Tensor]] = {}
     for name, tensor in saved.items():
-        unique.setdefault(id(tensor), (name, tensor))
+        if id(tensor) not in adapters:
+            unique.setdefault(id(tensor), (own_name(name), tensor))
     return {name: tensor.detach().contiguous() for name, tensor in unique.values()}
 
 
@@ -255,7 +276,7 @@ def _verify(place: Path) -> None:
     """Recomputes every sum of the manifest; one flipped bit is found."""
     try:
         manifest = json.loads((place / "manifest.json").read_text(encoding="utf-8"))
-        for name in _FILES:
+        for name in {*_FILES, *manifest}:
             if _sha256(place / name) != manifest[name]:
                 raise UserError(
                     f"{place / name} is damaged: its SHA-256 is not the one in the manifest; "

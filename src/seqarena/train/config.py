@@ -4,7 +4,7 @@ recipes, of the plan and of every trial. No torch in here."""
 from typing import Literal
 
 from seqarena.core.config import Config
-from seqarena.core.options import Number, knob, preset
+from seqarena.core.options import Names, Number, knob, preset
 from seqarena.train.budget import Budget
 
 
@@ -32,6 +32,27 @@ class OptimizerConfig(Config):
     )
     gradient_noise_decay: float = knob(
         0.55, "The variance in step t is divided by (1 + t) to this power.", ge=0
+    )
+
+
+class LoraRequest(Config):
+    """Fine-tuning by low-rank updates (models/lora.py)."""
+
+    rank: int | None = knob(
+        None,
+        "With --from or --start-from: fine-tune by LoRA, low-rank updates of this rank of its "
+        "frozen matrices.",
+        flag="lora",
+        ge=1,
+    )
+    alpha: Number | None = knob(
+        None, "Updates are scaled by this over the rank. Default: the rank.", flag="lora_alpha"
+    )
+    layers: Names = knob(
+        (),
+        "Only layers with one of these in their names: mixer, channel_mixer. Default: every linear "
+        "layer but head and embedding.",
+        flag="lora_layers",
     )
 
 

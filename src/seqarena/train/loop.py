@@ -21,7 +21,13 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, asked, map_batch, num_tokens
 from seqarena.core.errors import UserError, is_out_of_memory
 from seqarena.core.results.records import StepRecord
-from seqarena.core.runtime import autocast, flush_denormals, free_memory, seed_generators
+from seqarena.core.runtime import (
+    COMPILATION,
+    autocast,
+    flush_denormals,
+    free_memory,
+    seed_generators,
+)
 from seqarena.core.shapes import map_state
 from seqarena.models.model import Model
 from seqarena.models.search import greedy
@@ -97,9 +103,10 @@ class Trainer:
     def steps(self) -> Iterator[StepRecord]:
         """One record a step until the budget is spent or training has diverged."""
         while self.share_done < 1.0 and not self.diverged:
-            start = time.perf_counter()
+            start, compiling = time.perf_counter(), COMPILATION.seconds
             record = self._step()
-            self.progress.training_seconds += time.perf_counter() - start
+            compiling = COMPILATION.seconds - compiling
+            self.progress.training_seconds += time.perf_counter() - start - compiling
             yield record.model_copy(update={"training_seconds": self.progress.training_seconds})
 
     def predict(self, batch: Batch) -> Tensor:

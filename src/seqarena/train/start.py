@@ -2,7 +2,8 @@
 
 Fine-tuning: a model whose body is that of a trained one and whose head is fresh (Devlin et al.
 2018, section 3.2). Going on: the whole model with the optimizer's moments, for a further budget
-with a warm-up and a fall of its own.
+with a warm-up and a fall of its own. Tuning by LoRA (lora.py): either of them with the body frozen,
+and low-rank updates of its matrices trained beside what is fresh.
 
 The body is every tensor outside the modules that the model's class calls `head_modules`; it keeps
 the sizes of the run that it comes from. What the task adds to a body (vectors of a second sentence,
@@ -20,18 +21,24 @@ from seqarena.core.batch import Problem
 from seqarena.core.config import Config
 from seqarena.core.errors import UserError
 from seqarena.models.any import AnyConfig, build_model
+from seqarena.models.lora import Adapters, adapt, plan_adapters
 from seqarena.models.model import Model, SystemConfig, load_system, too_long
 from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.tasks.base import Task
 from seqarena.train.checkpoint import (
     Checkpoint,
     load,
+    load_adapted,
     load_moments,
     load_weights,
     model_tensors,
+    resume,
 )
+from seqarena.train.config import LoraRequest
 from seqarena.train.loop import Trainer
+from seqarena.train.source import check_reads, load_source
 
+NO_LORA = LoraRequest()
 _VOCABULARIES = (  # of artifacts
     "tokenizer", "vocabulary", "words", "letters", "source", "target", "fields",
 )  # fmt: skip
@@ -46,9 +53,26 @@ class Start(Config):
     taken: tuple[str, ...]  # names of tensors
     fresh: tuple[str, ...]
     goes_on: bool = False  # with all weights and the optimizer's moments
+    adapters: Adapters | None = None  # of a training by LoRA
+    base: str = ""  # the checkpoint whose matrices they are added to
+    base_sha256: str = ""
 
     def words(self) -> str:
-        """What is taken and what is not, by module."""
+        """What is taken and what is not, by module; of LoRA what share is trained."""
+        return self._taken_words() + (self._adapted_words() if self.adapters else "")
+
+    def _adapted_words(self) -> str:
+        lora = self.adapters
+        assert lora is not None
+        share = f"{100 * lora.trained / lora.parameters:.2g} %"
+        whole = f"; {len(self.fresh)} fresh tensors are trained whole" if self.fresh else ""
+        return (
+            f"; LoRA: {len(lora.matrices)} of its matrices get an update of "
+            f"rank {lora.rank}, scaled by {lora.alpha:g}/{lora.rank}{whole}; {lora.trained:,} of "
+            f"{lora.parameters:,} parameters ({share}) are trained, the others stay as they are"
+        )
+
+    def _taken_words(self) -> str:
         if self.goes_on:
             return (
                 f"goes on from {self.checkpoint}: its weights and the optimizer's moments; the "
@@ -56,12 +80,16 @@ class Start(Config):
             )
         return (
             f"starts from {self.checkpoint}: {len(self.taken)} tensors are its "
-            f"({_modules(self.taken)}), {len(self.fresh)} are fresh ({_modules(self.fresh)})"
+            f"({_modules(self.taken)}), {len(self.fresh)} are fresh "
+            f"({_modules(self.fresh) or 'none'})"
         )
 
 
-def plan_start(folder: Path, architecture: str, task: Task) -> tuple[Start, AnyConfig]:
+def plan_start(
+    folder: Path, architecture: str, task: Task, lora: LoraRequest = NO_LORA
+) -> tuple[Start, AnyConfig]:
     """What a model of `architecture` for `task` takes from a checkpoint, and its configuration.
+    With a rank in `lora` the body stays and has adapters.
 
     Raises UserError for a damaged checkpoint, one of another architecture or vocabulary, one that
     is too short for the task's inputs, and for an architecture without a body that can be taken.
@@ -84,18 +112,28 @@ def plan_start(folder: Path, architecture: str, task: Task) -> tuple[Start, AnyC
         taken=taken,
         fresh=fresh,
     )
-    return start, config
+    return _with_adapters(start, model, lora), config
+
+
+def plan_tuning(folder: Path, task: Task, lora: LoraRequest) -> tuple[Start, AnyConfig]:
+    """The same of a model that is tuned with its head, by adapters where `lora` has a rank. Raises
+    UserError as `plan_going_on` does, for a model without a matrix to adapt, and for one that ends
+    before the task's inputs."""
+    start, config = plan_going_on(folder, task)
+    with torch.device("meta"):
+        model = build_model(config)
+    if (model.most_positions or task.problem.max_length) < task.problem.max_length:
+        raise too_long(int(model.most_positions or 0), task.problem)
+    start = start.model_copy(update={"goes_on": False, "adapters": None, "base": ""})
+    return _with_adapters(start, model, lora), config
 
 
 def plan_going_on(folder: Path, task: Task) -> tuple[Start, AnyConfig]:
-    """The same of a model that goes on whole. Raises UserError for a damaged checkpoint and for a
-    task that is not the checkpoint's."""
-    checkpoint = load(folder)
-    if checkpoint.about["artifacts"] != task.artifacts():
-        raise UserError(
-            f"{folder} reads its inputs by another vocabulary than these data give: go on with the "
-            "data that it was trained on"
-        )
+    """The same of a model that goes on whole, with its adapters where it has them. Raises UserError
+    for a damaged checkpoint and for a task that is not the checkpoint's."""
+    checkpoint = load_source(folder)
+    config = checkpoint.config()
+    check_reads(checkpoint, config, task)
     start = Start(
         checkpoint=str(folder),
         architecture=checkpoint.about["architecture"],
@@ -104,7 +142,12 @@ def plan_going_on(folder: Path, task: Task) -> tuple[Start, AnyConfig]:
         fresh=(),
         goes_on=True,
     )
-    return start, checkpoint.config()
+    before = checkpoint.about.get("start") or {}
+    if before.get("adapters"):
+        kept = {name: before[name] for name in ("adapters", "base", "base_sha256", "fresh")}
+        start = Start(**(start.model_dump() | kept))
+        _base_of(start)
+    return start, config
 
 
 def begin(trainer: Trainer, start: Start) -> None:
@@ -112,7 +155,7 @@ def begin(trainer: Trainer, start: Start) -> None:
 
     Raises UserError when the weights are not those that were planned with, or do not fit.
     """
-    checkpoint = load(Path(start.checkpoint))
+    checkpoint = load_source(Path(start.checkpoint))
     if checkpoint.weights_sha256 != start.sha256:
         raise UserError(
             f"the weights in {start.checkpoint} have changed since this training was planned: "
@@ -120,14 +163,52 @@ def begin(trainer: Trainer, start: Start) -> None:
         )
     model = trainer.model
     if start.goes_on:
-        load_weights(model, checkpoint.tensors, checkpoint.path)
+        if start.adapters:
+            load_adapted(model, checkpoint, _base_of(start))
+        else:
+            load_weights(model, checkpoint.tensors, checkpoint.path)
         load_moments(trainer, checkpoint.path)
         return
     expected = model_tensors(model)
-    taken, _ = divide(model, checkpoint)
     with torch.no_grad():
-        for name in taken:
+        for name in start.taken:
             expected[name].copy_(checkpoint.tensors[name])
+
+
+def prepare_model(model: Model, start: Start | None) -> None:
+    """What a start changes of a fresh model before it has an optimizer: LoRA freezes all but what
+    it trains and adds its updates."""
+    if start is not None and start.adapters is not None:
+        adapt(model, start.adapters, start.fresh)
+
+
+def resume_training(trainer: Trainer, directory: Path, start: Start | None) -> bool:
+    """Puts the trainer where its own checkpoint stood; False where there is none. Raises UserError
+    when it is damaged or of another configuration, or its base is gone."""
+    if not resume(trainer, directory):
+        return False
+    if start is not None and start.adapters is not None:
+        load_adapted(trainer.model, load(directory), _base_of(start))
+    return True
+
+
+def _with_adapters(start: Start, model: Model, lora: LoraRequest) -> Start:
+    if lora.rank is None:
+        return start
+    adapters = plan_adapters(model, lora.rank, lora.alpha, lora.layers, start.fresh)
+    base = {"base": start.checkpoint, "base_sha256": start.sha256}
+    return start.model_copy(update={"adapters": adapters, **base})
+
+
+def _base_of(start: Start) -> Checkpoint:
+    """The checkpoint that adapters are added to. Raises UserError where it is gone or another."""
+    checkpoint = load_source(Path(start.base))
+    if checkpoint.weights_sha256 != start.base_sha256:
+        raise UserError(
+            f"the weights in {start.base}, which the adapters are added to, have changed: train "
+            "them anew under another --name"
+        )
+    return checkpoint
 
 
 def divide(model: Model, checkpoint: Checkpoint) -> tuple[tuple[str, ...], tuple[str, ...]]:

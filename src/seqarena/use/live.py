@@ -6,7 +6,7 @@
     print(live.end())
 
 Memory stays constant, and the text is that of the whole recording: a position is read as soon as
-its last sample is there, and the model's state goes from piece to piece (models/session.py).
+its last sample is there, and the model's state goes from piece to piece (models/states/session.py).
 
     N  samples    T  positions
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from seqarena.core.errors import UserError
 from seqarena.data.signals.mel import frame_sizes
-from seqarena.models.session import Session
+from seqarena.models.states.session import Session
 from seqarena.ops.ctc import BLANK
 from seqarena.tasks.registry import load_codec, parse_task
 from seqarena.tasks.signals.transcription_codec import TranscriptionCodec

@@ -43,7 +43,7 @@ def test_equals_the_delta_rule(negative):
     given.check(read)
 
 
-@pytest.mark.parametrize("algorithm", DeltaNet.operation.names)
+@pytest.mark.parametrize("algorithm", DeltaNet.operation.available("cpu", torch.float64))
 def test_a_step_of_two_counts_modulo_two(algorithm):
     """One key, erased by a step of beta for each one among 256 bits: with beta 2 what it held has
     changed its sign as often as there were ones; with beta 1, the most without reflections, the
@@ -59,7 +59,7 @@ def test_a_step_of_two_counts_modulo_two(algorithm):
         torch.testing.assert_close(y_BHTV[0, 0], expected_T1.double(), rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("algorithm", DeltaNet.operation.names)
+@pytest.mark.parametrize("algorithm", DeltaNet.operation.available("cpu", torch.float64))
 def test_parity_with_the_authors_layer(algorithm):
     mixer = build(12, num_heads=3, kernel=3, negative_eigenvalues=True, algorithm=algorithm)
     assert max(differences(mixer, "deltanet")) < 1e-10

@@ -1,4 +1,4 @@
-"""Folders as the hubs of the four families have them, small and with random numbers.
+"""Folders as the hubs of the five families have them, small and with random numbers.
 
 Weights are those of a model of `transformers`, under the names, in the files and with the
 config.json of a published checkpoint; `Folder.logits` are what `transformers` makes of them.
@@ -21,8 +21,8 @@ TOKENS_BT = torch.randint(50, (2, 23), generator=torch.Generator().manual_seed(0
 FLOAT32 = {"rtol": 1e-5, "atol": 3e-5}  # two implementations add in another order
 Tensors = dict[str, Tensor]
 
-# config.json of openai-community/gpt2, google-bert/bert-base-uncased, meta-llama/Llama-2-7b-hf and
-# state-spaces/mamba-130m-hf, with other sizes.
+# config.json of openai-community/gpt2, google-bert/bert-base-uncased, meta-llama/Llama-2-7b-hf,
+# state-spaces/mamba-130m-hf and AntonV/mamba2-130m-hf, with other sizes.
 GPT2 = json.loads("""{"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"],
     "attn_pdrop": 0.1, "bos_token_id": 50256, "embd_pdrop": 0.1, "eos_token_id": 50256,
     "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2", "n_ctx": 32,
@@ -54,12 +54,23 @@ MAMBA = json.loads("""{"architectures": ["MambaForCausalLM"], "bos_token_id": 0,
     "time_step_min": 0.001, "time_step_rank": 2, "time_step_scale": 1.0, "torch_dtype": "float32",
     "transformers_version": "4.39.0.dev0", "use_bias": false, "use_cache": true,
     "use_conv_bias": true, "vocab_size": 56}""")
-CONFIGS = {"gpt2": GPT2, "bert": BERT, "llama": LLAMA, "mamba": MAMBA}
+MAMBA2 = json.loads("""{"architectures": ["Mamba2ForCausalLM"], "bos_token_id": 0,
+    "chunk_size": 8, "conv_kernel": 4, "eos_token_id": 0, "expand": 2, "head_dim": 16,
+    "hidden_act": "silu", "hidden_size": 24, "initializer_range": 0.1,
+    "layer_norm_epsilon": 1e-05, "model_type": "mamba2", "n_groups": 1, "norm_before_gate": true,
+    "num_heads": 3, "num_hidden_layers": 2, "pad_token_id": 0,
+    "rescale_prenorm_residual": false, "residual_in_fp32": true, "rms_norm": true,
+    "state_size": 16, "tie_word_embeddings": true, "time_step_floor": 0.0001,
+    "time_step_limit": [0.0, Infinity], "time_step_max": 0.1, "time_step_min": 0.001,
+    "time_step_rank": 2, "torch_dtype": "float32", "transformers_version": "4.44.0.dev0",
+    "use_bias": false, "use_cache": true, "use_conv_bias": true, "vocab_size": 56}""")
+CONFIGS = {"gpt2": GPT2, "bert": BERT, "llama": LLAMA, "mamba": MAMBA, "mamba2": MAMBA2}
 _CLASSES: dict[str, tuple[Any, Any]] = {
     "gpt2": (hub.GPT2Config, hub.GPT2LMHeadModel),
     "bert": (hub.BertConfig, hub.BertForPreTraining),
     "llama": (hub.LlamaConfig, hub.LlamaForCausalLM),
     "mamba": (hub.MambaConfig, hub.MambaForCausalLM),
+    "mamba2": (hub.Mamba2Config, hub.Mamba2ForCausalLM),
 }
 
 
@@ -155,7 +166,7 @@ def _mamba(tensors: Tensors, config: dict[str, Any]) -> Tensors:
 
 
 PUBLISHED_NAMES: dict[str, Callable[[Tensors, dict[str, Any]], Tensors]] = {
-    "gpt2": _gpt2, "bert": _bert, "llama": _llama, "mamba": _mamba,
+    "gpt2": _gpt2, "bert": _bert, "llama": _llama, "mamba": _mamba, "mamba2": _mamba,
 }  # fmt: skip
 
 

@@ -21,10 +21,12 @@ from seqarena.models.stacks.language_model import ModelConfig
 from seqarena.models.stacks.stack import LayerConfig, StackConfig
 
 MAMBA = "seqarena.mixers.state_space.mamba:Mamba"
+MAMBA2 = "seqarena.mixers.state_space.mamba2:Mamba2"
 AUTO = {
     "GPT2LMHeadModel": hub.AutoModelForCausalLM,
     "LlamaForCausalLM": hub.AutoModelForCausalLM,
     "MambaForCausalLM": hub.AutoModelForCausalLM,
+    "Mamba2ForCausalLM": hub.AutoModelForCausalLM,
     "BertForMaskedLM": hub.AutoModelForMaskedLM,
     "BertForSequenceClassification": hub.AutoModelForSequenceClassification,
     "BertForTokenClassification": hub.AutoModelForTokenClassification,
@@ -35,9 +37,9 @@ def catalog(row: str, **options: Any) -> Model:
     return build(row, problem=own_inputs(50, 32), width=24, options=options, seed=0)
 
 
-def published_mamba(**changes: Any) -> Model:
+def published_mamba(mixer: str = MAMBA, **changes: Any) -> Model:
     """A Mamba wired as the published ones: no channel mixer, root-mean-square norms."""
-    layer = LayerConfig(mixer=MAMBA, options=changes.pop("options", {}))
+    layer = LayerConfig(mixer=mixer, options=changes.pop("options", {}))
     tied = changes.pop("tie_embeddings", True)
     stack = {"width": 24, "layers": (layer,) * 2, "channel_mixer": "none", "norm": "rms", **changes}
     config = ModelConfig(vocab_size=50, stack=StackConfig(**stack), tie_embeddings=tied)
@@ -116,6 +118,20 @@ def test_a_published_mamba_crosses(options: dict[str, Any], tmp_path: Path) -> N
     they_read(published_mamba(options=options), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"expand": 1, "num_heads": 3}, {"state_size": 5, "kernel": 2}, {"num_heads": 8}],
+)
+def test_a_published_mamba2_crosses(options: dict[str, Any], tmp_path: Path) -> None:
+    they_read(published_mamba(MAMBA2, options=options), tmp_path)
+
+
+def test_what_recurrent_gemma_does_otherwise_is_said(tmp_path: Path) -> None:
+    for row in ("hawk", "griffin"):
+        with pytest.raises(UserError, match="RecurrentGemma computes otherwise: it leaves out"):
+            huggingface.save(catalog(row), tmp_path / "folder")
+
+
 @pytest.mark.parametrize("changes", [{"tie_embeddings": False}, {"norm_epsilon": 0.01}])
 def test_a_published_mamba_with_another_head_or_epsilon_crosses(
     changes: dict[str, Any], tmp_path: Path
@@ -176,6 +192,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
      "positions is 'sinusoidal'"),
     ("mamba", {"stack": {"norm": "rms", "channel_mixer": "none"},
                "options": {"negative_eigenvalues": True}}, "its decays may be negative"),
+    ("mamba2", {"stack": {"norm": "rms"}}, "channel_mixer is 'mlp'"),
+    ("mamba2", {"stack": {"norm": "rms", "channel_mixer": "none", "norm_epsilon": 1e-6}},
+     "its two norms differ"),
     ("hybrid", {}, "not all of its layers are Mamba"),
     ("attention", {}, "positions is 'none'"),
     ("gru", {}, "not all of its layers are Attention"),

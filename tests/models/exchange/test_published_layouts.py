@@ -55,7 +55,13 @@ def test_other_types_become_float32_and_it_is_said(
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
 
 
-BODIES = {"gpt2": "transformer.", "bert": "bert.", "llama": "model.", "mamba": "backbone."}
+BODIES = {
+    "gpt2": "transformer.",
+    "bert": "bert.",
+    "llama": "model.",
+    "mamba": "backbone.",
+    "mamba2": "backbone.",
+}
 
 
 @pytest.mark.parametrize("prefixed", [True, False])
@@ -102,8 +108,9 @@ def test_a_head_of_its_own(family: str, tmp_path: Path) -> None:
     same(found)
 
 
-TABLES = {"gpt2": "wte.weight", "llama": "model.embed_tokens.weight",
-          "mamba": "backbone.embeddings.weight"}  # fmt: skip
+MAMBA_TABLE = "backbone.embeddings.weight"
+TABLES = {"gpt2": "wte.weight", "llama": "model.embed_tokens.weight", "mamba": MAMBA_TABLE,
+          "mamba2": MAMBA_TABLE}  # fmt: skip
 
 
 @pytest.mark.parametrize("family", TABLES)
@@ -123,6 +130,8 @@ DEFAULTS = {
               "rope_theta", "rope_scaling", "attention_bias"),
     "mamba": ("layer_norm_epsilon", "state_size", "conv_kernel", "expand", "use_bias",
               "use_conv_bias", "time_step_rank", "hidden_act", "tie_word_embeddings"),
+    "mamba2": ("layer_norm_epsilon", "conv_kernel", "expand", "use_bias", "use_conv_bias",
+               "hidden_act", "tie_word_embeddings", "time_step_limit"),
 }  # fmt: skip
 
 
@@ -130,7 +139,7 @@ DEFAULTS = {
 def test_settings_that_are_missing_are_the_familys_defaults(family: str, tmp_path: Path) -> None:
     """What `transformers` itself makes of the shorter config.json."""
     config_class = {"gpt2": hub.GPT2Config, "bert": hub.BertConfig, "llama": hub.LlamaConfig,
-                    "mamba": hub.MambaConfig}[family]  # fmt: skip
+                    "mamba": hub.MambaConfig, "mamba2": hub.Mamba2Config}[family]  # fmt: skip
     short = {k: v for k, v in CONFIGS[family].items() if k not in DEFAULTS[family]}
     full = config_class(**short).to_dict()
     known = {k: full[k] for k in DEFAULTS[family] if k in full and not k.startswith("rope_")}

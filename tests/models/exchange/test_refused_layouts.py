@@ -60,6 +60,11 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("mamba", {"rms_norm": False}),
     ("mamba", {"ssm_cfg": {"layer": "Mamba2"}}),
     ("mamba", {"d_inner": 96}),
+    ("mamba2", {"n_groups": 3}),
+    ("mamba2", {"num_heads": 4}),
+    ("mamba2", {"use_bias": True}),
+    ("mamba2", {"rms_norm": False}),
+    ("mamba2", {"time_step_limit": [0.0, 0.1]}),
 ]
 
 
@@ -261,7 +266,9 @@ def test_tensors_in_the_layout_of_another_library(tmp_path: Path) -> None:
 
 def test_another_family_is_refused_by_name(tmp_path: Path) -> None:
     folder("gpt2", tmp_path).set(model_type="gpt_neo")
-    refused(tmp_path, 'model_type is "gpt_neo": gpt2, bert, llama, mamba can be read')
+    refused(tmp_path, 'model_type is "gpt_neo": gpt2, bert, llama, mamba, mamba2 can be read')
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "recurrent_gemma"}))
+    refused(tmp_path, "leaves out the factor sqrt(1 - a^2) at the first position of a text")
     (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 50}))
     refused(tmp_path, "model_type is missing")
 

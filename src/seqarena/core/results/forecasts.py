@@ -18,7 +18,7 @@ class LadderCell(Config):
     architecture: str
     parameters: int
     tokens: int
-    flops: float  # of a training, by the model's own formula
+    flops: float  # of a training, by the model's own formula; 0: not known
     learning_rate: float
     learning_rate_at_edge: bool
     seeds: tuple[int, ...]

@@ -77,9 +77,9 @@ class ResultRecord(Config):
     steps: int
     tokens: int
     training_seconds: float
-    training_flops: float
+    training_flops: float | None  # None: a layer's operations are not known
     parameters: int
-    state_bytes: int  # of one sequence, after the context length
+    state_bytes: int | None  # of one sequence, after the context length; None: not known
     validation_value: float | None
     test_value: float | None
     skipped_steps: int = 0  # they would have written a number that is not finite
@@ -113,8 +113,8 @@ class TrialSummary(Config):
     width: int
     tokens: int
     training_seconds: float
-    training_flops: float
-    state_bytes: int
+    training_flops: float | None  # None: not known
+    state_bytes: int | None
     steps: int = 0  # of the optimizer, so far
     validation_value: float | None = None
     test_value: float | None = None

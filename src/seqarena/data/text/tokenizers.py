@@ -22,8 +22,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from seqarena.core.errors import UserError, unknown_name
+from seqarena.core.errors import UserError, one_line, unknown_name
 
+_PROBE = (
+    " Two  blanks,\n\tA line: caf\u00e9 \u4e2d\u6587 123.\n"  # what a lossless tokenizer gives back
+)
 _BYTES = 256
 _PIECE_CHARACTERS = 1 << 16
 _MOST_CHARACTERS = 1 << 20
@@ -176,11 +179,37 @@ class BPETokenizer:
             )
         return cls(inner)
 
+    @classmethod
+    def published(cls, path: str) -> "BPETokenizer":
+        """The one in a `tokenizer.json` of the library `tokenizers`, as GPT-2 and Llama 3 have it.
+
+        Raises UserError for a file that is none, and for a tokenizer that is not byte-level or
+        changes the text that it reads.
+        """
+        from tokenizers import Tokenizer
+
+        try:
+            found = cls(Tokenizer.from_file(path))
+        except Exception as error:  # the library has one kind of its own
+            raise UserError(f"{path} is no tokenizer.json: {one_line(error)}") from error
+        try:
+            same = found.decode(found.encode(_PROBE)) == _PROBE
+            whole = bytes_in(found, _PROBE) == len(_PROBE.encode())
+        except (ValueError, KeyError):
+            same = whole = False
+        if not (same and whole):
+            raise UserError(
+                f"{path} is no byte-level tokenizer: it does not give back every text as it was "
+                "(GPT-2's and Llama 3's do)"
+            )
+        return found
+
     def encode(self, text: str) -> np.ndarray:
         pieces, ids = list(_pieces(text)), [np.empty(0, dtype=np.int32)]
         for first in range(0, len(pieces), _PIECES_AT_ONCE):
             batch = pieces[first : first + _PIECES_AT_ONCE]
-            ids += [np.array(one.ids, dtype=np.int32) for one in self._inner.encode_batch(batch)]
+            encoded = self._inner.encode_batch(batch, add_special_tokens=False)
+            ids += [np.array(one.ids, dtype=np.int32) for one in encoded]
         return np.concatenate(ids)
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> str:
@@ -200,8 +229,10 @@ def train_tokenizer(name: str, training_text: str, evaluation_text: str = "") ->
     """The tokenizer of that name. Vocabularies come from the training text alone.
 
     `evaluation_text` answers one question for `char`: are byte symbols needed (see above)?
-    Raises UserError for a name that is none of `byte`, `char`, `bpe:N`.
+    Raises UserError for a name that is none of `byte`, `char`, `bpe:N` and names no tokenizer.json.
     """
+    if name.endswith(".json"):
+        return BPETokenizer.published(name)
     kind, vocab_size = parse_tokenizer_name(name)
     if kind == "byte":
         return ByteTokenizer()
@@ -243,6 +274,11 @@ def tokenizer_from_json(text: str) -> Tokenizer:
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise UserError("not a stored tokenizer of this version of seqarena") from error
     raise unknown_name("stored tokenizer", str(kind), ["byte", "char", "bpe"])
+
+
+def bytes_in(tokenizer: Tokenizer, text: str) -> int:
+    """The bytes that the text's tokens stand for."""
+    return int(tokenizer.bytes_per_token(tokenizer.encode(text)).sum())
 
 
 def _code_points(text: str) -> np.ndarray:

@@ -115,7 +115,7 @@ def exact_costs(subject: CostSubject) -> list[Series]:
         peak = peak_bytes(subject.trainer, lambda made: next(made.steps()), subject.device)
         found = {"peak_training_bytes": float(peak)}
         model = subject.build()
-        if model.writes:
+        if model.writes and "state_bytes" not in model.unknown_costs:
             found["state_bytes"] = _state_bytes(subject, model)
         return _series(subject, model, found)
 

@@ -29,7 +29,8 @@ def counted(
     decoding keeps after it, of whole models, a curve an architecture. The steps, and what an
     algorithm spends, are those of `algorithm` (auto: the fastest here).
 
-    A hybrid has its whole pattern of layers. Raises UserError for an unknown name.
+    A hybrid has its whole pattern of layers; a user's plain module has the curves that it knows.
+    Raises UserError for an unknown name.
     """
     found: list[Series] = []
     options = None if algorithm == "auto" else {"algorithm": algorithm}
@@ -52,5 +53,6 @@ def counted(
                 machine=this_machine(),
             )
             for key, quantity in QUANTITIES.items()
+            if all(key in row for row in rows.values())
         ]
     return found

@@ -124,14 +124,14 @@ class Growth:
                 device=bench.device,
             )
         flops = bench.batch_size * model.flops(length)
-        return self._timed(timing.repeats, timing.median, flops, model.serial_steps(length))
+        return self._timed(timing.repeats, timing.median, flops, model, length)
 
     def training(self, model: Model, length: int) -> LengthResult:
         """Seconds of an optimizer step."""
         trainer = self.bench.trainer(model, length)
         timing = time_training(trainer, repeats=self.repeats, seconds=self.seconds)
         flops = self.bench.batch_size * model.training_flops(length)
-        return self._timed(timing.repeats, timing.median, flops, model.serial_steps(length))
+        return self._timed(timing.repeats, timing.median, flops, model, length)
 
     def decoding(self, model: Model, length: int) -> LengthResult:
         """Seconds of one sequence's token number `length`."""
@@ -172,10 +172,13 @@ class Growth:
         )
 
     def _timed(
-        self, repeats: tuple[float, ...], median: float, flops: int, serial_steps: int
+        self, repeats: tuple[float, ...], median: float, flops: int, model: Model, length: int
     ) -> LengthResult:
         least = (WARMUP_STEPS + self.repeats) * median
-        return LengthResult(repeats, least, {"flops": flops, "serial_steps": serial_steps})
+        settings = {} if "flops" in model.unknown_costs else {"flops": flops}
+        if "serial_steps" not in model.unknown_costs:
+            settings["serial_steps"] = model.serial_steps(length)
+        return LengthResult(repeats, least, settings)
 
     def _why_too_much(
         self, model: Model, length: int, pace: tuple[int, float] | None

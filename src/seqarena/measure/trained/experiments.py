@@ -181,7 +181,8 @@ def chain(
         model = chosen.build(length)
         batch = random_batch(chosen.problem(length), 1, length=length, seed=0)
         points.append(Point(x=length, repeats=(float(_longest_chain(model.answer(batch))),)))
-        formula.append(float(model.serial_steps(length)))
+        if "serial_steps" not in model.unknown_costs:
+            formula.append(float(model.serial_steps(length)))
         algorithms = model.algorithms
     return [
         Series(
@@ -191,7 +192,7 @@ def chain(
             architecture=architecture,
             variant=variant,
             points=tuple(points),
-            baselines={"serial steps by formula": tuple(formula)},
+            baselines={"serial steps by formula": tuple(formula)} if formula else {},
             settings={"width": width, "depth": depth, "algorithms": list(algorithms),
                       "options": options or {}},
             machine=this_machine(),

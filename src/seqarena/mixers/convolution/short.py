@@ -11,15 +11,11 @@ one position before, x_(t-1).
 Letters: B batch, T time, C channels, K kernel taps.
 """
 
-from collections.abc import Callable
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqarena.ops.padding import take_last
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"silu": F.silu, "none": lambda x: x}
+from seqarena.ops.short_convolution import ACTIVATIONS, short_convolution
 
 
 class ShortConvolution(nn.Module):
@@ -36,24 +32,18 @@ class ShortConvolution(nn.Module):
         self.channels, self.kernel = channels, kernel
         drawn = nn.Conv1d(channels, channels, kernel, groups=channels, bias=bias)
         self.weight, self.bias = drawn.weight, drawn.bias
-        self.activation = _ACTIVATIONS[activation]
+        assert activation in ACTIVATIONS, activation
+        self.activation = activation
 
     def forward(
         self, x_BTC: Tensor, history_BKC: Tensor, lengths_B: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Right-padded rows, as `Mixer.mix` gets them; the history after the last real position."""
-        length = x_BTC.shape[1]
         x_BTC = torch.cat((history_BKC.to(x_BTC.dtype), x_BTC), dim=1)
         ends_B = None if lengths_B is None else lengths_B + self.kernel - 1
         history_BKC = take_last(x_BTC, ends_B, self.kernel - 1).to(history_BKC.dtype)
-        # shifted products: on a CPU faster than the library's depthwise convolution
-        first_C, *taps = self.weight.squeeze(1).unbind(1)
-        y_BTC = first_C * x_BTC[:, :length]
-        for k, tap_C in enumerate(taps, start=1):
-            y_BTC = torch.addcmul(y_BTC, tap_C, x_BTC[:, k : k + length])
-        if self.bias is not None:
-            y_BTC = y_BTC + self.bias
-        return self.activation(y_BTC), history_BKC.clone()
+        y_BTC = short_convolution(x_BTC, self.weight.squeeze(1), self.bias, self.activation)
+        return y_BTC, history_BKC.clone()
 
     def initial_history(self, batch_size: int) -> Tensor:
         """Zeros [B, K - 1, C], of the parameters' dtype."""

@@ -231,7 +231,7 @@ class ConvS2S(System):
     def begin(self, batch: Batch, max_length: int = 0) -> ConvS2SState:
         assert batch.source_BS is not None
         source = self.encode(batch.source_BS, batch.source_mask_BS)
-        past = source.keys_BSD.new_zeros(len(batch.source_BS), self.kernel - 1, self.channels)
+        past = source.keys_BSD.new_zeros(batch.source_BS.shape[0], self.kernel - 1, self.channels)
         return ConvS2SState(source, tuple(past.clone() for _ in self.decoder), 0)
 
     def step(self, input_B: Tensor, state: ConvS2SState) -> tuple[Tensor, ConvS2SState]:

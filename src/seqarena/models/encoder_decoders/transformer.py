@@ -110,7 +110,7 @@ class Transformer(AttentiveDecoder):
         x_BSD = self.encoder_norm(x_BSD)
         layers: list[Any] = list(self.decoder)
         # a whole target needs no room for keys and values: it comes with all of them at once
-        room = () if max_length is None else (len(x_BSD), max_length)
+        room = () if max_length is None else (x_BSD.shape[0], max_length)
         return DecoderState(
             0,
             tuple(layer.own.room(*room) for layer in layers) if room else (),

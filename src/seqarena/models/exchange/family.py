@@ -20,7 +20,8 @@ ATTENTION = "seqarena.mixers.attention.attention:Attention"
 class WeightMatch(NamedTuple):
     """Rows `first` .. `end` of our parameter, by its name, are their tensor.
 
-    `also` are names under which a file may hold the same numbers again, or instead.
+    `also` are names under which a file may hold the same numbers again, or instead. `rows` (first,
+    end, how many it has) are those of their tensor where it holds several of our parameters.
     """
 
     theirs: str
@@ -29,6 +30,17 @@ class WeightMatch(NamedTuple):
     end: int | None = None
     transposed: bool = False
     also: tuple[str, ...] = ()
+    rows: tuple[int, int, int] | None = None
+
+    def taken(self, tensor: Tensor) -> Tensor:
+        """Ours from theirs."""
+        part = tensor if self.rows is None else tensor[self.rows[0] : self.rows[1]]
+        return self.oriented(part)
+
+    def their_shape(self, ours: Tensor) -> tuple[int, ...]:
+        """That of their whole tensor, whose part our rows `first` .. `end` are."""
+        shape = self.oriented(ours[self.first : self.end]).shape
+        return tuple(shape) if self.rows is None else (self.rows[2], *shape[1:])
 
     def oriented(self, tensor: Tensor) -> Tensor:
         """Theirs from ours, and ours from theirs."""

@@ -39,9 +39,8 @@ def match(family: PublishedFamily, config: AnyConfig, weights: Weights) -> list[
     matches = [Match(place, _spelled(family, place, weights)) for place in places]
     _check_names(family, matches, weights)
     for place, names in matches:
-        wanted = place.oriented(shapes[place.ours][place.first : place.end]).shape
         for name in names:
-            _check_tensor(name, weights, tuple(wanted))
+            _check_tensor(name, weights, place.their_shape(shapes[place.ours]))
     _note_types(matches, weights)
     _pass_over(family, config, {name for one in matches for name in one.names}, weights)
     return matches
@@ -54,11 +53,11 @@ def fill(model: nn.Module, matches: list[Match], weights: Weights) -> None:
     parameters = dict(model.named_parameters())
     for place, (first, *others) in matches:
         target = parameters[place.ours][place.first : place.end]
-        target.copy_(place.oriented(weights.read(first)))
+        target.copy_(place.taken(weights.read(first)))
         if not target.isfinite().all():
             raise UserError(f"tensor {first!r} holds a NaN or an infinity: the file is damaged")
         for other in others:
-            if not torch.equal(place.oriented(target), weights.read(other).to(target.dtype)):
+            if not torch.equal(target, place.taken(weights.read(other)).to(target.dtype)):
                 raise UserError(
                     f"tensors {first!r} and {other!r} differ, and the model has one place for both"
                 )

@@ -1,5 +1,5 @@
-"""GPT-2, BERT, Llama and Mamba to and from the layout that `transformers` reads: config.json and
-model.safetensors (docs/exchange.md).
+"""GPT-2, BERT, Llama, Mamba and Mamba-2 to and from the layout that `transformers` reads:
+config.json and model.safetensors (docs/exchange.md).
 
     model = load("folder")      a model whose logits are those of `transformers`
     save(model, "folder")       a folder that `from_pretrained` reads
@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from seqarena.core.errors import UserError
 from seqarena.mixers.state_space.mamba import Mamba
+from seqarena.mixers.state_space.mamba2 import Mamba2
+from seqarena.mixers.state_space.rg_lru import RGLRU
 from seqarena.models.any import build_model
 from seqarena.models.exchange.bert import BERT
 from seqarena.models.exchange.family import Published, PublishedFamily
@@ -30,29 +32,34 @@ from seqarena.models.exchange.filling import fill, match
 from seqarena.models.exchange.gpt2 import GPT2
 from seqarena.models.exchange.llama import LLAMA
 from seqarena.models.exchange.mamba import AUTHORS_MAMBA, MAMBA, is_authors
+from seqarena.models.exchange.mamba2 import MAMBA2
 from seqarena.models.exchange.settings import Settings
 from seqarena.models.language.bert import Bert
 from seqarena.models.stacks.language_model import LanguageModel
 
-FAMILIES = {"gpt2": GPT2, "bert": BERT, "llama": LLAMA, "mamba": MAMBA}
+FAMILIES = {"gpt2": GPT2, "bert": BERT, "llama": LLAMA, "mamba": MAMBA, "mamba2": MAMBA2}
+# Layouts of what we have too, and that compute otherwise: what differs.
+OTHERWISE = {
+    "recurrent_gemma": "it leaves out the factor sqrt(1 - a^2) at the first position of a text, "
+    "multiplies embeddings by sqrt(width), rotates half of each head's features and bounds its "
+    "logits by a tanh, which our RG-LRU and Griffin do not"
+}
 
 
 def save(model: nn.Module, directory: str | Path) -> None:
-    """Writes a GPT-2, a BERT, a Llama or a published Mamba so that `from_pretrained(directory)`
-    reads it.
+    """Writes a GPT-2, a BERT, a Llama or a published Mamba or Mamba-2 so that
+    `from_pretrained(directory)` reads it.
 
     Raises UserError for a model that the layouts have no place for, with what differs, and for a
     folder that cannot be written.
     """
     family = _family_of(model)
     parameters = dict(model.named_parameters())
-    tensors = {
-        place.theirs: place.oriented(parameters[place.ours][place.first : place.end])
-        .detach()
-        .contiguous()
-        .clone()
-        for place in family.places(model)
-    }
+    parts: dict[str, list[Tensor]] = {}
+    for place in family.places(model):  # several of ours in one of theirs: in the order of its rows
+        part = place.oriented(parameters[place.ours][place.first : place.end]).detach()
+        parts.setdefault(place.theirs, []).append(part)
+    tensors = {name: torch.cat(each).contiguous().clone() for name, each in parts.items()}
     _write(tensors, family.write(model), Path(directory))
 
 
@@ -120,6 +127,8 @@ def _family_named(fields: dict[str, Any]) -> PublishedFamily:
     if is_authors(fields):
         return AUTHORS_MAMBA
     name = fields.get("model_type")
+    if isinstance(name, str) and name in OTHERWISE:
+        raise UserError(f"model_type is {name!r}, which computes otherwise: {OTHERWISE[name]}")
     if not isinstance(name, str) or name not in FAMILIES:
         said = f"is {json.dumps(name)}" if "model_type" in fields else "is missing"
         raise UserError(f"model_type {said[:80]}: {', '.join(FAMILIES)} can be read")
@@ -134,11 +143,17 @@ def _family_of(model: nn.Module) -> PublishedFamily:
         raise UserError(f"{type(model).__name__} has no place in the transformers layout")
     elif any(type(mixer) is Mamba for mixer in model.stack.mixers):
         family = MAMBA
+    elif any(type(mixer) is Mamba2 for mixer in model.stack.mixers):
+        family = MAMBA2
+    elif any(type(mixer) is RGLRU for mixer in model.stack.mixers):
+        raise UserError(
+            f"the layout of RecurrentGemma computes otherwise: {OTHERWISE['recurrent_gemma']}"
+        )
     else:
         family = LLAMA if model.config.stack.norm == "rms" else GPT2
     for misfit in family.misfits(model):
         raise UserError(
-            "only models wired as the catalog's gpt2, llama or bert, or as a published Mamba, can "
-            f"be written: as {family.title}, {misfit}"
+            "only models wired as the catalog's gpt2, llama or bert, or as a published Mamba or "
+            f"Mamba-2, can be written: as {family.title}, {misfit}"
         )
     return family

@@ -162,6 +162,11 @@ class Settings:
         inner.notes, inner.assumed = self.notes, self.assumed
         return inner
 
+    def said(self, name: str) -> Any:
+        """As the file has it; None where it does not."""
+        self.asked.add(name)
+        return self._fields.get(name)
+
     def only(self, **values: Any) -> None:
         """Settings that we have in one form: it is their default as well."""
         for name, value in values.items():

@@ -13,7 +13,9 @@ from seqarena.models.export.c.check import compiler, run_test_vector
 from seqarena.models.export.c.check import largest_difference as c_difference
 from seqarena.models.export.c.source import CSource, c_source, identifier
 from seqarena.models.export.onnx_file import write_onnx
+from seqarena.models.export.step import why_no_step
 from seqarena.models.export.torch_file import write_torch
+from seqarena.models.export.whole.files import write_pairs, write_whole
 from seqarena.models.model import Model
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -56,9 +58,21 @@ def export_model(
         return _hf(model, path)
     if to == "c":
         return _c(model, path, about or {}, precision, max_length)
-    written = (write_onnx if to == "onnx" else write_torch)(model, path, about or {})
-    note = f"state: {', '.join(written.states) or 'none'}"
-    return Exported(path, to, written.difference, (note,))
+    return _graph(model, to, path, about or {})
+
+
+def _graph(model: Model, to: str, path: Path, about: dict[str, Any]) -> Exported:
+    """By its step where it has one; else its whole input, or encoder and step in a folder."""
+    if why_no_step(model) is None:
+        written = (write_onnx if to == "onnx" else write_torch)(model, path, about)
+        notes = (f"state: {', '.join(written.states) or 'none'}",)
+    elif model.problem.form == "pairs":
+        written = write_pairs(model, to, path.with_suffix(""), about)
+        notes = (f"encoder and step, one position each; state: {', '.join(written.states)}",)
+    else:
+        written = write_whole(model, to, path, about)
+        notes = ("reads its whole input: there is no state to carry on",)
+    return Exported(written.path, to, written.difference, notes)
 
 
 def _hf(model: Model, path: Path) -> Exported:

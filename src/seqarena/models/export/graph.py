@@ -11,26 +11,16 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx, nn
-from torch._decomp import core_aten_decompositions
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch._subclasses.functional_tensor import dispatch_functionalize
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.experimental.symbolic_shapes import (
-    DimDynamic,
-    ShapeEnv,
-    StatelessSymbolicContext,
-)
 from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
 from seqarena.models.export.pairs import ComplexPair, is_complex, on_pairs
 from seqarena.models.export.step import StateTensor, StepModule, step_module
+from seqarena.models.export.tracing import ROOM, ROWS, traced
 from seqarena.models.model import Model
-from seqarena.ops import positions
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
-_ROWS, _ROOM = 1009, 1013  # where they are free: sizes that nothing else has
 _NOTES = (aten._assert_tensor_metadata.default, aten._assert_scalar.default)
 # strides are not kept
 _ANY_LAYOUT = {aten.view.default: aten.reshape.default}
@@ -61,7 +51,7 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
     """
     step = step_module(model, room)
     try:
-        traced = _traced(step, rows, room)
+        found = _traced(step, rows, room)
     except UserError:
         raise
     except Exception as error:
@@ -69,7 +59,7 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
         raise UserError(
             f"{type(model).__name__} cannot be traced: {what[0] if what else type(error).__name__}"
         ) from error
-    module = _Reduction(traced).run()
+    module = reduced(found)
     graph = StepGraph(
         module,
         tuple(step.states),
@@ -82,51 +72,16 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
 
 def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
     """Core ATen operators, where the sizes that are free stay symbols."""
-    count = _ROWS if rows is None else rows
-    room = _ROOM if rows is None else room
+    count = ROWS if rows is None else rows
+    room = ROOM if rows is None else room
     inputs = [step.example_input(count), *(s.initial(count, room) for s in step.states)]
-    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    if rows is None:
-        axes = [{0}, *({0, s.grows} for s in step.states)]
-        inputs = [_symbolic(mode, x, free) for x, free in zip(inputs, axes, strict=True)]
-
-    def call(*given: Tensor) -> Any:
-        return step(*given)
-
-    try:
-        # with gradients on, nothing is written in place: a graph has no memory
-        with torch.enable_grad():
-            traced = make_fx(
-                dispatch_functionalize(call),
-                decomposition_table=cast("Any", core_aten_decompositions()),
-                tracing_mode="symbolic" if rows is None else "real",
-                _allow_non_fake_inputs=True,
-            )(*inputs)
-    finally:
-        # rotations that were remembered meanwhile are the tracer's, and no numbers
-        positions._remembered_rotation.cache_clear()
-    if rows is None:
-        _check_free(mode, inputs)
-    return traced
+    free: list[set[Any]] = [{0}, *({0, s.grows} for s in step.states)]
+    return traced(step, inputs, free if rows is None else None)
 
 
-def _check_free(mode: FakeTensorMode, inputs: list[Tensor]) -> None:
-    """Raises UserError where the tracing took a branch that other sizes would not take."""
-    environment = cast("Any", mode.shape_env)
-    symbols: dict[Any, tuple[int, ...]] = {}
-    for size in (n for x in inputs for n in x.shape if isinstance(n, torch.SymInt)):
-        symbols[size.node.expr] = (1, 3, 50) if int(size.node.hint) == _ROWS else (4, 90, 5000)
-    for guard in environment.guards:
-        for values in zip(*symbols.values()):
-            if not guard.expr.subs(dict(zip(symbols, values))):
-                raise UserError("its graph is another one for another number of positions")
-
-
-def _symbolic(mode: FakeTensorMode, tensor: Tensor, free: set[Any]) -> Tensor:
-    """Axes of the same length share a symbol where they are free, and are numbers elsewhere."""
-    sizes = [DimDynamic.DUCK if i in free else DimDynamic.STATIC for i in range(tensor.dim())]
-    context = StatelessSymbolicContext(dynamic_sizes=sizes)
-    return mode.from_tensor(tensor, symbolic_context=context)
+def reduced(module: fx.GraphModule) -> fx.GraphModule:
+    """The same without what depends on the parameters alone, and without complex numbers."""
+    return _Reduction(module).run()
 
 
 class _Reduction:
@@ -222,13 +177,7 @@ def _without_idle_states(graph: StepGraph) -> StepGraph:
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     output = next(node for node in module.graph.nodes if node.op == "output")
     results: Any = output.args[0]
-    needed, reached = {0}, set()
-    while True:
-        reached = _reached([results[number] for number in needed])
-        found = {0} | {i for i, node in enumerate(placeholders) if i and node in reached}
-        if found == needed:
-            break
-        needed = found
+    needed = needed_states(module)
     kept = sorted(needed)
     output.args = (tuple(results[i] for i in kept),)
     module.graph.eliminate_dead_code()
@@ -241,6 +190,20 @@ def _without_idle_states(graph: StepGraph) -> StepGraph:
         node.name = node.target = name
     module.recompile()
     return graph._replace(states=tuple(states[i - 1] for i in kept[1:]))
+
+
+def needed_states(module: fx.GraphModule) -> set[int]:
+    """Of (input, *state) -> (answer, *state), the numbers of those that the answer depends on, in
+    one step or over several; 0 is the input."""
+    placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
+    results: Any = next(node for node in module.graph.nodes if node.op == "output").args[0]
+    needed = {0}
+    while True:
+        reached = _reached([results[number] for number in needed])
+        found = {0} | {i for i, node in enumerate(placeholders) if i and node in reached}
+        if found == needed:
+            return needed
+        needed = found
 
 
 def _reached(starts: list[fx.Node]) -> set[fx.Node]:
@@ -268,8 +231,13 @@ class _Recorder(fx.Interpreter):
 
 def recorded(step: StepGraph, *, rows: int, room: int) -> dict[fx.Node, Any]:
     """What every node of the graph gives before the first position: types and shapes."""
-    recorder = _Recorder(step.module)
+    inputs = step.example[:1].expand(rows, *step.example.shape[1:]).clone()
+    return outcomes(step.module, [inputs, *(state.initial(rows, room) for state in step.states)])
+
+
+def outcomes(module: fx.GraphModule, inputs: list[Tensor]) -> dict[fx.Node, Any]:
+    """What every node of a graph gives for these inputs."""
+    recorder = _Recorder(module)
     with torch.no_grad():
-        inputs = step.example[:1].expand(rows, *step.example.shape[1:]).clone()
-        recorder.run(inputs, *(state.initial(rows, room) for state in step.states))
+        recorder.run(*inputs)
     return recorder.found

@@ -40,9 +40,7 @@ def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
     Raises UserError for a missing package, a model that has no such form, and a file whose
     numbers differ (it is not kept).
     """
-    for package in _PACKAGES:
-        if not installed(package):
-            raise missing_extra(package, "export", "ONNX")
+    check_packages()
     import onnx
 
     from seqarena.models.export.onnx_graph import OPSET, onnx_model
@@ -53,7 +51,7 @@ def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
     try:
         content = {METADATA: json.dumps({**about, "state": names, "opset": OPSET}, sort_keys=True)}
         onnx.save(onnx_model(step, content), str(fresh))
-        difference = compared.largest_difference(model, step, _runner(fresh))
+        difference = compared.largest_difference(model, step, onnx_runner(fresh))
         compared.check(str(path), difference)
         fresh.replace(path)
     finally:
@@ -61,7 +59,15 @@ def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
     return Written(path, difference, tuple(names))
 
 
-def _runner(path: Path) -> compared.Runner:
+def check_packages() -> None:
+    """Raises UserError, with the command that installs it, for a package that is missing."""
+    for package in _PACKAGES:
+        if not installed(package):
+            raise missing_extra(package, "export", "ONNX")
+
+
+def onnx_runner(path: Path) -> compared.Runner:
+    """Tensors in, in the order of the file's inputs, and tensors out, by onnxruntime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -5,6 +5,8 @@ a `Transpose` of the one that is stored.
 """
 
 import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,23 @@ from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
 from seqarena.models.export.graph import StepGraph, recorded
-from seqarena.models.export.onnx_operators import RULES, Size, Value
+from seqarena.models.export.onnx_operators import RULES, Rule, Size, Value
 from seqarena.models.export.step import StateTensor
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 OPSET = 20
 _IR_VERSION = 10  # of the files that this opset came with
-_TYPES = {
+TYPES = {
     torch.float32: TensorProto.FLOAT,
     torch.float64: TensorProto.DOUBLE,
     torch.int64: TensorProto.INT64,
     torch.int32: TensorProto.INT32,
+    torch.uint8: TensorProto.UINT8,
     torch.bool: TensorProto.BOOL,
 }
+
+
+tensor_info = helper.make_tensor_value_info
 
 
 class OnnxGraph:
@@ -38,12 +44,13 @@ class OnnxGraph:
         self.body: list[Any] = []
         self.outer: list[Any] = []
         self.initializers: list[Any] = []
+        self.matrices: dict[int, tuple[Tensor, str]] = {}  # by the place of their numbers
         self._count = 0
         self._constants: dict[Any, str] = {}
 
     def nodes(self, kind: str, inputs: list[str], count: int, **attributes: Any) -> list[str]:
         """A node of the body with several outputs: their names."""
-        names = [self._name() for _ in range(count)]
+        names = [self.name() for _ in range(count)]
         self.body.append(helper.make_node(kind, inputs, names, **attributes))
         return names
 
@@ -60,7 +67,7 @@ class OnnxGraph:
         array = np.ascontiguousarray(tensor.detach().numpy()).reshape(tuple(tensor.shape))
         key = (str(array.dtype), array.shape, array.tobytes())
         if key not in self._constants:
-            name = self._name()
+            name = self.name()
             self.initializers.append(numpy_helper.from_array(array, name))
             self._constants[key] = name
         return self._constants[key]
@@ -74,7 +81,7 @@ class OnnxGraph:
 
     def cast(self, name: str, old: torch.dtype, new: torch.dtype) -> str:
         """The same numbers in another type."""
-        return name if old == new else self.node("Cast", [name], to=_TYPES[new])
+        return name if old == new else self.node("Cast", [name], to=TYPES[new])
 
     def number(self, value: Any, dtype: torch.dtype) -> str:
         """A tensor, a size or a number, in that type."""
@@ -90,11 +97,21 @@ class OnnxGraph:
 
     def outer_transpose(self, name: str) -> str:
         """A matrix of the outer graph, transposed there."""
-        found = self._name()
+        found = self.name()
         self.outer.append(helper.make_node("Transpose", [name], [found], perm=[1, 0]))
         return found
 
-    def _name(self) -> str:
+    @contextmanager
+    def inner(self) -> Iterator[list[Any]]:
+        """Inside, nodes go into a body of their own, which is given."""
+        outside, self.body = self.body, []
+        try:
+            yield self.body
+        finally:
+            self.body = outside
+
+    def name(self) -> str:
+        """A name that nothing else has."""
         self._count += 1
         return f"v{self._count}"
 
@@ -104,11 +121,11 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     graph = OnnxGraph()
     logits, *after = _write_body(graph, step)
     width = logits.like.shape[-1]
-    kind, features = _TYPES[step.example.dtype], list(step.example.shape[1:])
+    kind, features = TYPES[step.example.dtype], list(step.example.shape[1:])
     body_in = [_state_info("step_", state) for state in step.states]
-    body_in.append(_info("step_input", kind, ["rows", *features]))
+    body_in.append(tensor_info("step_input", kind, ["rows", *features]))
     body_out = [_state_info("after_", state) for state in step.states]
-    body_out.append(_info("step_logits", TensorProto.FLOAT, ["rows", width]))
+    body_out.append(tensor_info("step_logits", TensorProto.FLOAT, ["rows", width]))
     for value, info in zip((*after, logits), body_out):
         graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
     grown = [_with_room(graph, state) for state in step.states]
@@ -121,11 +138,22 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
         scan_input_axes=[1],
         scan_output_axes=[1],
     )
-    inputs = [_info("input", kind, ["rows", "length", *features])]
+    inputs = [tensor_info("input", kind, ["rows", "length", *features])]
     inputs += [_state_info("", state, "past") for state in step.states]
-    results = [_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
+    results = [tensor_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
     results += [_state_info("next_", state, "past_and_length") for state in step.states]
     nodes = [*graph.outer, scan]
+    return finished(nodes, inputs, results, graph, metadata)
+
+
+def finished(
+    nodes: list[Any],
+    inputs: list[Any],
+    results: list[Any],
+    graph: OnnxGraph,
+    metadata: dict[str, str],
+) -> Any:
+    """The model of these nodes, with its constants and what it says about itself."""
     whole = helper.make_graph(nodes, "seqarena", inputs, results, graph.initializers)
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(whole, opset_imports=[opset], producer_name="seqarena")
@@ -135,29 +163,40 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     return model
 
 
-_info = helper.make_tensor_value_info
-
-
 def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any:
     """The type of a state; `past` names the size of the axis that grows."""
     shape: list[Any] = ["rows", *state.like.shape[1:]]
     if state.grows is not None:
         shape[state.grows] = past
-    return _info(f"{prefix}{state.name}", _TYPES[state.like.dtype], shape)
+    return tensor_info(f"{prefix}{state.name}", TYPES[state.like.dtype], shape)
 
 
 def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
     """Every node of the step; what it gives."""
     examples = recorded(step, rows=2, room=step.room or 8)
-    values: dict[fx.Node, Any] = {}
-    matrices: dict[int, tuple[Tensor, str]] = {}
-    for node in step.module.graph.nodes:
+    inputs = [node for node in step.module.graph.nodes if node.op == "placeholder"]
+    given = {node: Value(f"step_{node.name}", examples[node]) for node in inputs}
+    return write_nodes(graph, step.module, given, examples)
+
+
+def write_nodes(
+    graph: OnnxGraph,
+    module: fx.GraphModule,
+    given: dict[fx.Node, Value],
+    examples: dict[fx.Node, Any],
+    rules: dict[Any, Rule] = RULES,
+) -> list[Value]:
+    """Every node of `module`, whose inputs are `given`, into the body; what it gives. Raises
+    UserError for an operator that has no rule."""
+    values: dict[fx.Node, Any] = dict(given)
+    matrices = graph.matrices
+    for node in module.graph.nodes:
         arguments: Any = map_aggregate(node.args, lambda n: _of(values, n))
         options: Any = map_aggregate(node.kwargs, lambda n: _of(values, n))
         example: Any = examples.get(node)
         if node.op == "placeholder":
-            values[node] = Value(f"step_{node.name}", example)
-        elif node.op == "get_attr":
+            continue
+        if node.op == "get_attr":
             values[node] = _constant(graph, matrices, example)
         elif node.op == "output":
             return list(arguments[0])
@@ -168,7 +207,7 @@ def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
             name = graph.node("Shape", [arguments[0].name], start=axis, end=axis + 1)
             values[node] = Size(name, example)
         else:
-            rule = RULES.get(node.target)
+            rule = rules.get(node.target)
             if rule is None:
                 raise UserError(f"the operator {node.target} has no ONNX here")
             found = rule(graph, example, *arguments, **options)
@@ -187,7 +226,7 @@ def _of(values: dict[fx.Node, Any], argument: Any) -> Any:
 
 
 def _constant(graph: OnnxGraph, matrices: dict[int, tuple[Tensor, str]], tensor: Tensor) -> Value:
-    place = tensor.untyped_storage().data_ptr()
+    place = tensor.data_ptr()  # of its first number: parts of one storage are others
     if tensor.dim() == 2 and place in matrices:
         first, name = matrices[place]
         if tensor.T.shape == first.shape and tensor.T.stride() == first.stride():
@@ -206,7 +245,7 @@ def _with_room(graph: OnnxGraph, state: StateTensor) -> str:
     shape, length, axis = f"{name}_shape", "length_of_input", graph.sizes([grows])
     if not any(length in node.output for node in graph.outer):
         graph.outer.append(helper.make_node("Shape", ["input"], [length], start=1, end=2))
-    zero = helper.make_tensor(f"{name}_zero", _TYPES[state.like.dtype], [1], [0])
+    zero = helper.make_tensor(f"{name}_zero", TYPES[state.like.dtype], [1], [0])
     add = graph.outer.append
     add(helper.make_node("Shape", [name], [shape]))
     add(helper.make_node("ScatterElements", [shape, axis, length], [f"{name}_more"]))

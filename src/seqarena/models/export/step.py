@@ -66,7 +66,7 @@ class StepModule(nn.Module):
         for place, ((path, leaf), other) in enumerate(zip(leaves, others, strict=True)):
             if isinstance(leaf, Tensor) and leaf.numel():
                 axes = [i for i, n in enumerate(leaf.shape) if n != other.shape[i]]
-                self.states.append(StateTensor(_name(path), leaf, axes[0] if axes else None))
+                self.states.append(StateTensor(name_of_leaf(path), leaf, axes[0] if axes else None))
                 self._places.append(place)
 
     def forward(self, input_B: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
@@ -96,6 +96,11 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
     reason = why_no_step(model)
     if reason is not None:
         raise UserError(f"{type(model).__name__} has no step: {reason}")
+    return StepModule(prepared_copy(model), room)
+
+
+def prepared_copy(model: Model) -> Model:
+    """A copy that can be traced: each mixer runs by its slow truth, all experts everywhere."""
     own = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
     for module in own.modules():
         if isinstance(module, Mixer):
@@ -107,7 +112,7 @@ def step_module(model: Model, room: int = ROOM) -> StepModule:
         if isinstance(module, TokenEmbedding) and module.learned is not None:
             # without the check for positions beyond the last, which would read the numbers
             module.__dict__["_position_vectors"] = _LearnedPositions(module.learned)
-    return StepModule(own, room)
+    return own
 
 
 def why_no_step(model: Model) -> str | None:
@@ -118,25 +123,30 @@ def why_no_step(model: Model) -> str | None:
         problem = model.problem
         if problem.num_characters or problem.num_segments or problem.categories:
             return "its inputs come with spellings, sentences or categories, which a step lacks"
+        if "state_bytes" in model.unknown_costs:
+            return "it has a plain module, which declares no state to continue from"
         if any(isinstance(mixer, Hyena) for mixer in model.mixers):
             return (
                 "its filter is as long as what it has read, so that the step changes with the "
                 "position"
             )
         return None
+    if model.problem.form == "pairs":
+        return "it writes from a whole source, which a step alone does not read"
     if isinstance(model, StatefulModel):
         return None
-    if model.problem.form == "pairs":
-        return "it writes from a whole source, and only what reads position by position is exported"
     return "it reads its whole input before it answers"
 
 
 def reads(model: Model) -> str:
-    """What the step is fed, position by position, in words."""
+    """What a file is fed, in words."""
     if isinstance(model, PrefixModel):
         offset = model.config.source_offset
         return f"source tokens, each plus {offset}, then START and the target's tokens"
-    return "features" if model.problem.features else "tokens"
+    if model.problem.form == "pairs":
+        return "encoder: source tokens; step: START, then the target's tokens, one at a call"
+    kind = "features" if model.problem.features else "tokens"
+    return kind if why_no_step(model) is None else f"{kind}, the whole input"
 
 
 def _empty_state(model: nn.Module, room: int) -> Any:
@@ -155,7 +165,7 @@ def _empty_state(model: nn.Module, room: int) -> Any:
     return state
 
 
-def _name(path: Any) -> str:
+def name_of_leaf(path: Any) -> str:
     """`.layers[0].recurrent.h_BE` -> `layers_0_recurrent_h`: without the axes."""
     words = re.findall(r"\w+", pytree.keystr(path))
     return "_".join(re.sub(r"_[A-Z0-9]+$", "", word) for word in words)

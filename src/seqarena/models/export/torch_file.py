@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqarena.core.errors import UserError, one_line
 from seqarena.models.export import compared
 from seqarena.models.export.graph import step_graph
 from seqarena.models.export.loop import loop_program
@@ -37,15 +38,27 @@ def write_torch(model: Model, path: Path, about: dict[str, Any]) -> Written:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.export.save(loop_program(step), fresh, extra_files={METADATA: content})
-            module = torch.export.load(fresh).module()
-
-        def run(*tensors: Tensor) -> Sequence[Tensor]:
-            with torch.no_grad():
-                return module(*tensors)
-
-        difference = compared.largest_difference(model, step, run)
+        difference = compared.largest_difference(model, step, torch_runner(fresh))
         compared.check(str(path), difference)
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
     return Written(path, difference, names)
+
+
+def torch_runner(path: Path) -> compared.Runner:
+    """Tensors in and tensors out, by the program that the file holds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = torch.export.load(path).module()
+
+    def run(*tensors: Tensor) -> Sequence[Tensor]:
+        try:
+            with torch.no_grad():
+                return module(*tensors)
+        except Exception as error:  # a guard of the program, say
+            raise UserError(
+                f"torch.export's program does not run: {one_line(error)[:200]}"
+            ) from error
+
+    return run

@@ -34,6 +34,7 @@ from seqarena.core.batch import PAD, Batch, Form, Problem
 from seqarena.mixers.base import Complexity
 from seqarena.models.model import System, SystemOptions
 from seqarena.models.watching import Look
+from seqarena.ops.extent import first_in_use
 
 INITIAL_STD = 0.1  # of every weight, section 4.2
 
@@ -141,8 +142,8 @@ class MemoryNetwork(System):
         if batch.mask_BT is not None:
             real_BT = real_BT & batch.mask_BT
         last = self.num_memories
-        first = int(segments_BT.where(real_BT, last).min())
-        size, num = len(tokens_BT), last + 1 - first
+        first = first_in_use(segments_BT.where(real_BT, last))
+        size, num = tokens_BT.shape[0], last + 1 - first
         place_BT = (segments_BT - first).where(real_BT, 0)
         count_BS = tokens_BT.new_zeros(size, num).scatter_add_(1, place_BT, real_BT.long())
         x_BTED = F.embedding(tokens_BT, self.words_VED.flatten(1)).unflatten(-1, (-1, self.width))

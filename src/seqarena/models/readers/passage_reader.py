@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from seqarena.core.batch import Batch, Form, Problem, span_logits
 from seqarena.core.shapes import lengths_to_mask, mask_of
 from seqarena.models.model import System, SystemOptions
+from seqarena.ops.extent import longest
 from seqarena.ops.padding import left_align
 
 LSTM_STEPS = 7  # dependent operations of one position, see mixers/recurrent/lstm.py
@@ -69,11 +70,9 @@ class PassageReader(System, ABC):
 
 def _from_first_word(x_BTD: Tensor, mask_BT: Tensor) -> Text:
     aligned = left_align(x_BTD, mask_BT)
-    longest = max(1, int(aligned.lengths_B.max()))
-    real_BT = lengths_to_mask(aligned.lengths_B, longest)
-    return Text(
-        aligned.x_BTD[:, :longest], aligned.lengths_B, real_BT, aligned.order_BT[:, :longest]
-    )
+    end = longest(aligned.lengths_B, x_BTD.shape[1])
+    real_BT = lengths_to_mask(aligned.lengths_B, end)
+    return Text(aligned.x_BTD[:, :end], aligned.lengths_B, real_BT, aligned.order_BT[:, :end])
 
 
 def as_span(first_BP: Tensor, last_BP: Tensor, texts: Texts, batch: Batch) -> Tensor:

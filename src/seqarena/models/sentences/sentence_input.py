@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqarena.core.batch import Batch, Problem
 from seqarena.core.shapes import lengths_to_mask, mask_of
+from seqarena.ops.extent import longest
 from seqarena.ops.padding import left_align
 
 _EMBEDDING_BOUND = 0.25  # word vectors start uniform in +-0.25 (Kim 2014, section 3.1)
@@ -50,12 +51,12 @@ class SentenceInput(nn.Module):
             inputs = inputs.repeat(2, 1, 1)
             mask_NT = torch.cat([mask_NT & (batch.segments_BT == s) for s in (0, 1)])
         aligned = left_align(inputs, mask_NT)
-        longest = max(1, int(aligned.lengths_B.max()))
-        found = aligned.x_BTD[:, :longest]
-        real_NT = lengths_to_mask(aligned.lengths_B, longest)
+        end = longest(aligned.lengths_B, inputs.shape[1])
+        found = aligned.x_BTD[:, :end]
+        real_NT = lengths_to_mask(aligned.lengths_B, end)
         x_NTD = self.embed(found if self.features else found[..., 0])
         x_NTD = x_NTD.masked_fill(~real_NT[..., None], 0.0)
-        return Sentences(x_NTD, real_NT, aligned.lengths_B, aligned.order_BT[:, :longest])
+        return Sentences(x_NTD, real_NT, aligned.lengths_B, aligned.order_BT[:, :end])
 
     def joined(self, vectors_NE: Tensor) -> Tensor:
         """One vector an example: the sentence's own, or the comparison of two. [B, E or 4 E]."""

@@ -220,8 +220,8 @@ class TokenModel(Model):
     def mixers(self) -> tuple[Mixer, ...]:
         return self.stack.mixers
 
-    def reach(self) -> float:
-        return self.stack.reach()
+    def reach(self) -> float | None:
+        return None if "reach" in self.unknown_costs else self.stack.reach()
 
     def flops(self, length: int) -> int:
         """Forward operations over one sequence (see Mixer.flops); the embedding look-up is free."""

@@ -12,22 +12,26 @@ A stack is data: a tuple of layer configurations, so that a hybrid is nothing sp
 `norm="none"`, `residual=False` and `channel_mixer="none"` it is the bare stack of the 1990s.
 """
 
+import inspect
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from seqarena.core.config import Config, parse_options
+from seqarena.core.config import Config, load_object, parse_options
 from seqarena.core.errors import UserError
 from seqarena.core.shapes import map_state
-from seqarena.core.user_code import file_digest, load_class
+from seqarena.core.user_code import file_digest, is_own, load_class, load_named
 from seqarena.mixers.base import Mixer, MixerConfig
 from seqarena.mixers.convolution.short import ShortConvolution
 from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
 from seqarena.ops.history import over_real_positions
 from seqarena.ops.registry import Operation
+
+# no import: what the catalog's trials run does not depend on it; a user's file does (jobs/sources)
+_ADAPTED = f"{Mixer.__module__.rpartition('.')[0]}.plain:adapted"
 
 
 class LayerConfig(Config):
@@ -231,14 +235,27 @@ class Stack(nn.Module):
 def load_mixer(specification: str, recorded_digest: str | None = None) -> type[Mixer]:
     """The class named by `package.module:Class` or `path/to/file.py:Class`.
 
-    Raises UserError when the file, the module or the class is missing, or is not a Mixer, and for
+    A user's plain torch module, or a function that makes one, is adapted (mixers/plain.py).
+
+    Raises UserError when the file, the module or the class is missing, or is neither, and for
     a user's own that nothing allowed in this process (core/user_code.py).
     """
+    if is_own(specification):
+        named = load_named(specification, nn.Module, "mixer", recorded_digest)
+        if _is_plain(named):
+            return load_object(_ADAPTED)(named, specification.rpartition(":")[2])
     found = load_class(specification, Mixer, "mixer", recorded_digest)
     options = getattr(found, "Config", None)
     if not (isinstance(options, type) and issubclass(options, MixerConfig)):
         raise UserError(f"mixer {specification!r} has no options: write Config = MixerConfig")
     return found
+
+
+def _is_plain(named: Any) -> bool:
+    """A class of torch modules that are no mixers, or a function."""
+    if isinstance(named, type):
+        return issubclass(named, nn.Module) and not issubclass(named, Mixer)
+    return inspect.isfunction(named)
 
 
 def build_mixer(layer: LayerConfig, width: int) -> Mixer:

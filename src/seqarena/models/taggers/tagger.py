@@ -240,7 +240,7 @@ class BiLSTM(nn.Module):
 
     def last(self, x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """What each direction knows at its end, [B, 2 E]; zeros for a row without positions."""
-        start_BE = x_BTD.new_zeros(len(x_BTD), self.hidden)
+        start_BE = x_BTD.new_zeros(x_BTD.shape[0], self.hidden)
         ahead_BTE = self._run(x_BTD, self.ahead)
         back_BTE = self._run(reverse(x_BTD, lengths_B), self.back)
         ends = [

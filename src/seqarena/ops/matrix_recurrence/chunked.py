@@ -62,21 +62,28 @@ def chunked(
     given = _Inputs(q_BHTK, k_BHTK, v_BHTV, s_BHKV, log_decay, erase_BHTK, direction_BHTK)
     if q_BHTK.shape[2] == 1:
         return loop(*given, chunk_size)
-    return _differentiable(chunk_size, *given)
+    return differentiable(chunk_size, Segment, NUMBERS_AT_ONCE, *given)
 
 
 @torch.compiler.allow_in_graph  # one node of a compiled graph: what is inside runs as it is
-def _differentiable(chunk_size: int, *given: Tensor | None) -> tuple[Tensor, Tensor]:
-    return _ChunkedRecurrence.apply(chunk_size, *given)  # pyright: ignore[reportReturnType]
+def differentiable(
+    chunk_size: int, segment: type[Segment], numbers_at_once: int, *given: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The outputs and the matrices after them. `segment` computes some chunks at a time, as many as
+    keep one of its tensors below `numbers_at_once`."""
+    return _ChunkedRecurrence.apply(chunk_size, segment, numbers_at_once, *given)  # pyright: ignore[reportReturnType]
 
 
 class _ChunkedRecurrence(torch.autograd.Function):
-    """(chunk_size, q, k, v, s, log_decay, erase, direction) -> (y_BHTV, s_BHKV)."""
+    """(chunk_size, segment, numbers_at_once, q, k, v, s, log_decay, erase, direction) -> (y_BHTV,
+    s_BHKV)."""
 
     @staticmethod
-    def forward(ctx, chunk_size: int, *inputs: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx, chunk_size: int, segment: type[Segment], numbers_at_once: int, *inputs: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         given = _Inputs(*inputs)  # pyright: ignore[reportArgumentType]
-        plan = _Plan.of(given, chunk_size)
+        plan = _Plan.of(given, chunk_size, segment, numbers_at_once)
         records = any(ctx.needs_input_grad)
         y_BHTV = torch.empty_like(given.v_BHTV)
         after_BHKV = torch.empty_like(given.s_BHKV, memory_format=torch.contiguous_format)
@@ -86,8 +93,8 @@ class _ChunkedRecurrence(torch.autograd.Function):
             for span in plan.spans(batch):
                 states = s_XKV.new_empty(span.chunks + 1, *s_XKV.shape)
                 states[0] = s_XKV
-                segment, v_MLV = span.segment(given), span.take(given.v_BHTV)
-                y_MLV, kept = segment.forward(v_MLV, states)
+                v_MLV = span.take(given.v_BHTV)
+                y_MLV, kept = span.segment(given).forward(v_MLV, states)
                 span.put(y_MLV, y_BHTV)
                 s_XKV = states[-1]
                 if records:
@@ -112,7 +119,7 @@ class _ChunkedRecurrence(torch.autograd.Function):
                     del saved[-4:]
                     ds_XKV = _span_backward(span, given, grads, states, kept, dy_BHTV, ds_XKV)
                 grads.s_BHKV[batch] = ds_XKV.view(grads.s_BHKV[batch].shape)
-        return None, *grads
+        return None, None, None, *grads
 
 
 class _Span(NamedTuple):
@@ -124,6 +131,7 @@ class _Span(NamedTuple):
     length: int
     chunks: int
     shared: bool  # q and k are one for all heads, and stay so
+    segment_class: type[Segment]
 
     def segment(self, given: _Inputs) -> Segment:
         """What the pass through these chunks needs, the values apart."""
@@ -139,7 +147,7 @@ class _Span(NamedTuple):
         log_decay = given.log_decay
         if log_decay is not None:
             log_decay = self.take(log_decay)
-        return Segment(rows_MLRK, columns_MLCK, log_decay, self.chunks)
+        return self.segment_class(rows_MLRK, columns_MLCK, log_decay, self.chunks)
 
     def _side_by_side(self, inputs: list[Tensor], heads: int) -> Tensor:
         """The span's part of each input as [M, L, R, K]."""
@@ -196,20 +204,22 @@ class _Plan(NamedTuple):
     length: int
     total: int
     shared: bool
+    segment: type[Segment]
 
     @classmethod
-    def of(cls, given: _Inputs, chunk_size: int) -> "_Plan":
+    def of(
+        cls, given: _Inputs, chunk_size: int, segment: type[Segment], numbers_at_once: int
+    ) -> "_Plan":
         (B, H, T, V), K = given.v_BHTV.shape, given.q_BHTK.shape[-1]
         length = positions_of(T, chunk_size)
-        room = max(1, NUMBERS_AT_ONCE // (length * max(K, V, length)))
+        room = max(1, numbers_at_once // (length * max(K, V, length)))
         batch = min(B, max(1, room // H))
         chunks = max(1, min(room // (H * batch), -(-T // length)))
         one = given.q_BHTK.shape[1] == given.k_BHTK.shape[1] == 1
         by_head = given.log_decay is not None and given.log_decay.shape[-1] == 1
         shared = one and by_head and given.erase_BHTK is None
-        return cls(
-            [slice(b, min(b + batch, B)) for b in range(0, B, batch)], chunks, length, T, shared
-        )
+        batches = [slice(b, min(b + batch, B)) for b in range(0, B, batch)]
+        return cls(batches, chunks, length, T, shared, segment)
 
     def spans(self, batch: slice) -> list[_Span]:
         """The pieces of these sequences in the order of time."""
@@ -217,7 +227,7 @@ class _Plan(NamedTuple):
         for start in range(0, self.total, self.chunks * self.length):
             end = min(start + self.chunks * self.length, self.total)
             chunks = -(-(end - start) // self.length)
-            found.append(_Span(batch, start, end, self.length, chunks, self.shared))
+            found.append(_Span(batch, start, end, self.length, chunks, self.shared, self.segment))
         return found
 
 

@@ -1,6 +1,7 @@
 """Matrix products inside chunks of L positions, and a recurrence over the chunks' states."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -27,17 +28,20 @@ def chunked(
     """The outputs and the state after each row's last real position."""
     if u_BTD.shape[1] == 1:  # a step costs less than the matrices
         return loop(u_BTD, system, start_BDN, lengths_B)
-    return with_padding(_chunked, u_BTD, system, start_BDN, lengths_B)
+    return with_padding(partial(whole_chunks, "fused"), u_BTD, system, start_BDN, lengths_B)
 
 
-def _chunked(u_BTD: Tensor, system: Diagonal, start_BDN: Tensor) -> tuple[Tensor, Tensor]:
-    """Whole chunks first, then what is left as one shorter chunk."""
+def whole_chunks(
+    carry: str, u_BTD: Tensor, system: Diagonal, start_BDN: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Whole chunks first, then what is left as one shorter chunk; between them the diagonal
+    recurrence by the algorithm `carry`."""
     length = u_BTD.shape[1]
     whole = length - length % CHUNK_LENGTH
     outputs, h_DBN = [], start_BDN.transpose(0, 1)
     for part_BTD, chunk in ((u_BTD[:, :whole], CHUNK_LENGTH), (u_BTD[:, whole:], length - whole)):
         if part_BTD.shape[1]:
-            y_BTD, h_DBN = _chunks(part_BTD, _matrices(system, chunk), h_DBN)
+            y_BTD, h_DBN = _chunks(carry, part_BTD, _matrices(system, chunk), h_DBN)
             outputs.append(y_BTD)
     return torch.cat(outputs, dim=1), h_DBN.transpose(0, 1)
 
@@ -68,7 +72,9 @@ def _matrices(system: Diagonal, chunk: int) -> _Matrices:
     )
 
 
-def _chunks(u_BTD: Tensor, matrices: _Matrices, start_DBN: Tensor) -> tuple[Tensor, Tensor]:
+def _chunks(
+    carry: str, u_BTD: Tensor, matrices: _Matrices, start_DBN: Tensor
+) -> tuple[Tensor, Tensor]:
     batch, length, width = u_BTD.shape
     chunk = matrices.within_DLL.shape[1]
     count = length // chunk
@@ -77,7 +83,7 @@ def _chunks(u_BTD: Tensor, matrices: _Matrices, start_DBN: Tensor) -> tuple[Tens
     into_DRM = torch.bmm(u_DRL, matrices.into_DLM)
     into_DCBN = torch.view_as_complex(into_DRM.view(width, count, batch, -1, 2))
     ends_DCBN = linear_recurrence(
-        matrices.decay_DN[:, None, None], into_DCBN, start_DBN, algorithm="fused"
+        matrices.decay_DN[:, None, None], into_DCBN, start_DBN, algorithm=carry
     )
     starts_DCBN = torch.cat((start_DBN[:, None], ends_DCBN[:, :-1]), dim=1)
     starts_DRM = torch.view_as_real(starts_DCBN).reshape(width, count * batch, -1)

@@ -193,9 +193,12 @@ class Fold(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of the page that its own template draws. `link` is its name in the bar."""
+    """A part of the page that its own template draws. `link` is its name in the bar; a page with it
+    has its `scripts` and `styles` as well."""
 
     template: ClassVar[str]
+    scripts: ClassVar[tuple[str, ...]] = ()
+    styles: ClassVar[tuple[str, ...]] = ()
     name: str
     link: str
     heading: str = ""

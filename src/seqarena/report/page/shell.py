@@ -26,7 +26,9 @@ _SCRIPTS = ("page.js", "save.js", "explorer.js")
 
 def render(page: Page) -> str:
     """The page as the text of one HTML file."""
-    scripts = [*_SCRIPTS, "served.js"] if page.served else _SCRIPTS
+    scripts = [*_SCRIPTS, "served.js"] if page.served else [*_SCRIPTS]
+    scripts += [name for section in page.sections for name in section.scripts]
+    styles = [*_STYLES, *(name for section in page.sections for name in section.styles)]
     template = environment().get_template("page.html")
     return template.render(
         page=page,
@@ -34,7 +36,7 @@ def render(page: Page) -> str:
         colours={role: css(colour) for role, colour in ROLES.items()},
         picture=ROLES["paper"].light,
         dark_of_light=dark_of_light(),
-        styles=_package_text("css", _STYLES),
+        styles=_package_text("css", styles),
         scripts=_package_text("js", scripts),
         plotly=Markup(get_plotlyjs()),
     )

@@ -51,7 +51,7 @@ def _row(view: RunView, name: str, facts: Mapping[str, Any]) -> list[Cell]:
     return [
         architecture_cell(view, name, sortable=True),
         *(Cell(_formula(_fact(facts, key)), _fact(facts, key)) for key in _ORDERS),
-        number_cell(_fact(facts, "year"), facts.get("year")),
+        number_cell(_fact(facts, "year") if facts.get("year") else words.ABSENT, facts.get("year")),
         Cell(_fact(facts, "idea"), under=_fact(facts, "paper"), wraps=True, prose=True),
     ]
 

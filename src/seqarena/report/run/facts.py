@@ -127,11 +127,15 @@ def _trained_row(view: RunView, name: str) -> list[Cell]:
         number_cell(words.rate(rate), rate),
         number_cell(words.with_unit(trial.tokens, "count"), trial.tokens),
         number_cell(words.significant(trial.training_seconds), trial.training_seconds),
-        number_cell(words.significant(trial.training_flops), trial.training_flops),
+        _flops_cell(trial.training_flops),
         number_cell(f"{finished} of {len(own)}", finished),
         *(number_cell(str(count), count) for count in others),
         Cell(_repeats(list(trial.algorithms)) or words.ABSENT),
     ]
+
+
+def _flops_cell(flops: float | None) -> Cell:
+    return number_cell("not known" if flops is None else words.significant(flops), flops)
 
 
 def _looks(ranking: Ranking) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from seqarena.core.results.live import LiveModel
 from seqarena.core.results.measurement import Measurement
 from seqarena.core.results.records import RunView
 from seqarena.report.answers.forecast_section import forecasts_section
+from seqarena.report.live.section import live_section
 from seqarena.report.measured.page import measured_sections
 from seqarena.report.page.parts import make_page
 from seqarena.report.page.shell import render
@@ -24,10 +26,11 @@ def render_html(
     *,
     served: bool = False,
     outlook: Outlook | None = None,
+    live: Sequence[LiveModel] = (),
 ) -> str:
     """The whole page of a run, ranked or not yet, with the measurements of its folder.
 
-    `outlook`: what a forecast says of another size.
+    `outlook`: what a forecast says of another size. `live`: models that run in the page.
     """
     sections = [
         answer_section(view, outlook),
@@ -35,6 +38,7 @@ def render_html(
         costs_section(view),
         forecasts_section(view),
         curves_section(view),
+        live_section(live, view.catalog),
         *measured_sections(measurements, view.catalog, served=served),
         complexity_section(view),
         data_section(view),

@@ -3,7 +3,7 @@
 In a turn, those that are new start, from the longest prefix whose state is kept; what is unread of
 prompts is read, so many tokens of all rows at once; and every row that has read its prompt is
 written one token further, in one step of the model. A row that ends leaves its place to the next
-that waits. Nothing is padded: the state says where each row stands (models/rows.py).
+that waits. Nothing is padded: the state says where each row stands (models/states/rows.py).
 
     B  rows    T  tokens    V  vocabulary
 """
@@ -20,7 +20,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
 from seqarena.core.products import multiplying
 from seqarena.models.model import StatefulModel
-from seqarena.models.rows import chosen
+from seqarena.models.states.rows import chosen
 from seqarena.serve.model.generation import Generation
 from seqarena.serve.model.kept import KeptStates, SessionState
 from seqarena.serve.model.lanes import Lane, RowBatch

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from seqarena.core.shapes import map_state, measured_state_bytes
-from seqarena.models.rows import compact
+from seqarena.models.states.rows import compact
 
 _Key = tuple[str, int, str]  # what it is, tokens, digest or name
 

@@ -1,14 +1,14 @@
 """Rows that a model treats together: a lane of batches, which rows join and leave.
 
-A lane holds one batch for each kind of state (models/rows.py). The states of most architectures are
-of one kind whatever was read, so that the lane is one batch.
+A lane holds one batch for each kind of state (models/states/rows.py). The states of most
+architectures are of one kind whatever was read, so that the lane is one batch.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqarena.models.rows import chosen, joined, kind
+from seqarena.models.states.rows import chosen, joined, kind
 from seqarena.serve.model.generation import Generation
 
 

@@ -105,8 +105,8 @@ class CProgram:
         target = node.target
         if target is operator.getitem:
             return arguments[0][arguments[1]]
-        if target in _VIEWS:
-            return _VIEWS[target](*arguments, **options)
+        if target in VIEWS:
+            return VIEWS[target](*arguments, **options)
         example = self._examples[node]
         if target is aten.reshape.default:
             return self._reshaped(arguments[0], tuple(example.shape))
@@ -132,8 +132,8 @@ class CProgram:
         if target is aten._to_copy.default:
             kind = outputs[0].kind
             return self._each(outputs[0], arguments, lambda x: f"({kind})({x})", target)
-        if target in _CONSTANT:
-            value = arguments[_CONSTANT[target]]
+        if target in CONSTANT:
+            value = arguments[CONSTANT[target]]
             return self._each(outputs[0], [value], lambda x: x, target)
         rule = loops.RULES.get(target)
         if rule is None:
@@ -213,7 +213,7 @@ class CProgram:
         return [n for n in nodes if n.op == "placeholder" and n.name != "input"]
 
 
-_CONSTANT = {aten.full.default: 1, aten.full_like.default: 1, aten.scalar_tensor.default: 0}
+CONSTANT = {aten.full.default: 1, aten.full_like.default: 1, aten.scalar_tensor.default: 0}
 
 
 def _select(x: View, dim: int, index: int) -> View:
@@ -240,7 +240,7 @@ def _squeeze(x: View, dims: Sequence[int]) -> View:
     return x
 
 
-_VIEWS: dict[Any, Any] = {
+VIEWS: dict[Any, Any] = {
     aten.permute.default: lambda x, dims: x.permuted(dims),
     aten.unsqueeze.default: lambda x, dim: x.unsqueezed(dim),
     aten.squeeze.dims: _squeeze,

@@ -48,7 +48,7 @@ class ConstantArrays:
         self.arrays: list[Stored] = []
         self._views: dict[str, View] = {}
         self._module = step.module
-        matrices = _matrices(step.module)
+        matrices = matrix_constants(step.module)
         held: dict[int, tuple[Tensor, Stored]] = {}
         # matrices first: how a product reads a table says how it is laid out
         for name in sorted(_constants(step.module), key=lambda name: name not in matrices):
@@ -121,7 +121,7 @@ def _constants(module: fx.GraphModule) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _matrices(module: fx.GraphModule) -> dict[str, int]:
+def matrix_constants(module: fx.GraphModule) -> dict[str, int]:
     """Constants that products and look-ups alone read -> the axis of the rows that share a factor:
     1 of a product's right side, 0 of a table."""
     found: dict[str, int] = {}

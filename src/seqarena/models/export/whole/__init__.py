@@ -1,0 +1,1 @@
+"""Models in other forms: ONNX, torch.export and C, from the graph of one step (docs/export.md)."""

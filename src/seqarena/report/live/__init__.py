@@ -1,0 +1,1 @@
+"""The section in which a trained model runs."""
