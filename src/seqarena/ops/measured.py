@@ -15,7 +15,8 @@ memory and products as in training. `times` is that of 256 positions over the be
 package.
 
 CUDA: tokens a second of a training step, one H100, torch 2.11, bfloat16 autocast, 25 million
-parameters, 16 sequences of 1,024 positions.
+parameters, 16 sequences of 1,024 positions. The kernels in Triton have not been measured yet
+(`make bench-gpu`), so that no row names them.
 """
 
 from collections.abc import Callable
