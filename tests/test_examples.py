@@ -61,6 +61,22 @@ def test_own_text_is_compared_and_the_winner_writes(examples: dict[str, Example]
     assert "report.html" in printed
 
 
+@pytest.mark.slow
+def test_the_winner_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained on, exported, run by onnxruntime without torch, and served: the same text."""
+    for package in ("onnxruntime", "openai", "uvicorn"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    Path("my_text.txt").write_text("the past is what the state remembers; " * 300, encoding="utf-8")
+    texts, printed = run_example(
+        "ship_the_winner", "my_text.txt", tokens="8k", params="30k", longer="30k"
+    )
+    assert list(texts) == ["ours", "without torch", "served"]
+    assert len(set(texts.values())) == 1
+    assert "the state remembers" in texts["ours"]
+    assert "trained on: " in printed
+
+
 def test_the_winner_is_trained_larger_and_longer(examples: dict[str, Example]) -> None:
     first = examples["compare_text"].result.rows[0]
     printed = examples["train_winner"].printed

@@ -27,7 +27,7 @@ def fuzz(server: Served, folder: Path, cases: int, phases: str) -> int:
         [
             Path(sysconfig.get_path("scripts"), name), "run", f"{server.address}/openapi.json",
             "--checks", CHECKS, "--max-examples", str(cases), "--seed", "1", "--mode", "all",
-            "--phases", phases, "--max-time", "40", "--no-color",
+            "--phases", phases, "--max-time", "25", "--no-color",
             "--generation-database", "none",
         ],
         capture_output=True, text=True, timeout=120, check=False, cwd=folder,

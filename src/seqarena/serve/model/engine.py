@@ -28,7 +28,7 @@ from seqarena.serve.model.layout import by_columns
 from seqarena.serve.model.metrics import Metrics
 
 BLOCK = 256  # tokens of a prompt, after which its state is kept
-_MANY_ROWS = 8  # of a product, from which on oneDNN is not behind the BLAS for any architecture
+_MANY_ROWS = 8  # of a product, from which on oneDNN was ahead of the BLAS, but for Mamba
 _TURN = 512  # tokens of prompts in a turn, of all rows together
 
 
