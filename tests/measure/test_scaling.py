@@ -126,7 +126,7 @@ def test_real_work_tells_the_planted_apart(planted: str, monkeypatch: pytest.Mon
 
 
 def test_the_algorithm_is_chosen_named_and_recorded() -> None:
-    assert algorithms("mingru") == ("loop", "chunked", "fused", "scan")
+    assert algorithms("mingru") == ("loop", "chunked", "compiled", "fused", "scan")
     assert algorithms("attention") == ("explicit", "fused")
     assert algorithms("gru_before") == ("loop", "stepwise")  # torch's kernel is of the other form
     assert algorithms("hybrid") == algorithms("seq2seq_lstm") == ()

@@ -73,7 +73,7 @@ def test_check_runs_a_built_in_name_in_a_dtype() -> None:
     result = CliRunner().invoke(app, ["check", "hybrid", "--dtype", "float32"])
     assert result.exit_code == 0, result.output
     assert "hybrid: Mamba on cpu in float32" in result.output
-    assert "algorithms loop, chunked, scan" in result.output
+    assert "algorithms loop, chunked, compiled, scan" in result.output
     assert "hybrid: Attention on cpu in float32" in result.output
 
 

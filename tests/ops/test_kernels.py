@@ -5,6 +5,7 @@ operation."""
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def near(found, expected) -> None:
         torch.testing.assert_close(x, y, rtol=0, atol=3e-5 * scale)
 
 
+@pytest.fixture
+def _denormals() -> Iterator[None]:
+    """Tests before may have had them flushed: a last place of the smallest numbers is one."""
+    flushed = float(torch.tensor(1e-40) * 1.0) == 0.0
+    torch.set_flush_denormal(False)
+    yield
+    torch.set_flush_denormal(flushed)
+
+
+@pytest.mark.usefixtures("_denormals")
 @pytest.mark.parametrize(
     ("name", "truth", "low", "high", "most_ulp"),
     [

@@ -1,6 +1,7 @@
 """A server of one trained model: opened, listening, answering, ended."""
 
 import json
+import logging
 import shlex
 import socket
 import sys
@@ -92,6 +93,7 @@ class ModelServer:
 
     def serve(self) -> None:
         """Answers until `stop`, or in the main thread until a signal."""
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of readers that have left
         self._server.run([self._socket])
 
     def start(self) -> Callable[[], None]:
