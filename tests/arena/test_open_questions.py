@@ -163,6 +163,8 @@ def test_the_slope_is_that_of_the_second_half_without_the_last_point() -> None:
     curve = [(t, 5 - 0.3 * math.log2(t)) for t in range(100, 1000, 100)]
     curve = [(t, 9.0) if t < 400 else (t, value) for t, value in curve]
     assert slope_per_doubling([*curve, (1000, 77.0)]) == pytest.approx(-0.3)
+    level = [(tokens, 0.984375) for tokens in range(1000, 11_000, 1000)]
+    assert slope_per_doubling(level) == 0.0  # and not what the fit's rounding leaves
     assert slope_per_doubling([]) is None
     assert slope_per_doubling([(500, 2.0), (1000, 1.0)]) is None
     assert slope_per_doubling([*curve[:-1], (900, math.nan), (1000, 1.0)]) is None

@@ -19,6 +19,7 @@ import numpy as np
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 LEAST_STEPS = 100  # optimizer steps below which no winner is named
+_ROUNDING = 1e-12  # of the values: what the fit of a level curve leaves of them
 Curve = Sequence[tuple[int, float]]  # (tokens, validation value)
 
 
@@ -32,7 +33,8 @@ def slope_per_doubling(curve: Curve) -> float | None:
     if len(late) < 3 or not all(math.isfinite(value) for _, value in late):
         return None
     tokens, values = (np.array(column, dtype=float) for column in zip(*late, strict=True))
-    return float(np.polyfit(np.log2(tokens), values, 1)[0])
+    slope = float(np.polyfit(np.log2(tokens), values, 1)[0])
+    return slope if abs(slope) > _ROUNDING * np.abs(values).max() else 0.0
 
 
 def mean_slope(curves: Sequence[Curve]) -> float | None:
