@@ -48,7 +48,7 @@ def test_a_bad_value_of_any_option_is_no_traceback(
 ) -> None:
     """A value that is accepted trains or measures in a folder of its own, without its page."""
 
-    def nothing(*_: Any) -> str:
+    def nothing(*_: Any, **__: Any) -> str:
         return ""
 
     monkeypatch.setattr(comparing, "render_html", nothing)

@@ -2,6 +2,7 @@
 measurements."""
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,13 @@ def page_of(
 
 def live_models(folder: Path, view: RunView, megabytes: float) -> list[LiveModel]:
     """The best language model, or why it cannot run in a page; and the best of another family, as
-    far as it fits. None of any other task."""
+    far as it fits. None of any other task. Raises UserError for no finite number of megabytes."""
     from seqarena.engine.trained import trained_models
     from seqarena.use.in_page import live_model
 
-    if megabytes <= 0 or view.ranking is None or view.plan["task"]["kind"] != "language":
+    if not 0 <= megabytes < math.inf:
+        raise UserError(f"live megabytes {megabytes:g}: give a finite number, 0 or more")
+    if not megabytes or view.ranking is None or view.plan["task"]["kind"] != "language":
         return []
     found: list[LiveModel] = []
     families: set[str] = set()
