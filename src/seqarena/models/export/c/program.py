@@ -45,7 +45,6 @@ class CProgram:
         self._uses: dict[str, list[int]] = {}
         self._values: dict[fx.Node, Any] = {}
         self._examples = recorded(step, rows=1, room=step.room or 1)
-        self._in_place: set[str] = set()
         for node in step.module.graph.nodes:
             self._visit(node)
 
@@ -111,15 +110,30 @@ class CProgram:
         if target is aten.reshape.default:
             return self._reshaped(arguments[0], tuple(example.shape))
         if target is aten.scatter.src and (state := self._state_written(node)) is not None:
-            self._in_place.add(state.buffer)
-            self._say(loops.scattered(state, *arguments[1:]))
+            self.scatter(state, *arguments[1:])
             return state
-        outputs = [
-            None if x is None else self._new(x)
-            for x in (example if isinstance(example, tuple | list) else (example,))
-        ]
+        several = isinstance(example, tuple | list)
+        outputs = [None if x is None else self._new(x) for x in (example if several else [example])]
+        self._write(target, outputs, arguments, options)
+        return outputs if several else outputs[0]
+
+    def _write(self, target: Any, outputs: list[Any], arguments: Any, options: Any) -> None:
+        """Writes what an operator gives into its buffers."""
         self._say(self._computed(target, outputs, arguments, options))
-        return outputs if isinstance(example, tuple | list) else outputs[0]
+
+    def scatter(self, out: View, axis: int, index: View, source: View) -> None:
+        """out[..., index, ...] = source, along one axis."""
+        self._say(loops.scattered(out, axis, index, source))
+
+    def copy(self, out: View, source: View) -> None:
+        """out = source"""
+        self._say(elementwise(out, [source], lambda x: x))
+
+    def blank(self, like: View) -> View:
+        """A new buffer of the shape and type of a view."""
+        name = f"@{len(self._buffers)}@"
+        self._buffers[name] = (like.kind, max(1, math.prod(like.shape)))
+        return contiguous(name, like.kind, like.shape)
 
     def _computed(self, target: Any, outputs: list[Any], arguments: Any, options: Any) -> str:
         if target in ELEMENTWISE:
@@ -166,10 +180,8 @@ class CProgram:
         return contiguous(copied.buffer, copied.kind, shape)
 
     def _copied(self, view: View) -> View:
-        name = f"@{len(self._buffers)}@"
-        self._buffers[name] = (view.kind, max(1, math.prod(view.shape)))
-        out = contiguous(name, view.kind, view.shape)
-        self._say(elementwise(out, [view], lambda x: x))
+        out = self.blank(view)
+        self.copy(out, view)
         return out
 
     def _state_written(self, node: fx.Node) -> View | None:
@@ -206,7 +218,7 @@ class CProgram:
             pairs.append((target, value))
         out = contiguous("logits", "float", logits.shape)
         for target, value in ((out, logits), *pairs):
-            self._say(elementwise(target, [value], lambda x: x))
+            self.copy(target, value)
 
     def _state_nodes(self) -> Iterable[fx.Node]:
         nodes = self.step.module.graph.nodes

@@ -16,8 +16,6 @@ strides are along `shape`, so that a broadcast is a stride of 0.
 Nothing here knows an architecture: a new mixer runs in the page as soon as its operators do.
 """
 
-import math
-import operator
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -25,8 +23,10 @@ import torch
 from torch import Tensor, fx
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.c.program import CONSTANT, VIEWS, CProgram
+from seqarena.models.export.c.program import CONSTANT, CProgram
 from seqarena.models.export.c.views import View, broadcast, contiguous, merged
+from seqarena.models.export.c.weights import ConstantArrays
+from seqarena.models.export.graph import StepGraph
 from seqarena.models.export.js.operators import EACH, RULES, each_name, looked_up
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -38,26 +38,10 @@ SCALARS = "scalars"  # the buffer of the numbers that are written in the graph
 class JSProgram(CProgram):
     """Reads the graph node by node; afterwards `instructions`, `buffers`, `scalars` are there."""
 
-    instructions: list[Instruction]
-    scalars: dict[float, int]
-
-    def _call(self, node: fx.Node, arguments: Any, options: Any) -> Any:
-        target = node.target
-        if target is operator.getitem:
-            return arguments[0][arguments[1]]
-        if target in VIEWS:
-            return VIEWS[target](*arguments, **options)
-        example = self._examples[node]
-        if target is aten.reshape.default:
-            return self._reshaped(arguments[0], tuple(example.shape))
-        if target is aten.scatter.src and (state := self._state_written(node)) is not None:
-            _, axis, index, source = arguments
-            self.scatter(state, axis, index, source)
-            return state
-        several = isinstance(example, tuple | list)
-        outputs = [None if x is None else self._new(x) for x in (example if several else [example])]
-        self._write(target, outputs, arguments, options)
-        return outputs if several else outputs[0]
+    def __init__(self, step: StepGraph, weights: ConstantArrays) -> None:
+        self.instructions: list[Instruction] = []
+        self.scalars: dict[float, int] = {}  # number -> its place
+        super().__init__(step, weights)
 
     def _write(self, target: Any, outputs: list[Any], arguments: Any, options: Any) -> None:
         if target in EACH or target is aten.gelu.default:
@@ -91,6 +75,10 @@ class JSProgram(CProgram):
         place, found = looked_up(out, axis, index)
         self.put(place, source, found)
 
+    def copy(self, out: View, source: View) -> None:
+        """out = source"""
+        self.each("copy", out, [source])
+
     def product(self, out: View, a: View, b: View) -> None:
         """out [G, M, N] = a [G, M, K] b [G, K, N]; the shape is (G, M, N, K)."""
         (G, M, K), N = a.shape, b.shape[2]
@@ -112,12 +100,6 @@ class JSProgram(CProgram):
         shape = tuple(views[0].shape[i] for i in order)
         turned = [view._replace(strides=tuple(view.strides[i] for i in order)) for view in views]
         self._add(kind, name, shape, turned, split, *more)
-
-    def blank(self, like: View) -> View:
-        """A new buffer of the shape and type of a view."""
-        name = f"@{len(self._buffers)}@"
-        self._buffers[name] = (like.kind, max(1, math.prod(like.shape)))
-        return contiguous(name, like.kind, like.shape)
 
     @property
     def buffers(self) -> dict[str, tuple[str, int]]:
@@ -146,32 +128,8 @@ class JSProgram(CProgram):
         operands = [[v.buffer, v.offset, [0] if flat else list(v.strides)] for v in views]
         self.instructions.append([kind, name, list(shape), operands, *more])
 
-    def _visit(self, node: fx.Node) -> None:
-        if not self._values:  # the first
-            self.instructions, self.scalars = [], {}
-        super()._visit(node)
-
     def _given(self, node: fx.Node) -> View:
         if node.name == "input":
             example = cast("Tensor", self._examples[node])
             return contiguous("input", "int32_t", tuple(example.shape))
         return super()._given(node)
-
-    def _copied(self, view: View) -> View:
-        out = self.blank(view)
-        self.each("copy", out, [view])
-        return out
-
-    def _finish(self, results: Sequence[fx.Node]) -> None:
-        logits, *after = (self._values[node] for node in results)
-        pairs = []
-        for value, node in zip(after, self._state_nodes(), strict=True):
-            target = self._given(node)
-            if value == target:
-                continue
-            if value.buffer.startswith("state->"):
-                value = self._copied(value)
-            pairs.append((target, value))
-        out = contiguous("logits", "float", logits.shape)
-        for target, value in ((out, logits), *pairs):
-            self.each("copy", target, [value])
