@@ -34,8 +34,12 @@ def live_model(directory: Path, architecture: str, most_bytes: int) -> LiveModel
 
 @lru_cache(maxsize=8)  # a page that follows a run is drawn again and again
 def _live_model(directory: Path, architecture: str, weights: str, most_bytes: int) -> LiveModel:
+    """A refusal is kept as well: what cannot run is not traced again."""
     model, tokenizer, _ = load_language_model(directory)
-    return live_data(architecture, model, tokenizer, most_bytes)
+    try:
+        return live_data(architecture, model, tokenizer, most_bytes)
+    except UserError as error:
+        return LiveModel(architecture, reason=str(error))
 
 
 def live_data(
