@@ -36,6 +36,12 @@ Form = TypeVar("Form", bound=Callable[..., Any])
 AUTO = "auto"
 DEVICES = ("cpu", "cuda")
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+# What forms in Triton have in common: a GPU, and float32 or smaller, since their state is float32.
+TRITON: dict[str, Any] = {
+    "devices": ("cuda",),
+    "dtypes": (torch.float32, torch.bfloat16, torch.float16),
+    "needs": "triton",
+}
 _REAL_PART = {torch.complex128: torch.float64, torch.complex64: torch.float32}
 
 

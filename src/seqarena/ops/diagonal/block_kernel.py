@@ -9,23 +9,19 @@ from torch import Tensor
 
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.diagonal.gradient import Passes, differentiable
+from seqarena.ops.registry import TRITON
 
 BLOCK_LENGTH = 64  # the kernel's
 
 
-def serial_steps(length: int) -> int:
-    """The longest chain of dependent multiply-adds: a prefix scan a level, 64 times as short."""
-    steps = math.ceil(math.log2(BLOCK_LENGTH)) + 1
-    return steps + (serial_steps(-(-length // BLOCK_LENGTH)) if length > BLOCK_LENGTH else 0)
+def serial_steps(length: int, block: int = BLOCK_LENGTH) -> int:
+    """The longest chain of dependent multiply-adds: a prefix scan in blocks of `block` positions,
+    and those of the recurrence between the blocks, which is this kernel's."""
+    steps = math.ceil(math.log2(block)) + 1
+    return steps + (serial_steps(-(-length // block)) if length > block else 0)
 
 
-@linear_recurrence.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=serial_steps,
-)
+@linear_recurrence.algorithm("triton", **TRITON, serial_steps=serial_steps)
 def block_kernel(a_BTD: Tensor, b_BTD: Tensor, start_BD: Tensor) -> Tensor:
     """Every h_t."""
     return differentiable(a_BTD, b_BTD, start_BD, _PASSES)

@@ -9,17 +9,12 @@ from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.matrix_recurrence.chunked import differentiable, serial_steps
 from seqarena.ops.matrix_recurrence.reference import loop
 from seqarena.ops.matrix_recurrence.segment import Segment
+from seqarena.ops.registry import TRITON
 
 NUMBERS_AT_ONCE = 2**26  # of one tensor, 256 MiB: what bounds memory on a long input
 
 
-@matrix_recurrence.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=serial_steps,
-)
+@matrix_recurrence.algorithm("triton", **TRITON, serial_steps=serial_steps)
 def block_kernel(
     q_BHTK: Tensor,
     k_BHTK: Tensor,

@@ -1,21 +1,15 @@
 """Coefficients written out, then the diagonal recurrence by its kernel for a GPU, in Triton."""
 
-import torch
 from torch import Tensor
 
 from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.diagonal.block_kernel import serial_steps
 from seqarena.ops.minimal import minimal_recurrence
 from seqarena.ops.minimal.reference import written_out
+from seqarena.ops.registry import TRITON
 
 
-@minimal_recurrence.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=serial_steps,
-)
+@minimal_recurrence.algorithm("triton", **TRITON, serial_steps=serial_steps)
 def block_kernel(
     gate_BTE: Tensor, value_BTE: Tensor, start_BE: Tensor | None, candidate: str
 ) -> Tensor:

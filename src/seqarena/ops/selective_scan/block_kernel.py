@@ -2,32 +2,21 @@
 selective_scan.py): coefficients are made in the kernel, memory B T E N / 32, and the backward pass
 recomputes the states; float32."""
 
-import math
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from seqarena.ops.diagonal.block_kernel import serial_steps as steps_between_blocks
+from seqarena.ops.diagonal.block_kernel import serial_steps
+from seqarena.ops.registry import TRITON
 from seqarena.ops.selective_scan import selective_scan
 
 BLOCK_LENGTH = 32  # the kernel's
 
 
-def serial_steps(length: int) -> int:
-    """The longest chain of dependent multiply-adds: a prefix scan in a block, and between them."""
-    steps = math.ceil(math.log2(BLOCK_LENGTH)) + 1
-    return steps + (
-        steps_between_blocks(-(-length // BLOCK_LENGTH)) if length > BLOCK_LENGTH else 0
-    )
-
-
 @selective_scan.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=serial_steps,
+    "triton", **TRITON, serial_steps=partial(serial_steps, block=BLOCK_LENGTH)
 )
 def block_kernel(
     x_BTE: Tensor, step_BTE: Tensor, a_NE: Tensor, b_BTN: Tensor, c_BTN: Tensor, start_BNE: Tensor

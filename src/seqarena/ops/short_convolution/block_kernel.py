@@ -6,16 +6,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqarena.ops.registry import TRITON
 from seqarena.ops.short_convolution import short_convolution
 
 
-@short_convolution.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=lambda length, taps: taps,
-)
+@short_convolution.algorithm("triton", **TRITON, serial_steps=lambda length, taps: taps)
 def block_kernel(
     x_BPC: Tensor, weight_CK: Tensor, bias_C: Tensor | None, activation: str
 ) -> Tensor:

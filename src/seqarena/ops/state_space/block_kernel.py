@@ -3,22 +3,16 @@ GPU, in Triton; products inside the chunks are PyTorch's. float32."""
 
 from functools import partial
 
-import torch
 from torch import Tensor
 
+from seqarena.ops.registry import TRITON
 from seqarena.ops.state_space import Diagonal, diagonal_ssm
 from seqarena.ops.state_space.chunked import serial_steps, whole_chunks
 from seqarena.ops.state_space.reference import loop
 from seqarena.ops.state_space.shared import with_padding
 
 
-@diagonal_ssm.algorithm(
-    "triton",
-    devices=("cuda",),
-    dtypes=(torch.float32, torch.bfloat16, torch.float16),
-    needs="triton",
-    serial_steps=serial_steps,
-)
+@diagonal_ssm.algorithm("triton", **TRITON, serial_steps=serial_steps)
 def block_kernel(
     u_BTD: Tensor, system: Diagonal, start_BDN: Tensor, lengths_B: Tensor | None
 ) -> tuple[Tensor, Tensor]:
