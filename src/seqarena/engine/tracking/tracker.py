@@ -54,15 +54,14 @@ class Tracker(Protocol):
 class _Row(NamedTuple):
     package: str  # that has to be there
     place: str  # of the class
-    extra: str
 
 
-TRACKERS = {
+TRACKERS = {  # each with an extra of its name
     "tensorboard": _Row(
-        "tensorboard", "seqarena.engine.tracking.to_tensorboard:TensorBoardTracker", "tensorboard"
+        "tensorboard", "seqarena.engine.tracking.to_tensorboard:TensorBoardTracker"
     ),
-    "mlflow": _Row("mlflow", "seqarena.engine.tracking.to_mlflow:MLflowTracker", "mlflow"),
-    "wandb": _Row("wandb", "seqarena.engine.tracking.to_wandb:WandbTracker", "wandb"),
+    "mlflow": _Row("mlflow", "seqarena.engine.tracking.to_mlflow:MLflowTracker"),
+    "wandb": _Row("wandb", "seqarena.engine.tracking.to_wandb:WandbTracker"),
 }
 
 
@@ -71,7 +70,7 @@ def check_trackers(names: Sequence[str]) -> None:
     for name in names:
         row = TRACKERS[name]
         if importlib.util.find_spec(row.package) is None:
-            raise missing_extra(row.package, row.extra, f"--track {name}")
+            raise missing_extra(row.package, name, f"--track {name}")
 
 
 def open_tracker(name: str, trial: TrackedTrial) -> Tracker:
