@@ -2,6 +2,7 @@
 state that was carried over."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -35,12 +36,12 @@ def largest_difference(model: Model, step: StepGraph, run: Runner) -> float:
         for length in LENGTHS:
             inputs = random_inputs(step, rows, length)
             state = [one.initial(rows) for one in step.states]
-            worst = max(worst, _difference(run(inputs, *state)[0], _own(model, inputs)))
+            worst = max(worst, relative_difference(run(inputs, *state)[0], _own(model, inputs)))
         inputs = random_inputs(step, rows, sum(CARRIED))
         first, second = inputs.split(CARRIED, dim=1)
         _, *state = run(first, *(one.initial(rows) for one in step.states))
         found = run(second, *state)[0]
-        worst = max(worst, _difference(found, _own(model, inputs)[:, CARRIED[0] :]))
+        worst = max(worst, relative_difference(found, _own(model, inputs)[:, CARRIED[0] :]))
     return worst
 
 
@@ -53,12 +54,29 @@ def check(what: str, difference: float) -> None:
         )
 
 
+def keep_if_equal(
+    path: Path, suffix: str, write: Callable[[Path], None], difference: Callable[[Path], float]
+) -> float:
+    """Writes a file beside `path`, of that suffix, and moves it there where its largest difference
+    from the model is small, which is returned. Raises as `check`; the file is then not kept."""
+    fresh = path.with_name(f"{path.stem}.new{suffix}")
+    try:
+        write(fresh)
+        found = difference(fresh)
+        check(str(path), found)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return found
+
+
 def _own(model: Model, inputs: Tensor) -> Tensor:
     with torch.no_grad():
         return model(inputs)[0]
 
 
-def _difference(found: Tensor, expected: Tensor) -> float:
+def relative_difference(found: Tensor, expected: Tensor) -> float:
+    """The largest, relative to the largest expected number (at least 1); NaN is infinitely far."""
     distance = (found - expected).abs() / expected.abs().max().clamp(min=1.0)
     return float(distance.nan_to_num(nan=torch.inf).max())
 

@@ -47,15 +47,13 @@ def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
 
     step = step_graph(model)
     names = [state.name for state in step.states]
-    fresh = path.with_name(f"{path.name}.new")
-    try:
-        content = {METADATA: json.dumps({**about, "state": names, "opset": OPSET}, sort_keys=True)}
-        onnx.save(onnx_model(step, content), str(fresh))
-        difference = compared.largest_difference(model, step, onnx_runner(fresh))
-        compared.check(str(path), difference)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    content = {METADATA: json.dumps({**about, "state": names, "opset": OPSET}, sort_keys=True)}
+    difference = compared.keep_if_equal(
+        path,
+        ".onnx",
+        lambda fresh: onnx.save(onnx_model(step, content), str(fresh)),
+        lambda fresh: compared.largest_difference(model, step, onnx_runner(fresh)),
+    )
     return Written(path, difference, tuple(names))
 
 

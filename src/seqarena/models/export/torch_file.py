@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 
 from seqarena.core.errors import UserError, one_line
 from seqarena.models.export import compared
@@ -32,18 +33,21 @@ def write_torch(model: Model, path: Path, about: dict[str, Any]) -> Written:
     """
     step = step_graph(model)
     names = tuple(state.name for state in step.states)
-    fresh = path.with_name(f"{path.stem}.new.pt2")
-    content = json.dumps({**about, "state": names}, sort_keys=True)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.export.save(loop_program(step), fresh, extra_files={METADATA: content})
-        difference = compared.largest_difference(model, step, torch_runner(fresh))
-        compared.check(str(path), difference)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    difference = compared.keep_if_equal(
+        path,
+        ".pt2",
+        lambda fresh: save_program(loop_program(step), fresh, {**about, "state": names}),
+        lambda fresh: compared.largest_difference(model, step, torch_runner(fresh)),
+    )
     return Written(path, difference, names)
+
+
+def save_program(program: ExportedProgram, path: Path, about: dict[str, Any]) -> None:
+    """`about` is the extra file `seqarena` in it, as JSON."""
+    content = json.dumps(about, sort_keys=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(program, path, extra_files={METADATA: content})
 
 
 def torch_runner(path: Path) -> compared.Runner:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seqarena.core.batch import START, Batch, Problem
 from seqarena.core.shapes import lengths_to_mask
-from seqarena.models.export.compared import LENGTHS, ROWS
+from seqarena.models.export.compared import LENGTHS, ROWS, relative_difference
 from seqarena.models.export.whole.graph import PairGraphs, batch_of, ports
 from seqarena.models.model import Model
 
@@ -71,8 +71,7 @@ def difference(found: Tensor, expected: Tensor, real_BT: Tensor | None = None) -
     if not torch.equal(impossible, found <= lowest / 2):
         return float("inf")
     expected, found = (x.masked_fill(impossible, 0.0) for x in (expected, found))
-    distance = (found - expected).abs() / expected.abs().max().clamp(min=1.0)
-    return float(distance.nan_to_num(nan=torch.inf).max())
+    return relative_difference(found, expected)
 
 
 def whole_inputs(problem: Problem) -> Iterator[tuple[Tensor, ...]]:

@@ -7,16 +7,13 @@ of what writes from a source.
 """
 
 import json
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from seqarena.models.export import compared
 from seqarena.models.export.onnx_file import METADATA, Written, check_packages, onnx_runner
-from seqarena.models.export.torch_file import torch_runner
+from seqarena.models.export.torch_file import save_program, torch_runner
 from seqarena.models.export.whole.compared import Run, difference_of_pairs, difference_of_whole
 from seqarena.models.export.whole.graph import WholeGraph, pair_graphs, whole_graph
 from seqarena.models.export.whole.torch_program import whole_program
@@ -40,14 +37,12 @@ def write_whole(model: Model, to: str, path: Path, about: dict[str, Any]) -> Wri
     differ (it is not kept).
     """
     form, graph = _form(to), whole_graph(model)
-    fresh = path.with_name(f"{path.stem}.new{form.suffix}")
-    try:
-        form.write(graph, fresh, about)
-        difference = difference_of_whole(model, form.run(fresh))
-        compared.check(str(path), difference)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    difference = compared.keep_if_equal(
+        path,
+        form.suffix,
+        lambda fresh: form.write(graph, fresh, about),
+        lambda fresh: difference_of_whole(model, form.run(fresh)),
+    )
     return Written(path, difference, ())
 
 
@@ -98,7 +93,4 @@ def _write_onnx(graph: WholeGraph, path: Path, about: dict[str, Any]) -> None:
 
 
 def _write_torch(graph: WholeGraph, path: Path, about: dict[str, Any]) -> None:
-    content = json.dumps(_facts(graph, about), sort_keys=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.export.save(whole_program(graph), path, extra_files={METADATA: content})
+    save_program(whole_program(graph), path, _facts(graph, about))

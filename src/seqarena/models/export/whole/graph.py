@@ -28,6 +28,7 @@ from seqarena.models.model import Model
 from seqarena.ops.extent import uncut
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
+_SMALL = {"rows": 2, "length": 5, "letters": 4, "past": 3}
 _HINTS = {"rows": ROWS, "length": LENGTH, "letters": LETTERS, "past": ROOM}
 
 
@@ -56,6 +57,14 @@ class WholeGraph(NamedTuple):
     outputs: tuple[str, ...]
     bodies: tuple[Body, ...]  # of its loops, which live as long as this
     model: Model  # the copy whose parameters the graph holds
+
+    def examples(self) -> list[Tensor]:
+        """Zeros for each port, of sizes that differ from one another; every position is real."""
+        zeros = [port.zeros(**_SMALL) for port in self.inputs]
+        return [
+            x + _SMALL["length"] if port.name == "lengths" else x
+            for x, port in zip(zeros, self.inputs, strict=True)
+        ]
 
 
 class PairGraphs(NamedTuple):

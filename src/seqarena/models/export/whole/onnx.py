@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from onnx import helper
-from torch import Tensor
 
 from seqarena.models.export.graph import outcomes
 from seqarena.models.export.onnx_graph import TYPES, OnnxGraph, finished, tensor_info, write_nodes
@@ -14,14 +13,13 @@ from seqarena.models.export.whole.loops import body_of
 from seqarena.models.export.whole.onnx_operators import MORE_RULES
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
-_SIZES = {"rows": 2, "length": 5, "letters": 4, "past": 3}  # of the example that gives the types
 
 
 def onnx_whole(whole: WholeGraph, metadata: dict[str, str]) -> Any:
     """The model. Raises UserError for an operator that has no rule."""
     graph = OnnxGraph()
     nodes = [node for node in whole.module.graph.nodes if node.op == "placeholder"]
-    examples = outcomes(whole.module, [_example(port) for port in whole.inputs])
+    examples = outcomes(whole.module, whole.examples())  # which give the types
     given = {
         node: Value(port.name, examples[node])
         for node, port in zip(nodes, whole.inputs, strict=True)
@@ -33,12 +31,6 @@ def onnx_whole(whole: WholeGraph, metadata: dict[str, str]) -> Any:
         graph.body.append(helper.make_node("Identity", [value.name], [name]))
         results.append(tensor_info(name, TYPES[value.like.dtype], [None] * value.like.dim()))
     return finished([*graph.outer, *graph.body], inputs, results, graph, metadata)
-
-
-def _example(port: Any) -> Tensor:
-    """Of the port's type; all positions are real."""
-    zeros = port.zeros(**_SIZES)
-    return zeros + _SIZES["length"] if port.name == "lengths" else zeros
 
 
 def _over_time(

@@ -14,7 +14,6 @@ from seqarena.models.export.whole.graph import WholeGraph
 from seqarena.models.export.whole.loops import body_of
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
-_SIZES = {"rows": 2, "length": 5, "letters": 4, "past": 3}  # that are traced
 
 
 class Scan(nn.Module):
@@ -66,11 +65,7 @@ def whole_program(whole: WholeGraph) -> ExportedProgram:
         {i: sizes[n] for i, n in enumerate(port.axes) if isinstance(n, str)}
         for port in whole.inputs
     )
-    examples = tuple(port.zeros(**_SIZES) for port in whole.inputs)
-    examples = tuple(
-        x + _SIZES["length"] if port.name == "lengths" else x
-        for x, port in zip(examples, whole.inputs)
-    )
+    examples = tuple(whole.examples())
     try:
         program = torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
     except Exception as error:
