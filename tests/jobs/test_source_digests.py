@@ -89,7 +89,7 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
             f"ops.kernels.{name}"
             for name in ("arrays", "cells", "compiling", "diagonal", "functions", "products")
         ),
-        "ops.kernels.sharing",
+        *("ops.kernels.sharing", "ops.kernels.slices"),
         *("ops.diagonal.block_kernel", "ops.triton_kernels.diagonal"),
         # a stack's layers may have one before them
         *("ops.short_convolution", "ops.short_convolution.reference"),

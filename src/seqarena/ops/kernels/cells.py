@@ -11,16 +11,17 @@ import numpy as np
 
 from seqarena.ops.kernels.compiling import compiled
 from seqarena.ops.kernels.functions import sigmoid, tanh
-from seqarena.ops.kernels.products import PANEL_BYTES, lay_out, multiply, panels
+from seqarena.ops.kernels.products import lay_out, multiply, padded
+from seqarena.ops.kernels.slices import four, three
 
 
 @compiled
 def elman_forward(first, stop, length, width, x, start, w, tanh_not_relu, h):
     """h_t = f(x_t + U h_{t-1})"""
     rows, zero = stop - first, h.dtype.type(0)
-    weight = np.zeros(panels(width, h.itemsize) * PANEL_BYTES // h.itemsize * width, h.dtype)
+    u_width = padded(width, h.itemsize)
+    weight = np.zeros(u_width * width, h.dtype)
     lay_out(w, width, weight)
-    u_width = panels(width, h.itemsize) * PANEL_BYTES // h.itemsize
     u = np.empty(rows * u_width, h.dtype)
     for t in range(length):
         if t == 0:
@@ -45,9 +46,9 @@ def elman_forward(first, stop, length, width, x, start, w, tanh_not_relu, h):
 def elman_backward(first, stop, length, width, w, tanh_not_relu, h, dh, d, dstart):
     """d_t, the gradient of the sum inside f: f'(h_t) (dh_t + U^T d_{t+1})."""
     rows, one, zero = stop - first, h.dtype.type(1), h.dtype.type(0)
-    weight = np.zeros(panels(width, h.itemsize) * PANEL_BYTES // h.itemsize * width, h.dtype)
+    u_width = padded(width, h.itemsize)
+    weight = np.zeros(u_width * width, h.dtype)
     lay_out(w, width, weight)
-    u_width = panels(width, h.itemsize) * PANEL_BYTES // h.itemsize
     u = np.zeros(rows * u_width, h.dtype)
     for t in range(length - 1, -1, -1):
         for row in range(rows):
@@ -73,7 +74,7 @@ def gru_forward(first, stop, length, width, x, start, w, inner_bias, h, gates):
     h_t = n + z (h_{t-1} - n). `gates` [inner, r, z, n] may be empty."""
     rows, keeps = stop - first, gates.size > 0
     columns = 3 * width
-    u_width = panels(columns, h.itemsize) * PANEL_BYTES // h.itemsize
+    u_width = padded(columns, h.itemsize)
     weight = np.zeros(u_width * width, h.dtype)
     lay_out(w, columns, weight)
     u = np.empty(rows * u_width, h.dtype)
@@ -90,10 +91,8 @@ def gru_forward(first, stop, length, width, x, start, w, inner_bias, h, gates):
             if t == 0:
                 before = start[(first + row) * width : (first + row + 1) * width]
             x_at, u_at = place * columns, row * u_width
-            x_r, x_z = x[x_at : x_at + width], x[x_at + width : x_at + 2 * width]
-            x_n = x[x_at + 2 * width : x_at + columns]
-            r, z = u[u_at : u_at + width], u[u_at + width : u_at + 2 * width]
-            inner = u[u_at + 2 * width : u_at + columns]
+            x_r, x_z, x_n = three(x, x_at, width)
+            r, z, inner = three(u, u_at, width)
             for e in range(width):
                 r[e] = sigmoid(x_r[e] + r[e])
                 z[e] = sigmoid(x_z[e] + z[e])
@@ -114,7 +113,7 @@ def gru_forward(first, stop, length, width, x, start, w, inner_bias, h, gates):
 def gru_backward(first, stop, length, width, w, start, h, gates, dh, d, dstart):
     """`d`: the gradients of inner and of the arguments of r, z and n, as `gates` lie."""
     rows, one = stop - first, h.dtype.type(1)
-    u_width = panels(width, h.itemsize) * PANEL_BYTES // h.itemsize
+    u_width = padded(width, h.itemsize)
     weight = np.zeros(u_width * 3 * width, h.dtype)
     lay_out(w, width, weight)
     u = np.zeros(rows * u_width, h.dtype)
@@ -128,16 +127,8 @@ def gru_backward(first, stop, length, width, w, start, h, gates, dh, d, dstart):
                 before = start[(first + row) * width : (first + row + 1) * width]
             dh_now, past = dh[at : at + width], carried[row * width : (row + 1) * width]
             u_now = u[row * u_width : row * u_width + width]
-            inner, r = gates[g_at : g_at + width], gates[g_at + width : g_at + 2 * width]
-            z, n = (
-                gates[g_at + 2 * width : g_at + 3 * width],
-                gates[g_at + 3 * width : g_at + 4 * width],
-            )
-            d_inner, d_r = d[g_at : g_at + width], d[g_at + width : g_at + 2 * width]
-            d_z, d_n = (
-                d[g_at + 2 * width : g_at + 3 * width],
-                d[g_at + 3 * width : g_at + 4 * width],
-            )
+            inner, r, z, n = four(gates, g_at, width, width)
+            d_inner, d_r, d_z, d_n = four(d, g_at, width, width)
             for e in range(width):
                 total = dh_now[e] + past[e] + u_now[e]
                 d_z[e] = total * (before[e] - n[e]) * z[e] * (one - z[e])

@@ -96,6 +96,12 @@ def panels(columns, itemsize):
 
 
 @njit
+def padded(columns, itemsize):
+    """How many numbers a row of so many columns takes, with whole panels."""
+    return panels(columns, itemsize) * PANEL_BYTES // itemsize
+
+
+@njit
 def lay_out(weight, columns, w):
     """Writes the rows of `weight` [inner, columns] into panels `w`, which is all zeros."""
     inner, panel = weight.size // columns, PANEL_BYTES // w.itemsize

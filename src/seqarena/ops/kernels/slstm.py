@@ -10,7 +10,8 @@ import numpy as np
 
 from seqarena.ops.kernels.compiling import compiled
 from seqarena.ops.kernels.functions import exp, log_sigmoid, sigmoid, tanh
-from seqarena.ops.kernels.products import PANEL_BYTES, lay_out, multiply, panels
+from seqarena.ops.kernels.products import lay_out, multiply, padded
+from seqarena.ops.kernels.slices import four
 
 
 @compiled
@@ -21,7 +22,7 @@ def forward(
     """`w` [H, P, G]; the last cell, normaliser and stabiliser are those at each row's end."""
     rows, features = stop - first, width // heads
     columns = 4 * features
-    u_width = panels(columns, h.itemsize) * PANEL_BYTES // h.itemsize
+    u_width = padded(columns, h.itemsize)
     weight = np.zeros(heads * features * u_width, h.dtype)
     for k in range(heads):
         part = w[k * features * columns : (k + 1) * features * columns]
@@ -58,18 +59,11 @@ def forward(
                     h[at + lo : at + hi],
                 )
                 m_now = m[row * width + lo : row * width + hi]
-                x_row, u_at = place * 4 * width, (row * heads + k) * u_width
-                x_i, x_f = x[x_row + lo : x_row + hi], x[x_row + width + lo : x_row + width + hi]
-                x_z = x[x_row + 2 * width + lo : x_row + 2 * width + hi]
-                x_o = x[x_row + 3 * width + lo : x_row + 3 * width + hi]
-                u_i, u_f = u[u_at : u_at + features], u[u_at + features : u_at + 2 * features]
-                u_z = u[u_at + 2 * features : u_at + 3 * features]
-                u_o = u[u_at + 3 * features : u_at + columns]
+                x_i, x_f, x_z, x_o = four(x, place * 4 * width + lo, width, features)
+                u_i, u_f, u_z, u_o = four(u, (row * heads + k) * u_width, features, features)
                 g = place * 5 * width
-                keep, take = gates[g + lo : g + hi], gates[g + width + lo : g + width + hi]
-                f = gates[g + 2 * width + lo : g + 2 * width + hi]
-                z = gates[g + 3 * width + lo : g + 3 * width + hi]
-                o = gates[g + 4 * width + lo : g + 4 * width + hi]
+                keep = gates[g + lo : g + hi]
+                take, f, z, o = four(gates, g + width + lo, width, features)
                 for e in range(features):
                     f[e] = x_f[e] + u_f[e]
                     kept, taken = log_sigmoid(f[e]) + m_now[e], x_i[e] + u_i[e]
@@ -99,7 +93,7 @@ def backward(
     for a loss on the final state, and travels back to where the input's gate was the maximum."""
     rows, features, one = stop - first, width // heads, h.dtype.type(1)
     columns = 4 * features
-    u_width = panels(features, h.itemsize) * PANEL_BYTES // h.itemsize
+    u_width = padded(features, h.itemsize)
     weight = np.zeros(heads * columns * u_width, h.dtype)
     for k in range(heads):
         part = w[k * features * columns : (k + 1) * features * columns]
@@ -139,14 +133,9 @@ def backward(
                 u_at = (row * heads + k) * u_width
                 u_now = u[u_at : u_at + features]
                 g = place * 5 * width
-                keep, take = gates[g + lo : g + hi], gates[g + width + lo : g + width + hi]
-                f = gates[g + 2 * width + lo : g + 2 * width + hi]
-                z = gates[g + 3 * width + lo : g + 3 * width + hi]
-                o = gates[g + 4 * width + lo : g + 4 * width + hi]
-                d_at = (place * heads + k) * columns
-                d_i, d_f = d[d_at : d_at + features], d[d_at + features : d_at + 2 * features]
-                d_z = d[d_at + 2 * features : d_at + 3 * features]
-                d_o = d[d_at + 3 * features : d_at + columns]
+                keep = gates[g + lo : g + hi]
+                take, f, z, o = four(gates, g + width + lo, width, features)
+                d_i, d_f, d_z, d_o = four(d, (place * heads + k) * columns, features, features)
                 for e in range(features):
                     total = dh_now[e] + u_now[e]
                     d_o[e] = total * (one - o[e]) * h_now[e]
