@@ -30,8 +30,7 @@ from seqarena.tasks.base import Task
 from seqarena.tasks.guess import build_guessed
 from seqarena.tasks.summary import summarise
 from seqarena.train.config import LoraRequest, TrainingRequest
-from seqarena.train.source import is_published
-from seqarena.train.start import NO_LORA, plan_going_on, plan_start, plan_tuning
+from seqarena.train.start import NO_LORA, plan_from
 
 
 class Prepared(Config):
@@ -72,12 +71,7 @@ def prepare(
     jobs = request.run.jobs or (1 if device.name.startswith("cuda") else cores.count)
     start, fixed = None, None
     if start_from is not None:
-        if is_published(start_from) or (goes_on and lora.rank is not None):
-            start, fixed = plan_tuning(start_from, task, lora)
-        elif goes_on:
-            start, fixed = plan_going_on(start_from, task)
-        else:
-            start, fixed = plan_start(start_from, rows[0].name, task, lora)
+        start, fixed = plan_from(start_from, rows[0].name, task, goes_on=goes_on, lora=lora)
     place = device.name, runtime.parameter_dtype(dtype.name)
     entries, excluded = _enter(request, task, task_config, rows, fixed, place)
     if request.run.dtype == "auto":

@@ -36,7 +36,7 @@ from seqarena.train.checkpoint import (
 )
 from seqarena.train.config import LoraRequest
 from seqarena.train.loop import Trainer
-from seqarena.train.source import check_reads, load_source
+from seqarena.train.source import check_reads, is_published, load_source
 
 NO_LORA = LoraRequest()
 _VOCABULARIES = (  # of artifacts
@@ -83,6 +83,18 @@ class Start(Config):
             f"({_modules(self.taken)}), {len(self.fresh)} are fresh "
             f"({_modules(self.fresh) or 'none'})"
         )
+
+
+def plan_from(
+    folder: Path, architecture: str, task: Task, *, goes_on: bool, lora: LoraRequest = NO_LORA
+) -> tuple[Start, AnyConfig]:
+    """What a training takes from a checkpoint or a published model, and its model's configuration:
+    all of it where it `goes_on` or is published, else its body. Raises UserError as these do."""
+    if is_published(folder) or (goes_on and lora.rank is not None):
+        return plan_tuning(folder, task, lora)
+    if goes_on:
+        return plan_going_on(folder, task)
+    return plan_start(folder, architecture, task, lora)
 
 
 def plan_start(
