@@ -3,99 +3,44 @@ work that is cancelled ends."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from small_engines import GREEDY, PROMPTS, Finished, counted, log_p, made, model_of
 
-from seqarena.core.batch import Problem
 from seqarena.data.text.tokenizers import ByteTokenizer
-from seqarena.models.any import build_model
-from seqarena.models.build import model_config
-from seqarena.models.catalog import architecture
-from seqarena.models.combinations import whole_depth
-from seqarena.models.model import StatefulModel
 from seqarena.serve.model import engine as engines
 from seqarena.serve.model.engine import Engine, NoPlaceError
 from seqarena.serve.model.generation import Generation, WantedText
 from seqarena.serve.model.kept import KeptStates
-from seqarena.serve.model.layout import by_columns
-from seqarena.serve.model.metrics import Metrics
+from seqarena.serve.model.runtimes import TorchRuntime, by_columns
 from seqarena.use.generate import generate_tokens
 from seqarena.use.sample import Sampling
 
-GREEDY = Sampling(temperature=0.0)
 NAMES = ("gru", "mamba", "attention", "sliding_window", "hyena", "hybrid", "attention_learned")
-PROMPTS = [
-    list(text.encode())
-    for text in ("a", "the past", "what the state remembers", "of the past", "is " * 9, "the")
-]
+BY_ONNX = ("gru", "lstm", "mamba", "gated_delta", "attention", "sliding_window", "hybrid",
+           "attention_learned")  # fmt: skip
+BOTH = [*(("torch", name) for name in NAMES), *(("onnx", name) for name in BY_ONNX)]
+SOME = [("torch", "gru"), ("torch", "attention"), ("torch", "mamba"), ("torch", "sliding_window"),
+        ("torch", "hybrid"), ("onnx", "gru"), ("onnx", "attention"), ("onnx", "sliding_window"),
+        ("onnx", "hybrid")]  # fmt: skip
 
 
-def model_of(name: str) -> StatefulModel:
-    torch.manual_seed(0)
-    problem = Problem(num_outputs=256, vocab_size=256, causal=True, max_length=128)
-    row = architecture(name)
-    config = model_config(row, problem, params=None, width=16, depth=whole_depth(row, 2))
-    model = build_model(config)
-    assert isinstance(model, StatefulModel)
-    with torch.no_grad():  # louder than at the start: likeliest tokens that are far from the next
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape), alpha=0.3)
-    return model.eval()
-
-
-class Finished:
-    """Generations that an engine has ended."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def __call__(self, *wanted: WantedText) -> list[Generation]:
-        waiting = [threading.Event() for _ in wanted]
-        texts = [
-            Generation(one, ByteTokenizer(), event.set, eager=False)
-            for one, event in zip(wanted, waiting, strict=True)
-        ]
-        self.engine.submit(texts)
-        for event in waiting:
-            assert event.wait(60)
-        return texts
-
-
-@pytest.fixture
-def engine_of() -> Iterator[Callable[..., Engine]]:
-    made: list[Engine] = []
-
-    def build(model: StatefulModel, **options: Any) -> Engine:
-        sizes = {"rows": 8, "queue": 64, "longest": 4096, "kept_bytes": 0} | options
-        made.append(Engine(model, Metrics(), **sizes))
-        return made[-1]
-
-    yield build
-    for engine in made:
-        engine.close()
-
-
-def counted(engine: Engine, name: str) -> float:
-    found = getattr(engine.metrics, name).collect()[0].samples
-    return next(sample.value for sample in found if not sample.name.endswith("_created"))
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("engine_name", "name"), BOTH)
 def test_greedy_answers_are_equal_alone_and_batched(
-    name: str, engine_of: Callable[..., Engine]
+    engine_name: str, name: str, engine_of: Callable[..., Engine]
 ) -> None:
-    """Prompts of six lengths and answers of six: rows join and leave throughout."""
-    model = model_of(name)
+    """Prompts of six lengths and answers of six: rows join and leave throughout. What is expected
+    is torch's, whatever computes."""
+    model, runtime = made(engine_name, name)
     counts = [20, 7, 30, 3, 12, 25]
     expected = [
         list(generate_tokens(model, prompt, count, GREEDY))
         for prompt, count in zip(PROMPTS, counts, strict=True)
     ]
     wanted = [WantedText(tuple(p), c, GREEDY, likeliest=1) for p, c in zip(PROMPTS, counts)]
-    engine = engine_of(model, rows=4)  # so that the last ones wait for a place
+    engine = engine_of(runtime, rows=4)  # so that the last ones wait for a place
     together = Finished(engine)(*wanted)
     alone = [Finished(engine)(one)[0] for one in wanted]
     assert [text.written for text in together] == expected
@@ -104,10 +49,6 @@ def test_greedy_answers_are_equal_alone_and_batched(
         torch.testing.assert_close(log_p(one), log_p(other), atol=1e-4, rtol=1e-4)
     steps = engine.metrics.batch_rows.collect()[0].samples
     assert max(s.value for s in steps if s.name.endswith("_sum")) == 2 * sum(counts)
-
-
-def log_p(text: Generation) -> torch.Tensor:
-    return torch.tensor([one.log_p for piece in text.pieces for one in piece.scored])
 
 
 @pytest.mark.parametrize("name", ["gru", "attention", "mamba", "lstm", "gru_before"])
@@ -127,7 +68,7 @@ def test_matrices_by_columns_are_the_same_matrices(name: str) -> None:
 
 
 def test_rows_do_share_steps(engine_of: Callable[..., Engine]) -> None:
-    engine = engine_of(model_of("gru"))
+    engine = engine_of(TorchRuntime(model_of("gru")))
     Finished(engine)(*[WantedText(tuple(p), 30, GREEDY) for p in PROMPTS])
     samples = {s.name: s.value for s in engine.metrics.batch_rows.collect()[0].samples}
     rows, steps = (samples[f"seqarena_batch_rows_{what}"] for what in ("sum", "count"))
@@ -135,27 +76,30 @@ def test_rows_do_share_steps(engine_of: Callable[..., Engine]) -> None:
     assert steps < 60
 
 
-@pytest.mark.parametrize("name", ["gru", "attention", "mamba", "sliding_window"])
-def test_draws_are_those_of_generate(name: str, engine_of: Callable[..., Engine]) -> None:
-    model, sampling = model_of(name), Sampling(temperature=0.9, top_p=0.9, top_k=20)
+@pytest.mark.parametrize(("engine_name", "name"), SOME)
+def test_draws_are_those_of_generate(
+    engine_name: str, name: str, engine_of: Callable[..., Engine]
+) -> None:
+    model, runtime = made(engine_name, name)
+    sampling = Sampling(temperature=0.9, top_p=0.9, top_k=20)
     expected = list(generate_tokens(model, PROMPTS[1], 20, sampling, seed=5))
-    engine = engine_of(model)
+    engine = engine_of(runtime)
     wanted = WantedText(tuple(PROMPTS[1]), 20, sampling, seed=5)
     assert Finished(engine)(wanted)[0].written == expected
     others = [WantedText(tuple(p), 20, sampling, seed=1) for p in PROMPTS]
     assert Finished(engine)(*others, wanted)[-1].written == expected
 
 
-@pytest.mark.parametrize("name", ["gru", "attention", "mamba", "sliding_window", "hybrid"])
+@pytest.mark.parametrize(("engine_name", "name"), SOME)
 def test_a_kept_prefix_gives_equal_logits(
-    name: str, engine_of: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+    engine_name: str, name: str, engine_of: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "BLOCK", 8)
-    model = model_of(name)
+    _, runtime = made(engine_name, name)
     first, prompt = PROMPTS[2], [*PROMPTS[2], *PROMPTS[1]]
     wanted = WantedText(tuple(prompt), 12, GREEDY, likeliest=2)
-    (fresh,) = Finished(engine_of(model))(wanted)
-    engine = engine_of(model, kept_bytes=10_000_000)
+    (fresh,) = Finished(engine_of(runtime))(wanted)
+    engine = engine_of(runtime, kept_bytes=10_000_000)
     Finished(engine)(WantedText(tuple(first), 1, GREEDY))
     (again,) = Finished(engine)(wanted)
     assert fresh.reused == 0
@@ -186,10 +130,13 @@ def test_the_store_forgets_the_least_recently_used() -> None:
     assert store.longest_prefix([4])[0] == 0
 
 
-def test_a_session_goes_on_where_it_stopped(engine_of: Callable[..., Engine]) -> None:
+@pytest.mark.parametrize("engine_name", ["torch", "onnx"])
+def test_a_session_goes_on_where_it_stopped(
+    engine_name: str, engine_of: Callable[..., Engine]
+) -> None:
     for name in ("gru", "attention", "sliding_window"):
-        model = model_of(name)
-        engine = engine_of(model, kept_bytes=10_000_000)
+        model, runtime = made(engine_name, name)
+        engine = engine_of(runtime, kept_bytes=10_000_000)
 
         def said(tokens: Sequence[int], engine: Engine = engine) -> Generation:
             return Finished(engine)(WantedText(tuple(tokens), 6, GREEDY, session="s"))[0]
@@ -208,7 +155,7 @@ def test_a_cancelled_text_leaves_its_place_and_its_session(
     engine_of: Callable[..., Engine],
 ) -> None:
     model = model_of("gru")
-    engine = engine_of(model, rows=1, queue=2, kept_bytes=10_000_000)
+    engine = engine_of(TorchRuntime(model), rows=1, queue=2, kept_bytes=10_000_000)
     begun = threading.Event()
     long = WantedText(tuple(PROMPTS[1]), 10**9, GREEDY, session="s")
     endless = Generation(long, ByteTokenizer(), begun.set, eager=True)
@@ -233,11 +180,12 @@ def test_a_cancelled_text_leaves_its_place_and_its_session(
     assert len(endless.written) == written
 
 
-def test_positions_that_end(engine_of: Callable[..., Engine]) -> None:
-    model = model_of("attention_learned")
+@pytest.mark.parametrize("engine_name", ["torch", "onnx"])
+def test_positions_that_end(engine_name: str, engine_of: Callable[..., Engine]) -> None:
+    model, runtime = made(engine_name, "attention_learned")
     most = model.most_positions
     assert most is not None
-    engine = engine_of(model)
+    engine = engine_of(runtime)
     (text,) = Finished(engine)(WantedText((7,) * (most - 3), 50, GREEDY))
     assert (len(text.written), text.finish) == (4, "length")
     (beyond,) = Finished(engine)(WantedText((7,) * (most + 1), 5, GREEDY))
@@ -248,7 +196,7 @@ def test_a_fault_ends_its_rows_alone(
     engine_of: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = model_of("gru")
-    engine = engine_of(model)
+    engine = engine_of(TorchRuntime(model))
     with monkeypatch.context() as broken:
         broken.setattr(model, "step", lambda *_: 1 / 0)
         assert isinstance(

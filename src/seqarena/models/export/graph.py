@@ -74,7 +74,7 @@ def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
     """Core ATen operators, where the sizes that are free stay symbols."""
     count = ROWS if rows is None else rows
     room = ROOM if rows is None else room
-    inputs = [step.example_input(count), *(s.initial(count, room) for s in step.states)]
+    inputs = [step.example_input(count), *(s.unfilled(count, room) for s in step.states)]
     free: list[set[Any]] = [{0}, *({0, s.grows} for s in step.states)]
     return traced(step, inputs, free if rows is None else None)
 

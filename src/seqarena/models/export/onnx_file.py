@@ -64,17 +64,31 @@ def check_packages() -> None:
             raise missing_extra(package, "export", "ONNX")
 
 
-def onnx_runner(path: Path) -> compared.Runner:
-    """Tensors in, in the order of the file's inputs, and tensors out, by onnxruntime."""
+def runtime_version() -> str:
+    """Of onnxruntime."""
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def onnx_session(source: Path | bytes, threads: int = 1) -> Any:
+    """A file, or what would be in one, in onnxruntime on the CPU. Raises UserError where it cannot
+    be loaded."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    given = source if isinstance(source, bytes) else str(source)
     try:
-        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(given, options, ["CPUExecutionProvider"])
     except Exception as error:
         raise UserError(f"onnxruntime cannot load it: {one_line(error)[:200]}") from error
+
+
+def onnx_runner(path: Path) -> compared.Runner:
+    """Tensors in, in the order of the file's inputs, and tensors out, by onnxruntime."""
+    session = onnx_session(path)
     names = [one.name for one in session.get_inputs()]
 
     def run(*tensors: Tensor) -> Sequence[Tensor]:

@@ -19,6 +19,7 @@ from torch.fx.node import map_aggregate
 from seqarena.core.errors import UserError
 from seqarena.models.export.graph import StepGraph, recorded
 from seqarena.models.export.onnx_operators import RULES, Rule, Size, Value
+from seqarena.models.export.simplified import simplified
 from seqarena.models.export.step import StateTensor
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
@@ -118,6 +119,7 @@ class OnnxGraph:
 
 def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     """The whole model. Raises UserError for an operator that has no rule."""
+    step = simplified(step)
     graph = OnnxGraph()
     logits, *after = _write_body(graph, step)
     width = logits.like.shape[-1]
@@ -126,8 +128,7 @@ def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     body_in.append(tensor_info("step_input", kind, ["rows", *features]))
     body_out = [_state_info("after_", state) for state in step.states]
     body_out.append(tensor_info("step_logits", TensorProto.FLOAT, ["rows", width]))
-    for value, info in zip((*after, logits), body_out):
-        graph.body.append(helper.make_node("Identity", [value.name], [info.name]))
+    _name_results(graph, [v.name for v in (*after, logits)], [info.name for info in body_out])
     grown = [_with_room(graph, state) for state in step.states]
     scan = helper.make_node(
         "Scan",
@@ -163,6 +164,21 @@ def finished(
     return model
 
 
+def _name_results(graph: OnnxGraph, names: list[str], wanted: list[str]) -> None:
+    """Gives the results of the body the names that are wanted. A result that is an input, a
+    constant or wanted twice needs a node for that, which copies it."""
+    made = {name for node in graph.body for name in node.output}
+    renamed: dict[str, str] = {}
+    for name, new in zip(names, wanted, strict=True):
+        if name in made and name not in renamed:
+            renamed[name] = new
+        else:
+            graph.body.append(helper.make_node("Identity", [name], [new]))
+    for node in graph.body:
+        for side in (node.input, node.output):
+            side[:] = [renamed.get(name, name) for name in side]
+
+
 def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any:
     """The type of a state; `past` names the size of the axis that grows."""
     shape: list[Any] = ["rows", *state.like.shape[1:]]
@@ -175,7 +191,7 @@ def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
     """Every node of the step; what it gives."""
     examples = recorded(step, rows=2, room=step.room or 8)
     inputs = [node for node in step.module.graph.nodes if node.op == "placeholder"]
-    given = {node: Value(f"step_{node.name}", examples[node]) for node in inputs}
+    given = {node: Value(f"step_{node.target}", examples[node]) for node in inputs}
     return write_nodes(graph, step.module, given, examples)
 
 

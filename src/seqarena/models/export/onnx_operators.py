@@ -134,10 +134,15 @@ def _floor_div(g: "OnnxGraph", out: Any, a: Value, b: Any, rounding_mode: str) -
 
 
 def _reshape(g: "OnnxGraph", out: Any, x: Value, shape: Sequence[Any]) -> str:
+    free = [isinstance(n, Size) for n in shape]
+    if sum(free) == 1 and -1 not in shape:
+        shape = [-1 if one else n for n, one in zip(shape, free)]
     return g.node("Reshape", [x.name, g.sizes(shape)])
 
 
 def _expand(g: "OnnxGraph", out: Any, x: Value, shape: Sequence[Any], **_: Any) -> str:
+    if x.like.shape == out.shape:  # an axis of one number is one in both
+        return x.name
     kept = [1 if not isinstance(n, Size) and n == -1 else n for n in shape]
     return g.node("Expand", [x.name, g.sizes(kept)])
 
@@ -321,7 +326,8 @@ RULES: dict[Any, Rule] = {
     aten.clamp.default: _clamp, aten._to_copy.default: _cast, aten.full.default: _full,
     aten.full_like.default: _full_like, aten.scalar_tensor.default: _scalar,
     aten.arange.start_step: _range, aten.mm.default: _plain("MatMul"),
-    aten.bmm.default: _plain("MatMul"), aten.addmm.default: _addmm,
+    aten.bmm.default: _plain("MatMul"), aten.matmul.default: _plain("MatMul"),
+    aten.addmm.default: _addmm,
     aten.sum.dim_IntList: _reduced("ReduceSum"), aten.mean.dim: _reduced("ReduceMean"),
     aten.amax.default: _reduced("ReduceMax"), aten.linalg_vector_norm.default: _norm,
     aten._softmax.default: _softmax, aten.cumsum.default: _cumsum, aten.cummax.default: _cummax,

@@ -45,9 +45,14 @@ class StateTensor(NamedTuple):
         free hold zeros."""
         if self.grows is None:
             return self.like[:1].expand(rows, *self.like.shape[1:]).clone()
+        return self.unfilled(rows, room).zero_()
+
+    def unfilled(self, rows: int, room: int = 0) -> Tensor:
+        """A tensor of that size, whose numbers mean nothing: it takes memory once they are set."""
         shape = [rows, *self.like.shape[1:]]
-        shape[self.grows] = room
-        return self.like.new_zeros(shape)
+        if self.grows is not None:
+            shape[self.grows] = room
+        return self.like.new_empty(shape)
 
 
 class StepModule(nn.Module):

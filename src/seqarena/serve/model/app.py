@@ -42,23 +42,31 @@ class Writer(NamedTuple):
     tokenizer: Tokenizer
 
 
+class About(NamedTuple):
+    """What is served, as /v1/models says it."""
+
+    name: str
+    task: str
+    engine: str  # torch or onnx
+    computes: str  # the same in words: onnxruntime 1.32.0, 1 thread
+
+
 class ModelApp:
     """The application, and what it holds."""
 
     def __init__(
         self,
-        name: str,
-        task: str,
+        about: About,
         backend: Writer | Answerer,
         request: ServeRequest,
         metrics: Metrics,
     ) -> None:
-        """`name` is the model's in /v1/models."""
-        self.name, self.task, self.metrics = name, task, metrics
+        self.about, self.metrics = about, metrics
+        self.name, self.task = about.name, about.task
         self.limits = request.limits
         self.backend = backend
         self._created = int(time.time())
-        self.route = "/v1/completions" if isinstance(backend, Writer) else route_of(task)
+        self.route = "/v1/completions" if isinstance(backend, Writer) else route_of(self.task)
         work = self._complete if isinstance(backend, Writer) else self._answer
         self._document = document(self.route, backend)
         routes = [
@@ -78,7 +86,7 @@ class ModelApp:
         (self.backend.engine if isinstance(self.backend, Writer) else self.backend).close()
 
     async def _health(self, request: Request) -> Response:
-        return json_answer({"status": "ok", "model": self.name, "task": self.task})
+        return json_answer({"status": "ok", "model": self.name, **self._served()})
 
     async def _metrics(self, request: Request) -> Response:
         return Response(self.metrics.text(), headers={"Content-Type": Metrics.content_type})
@@ -95,7 +103,11 @@ class ModelApp:
 
     def _about(self) -> dict[str, Any]:
         return {"id": self.name, "object": "model", "created": self._created,
-                "owned_by": "seqarena", "task": self.task, "route": self.route}  # fmt: skip
+                "owned_by": "seqarena", "route": self.route, **self._served()}  # fmt: skip
+
+    def _served(self) -> dict[str, str]:
+        about = self.about
+        return {"task": about.task, "engine": about.engine, "computes": about.computes}
 
     def _check_model(self, name: str | None) -> None:
         if name not in (None, self.name):

@@ -16,20 +16,15 @@ from typing import Any
 
 import torch
 
-from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError
-from seqarena.core.products import multiplying
-from seqarena.models.model import StatefulModel
 from seqarena.models.states.rows import chosen
 from seqarena.serve.model.generation import Generation
 from seqarena.serve.model.kept import KeptStates, SessionState
 from seqarena.serve.model.lanes import Lane, RowBatch
-from seqarena.serve.model.layout import by_columns
 from seqarena.serve.model.metrics import Metrics
+from seqarena.serve.model.runtimes import Runtime
 
 BLOCK = 256  # tokens of a prompt, after which its state is kept
-_MANY_ROWS = 8  # of a product, from which on oneDNN was ahead of the BLAS, but for Mamba
-_TURN = 512  # tokens of prompts in a turn, of all rows together
 
 
 class NoPlaceError(Exception):
@@ -41,28 +36,22 @@ class Engine:
 
     def __init__(
         self,
-        model: StatefulModel,
+        runtime: Runtime,
         metrics: Metrics,
         *,
         rows: int,
         queue: int,
         longest: int,
         kept_bytes: int,
-        products: str = "blas",
     ) -> None:
         """`rows` are written together at most, `queue` wait at most, states of `kept_bytes` are
-        kept for later requests, and a session whose state grows has at most `longest` tokens.
-        `products` says who multiplies many rows (core/products.py); few the BLAS does. The
-        model's matrices are laid out for steps (layout.py)."""
-        self.model, self.metrics = model.eval(), metrics
-        by_columns(model)
-        self._products = products
+        kept for later requests, and a session whose state grows has at most `longest` tokens."""
+        self.runtime, self.metrics = runtime, metrics
         self.kept = KeptStates(kept_bytes)
         self._most_rows, self._most_waiting, self._longest = rows, queue, longest
         self._waiting: deque[Generation] = deque()
         self._sessions: set[str] = set()  # at work
         self._reading, self._writing = Lane(), Lane()
-        self._device = next(model.parameters()).device
         self._changed = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -196,13 +185,13 @@ class Engine:
         row.begin()
         if state is not None:
             return state
-        return self.model.initial_state(1, row.unread + row.count)
+        return self.runtime.initial_state(1, row.unread + row.count)
 
     def _check_room(self, row: Generation) -> None:
         before = max(0, row.session_tokens - 1)  # positions; the last token is not read yet
         tokens = before + len(row.prompt)
-        most = self.model.most_positions
-        if not self.model.carries and tokens > self._longest:
+        most = self.runtime.most_positions
+        if not self.runtime.carries and tokens > self._longest:
             raise UserError(
                 f"the session has {tokens:,} tokens, and {self._longest:,} are the most"
             )
@@ -215,11 +204,10 @@ class Engine:
     def _read(self, batch: RowBatch) -> None:
         """So many tokens of all rows that none reads beyond its prompt or a block's end."""
         ends = [min(row.unread - 1, BLOCK - row.read % BLOCK) for row in batch.rows]
-        length = min(*ends, max(1, _TURN // len(ends)))
+        length = min(*ends, max(1, self.runtime.most_read // len(ends)))
         tokens = [row.prompt[row.read : row.read + length] for row in batch.rows]
-        tokens_BT = torch.tensor(tokens, device=self._device)
-        with self._multiplying(tokens_BT.numel()):
-            logits_BTV, batch.state = self.model.resume(Batch(tokens_BT, tokens_BT), batch.state)
+        tokens_BT = torch.tensor(tokens)
+        logits_BTV, batch.state = self.runtime.read(tokens_BT, batch.state)
         self.metrics.prompt_tokens.inc(tokens_BT.numel())
         for place, row in enumerate(batch.rows):
             if row.scores_prompt:
@@ -230,9 +218,7 @@ class Engine:
 
     def _write(self, batch: RowBatch) -> None:
         last = [row.written[-1] if row.written else row.prompt[-1] for row in batch.rows]
-        with self._multiplying(len(last)):
-            last_B = torch.tensor(last, device=self._device)
-            logits_BV, batch.state = self.model.step(last_B, batch.state)
+        logits_BV, batch.state = self.runtime.step(torch.tensor(last), batch.state)
         self.metrics.batch_rows.observe(len(last))
         self.metrics.written_tokens.inc(len(last))
         likeliest = logits_BV.argmax(dim=-1).tolist()
@@ -244,9 +230,6 @@ class Engine:
                 row.take(token, logits_BV[place])
             except Exception as error:  # of this row alone
                 row.error = error
-
-    def _multiplying(self, rows: int) -> contextlib.AbstractContextManager[None]:
-        return multiplying(self._products if rows >= _MANY_ROWS else "blas")
 
     def _keep_end(self, row: Generation, batch: RowBatch, place: int) -> None:
         tokens = [*row.prompt, *row.written]

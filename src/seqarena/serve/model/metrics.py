@@ -5,6 +5,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Info,
     ProcessCollector,
     generate_latest,
 )
@@ -21,6 +22,7 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)  # resident memory, processor seconds
+        self.engine = Info("seqarena_engine", "What computes the model.", registry=registry)
         self.requests = Counter(
             "seqarena_requests", "Answered requests.", ["route", "status"], registry=registry
         )

@@ -55,7 +55,10 @@ _ANSWERS = {
         "data": {"type": "array", "items": {"type": "object", "required": ["index"]}},
     },
 }
-_MODEL = {"type": "object", "required": ["id", "object", "created", "owned_by", "task", "route"]}
+_MODEL = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by", "task", "route", "engine", "computes"],
+}
 _MODELS = {
     "type": "object",
     "required": ["object", "data"],

@@ -1,6 +1,6 @@
 """What a user asks of `seqarena serve`, as data (core/options.py). No torch in here."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
@@ -38,6 +38,10 @@ class ServeRequest(Config):
         None,
         "What clients send as Authorization: Bearer TOKEN. Default: SEQARENA_TOKEN of the "
         "environment, which other users of the machine cannot read.",
+    )
+    engine: Literal["torch", "onnx"] = knob(
+        "torch",
+        "What computes: torch, or on the CPU onnxruntime with the graph of `export --to onnx`.",
     )
     device: str = knob("cpu", "auto, cpu, cuda or cuda:N.")
     beam: int = knob(1, "Hypotheses kept, where answers are searched; 1 is greedy.", ge=1)

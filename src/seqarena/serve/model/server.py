@@ -8,21 +8,20 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from seqarena.core.errors import UserError, missing_extra
-from seqarena.core.products import resolve_products
 from seqarena.core.runtime import resolve_device
 from seqarena.core.words import plural
 from seqarena.engine.trained import NO_CODE, OwnCode, TrainedModel, find_checkpoint
 from seqarena.serve.model.request import ServeRequest
+from seqarena.serve.model.runtimes import answer_by, open_runtime
 from seqarena.tasks.registry import parse_task, task_row
 from seqarena.train import checkpoint
 from seqarena.use.generate import load_language_model
 from seqarena.use.predict import Predictor
 
 if TYPE_CHECKING:
-    from seqarena.models.model import StatefulModel
     from seqarena.serve.model.app import ModelApp
 
 _KEEP_ALIVE = 5  # seconds that a connection may be idle
@@ -147,28 +146,35 @@ def _listening(host: str, port: int) -> socket.socket:
 def _opened(request: ServeRequest, code: OwnCode) -> "tuple[ModelApp, str]":
     from seqarena.engine.run import folder_and_model
     from seqarena.serve.model.answers import Answerer
-    from seqarena.serve.model.app import ModelApp, Writer
+    from seqarena.serve.model.app import About, ModelApp, Writer
     from seqarena.serve.model.engine import Engine
     from seqarena.serve.model.metrics import Metrics
 
     folder, model = folder_and_model(str(request.run))
     trained = TrainedModel(find_checkpoint(Path(folder), model), code)
-    about, metrics = checkpoint.load(trained.path).about, Metrics()
-    name, task = str(about["architecture"]), parse_task(about["task"]).kind
+    facts, metrics = checkpoint.load(trained.path).about, Metrics()
+    name, task = str(facts["architecture"]), parse_task(facts["task"]).kind
     limits, device = request.limits, resolve_device(request.device).name
-    by = f"torch on {device}"
-    if task_row(task).codec is None:
-        products = resolve_products("auto", device).name
-        by += f", products of many rows by {products}"
-        module, tokenizer, _ = load_language_model(trained.path)
-        engine = Engine(
-            cast("StatefulModel", module.to(device)), metrics, rows=limits.rows,
-            queue=limits.queue, longest=limits.max_prompt, kept_bytes=limits.kept * 1_000_000,
-            products=products,
-        )  # fmt: skip
-        backend: Writer | Answerer = Writer(engine, tokenizer)
-    else:
-        predictor = Predictor(trained.path, beam_width=request.beam, device=device)
-        backend = Answerer(predictor, metrics, queue=limits.queue)
-    app = ModelApp(name, task, backend, request, metrics)
-    return app, f"{name}, task {task}, by {by},"
+    if request.engine == "onnx" and device != "cpu":
+        raise UserError(f"engine onnx computes on the CPU, not on {device}: give --device cpu")
+    try:
+        if task_row(task).codec is None:
+            module, tokenizer, _ = load_language_model(trained.path)
+            runtime = open_runtime(module, request.engine, device)
+            engine = Engine(
+                runtime, metrics, rows=limits.rows, queue=limits.queue, longest=limits.max_prompt,
+                kept_bytes=limits.kept * 1_000_000,
+            )  # fmt: skip
+            backend: Writer | Answerer = Writer(engine, tokenizer)
+            by = runtime.words
+        else:
+            predictor = Predictor(trained.path, beam_width=request.beam, device=device)
+            by = answer_by(predictor, request.engine)
+            backend = Answerer(predictor, metrics, queue=limits.queue)
+    except UserError as error:
+        if request.engine == "torch":
+            raise
+        raise UserError(f"{name} by engine onnx: {error}; --engine torch serves it") from error
+    about = About(name, task, request.engine, by)
+    metrics.engine.info({"engine": request.engine, "computes": by})
+    return ModelApp(about, backend, request, metrics), f"{name}, task {task}, by {by},"
