@@ -1,31 +1,40 @@
-"""Serving: tokens a second of one client and of 16, through the engine of `seqarena serve`.
+"""Serving: tokens a second of one client and of 16, by `seqarena serve`, without and with HTTP.
 
-    python -m benchmarks --rows serving_1 serving_16
+    python -m benchmarks --rows serving_1 serving_16 serving_http_1 serving_http_16
 
 The clients ask for the same number of tokens with prompts of different lengths, greedy, in float32.
-Theirs is `generate` of transformers with the same weights: for 16 clients one after the other, as a
-server without batching has it, and all in one padded batch, which needs all of them to come at
-once. Nobody pays for HTTP.
+Ours are engine torch and engine onnx. Theirs is `generate` of transformers with the same weights:
+for 16 clients one after the other, as a server without batching has it, and all in one padded
+batch, which needs all of them to come at once. Theirs never pay for HTTP; ours do in the rows that
+say so, and those clients, which stream, share the server's process and clock.
 """
 
+import copy
+import json
+import socket
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import httpx
 import torch
+import uvicorn
 from torch import Tensor, nn
 
 from benchmarks import gpt
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, count
-from seqarena.core.products import resolve_products
 from seqarena.data.text.tokenizers import CharTokenizer
 from seqarena.models.build import build
-from seqarena.models.model import StatefulModel
+from seqarena.models.model import Model
+from seqarena.serve.model.app import About, ModelApp, Writer
 from seqarena.serve.model.engine import Engine
 from seqarena.serve.model.generation import Generation, WantedText
 from seqarena.serve.model.metrics import Metrics
+from seqarena.serve.model.request import ServeRequest
+from seqarena.serve.model.runtimes import open_runtime
 from seqarena.use.sample import Sampling
 
 LEAST, STEP, NEW = 16, 3, 64  # tokens of the first prompt, more of each next one; written
@@ -33,7 +42,7 @@ _TOKENIZER = CharTokenizer("".join(map(chr, range(33, 33 + VOCABULARY))))
 _GREEDY = Sampling(temperature=0.0)
 
 
-def row(clients: int) -> Row:
+def row(clients: int, http: bool) -> Row:
     """So many clients at once, on the 10.8M Transformer and a GRU of that size."""
     model = gpt.ours(LEAST + STEP * clients + NEW).eval()
     gru = build("gru", vocab_size=VOCABULARY, params=count(model), seed=0).eval()
@@ -42,16 +51,25 @@ def row(clients: int) -> Row:
         torch.randint(VOCABULARY, (LEAST + STEP * client,), generator=generator).tolist()
         for client in range(clients)
     ]
-    ours, ours_gru = (Clients(one, prompts) for one in (model, gru))
+    ask = OverHttp if http else Clients
     theirs = gpt.gpt2(model, LEAST + STEP * clients + NEW, "sdpa").eval()
+    ours = {
+        f"{name}, {engine}": ask(copy.deepcopy(one), engine, prompts)
+        for name, one in (("Transformer", model), ("GRU", gru))
+        for engine in ("torch", "onnx")
+    }
     contenders = [
-        Contender("seqarena Transformer", True, ours, count(model)),
-        Contender("seqarena GRU", True, ours_gru, count(gru)),
+        *(Contender(f"seqarena {name}", True, run, count(gru)) for name, run in ours.items()),
         Contender(
             "transformers generate", False, partial(_in_turn, theirs, prompts), count(theirs)
         ),
     ]
-    expected = ours()
+    answers = {name: run() for name, run in ours.items()}
+    expected = answers["Transformer, torch"]
+    for name in ("Transformer", "GRU"):
+        assert answers[f"{name}, torch"] == answers[f"{name}, onnx"], "the engines differ"
+    if http:
+        expected = Clients(copy.deepcopy(model), "torch", prompts)()
     same = sum(a == b for a, b in zip(_in_turn(theirs, prompts), expected, strict=True))
     checks = [f"transformers generate: {same} of {clients} texts of {NEW} tokens equal"]
     if clients > 1:
@@ -62,25 +80,16 @@ def row(clients: int) -> Row:
     settings = {"clients": clients, "prompts": f"{LEAST} to {LEAST + STEP * (clients - 1)}",
                 "new tokens": NEW, "greedy": True, "dtype": "float32"}  # fmt: skip
     title = f"serving {clients} client" + ("s" if clients > 1 else "")
+    title += " over HTTP" if http else ""
     return Row(title, clients * NEW, settings, contenders, checks)
 
 
 class Clients:
     """All clients ask at once, and the call ends when all have their answers."""
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Sequence[int]]) -> None:
-        assert isinstance(model, StatefulModel)
+    def __init__(self, model: Model, engine: str, prompts: Sequence[Sequence[int]]) -> None:
         self._prompts = prompts
-        # nothing is kept from call to call, so that every call reads its prompts
-        self._engine = Engine(
-            model,
-            Metrics(),
-            rows=len(prompts),
-            queue=len(prompts),
-            longest=4096,
-            kept_bytes=0,
-            products=resolve_products("auto", "cpu").name,
-        )
+        self._engine = engine_of(model, engine, len(prompts))
 
     def __call__(self) -> list[list[int]]:
         ended = [threading.Event() for _ in self._prompts]
@@ -94,8 +103,48 @@ class Clients:
         return [text.written for text in texts]
 
 
+def engine_of(model: Model, engine: str, clients: int) -> Engine:
+    """Nothing is kept from call to call, so that every call reads its prompts."""
+    return Engine(
+        open_runtime(model, engine, "cpu"), Metrics(), rows=clients, queue=clients, longest=4096,
+        kept_bytes=0,
+    )  # fmt: skip
+
+
+class OverHttp:
+    """The same clients, each a connection to a server on the loopback that streams its answer."""
+
+    def __init__(self, model: Model, engine: str, prompts: Sequence[Sequence[int]]) -> None:
+        self._prompts = prompts
+        listening = socket.create_server(("127.0.0.1", 0))
+        place = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        about = About("served", "language", engine, engine)
+        writer = Writer(engine_of(model, engine, len(prompts)), _TOKENIZER)
+        app = ModelApp(about, writer, ServeRequest(), writer.engine.metrics)
+        config = uvicorn.Config(app.asgi, log_level="error", lifespan="off", ws="none")
+        server = uvicorn.Server(config)
+        threading.Thread(target=server.run, args=([listening],), daemon=True).start()
+        self._clients = [httpx.Client(base_url=place, timeout=300) for _ in prompts]
+        self._pool = ThreadPoolExecutor(len(prompts))
+
+    def __call__(self) -> list[str]:
+        return list(self._pool.map(self._ask, self._clients, self._prompts))
+
+    def _ask(self, client: httpx.Client, prompt: Sequence[int]) -> str:
+        body = {"prompt": list(prompt), "max_tokens": NEW, "temperature": 0, "stream": True}
+        with client.stream("POST", "/v1/completions", json=body) as events:
+            lines = [line.removeprefix("data: ") for line in events.iter_lines() if line]
+        text = "".join(json.loads(line)["choices"][0]["text"] for line in lines[:-1])
+        assert len(text) == NEW, "a character is a token here"
+        return text
+
+
 def _in_turn(theirs: nn.Module, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     return [_generate(theirs, [prompt])[0] for prompt in prompts]
+
+
+def _row(clients: int, http: bool, dtype: str) -> Row:
+    return row(clients, http)
 
 
 def _together(theirs: nn.Module, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -117,5 +166,7 @@ def _generate(theirs: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 ROWS: dict[str, Callable[[str], Row]] = {
-    f"serving_{clients}": lambda dtype, clients=clients: row(clients) for clients in (1, 16)
+    f"serving_{'http_' if http else ''}{clients}": partial(_row, clients, http)
+    for http in (False, True)
+    for clients in (1, 16)
 }
