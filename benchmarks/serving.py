@@ -23,7 +23,7 @@ import torch
 import uvicorn
 from torch import Tensor, nn
 
-from benchmarks import gpt
+from benchmarks import gpt, llama_cpp
 from benchmarks.side_by_side import Contender, Row
 from benchmarks.training import VOCABULARY, count
 from seqarena.data.text.tokenizers import CharTokenizer
@@ -64,6 +64,10 @@ def row(clients: int, http: bool) -> Row:
             "transformers generate", False, partial(_in_turn, theirs, prompts), count(theirs)
         ),
     ]
+    if not http and llama_cpp.is_installed():
+        rival = llama_cpp.LlamaCpp(model, LEAST + STEP * clients + NEW, clients)
+        answer = partial(rival, prompts, NEW)
+        contenders.append(Contender("llama.cpp, one batch", False, answer, count(theirs)))
     answers = {name: run() for name, run in ours.items()}
     expected = answers["Transformer, torch"]
     for name in ("Transformer", "GRU"):

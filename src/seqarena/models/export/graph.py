@@ -67,7 +67,7 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
         step.model,
         None if rows is None else room,
     )
-    return _without_idle_states(graph)
+    return without_idle_states(graph)
 
 
 def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
@@ -170,7 +170,7 @@ def _flattened(value: Any) -> Any:
             yield from _flattened(one)
 
 
-def _without_idle_states(graph: StepGraph) -> StepGraph:
+def without_idle_states(graph: StepGraph) -> StepGraph:
     """Drops states that neither the answer nor another state reads: a counter of positions where
     positions mean nothing."""
     module, states = graph.module, graph.states

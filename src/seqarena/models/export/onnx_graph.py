@@ -119,7 +119,7 @@ class OnnxGraph:
 
 def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
     """The whole model. Raises UserError for an operator that has no rule."""
-    step = simplified(step)
+    step = step._replace(module=_with_less_copying(step))
     graph = OnnxGraph()
     logits, *after = _write_body(graph, step)
     width = logits.like.shape[-1]
@@ -162,6 +162,13 @@ def finished(
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model
+
+
+def _with_less_copying(step: StepGraph) -> fx.GraphModule:
+    inputs = step.example[:1].expand(3, *step.example.shape[1:]).clone()
+    states = [state.initial(3, step.room or 7) for state in step.states]
+    caches = {state.name: state.grows for state in step.states if state.grows is not None}
+    return simplified(step.module, [inputs, *states], caches)
 
 
 def _name_results(graph: OnnxGraph, names: list[str], wanted: list[str]) -> None:

@@ -19,10 +19,10 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.export import compared
-from seqarena.models.export.graph import step_graph
 from seqarena.models.export.onnx_file import check_packages, onnx_session
 from seqarena.models.export.step import StateTensor
 from seqarena.models.export.whole.compared import difference_of_whole
+from seqarena.models.export.whole.continued import continued_graph
 from seqarena.models.export.whole.graph import whole_graph
 from seqarena.models.model import Model, StatefulModel
 
@@ -80,13 +80,13 @@ class OnnxModel:
         """Holds the graph against the model, as an export does. Raises UserError for a missing
         package, a model that has no such graph, and a graph whose numbers differ."""
         check_packages()
-        from seqarena.models.export.onnx_graph import onnx_model
+        from seqarena.models.export.whole.onnx import onnx_whole
 
-        step = step_graph(model)
+        graph, step = continued_graph(model)
         self._states = step.states
-        self._names = ("input", *(state.name for state in step.states))
+        self._names = tuple(port.name for port in graph.inputs)
         self._kind = _state_type(step.states)
-        self._session = onnx_session(_as_bytes(onnx_model(step, {})), threads)
+        self._session = onnx_session(_as_bytes(onnx_whole(graph, {})), threads)
         self.carries, self.most_positions = model.carries, model.most_positions
         self.difference = compared.largest_difference(model, step, self._run)
         compared.check("its ONNX graph", self.difference)

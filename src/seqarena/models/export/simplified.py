@@ -5,8 +5,6 @@
   puts a slot of zeros in its place; that slot is free, and a free slot holds zeros.
 - A product of stacks of matrices is one `matmul` over their own axes. The trace folds the leading
   axes into one, multiplies, and unfolds them.
-
-    rows 3, room 7    sizes that tell the axes of a state apart while shapes are compared
 """
 
 import operator
@@ -15,62 +13,77 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from seqarena.models.export.graph import StepGraph, recorded
-from seqarena.models.export.step import StateTensor
+from seqarena.models.export.graph import outcomes
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 aten = torch.ops.aten
 _END = 2**63 - 1  # of a slice that goes to the end
 
 
-def simplified(step: StepGraph) -> StepGraph:
-    """A graph of its own; the parameters are shared."""
+def simplified(
+    module: fx.GraphModule, inputs: list[Tensor], caches: dict[str, int] | None = None
+) -> fx.GraphModule:
+    """A graph of its own; the parameters are shared. `inputs` are such as the graph takes, whose
+    free sizes differ from one another. `caches` are those states that have room for one position
+    more, and the axis of their positions."""
     graph = fx.Graph()
-    graph.output(graph.graph_copy(step.module.graph, {}))
-    own = step._replace(module=fx.GraphModule(step.module, graph))
+    graph.output(graph.graph_copy(module.graph, {}))
+    own = fx.GraphModule(module, graph)
     for node in graph.nodes:
-        if _calls(node, aten.slice.Tensor) and node.args[2:] == (0, _END):
+        if _calls(node, aten.slice.Tensor) and _is_whole(node):
             node.replace_all_uses_with(node.args[0])
-    _use_caches_whole(own)
-    _multiply_by_stacks(own)
+    _use_caches_whole(graph, [x.dim() for x in inputs], caches or {})
+    _multiply_by_stacks(own, inputs)
     graph.eliminate_dead_code()
-    own.module.recompile()
+    own.recompile()
     return own
 
 
-def _use_caches_whole(step: StepGraph) -> None:
-    nodes = list(step.module.graph.nodes)
-    inputs = [node for node in nodes if node.op == "placeholder"][1:]
-    states = dict(zip(inputs, step.states, strict=True))
-    for node in nodes:
-        cache = _padded_cache(node, states)
+def _is_whole(node: fx.Node) -> bool:
+    """Whether a slice is of all."""
+    x, axis, start, end, *step = node.args
+    if start != 0 or step not in ([], [1]):
+        return False
+    return end == _END or (_calls(end, aten.sym_size.int) and end.args == (x, axis))
+
+
+def _use_caches_whole(graph: fx.Graph, ranks: list[int], caches: dict[str, int]) -> None:
+    nodes = [node for node in graph.nodes if node.op == "placeholder"]
+    places = {
+        node: (caches[str(node.target)], rank)
+        for node, rank in zip(nodes, ranks, strict=True)
+        if node.target in caches
+    }
+    for node in graph.nodes:
+        cache = _padded_cache(node, places)
         if cache is not None:
             node.replace_all_uses_with(cache)
 
 
-def _padded_cache(node: fx.Node, states: dict[fx.Node, StateTensor]) -> fx.Node | None:
-    """The state that `node` is, without its last slot and with a slot of zeros behind."""
+def _padded_cache(node: fx.Node, places: dict[fx.Node, tuple[int, int]]) -> fx.Node | None:
+    """The cache that `node` is, without its last slot and with a slot of zeros behind. `places` are
+    the axis of its positions and the number of its axes."""
     if node.target is not aten.constant_pad_nd.default:
         return None
     part, pads, *value = node.args
     if not _calls(part, aten.slice.Tensor) or any(value) or len(part.args) != 4:
         return None
     cache, axis, start, end = part.args
-    state = states.get(cache)
-    if state is None or axis != state.grows or start != 0 or not _calls(end, operator.sub):
+    if cache not in places or start != 0 or not _calls(end, operator.sub):
+        return None
+    one_more = [0] * (2 * (places[cache][1] - axis) - 1) + [1]
+    if places[cache][0] != axis or list(pads) != one_more:
         return None
     size, less = end.args
-    one_more = [0] * (2 * (state.like.dim() - 1 - axis)) + [0, 1]
-    if less != 1 or list(pads) != one_more or not _calls(size, aten.sym_size.int):
+    if less != 1 or not _calls(size, aten.sym_size.int):
         return None
-    like, its_axis = size.args
-    same_room = like in states and states[like].grows == its_axis  # all caches have one
+    other, its_axis = size.args
+    same_room = other in places and places[other][0] == its_axis  # all caches have one
     return cache if same_room else None
 
 
-def _multiply_by_stacks(step: StepGraph) -> None:
-    examples = recorded(step, rows=3, room=7)
-    graph = step.module.graph
+def _multiply_by_stacks(module: fx.GraphModule, inputs: list[Tensor]) -> None:
+    examples, graph = outcomes(module, inputs), module.graph
     for node in list(graph.nodes):
         if node.target is not aten.bmm.default:
             continue

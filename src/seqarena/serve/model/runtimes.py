@@ -110,9 +110,9 @@ class TorchRuntime:
 
 
 class OnnxRuntime(OnnxModel):
-    """The graph of an export. It reads a prompt token by token, so that a turn reads fewer."""
+    """The graph of an export, by onnxruntime."""
 
-    most_read = 64
+    most_read = 512
 
     def __init__(self, model: StatefulModel, threads: int = 1) -> None:
         super().__init__(model, threads)
