@@ -17,7 +17,7 @@ from seqarena.models.export.c import check as c_check
 from seqarena.models.export.c.operators import ELEMENTWISE
 from seqarena.models.export.c.program import CProgram
 from seqarena.models.export.c.source import c_source
-from seqarena.models.export.onnx_operators import RULES
+from seqarena.models.export.whole.onnx import RULES
 
 onnxruntime = pytest.importorskip("onnxruntime")
 needs_compiler = pytest.mark.skipif(c_check.compiler() is None, reason="no C compiler")

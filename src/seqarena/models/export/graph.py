@@ -72,11 +72,12 @@ def step_graph(model: Model, *, rows: int | None = None, room: int = 8) -> StepG
 
 def _traced(step: StepModule, rows: int | None, room: int) -> fx.GraphModule:
     """Core ATen operators, where the sizes that are free stay symbols."""
-    count = ROWS if rows is None else rows
-    room = ROOM if rows is None else room
-    inputs = [step.example_input(count), *(s.unfilled(count, room) for s in step.states)]
-    free: list[set[Any]] = [{0}, *({0, s.grows} for s in step.states)]
-    return traced(step, inputs, free if rows is None else None)
+    if rows is not None:
+        inputs = [step.example_input(rows), *(s.initial(rows, room) for s in step.states)]
+        return traced(step, inputs, None)
+    # sizes alone count: thousands of rows of a cache are gigabytes once they are filled
+    inputs = [step.example_input(ROWS), *(s.unfilled(ROWS, ROOM) for s in step.states)]
+    return traced(step, inputs, [{0}, *({0, s.grows} for s in step.states)])
 
 
 def reduced(module: fx.GraphModule) -> fx.GraphModule:

@@ -2,8 +2,8 @@
 
     input [rows, length], STATE ...  ->  logits [rows, length, V], next_STATE ...
 
-Time is one `Scan` over the step (step.py), which is exact for any length. A stream continues when
-each next_STATE goes in as STATE. Needs the extra `export`.
+Layers read all positions at once, and what walks along time is a `Scan` (whole/continued.py). A
+stream continues when each next_STATE goes in as STATE. Needs the extra `export`.
 """
 
 import json
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from seqarena.core.errors import UserError, missing_extra, one_line
 from seqarena.models.export import compared
-from seqarena.models.export.graph import step_graph
 from seqarena.models.model import Model
 from seqarena.ops.registry import installed
 
@@ -43,15 +42,17 @@ def write_onnx(model: Model, path: Path, about: dict[str, Any]) -> Written:
     check_packages()
     import onnx
 
-    from seqarena.models.export.onnx_graph import OPSET, onnx_model
+    from seqarena.models.export.onnx_graph import OPSET
+    from seqarena.models.export.whole.continued import continued_graph
+    from seqarena.models.export.whole.onnx import onnx_whole
 
-    step = step_graph(model)
+    graph, step = continued_graph(model)
     names = [state.name for state in step.states]
     content = {METADATA: json.dumps({**about, "state": names, "opset": OPSET}, sort_keys=True)}
     difference = compared.keep_if_equal(
         path,
         ".onnx",
-        lambda fresh: onnx.save(onnx_model(step, content), str(fresh)),
+        lambda fresh: onnx.save(onnx_whole(graph, content), str(fresh)),
         lambda fresh: compared.largest_difference(model, step, onnx_runner(fresh)),
     )
     return Written(path, difference, tuple(names))

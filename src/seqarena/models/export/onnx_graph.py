@@ -1,7 +1,7 @@
-"""The step graph as ONNX: a `Scan` over time whose body is the step.
+"""A traced graph as ONNX, node by node.
 
-Weights are initializers of the outer graph, once each; a matrix that is there transposed as well is
-a `Transpose` of the one that is stored.
+A matrix is an initializer once; where it is there transposed as well, that is a `Transpose` of the
+one that is stored.
 """
 
 import operator
@@ -17,10 +17,7 @@ from torch import Tensor, fx
 from torch.fx.node import map_aggregate
 
 from seqarena.core.errors import UserError
-from seqarena.models.export.graph import StepGraph, recorded
 from seqarena.models.export.onnx_operators import RULES, Rule, Size, Value
-from seqarena.models.export.simplified import simplified
-from seqarena.models.export.step import StateTensor
 
 NUMBERS_DEPEND_ON_THIS = False  # see jobs/sources.py
 OPSET = 20
@@ -117,36 +114,6 @@ class OnnxGraph:
         return f"v{self._count}"
 
 
-def onnx_model(step: StepGraph, metadata: dict[str, str]) -> Any:
-    """The whole model. Raises UserError for an operator that has no rule."""
-    step = step._replace(module=_with_less_copying(step))
-    graph = OnnxGraph()
-    logits, *after = _write_body(graph, step)
-    width = logits.like.shape[-1]
-    kind, features = TYPES[step.example.dtype], list(step.example.shape[1:])
-    body_in = [_state_info("step_", state) for state in step.states]
-    body_in.append(tensor_info("step_input", kind, ["rows", *features]))
-    body_out = [_state_info("after_", state) for state in step.states]
-    body_out.append(tensor_info("step_logits", TensorProto.FLOAT, ["rows", width]))
-    _name_results(graph, [v.name for v in (*after, logits)], [info.name for info in body_out])
-    grown = [_with_room(graph, state) for state in step.states]
-    scan = helper.make_node(
-        "Scan",
-        [*grown, "input"],
-        [*(f"next_{state.name}" for state in step.states), "logits"],
-        body=helper.make_graph(graph.body, "step", body_in, body_out),
-        num_scan_inputs=1,
-        scan_input_axes=[1],
-        scan_output_axes=[1],
-    )
-    inputs = [tensor_info("input", kind, ["rows", "length", *features])]
-    inputs += [_state_info("", state, "past") for state in step.states]
-    results = [tensor_info("logits", TensorProto.FLOAT, ["rows", "length", width])]
-    results += [_state_info("next_", state, "past_and_length") for state in step.states]
-    nodes = [*graph.outer, scan]
-    return finished(nodes, inputs, results, graph, metadata)
-
-
 def finished(
     nodes: list[Any],
     inputs: list[Any],
@@ -162,44 +129,6 @@ def finished(
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     return model
-
-
-def _with_less_copying(step: StepGraph) -> fx.GraphModule:
-    inputs = step.example[:1].expand(3, *step.example.shape[1:]).clone()
-    states = [state.initial(3, step.room or 7) for state in step.states]
-    caches = {state.name: state.grows for state in step.states if state.grows is not None}
-    return simplified(step.module, [inputs, *states], caches)
-
-
-def _name_results(graph: OnnxGraph, names: list[str], wanted: list[str]) -> None:
-    """Gives the results of the body the names that are wanted. A result that is an input, a
-    constant or wanted twice needs a node for that, which copies it."""
-    made = {name for node in graph.body for name in node.output}
-    renamed: dict[str, str] = {}
-    for name, new in zip(names, wanted, strict=True):
-        if name in made and name not in renamed:
-            renamed[name] = new
-        else:
-            graph.body.append(helper.make_node("Identity", [name], [new]))
-    for node in graph.body:
-        for side in (node.input, node.output):
-            side[:] = [renamed.get(name, name) for name in side]
-
-
-def _state_info(prefix: str, state: StateTensor, past: str | None = None) -> Any:
-    """The type of a state; `past` names the size of the axis that grows."""
-    shape: list[Any] = ["rows", *state.like.shape[1:]]
-    if state.grows is not None:
-        shape[state.grows] = past
-    return tensor_info(f"{prefix}{state.name}", TYPES[state.like.dtype], shape)
-
-
-def _write_body(graph: OnnxGraph, step: StepGraph) -> list[Value]:
-    """Every node of the step; what it gives."""
-    examples = recorded(step, rows=2, room=step.room or 8)
-    inputs = [node for node in step.module.graph.nodes if node.op == "placeholder"]
-    given = {node: Value(f"step_{node.target}", examples[node]) for node in inputs}
-    return write_nodes(graph, step.module, given, examples)
 
 
 def write_nodes(
@@ -258,20 +187,3 @@ def _constant(graph: OnnxGraph, matrices: dict[int, tuple[Tensor, str]], tensor:
     if tensor.dim() == 2:
         matrices.setdefault(place, (tensor, name))
     return Value(name, tensor)
-
-
-def _with_room(graph: OnnxGraph, state: StateTensor) -> str:
-    """A cache with zeros for the positions that come, behind what it holds."""
-    name, grows = state.name, state.grows
-    if grows is None:
-        return name
-    shape, length, axis = f"{name}_shape", "length_of_input", graph.sizes([grows])
-    if not any(length in node.output for node in graph.outer):
-        graph.outer.append(helper.make_node("Shape", ["input"], [length], start=1, end=2))
-    zero = helper.make_tensor(f"{name}_zero", TYPES[state.like.dtype], [1], [0])
-    add = graph.outer.append
-    add(helper.make_node("Shape", [name], [shape]))
-    add(helper.make_node("ScatterElements", [shape, axis, length], [f"{name}_more"]))
-    add(helper.make_node("ConstantOfShape", [f"{name}_more"], [f"{name}_room"], value=zero))
-    add(helper.make_node("Concat", [name, f"{name}_room"], [f"{name}_grown"], axis=grows))
-    return f"{name}_grown"

@@ -1,13 +1,12 @@
-"""The step graph with less copying, for the same numbers: what a runtime is given (onnx_graph.py).
+"""A traced graph with less copying, for the same numbers.
 
 - A slice of all is the tensor itself.
-- A cache that has room for one position more is used as it is. The trace cuts its last slot off and
-  puts a slot of zeros in its place; that slot is free, and a free slot holds zeros.
+- A cache gets room once. The trace gives it room, cuts it off where a layer takes what was read,
+  and gives it room again.
 - A product of stacks of matrices is one `matmul` over their own axes. The trace folds the leading
   axes into one, multiplies, and unfolds them.
 """
 
-import operator
 from typing import Any
 
 import torch
@@ -21,18 +20,26 @@ _END = 2**63 - 1  # of a slice that goes to the end
 
 
 def simplified(
-    module: fx.GraphModule, inputs: list[Tensor], caches: dict[str, int] | None = None
+    module: fx.GraphModule, inputs: list[Tensor], caches: dict[str, int]
 ) -> fx.GraphModule:
     """A graph of its own; the parameters are shared. `inputs` are such as the graph takes, whose
-    free sizes differ from one another. `caches` are those states that have room for one position
-    more, and the axis of their positions."""
+    free sizes differ from one another. `caches` are the inputs that hold what was read, all equally
+    much, and the axis of its positions."""
     graph = fx.Graph()
     graph.output(graph.graph_copy(module.graph, {}))
     own = fx.GraphModule(module, graph)
     for node in graph.nodes:
         if _calls(node, aten.slice.Tensor) and _is_whole(node):
             node.replace_all_uses_with(node.args[0])
-    _use_caches_whole(graph, [x.dim() for x in inputs], caches or {})
+    places = {
+        node: caches[str(node.target)]
+        for node in graph.nodes
+        if node.op == "placeholder" and node.target in caches
+    }
+    for node in graph.nodes:
+        cache = _padded_again(node, places)
+        if cache is not None:
+            node.replace_all_uses_with(cache)
     _multiply_by_stacks(own, inputs)
     graph.eliminate_dead_code()
     own.recompile()
@@ -47,39 +54,27 @@ def _is_whole(node: fx.Node) -> bool:
     return end == _END or (_calls(end, aten.sym_size.int) and end.args == (x, axis))
 
 
-def _use_caches_whole(graph: fx.Graph, ranks: list[int], caches: dict[str, int]) -> None:
-    nodes = [node for node in graph.nodes if node.op == "placeholder"]
-    places = {
-        node: (caches[str(node.target)], rank)
-        for node, rank in zip(nodes, ranks, strict=True)
-        if node.target in caches
-    }
-    for node in graph.nodes:
-        cache = _padded_cache(node, places)
-        if cache is not None:
-            node.replace_all_uses_with(cache)
+def _padded_again(node: fx.Node, places: dict[fx.Node, int]) -> fx.Node | None:
+    """The cache with room that `node` is, cut to what was read and with the same room again."""
+    if not _calls(node, aten.constant_pad_nd.default) or not _calls(
+        node.args[0], aten.slice.Tensor
+    ):
+        return None
+    padded, axis, start, end, *step = node.args[0].args
+    if not _calls(padded, aten.constant_pad_nd.default) or start != 0 or step not in ([], [1]):
+        return None
+    if places.get(padded.args[0]) != axis or not _calls(end, aten.sym_size.int):
+        return None
+    cache, its_axis = end.args  # all caches hold equally much
+    if places.get(cache) != its_axis or node.args[2:] != padded.args[2:]:
+        return None
+    same = all(_same_size(a, b) for a, b in zip(node.args[1], padded.args[1], strict=True))
+    return padded if same else None
 
 
-def _padded_cache(node: fx.Node, places: dict[fx.Node, tuple[int, int]]) -> fx.Node | None:
-    """The cache that `node` is, without its last slot and with a slot of zeros behind. `places` are
-    the axis of its positions and the number of its axes."""
-    if node.target is not aten.constant_pad_nd.default:
-        return None
-    part, pads, *value = node.args
-    if not _calls(part, aten.slice.Tensor) or any(value) or len(part.args) != 4:
-        return None
-    cache, axis, start, end = part.args
-    if cache not in places or start != 0 or not _calls(end, operator.sub):
-        return None
-    one_more = [0] * (2 * (places[cache][1] - axis) - 1) + [1]
-    if places[cache][0] != axis or list(pads) != one_more:
-        return None
-    size, less = end.args
-    if less != 1 or not _calls(size, aten.sym_size.int):
-        return None
-    other, its_axis = size.args
-    same_room = other in places and places[other][0] == its_axis  # all caches have one
-    return cache if same_room else None
+def _same_size(a: Any, b: Any) -> bool:
+    sizes = _calls(a, aten.sym_size.int) and _calls(b, aten.sym_size.int)
+    return a.args == b.args if sizes else a == b
 
 
 def _multiply_by_stacks(module: fx.GraphModule, inputs: list[Tensor]) -> None:
