@@ -1,5 +1,7 @@
 """The graph of one step: it continues as the model does, and holds nothing but real numbers."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,14 +10,15 @@ from seqarena.models.build import build
 from seqarena.models.catalog import CATALOG
 from seqarena.models.export import compared
 from seqarena.models.export.graph import step_graph
-from seqarena.models.export.step import why_no_step
+from seqarena.models.export.step import StateTensor, why_no_step
+from seqarena.models.export.whole.continued import continued_graph
 from seqarena.models.model import Model
 
 
 def noisy(name: str, **options: object) -> Model:
     """A small model none of whose weights is zero."""
-    depth = len(CATALOG[name].cycle)  # a pattern whole
-    model = build(name, vocab_size=19, width=16, depth=depth, seed=1, **options)  # pyright: ignore
+    sizes: Any = {"width": 16, "depth": len(CATALOG[name].cycle), **options}  # a pattern whole
+    model = build(name, vocab_size=19, seed=1, **sizes)
     model.eval()
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
@@ -40,6 +43,30 @@ def test_no_node_is_complex_and_no_idle_state_is_left() -> None:
     targets = {str(node.target) for node in graph.module.graph.nodes}
     assert [target for target in targets if "complex" in target] == []
     assert [state.name for state in graph.states] == ["layers_0_h"]  # no counter of positions
+
+
+def test_tracing_fills_no_large_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A symbol stands for a thousand rows of a thousand positions."""
+    filled, initial = [], StateTensor.initial
+
+    def noted(self: StateTensor, rows: int, room: int = 0) -> Any:
+        filled.append(rows)
+        return initial(self, rows, room)
+
+    monkeypatch.setattr(StateTensor, "initial", noted)
+    for made in (step_graph, continued_graph):
+        made(noisy("attention"))
+    assert all(rows < 10 for rows in filled)
+
+
+def test_a_graph_of_many_positions_copies_a_cache_once_and_folds_no_product() -> None:
+    """Keys and values of two layers: each gets room once, and is sliced nowhere."""
+    graph, step = continued_graph(noisy("attention", depth=2))
+    targets = [str(node.target) for node in graph.module.graph.nodes]
+    assert len([state for state in step.states if state.grows is not None]) == 4
+    assert targets.count("aten.constant_pad_nd.default") == 4
+    assert targets.count("aten.matmul.default") == 4
+    assert {"aten.bmm.default", "aten.slice.Tensor"}.isdisjoint(targets)
 
 
 def test_the_model_itself_is_not_changed() -> None:

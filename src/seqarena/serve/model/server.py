@@ -1,12 +1,13 @@
 """A server of one trained model: opened, listening, answering, ended."""
 
+import contextlib
 import json
 import logging
 import shlex
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -157,24 +158,35 @@ def _opened(request: ServeRequest, code: OwnCode) -> "tuple[ModelApp, str]":
     limits, device = request.limits, resolve_device(request.device).name
     if request.engine == "onnx" and device != "cpu":
         raise UserError(f"engine onnx computes on the CPU, not on {device}: give --device cpu")
-    try:
-        if task_row(task).codec is None:
-            module, tokenizer, _ = load_language_model(trained.path)
+    if task_row(task).codec is None:
+        module, tokenizer, _ = load_language_model(trained.path)
+        with _by_engine(name, request.engine):
             runtime = open_runtime(module, request.engine, device)
-            engine = Engine(
-                runtime, metrics, rows=limits.rows, queue=limits.queue, longest=limits.max_prompt,
-                kept_bytes=limits.kept * 1_000_000,
-            )  # fmt: skip
-            backend: Writer | Answerer = Writer(engine, tokenizer)
-            by = runtime.words
-        else:
-            predictor = Predictor(trained.path, beam_width=request.beam, device=device)
+        engine = Engine(
+            runtime, metrics, rows=limits.rows, queue=limits.queue, longest=limits.max_prompt,
+            kept_bytes=limits.kept * 1_000_000,
+        )  # fmt: skip
+        backend: Writer | Answerer = Writer(engine, tokenizer)
+        by = runtime.words
+    else:
+        predictor = Predictor(trained.path, beam_width=request.beam, device=device)
+        with _by_engine(name, request.engine):
             by = answer_by(predictor, request.engine)
-            backend = Answerer(predictor, metrics, queue=limits.queue)
-    except UserError as error:
-        if request.engine == "torch":
-            raise
-        raise UserError(f"{name} by engine onnx: {error}; --engine torch serves it") from error
+        backend = Answerer(predictor, metrics, queue=limits.queue)
     about = About(name, task, request.engine, by)
     metrics.engine.info({"engine": request.engine, "computes": by})
     return ModelApp(about, backend, request, metrics), f"{name}, task {task}, by {by},"
+
+
+@contextlib.contextmanager
+def _by_engine(name: str, engine: str) -> Iterator[None]:
+    """Inside, a graph is made, which takes seconds; a refusal says of what and what serves it."""
+    if engine == "torch":
+        yield
+        return
+    if sys.stderr.isatty():
+        print(f"making the ONNX graph of {name}, and comparing it with torch", file=sys.stderr)
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{name} by engine onnx: {error}; --engine torch serves it") from error
