@@ -28,6 +28,7 @@ def simplified(
     graph = fx.Graph()
     graph.output(graph.graph_copy(module.graph, {}))
     own = fx.GraphModule(module, graph)
+    examples = outcomes(own, inputs)
     for node in graph.nodes:
         if _calls(node, aten.slice.Tensor) and _is_whole(node):
             node.replace_all_uses_with(node.args[0])
@@ -37,10 +38,10 @@ def simplified(
         if node.op == "placeholder" and node.target in caches
     }
     for node in graph.nodes:
-        cache = _padded_again(node, places)
+        cache = _padded_again(node, places, examples)
         if cache is not None:
             node.replace_all_uses_with(cache)
-    _multiply_by_stacks(own, inputs)
+    _multiply_by_stacks(graph, examples)
     graph.eliminate_dead_code()
     own.recompile()
     return own
@@ -54,7 +55,9 @@ def _is_whole(node: fx.Node) -> bool:
     return end == _END or (_calls(end, aten.sym_size.int) and end.args == (x, axis))
 
 
-def _padded_again(node: fx.Node, places: dict[fx.Node, int]) -> fx.Node | None:
+def _padded_again(
+    node: fx.Node, places: dict[fx.Node, int], examples: dict[fx.Node, Any]
+) -> fx.Node | None:
     """The cache with room that `node` is, cut to what was read and with the same room again."""
     if not _calls(node, aten.constant_pad_nd.default) or not _calls(
         node.args[0], aten.slice.Tensor
@@ -68,17 +71,11 @@ def _padded_again(node: fx.Node, places: dict[fx.Node, int]) -> fx.Node | None:
     cache, its_axis = end.args  # all caches hold equally much
     if places.get(cache) != its_axis or node.args[2:] != padded.args[2:]:
         return None
-    same = all(_same_size(a, b) for a, b in zip(node.args[1], padded.args[1], strict=True))
-    return padded if same else None
+    room, again = ([examples.get(n, n) for n in pads.args[1]] for pads in (padded, node))
+    return padded if room == again else None
 
 
-def _same_size(a: Any, b: Any) -> bool:
-    sizes = _calls(a, aten.sym_size.int) and _calls(b, aten.sym_size.int)
-    return a.args == b.args if sizes else a == b
-
-
-def _multiply_by_stacks(module: fx.GraphModule, inputs: list[Tensor]) -> None:
-    examples, graph = outcomes(module, inputs), module.graph
+def _multiply_by_stacks(graph: fx.Graph, examples: dict[fx.Node, Any]) -> None:
     for node in list(graph.nodes):
         if node.target is not aten.bmm.default:
             continue
