@@ -3,12 +3,14 @@
     index.md, contributing.md, changelog.md, security.md   files of the repository's root
     tutorials/NAME.md                         examples/NAME.py: its docstring, then its code
     command_line.md                           the command line's own help
+    course/NN_name.md                         a lesson with its outputs (docs/lessons.py)
     claims_sample.html                        a page of claims, where one was measured (make docs)
 
 mkdocs calls `on_files`; `mkdocs.yml` names this file under `hooks`.
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))  # mkdocs loads this file alone
 COPIED = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
@@ -79,11 +82,24 @@ def command_line() -> str:
     return done.stdout.replace("# `seqarena`", "# Command line", 1)
 
 
+def course() -> dict[str, str]:
+    """The lessons as they ran, the index of them, and what draws their charts."""
+    import lessons
+    from plotly.offline import get_plotlyjs
+
+    pages = {"course/plotly.js": get_plotlyjs()}
+    for lesson in lessons.lessons():
+        print(f"lesson {lesson.name}", flush=True)
+        ran = lessons.executed(lesson, quick=lessons.QUICK in os.environ)
+        pages[f"course/{lesson.name}.md"] = lessons.page(lesson, ran)
+    return pages
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages to those that lie in docs/ (an mkdocs event)."""
     from mkdocs.structure.files import File
 
-    pages = generated() | {"command_line.md": command_line()}
+    pages = generated() | course() | {"command_line.md": command_line()}
     if SAMPLE.exists():
         pages["claims_sample.html"] = SAMPLE.read_text(encoding="utf-8")
     for place, content in pages.items():

@@ -1,0 +1,241 @@
+"""The lessons of the course as pages: each docs/course/NN_name.py is run, and its outputs go in.
+
+A lesson is a notebook in the percent format, so that it is a script as well. What a tag of a cell
+of text makes of it:
+
+    prediction   a box in which the reader writes what he expects; it stays in his browser
+    conclusion   opens with that prediction
+    exercise     the answer follows, folded: the test of tests/course that has its number
+
+A run is kept in build/course until the lesson or the package changes. `docs/pages.py` puts the
+pages where mkdocs finds them. `python docs/lessons.py` runs all lessons, or those that it names.
+"""
+
+import ast
+import hashlib
+import html
+import json
+import os
+import platform
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parent.parent
+COURSE = ROOT / "docs" / "course"
+KEPT = ROOT / "build" / "course"
+LONGEST = 600  # seconds of one cell: a lesson that hangs ends
+QUICK = "SEQARENA_QUICK"  # a lesson that finds it in the environment takes seconds
+SCRIPTS = ("plotly.js", "lesson.js")  # in course/
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
+CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+# Charts come out as data. The page draws them in its own colours, and without a network.
+SETUP = """
+import plotly.graph_objects as go, plotly.io
+plotly.io.renderers.default = "plotly_mimetype"
+"""
+
+
+class Lesson(NamedTuple):
+    """One file of the course."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def answers(self) -> Path:
+        return ROOT / "tests" / "course" / f"test_{self.name}.py"
+
+    def cells(self) -> Any:
+        """The notebook, not run."""
+        import jupytext
+
+        return jupytext.read(self.path, fmt="py:percent")
+
+    @property
+    def title(self) -> str:
+        return self.cells().cells[0].source.splitlines()[0].removeprefix("# ")
+
+
+def lessons() -> list[Lesson]:
+    """The lessons in their order."""
+    return [Lesson(path) for path in sorted(COURSE.glob("[0-9][0-9]_*.py"))]
+
+
+def executed(lesson: Lesson, *, quick: bool) -> Any:
+    """The notebook with its outputs: of a run that was kept, or run now. Raises the kernel's
+    CellExecutionError, which shows the cell and its traceback."""
+    import nbformat
+    from filelock import FileLock
+
+    folder = KEPT / ("quick" if quick else "whole")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{lesson.name}.ipynb"
+    with FileLock(f"{kept}.lock"):
+        wanted = _digest(lesson)
+        if kept.exists():
+            notebook = nbformat.read(kept, as_version=4)
+            if notebook.metadata.get("seqarena", {}).get("digest") == wanted:
+                return notebook
+        notebook = run(lesson, folder / lesson.name, quick=quick)
+        notebook.metadata["seqarena"]["digest"] = wanted
+        nbformat.write(notebook, kept)
+    return notebook
+
+
+def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
+    """Runs a lesson in the folder `place`; notes its seconds and its machine."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    place.mkdir(parents=True, exist_ok=True)
+    notebook = lesson.cells()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
+    environment = {name: value for name, value in os.environ.items() if name != QUICK}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    if quick:
+        environment[QUICK] = "1"
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
+        timeout=LONGEST,
+        resources={"metadata": {"path": str(place)}},
+    )
+    start = time.monotonic()
+    client.execute(env=environment)
+    seconds = time.monotonic() - start
+    del notebook.cells[0]
+    notebook.metadata["seqarena"] = {
+        "seconds": round(seconds),
+        "quick": quick,
+        "cores": os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count(),
+        "python": platform.python_version(),
+    }
+    return notebook
+
+
+def _digest(lesson: Lesson) -> str:
+    """Of the lesson, the package, and Python."""
+    found = hashlib.sha256(platform.python_version().encode())
+    for path in [lesson.path, *sorted((ROOT / "src").rglob("*.py"))]:
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def page(lesson: Lesson, notebook: Any) -> str:
+    """The Markdown of a lesson that was run."""
+    answers = _answers(lesson.answers)
+    parts, exercises = [], 0
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code":
+            parts.append(f"```python\n{cell.source}\n```")
+            parts += [_output(output) for output in cell.outputs]
+            continue
+        words = formulas(cell.source)
+        if "prediction" in tags or "conclusion" in tags:
+            kind = "prediction" if "prediction" in tags else "conclusion"
+            words = (
+                f'<div class="{kind}" data-lesson="{lesson.name}" markdown>\n\n{words}\n\n</div>'
+            )
+        parts.append(words)
+        if "exercise" in tags:
+            exercises += 1
+            parts.append(_folded("An answer, as a test", answers[exercises]))
+    first, *rest = parts
+    return "\n\n".join([first, _ran(lesson, notebook.metadata["seqarena"]), *rest, _around(lesson)])
+
+
+def formulas(text: str) -> str:
+    """Text with each $formula$ and $$formula$$ outside of code as MathML, which browsers draw."""
+    from latex2mathml.converter import convert
+
+    def drawn(found: re.Match[str]) -> str:
+        block, inline = found.groups()
+        if block is None:
+            return convert(inline)
+        return f'\n\n<div class="formula">{convert(block.strip(), display="block")}</div>\n\n'
+
+    pieces = CODE.split(text)
+    return "".join(
+        piece if index % 2 else FORMULA.sub(drawn, piece) for index, piece in enumerate(pieces)
+    )
+
+
+def _output(output: Any) -> str:
+    """What a cell printed or drew; what it says on the way (standard error) is left out."""
+    if output.output_type == "stream":
+        text = output.text.rstrip()
+        return f"``` {{.text .output}}\n{text}\n```" if output.name == "stdout" and text else ""
+    data = output.get("data", {})
+    figure = data.get("application/vnd.plotly.v1+json")
+    if figure is None:
+        return f"``` {{.text .output}}\n{data['text/plain']}\n```" if "text/plain" in data else ""
+    title = figure["layout"].get("title", {}).get("text", "")
+    if not title:
+        raise ValueError("a figure of a lesson needs a title: it is what a screen reader says")
+    drawn = {"data": figure["data"], "layout": figure["layout"]}
+    content = json.dumps(drawn, separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div class="chart" role="img" aria-label="{html.escape(re.sub("<[^>]*>", " ", title))}">'
+        f'<script type="application/json">{content}</script></div>'
+    )
+
+
+def _answers(path: Path) -> dict[int, str]:
+    """The number of an exercise -> the source of its test, which is called test_NUMBER_..."""
+    source = path.read_text(encoding="utf-8")
+    tests = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    found = {}
+    for test in tests:
+        number = re.match(r"test_(\d+)_", test.name)
+        if number is not None:
+            found[int(number[1])] = ast.get_source_segment(source, test) or ""
+    return found
+
+
+def _folded(title: str, code: str) -> str:
+    lines = ["```python", *code.splitlines(), "```"]
+    return "\n".join([f'??? example "{title}"', "", *(f"    {line}".rstrip() for line in lines)])
+
+
+def _ran(lesson: Lesson, ran: dict[str, Any]) -> str:
+    """What made the numbers of the page."""
+    speed = "in fast settings, which show less" if ran["quick"] else "as it is here"
+    file = f"docs/course/{lesson.name}.py"
+    return (
+        f'<p class="ran">Every number below was measured when this page was made: <code>{file}'
+        f"</code> ran {speed}, in {ran['seconds']} s on {ran['cores']} cores with Python "
+        f"{ran['python']}. Run it yourself: <code>python {file}</code>, or open it as a notebook "
+        "(Jupytext, VS Code).</p>"
+    )
+
+
+def _around(lesson: Lesson) -> str:
+    """The way to the lesson before and to the next one, and what draws the charts."""
+    names = lessons()
+    index = names.index(lesson)
+    links = []
+    if index:
+        links.append(f"[← {names[index - 1].title}]({names[index - 1].name}.md)")
+    if index + 1 < len(names):
+        links.append(f"[{names[index + 1].title} →]({names[index + 1].name}.md)")
+    answers = lesson.answers.relative_to(ROOT).as_posix()
+    scripts = "".join(f'<script src="{name}" defer></script>' for name in SCRIPTS)
+    return f"The answers are tests, in `{answers}`.\n\n---\n\n{' · '.join(links)}\n\n{scripts}"
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:]
+    for one in lessons():
+        if not wanted or one.name in wanted:
+            ran = executed(one, quick=QUICK in os.environ).metadata["seqarena"]
+            print(f"{one.name}: {ran['seconds']} s", flush=True)
