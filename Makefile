@@ -30,9 +30,11 @@ bench: $(READY)  ## measured ratios against the nearest libraries, side by side
 bench-gpu: $(READY)  ## contract, speed and memory on one GPU, in 8 minutes; says so where there is none
 	$(BIN)/python -m benchmarks.gpu
 
-docs: $(READY)  ## the documentation, into site/; with a page of claims that are measured for it
+docs: $(READY)  ## the documentation, into site/; with pages of claims and maps, measured for it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(BIN)/seqarena claims --quick --only constant-path,gating --runs build/docs --quiet
+	$(BIN)/seqarena measure maps --models attention,lstm,mamba --steps 150 --runs build/docs --out measured --quiet
+	$(BIN)/seqarena measure gradient --models elman,lstm,gru,attention --runs build/docs --out measured --quiet
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "the documentation: site/index.html"
 

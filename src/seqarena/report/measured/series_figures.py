@@ -27,6 +27,7 @@ from seqarena.report.measured.series_reading import (
 from seqarena.report.page.style import LineStyle
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
+_LONG = 300.0  # largest over smallest from which powers of ten are ticks enough
 _TICKS = 12  # that fit on one logarithmic axis
 _FEW = 6  # places of a linear axis that get a tick each
 _NEAR = 1.05  # places this near share a tick
@@ -161,7 +162,11 @@ def _y_axis(group: CurveGroup) -> dict[str, Any]:
     values = [middle(group.quantity, point) for one in group.series for point in one.points]
     if quantity(group.quantity).share:
         return {"type": "linear", "range": [-0.02, 1.02]}
-    return {"type": _kind_of_axis(values)} | _plain_ticks(values)
+    axis = {"type": _kind_of_axis(values)} | _plain_ticks(values)
+    drawn = [v for one in group.series for point in one.points for v in point.repeats if v > 0]
+    if axis["type"] == "log" and max(drawn) / min(drawn) < _LONG:
+        axis["dtick"] = "D2"  # plotly's word for 1, 2 and 5 of each power of ten
+    return axis
 
 
 def _plain_ticks(values: Sequence[float]) -> dict[str, Any]:

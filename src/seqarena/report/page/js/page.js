@@ -32,7 +32,10 @@
     }
     if (Object.keys(axes).length) figure.layout.uirevision = JSON.stringify(axes);
     for (const [axis, type] of Object.entries(axes)) {
-      if (figure.layout[axis].type !== type) delete figure.layout[axis].range;
+      if (figure.layout[axis].type !== type) {
+        delete figure.layout[axis].range;
+        delete figure.layout[axis].dtick; // it names digits, which a linear axis does not have
+      }
       figure.layout[axis].type = type;
     }
     for (const trace of figure.data) {
