@@ -37,9 +37,7 @@ def small_chart(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBloc
     if not _is_rows(group):
         return whole._replace(figure=figure, chips=small.chips)
     title = words.capitalised(quantity_words(group))
-    return whole._replace(
-        figure=figure._replace(drawn=_rows(group, order), title=title), chips=[]
-    )
+    return whole._replace(figure=figure._replace(drawn=_rows(group, order), title=title), chips=[])
 
 
 def _with_first_baseline(one: Series) -> Series:

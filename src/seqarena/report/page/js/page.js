@@ -58,6 +58,10 @@
       return Plotly.react(place, data, layout, { ...config, responsive: false });
     }
     await Plotly.react(place, data, layout, config);
+    for (const tool of place.querySelectorAll(".modebar-btn")) tool.tabIndex = -1; // for a pointer only
+    for (const part of document.querySelectorAll(".modebar-container, #js-plotly-tester")) {
+      part.setAttribute("aria-hidden", "true");
+    }
     if (layout.meta?.named_points) await placeNames(place);
   }
   window.seqarenaPage = { plots, figureOf };
