@@ -1,6 +1,7 @@
 """The page of claims in a real browser: the order of a card, a phone's width, keys and what a
 screen reader is told."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +25,8 @@ CONTRAST = """text => {
       .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const both = [getComputedStyle(text).color, getComputedStyle(document.documentElement).backgroundColor];
-  const [low, high] = both.map(light).sort((a, b) => a - b);
+  const paper = getComputedStyle(document.documentElement).backgroundColor;
+  const [low, high] = [getComputedStyle(text).color, paper].map(light).sort((a, b) => a - b);
   return (high + 0.05) / (low + 0.05);
 }"""
 
@@ -66,7 +67,7 @@ def test_on_a_phone_a_card_is_a_sentence_a_chart_the_verdict_and_what_is_folded(
     assert [shown is not None for _, shown, _, _ in cards] == [True, True, True, False, False]
     for card in cards:
         present = [part for part in card if part]
-        for above, below in zip(present, present[1:], strict=False):
+        for above, below in itertools.pairwise(present):
             assert above["bottom"] <= below["top"]
     inside = "article.claim .behind, article.claim .behind details"
     assert phone.page.locator(f":is({inside})[open]").count() == 0

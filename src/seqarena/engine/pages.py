@@ -36,8 +36,9 @@ def page_of(
     course: str = "",
 ) -> str:
     """The page, from the current records. `live_megabytes`: at most so many of them are models that
-    run in the page; 0 leaves these out. `course`: the address of the course's lessons, for a page of
-    claims or measurements that lies beside them. Raises UserError for a folder without any records."""
+    run in the page; 0 leaves these out. `course`: the address of the course's lessons, for a page
+    of claims or measurements that lies beside them. Raises UserError for a folder without any
+    records."""
     from seqarena.measure.complexity import catalog_rows
     from seqarena.report.claims.page import render_ledger
     from seqarena.report.measured.page import render_measurements

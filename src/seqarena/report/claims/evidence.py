@@ -14,8 +14,8 @@ from seqarena.report.page.parts import Figure, Mark, Section
 
 
 class ClaimCard(NamedTuple):
-    """One claim in a plain sentence, a small chart of what was measured, its verdict with the answer
-    in plain words, and what is folded below."""
+    """One claim in a plain sentence, a small chart of what was measured, its verdict with the
+    answer in plain words, and what is folded below."""
 
     name: str  # of its place on the page
     title: str

@@ -1,7 +1,7 @@
 """Which lesson of the course tells of a system.
 
-A page of the documentation's site has the lessons beside it and links to them. Any other page is one
-file that may lie anywhere: it names the lesson and the command that opens it.
+A page of the documentation's site has the lessons beside it and links to them. Any other page is
+one file that may lie anywhere: it names the lesson and the command that opens it.
 """
 
 from typing import NamedTuple
