@@ -29,7 +29,7 @@ from seqarena.core.results.measurement import append_measurements
 from seqarena.engine.pages import digest_of, page_of
 from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.diagrams import timed_pair
-from seqarena.report.measured.explorer import map_data
+from seqarena.report.measured.explorer import explorer_section, map_data
 from seqarena.report.measured.page import render_measurements
 from seqarena.report.measured.series_reading import (
     estimate_text,
@@ -105,6 +105,24 @@ def test_line_styles_differ_inside_a_figure() -> None:
     one, other = line_styles_of(group.series, ["lstm"])
     assert one.colour == other.colour
     assert one.dash != other.dash
+
+
+def test_variants_that_are_alone_in_a_figure_differ_in_colour_as_well() -> None:
+    (group,) = groups([speed("lstm", 1.0, serial=True, variant=v) for v in "abc"])
+    styles = line_styles_of(group.series, ["lstm"])
+    assert len({style.colour for style in styles}) == len({style.dash for style in styles}) == 3
+    (group,) = groups([*group.series, speed("gru", 1.0, serial=True)])
+    assert len({style.colour for style in line_styles_of(group.series, ["lstm", "gru"])}) == 2
+
+
+def test_the_explorer_shows_what_was_trained_first() -> None:
+    maps = [
+        flow_map("lstm").model_copy(update={"variant": variant})
+        for variant in ("initial", "trained")
+    ]
+    section = explorer_section(maps)
+    assert section is not None
+    assert [one["model"] for one in section.maps] == ["lstm, trained", "lstm, initial"]
 
 
 def test_diagrams_carry_the_measured_numbers() -> None:

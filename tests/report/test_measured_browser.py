@@ -96,6 +96,22 @@ def test_legend_and_axis_buttons(opened: Opened) -> None:
     assert button.get_attribute("aria-pressed") == "false"
 
 
+def test_a_short_logarithmic_axis_has_round_ticks_and_becomes_linear(
+    browser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "measured.html"
+    found = [speed("lstm", 1.0, serial=True)]  # from 0.64 to 20 ms
+    path.write_text(render_measurements("planted", found, CATALOG), encoding="utf-8")
+    opened = Opened(browser, path.as_uri(), 1440)
+    ticks = """[...document.querySelectorAll('#measured-speed .ytick')]
+                 .map(tick => tick.textContent).filter(Boolean)"""
+    assert opened.page.evaluate(ticks) == ["1", "2", "5", "10", "20"]
+    opened.page.locator("#measured-speed .axis", has_text="y:").click()
+    assert opened.axis("measured-speed-0", "yaxis") == "linear"
+    assert 3 <= len(opened.page.evaluate(ticks)) <= 12
+    opened.context.close()
+
+
 def test_the_explorer_answers_to_choices_clicks_and_keys(opened: Opened) -> None:
     page = opened.page
     row = "#panel-row-of-weights rect"

@@ -159,11 +159,12 @@ def _apart(places: Sequence[float]) -> list[float]:
 
 
 def _y_axis(group: CurveGroup) -> dict[str, Any]:
-    values = [middle(group.quantity, point) for one in group.series for point in one.points]
+    points = [point for one in group.series for point in one.points]
+    values = [middle(group.quantity, point) / group.scale.factor for point in points]
     if quantity(group.quantity).share:
         return {"type": "linear", "range": [-0.02, 1.02]}
     axis = {"type": _kind_of_axis(values)} | _plain_ticks(values)
-    drawn = [v for one in group.series for point in one.points for v in point.repeats if v > 0]
+    drawn = [value for point in points for value in point.repeats if value > 0]
     if axis["type"] == "log" and max(drawn) / min(drawn) < _LONG:
         axis["dtick"] = "D2"  # plotly's word for 1, 2 and 5 of each power of ten
     return axis
