@@ -105,7 +105,9 @@ def test_a_short_logarithmic_axis_has_round_ticks_and_becomes_linear(
     opened = Opened(browser, path.as_uri(), 1440)
     ticks = """[...document.querySelectorAll('#measured-speed .ytick')]
                  .map(tick => tick.textContent).filter(Boolean)"""
-    assert opened.page.evaluate(ticks) == ["1", "2", "5", "10", "20"]
+    shown = opened.page.evaluate(ticks)
+    assert {"1", "2", "5", "10", "20"} <= set(shown)
+    assert {tick.strip("0.,") for tick in shown} == {"1", "2", "5"}
     opened.page.locator("#measured-speed .axis", has_text="y:").click()
     assert opened.axis("measured-speed-0", "yaxis") == "linear"
     assert 3 <= len(opened.page.evaluate(ticks)) <= 12
