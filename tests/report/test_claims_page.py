@@ -127,6 +127,17 @@ def test_curves_of_one_point_become_rows() -> None:
     assert rows_of(repeats=1).figure.caption == ""
 
 
+def test_models_of_one_size_become_rows_and_those_of_several_do_not() -> None:
+    for size, rows in ((60_038, True), (120_000, False)):
+        sizes = {"lstm": 59_950, "attention": size}
+        (group,) = groups(
+            [series(name, "exact_match", "parameters", (x,), (0.5,)) for name, x in sizes.items()]
+        )
+        block = small_chart(group, "sizes", [])
+        assert (block.figure.title == "Exact match") == rows
+        assert (block.chips == []) == rows
+
+
 def test_a_charts_label_says_what_is_drawn() -> None:
     (group,) = groups(measurements()[6:8])
     label = small_chart(group, "recall", []).figure.label

@@ -55,7 +55,7 @@ def _other_verdicts(view: LedgerView) -> str:
 
 def _surprise_card(claim: ClaimView) -> Card:
     lead = VERDICTS[claim.judgement.verdict].lead
-    text = f" {lead}: {answer(claim.judgement)}. {claim.judgement.remark}".rstrip()
+    text = f" {lead}: {answer(claim.judgement)}."
     return Card("Most surprising", text, f"#claim-{claim.name}", f"{claim.title}.", long=True)
 
 

@@ -1,4 +1,4 @@
-"""The small chart of a claim: its curves, or a row a curve where each is one point.
+"""The small chart of a claim: its curves, or a row a curve where each is one point at one place.
 
 Its label says in words what is drawn, for a reader who cannot see it; the table below has the rest.
 """
@@ -12,7 +12,7 @@ from seqarena.core import words
 from seqarena.core.results.measurement import Point, Series
 from seqarena.report.figures import blank
 from seqarena.report.measured.curves import CurveBlock, curve_block
-from seqarena.report.measured.series_figures import not_on_a_logarithm
+from seqarena.report.measured.series_figures import apart, not_on_a_logarithm
 from seqarena.report.measured.series_reading import (
     CurveGroup,
     line_styles_of,
@@ -29,7 +29,7 @@ _SAID = 8  # curves that the label tells of
 
 def small_chart(group: CurveGroup, name: str, order: Sequence[str]) -> CurveBlock:
     """The block with its chart small: of several baselines it draws the first alone. Curves of one
-    point each become rows that carry their names."""
+    point each, all at one place, become rows that carry their names."""
     whole = curve_block(group, name, order)
     drawn = group._replace(series=tuple(_with_first_baseline(one) for one in group.series))
     small = curve_block(drawn, name, order, height=HEIGHT)
@@ -45,7 +45,9 @@ def _with_first_baseline(one: Series) -> Series:
 
 
 def _is_rows(group: CurveGroup) -> bool:
-    return len({point.x for one in group.series for point in one.points}) == 1
+    """Whether each curve is one point, at one place as far as an axis tells places apart."""
+    places = sorted(point.x for one in group.series for point in one.points)
+    return len(places) == len(group.series) and len(apart(places)) == 1
 
 
 def _caption(group: CurveGroup) -> str:

@@ -143,13 +143,13 @@ def _x_axis(group: CurveGroup) -> dict[str, Any]:
     places = sorted({point.x for one in group.series for point in one.points})
     kind = _kind_of_axis(places) if places[0] > 0 else "linear"
     axis: dict[str, Any] = {"type": kind}
-    ticks = _apart(places) if kind == "log" else places
+    ticks = apart(places) if kind == "log" else places
     if len(ticks) <= (_TICKS if kind == "log" else _FEW) and places[0] > 0:
         axis |= {"tickvals": ticks, "ticktext": [_tick(place) for place in ticks]}
     return axis | {"minor_ticks": "", "tickangle": 0}
 
 
-def _apart(places: Sequence[float]) -> list[float]:
+def apart(places: Sequence[float]) -> list[float]:
     """Without those that are within a few per cent of one that is kept: models of one size."""
     kept: list[float] = []
     for place in places:
