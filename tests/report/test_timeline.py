@@ -77,7 +77,7 @@ def test_a_page_that_may_lie_anywhere_has_no_link_to_a_lesson() -> None:
         assert {link for link in links if not link.startswith("#")} == wanted
         for lesson in LINKED:
             assert f"Lesson {lesson.number}: {lesson.title}" in page.words
-        assert ("make course" in page.words) == (not course)
+            assert (f"make course LESSON={lesson.number}" in page.words) == (not course)
 
 
 def test_lessons_are_the_files_of_the_course() -> None:
