@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Recurrence comes back: scans, state spaces, the delta rule
+# # Recurrence comes back
 #
 # **The question.** One of [the texts](texts.md) adds the numbers 2, 5, 3, 7 and says: "You cannot skip
 # to step 4 without completing steps 1-3 first." Of all recurrence it says that the order "cannot be
@@ -30,10 +30,11 @@ draw = np.random.default_rng(0)
 
 
 def chart(title, x, y):
-    """An empty figure with its titles."""
-    return go.Figure(
-        layout={"title": {"text": title}, "xaxis": {"title": x}, "yaxis": {"title": y}}
-    )
+    """An empty figure: its title, then its legend, then what is drawn."""
+    figure = go.Figure().update_xaxes(title=x).update_yaxes(title=y)
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
+    title = {"text": title, "y": 0.97, "yanchor": "top"}
+    return figure.update_layout(title=title, legend=legend, margin={"t": 96})
 
 
 def slide(figure, labels, prefix):
@@ -44,7 +45,8 @@ def slide(figure, labels, prefix):
         steps.append({"label": str(label), "method": "restyle", "args": [{"visible": shown}]})
     for index, curve in enumerate(figure.data):
         curve.visible = index < each
-    figure.update_layout(sliders=[{"steps": steps, "currentvalue": {"prefix": prefix}}])
+    now = {"prefix": prefix}
+    figure.update_layout(sliders=[{"steps": steps, "currentvalue": now, "pad": {"t": 48}}])
 
 
 # %% [markdown]
@@ -102,11 +104,10 @@ places = np.arange(1, 17)
 for round_ in range(5):
     first = np.maximum(1, places - 2**round_ + 1)
     known = [f"position {place} knows {start} to {place}" for place, start in zip(places, first)]
-    figure.add_bar(
-        x=places - first + 1, y=places, base=first - 0.5, orientation="h", hovertext=known
-    )
-figure.update_traces(hoverinfo="text", showlegend=False)
+    figure.add_bar(x=places - first + 1, y=places, base=first - 0.5, hovertext=known)
+figure.update_traces(orientation="h", hoverinfo="text", showlegend=False)
 figure.update_xaxes(range=[0.4, 16.6]).update_yaxes(autorange="reversed")
+figure.update_layout(margin={"t": 48})
 slide(figure, range(5), "after round ")
 figure.show()
 
@@ -139,7 +140,7 @@ for name in [name for name in NAMES if name in here]:
         forwards = partial(linear_recurrence, a, a, algorithm=name)
         took[name].append(milliseconds(lambda run=forwards: run().sum().backward()))
     figure.add_scatter(x=lengths, y=took[name], name=NAMES[name])
-figure.update_xaxes(type="log").update_yaxes(type="log").show()
+figure.update_xaxes(type="log", tickvals=lengths).update_yaxes(type="log", dtick="D2").show()
 
 at = -1 if QUICK else lengths.index(4096)
 for name, times in took.items():
@@ -152,7 +153,8 @@ print("The fastest: " + NAMES[min(took, key=lambda name: took[name][at])])
 # work than a walk. A call of torch costs microseconds of Python, whatever it computes: *that*, and not
 # the order, makes the first walk slow. Where thousands of cores wait, rounds count: the [lesson on
 # costs](09_costs.md) has the same on a GPU.
-#
+
+# %% [markdown]
 # ## A state space: the decay is fixed
 #
 # S4D (Gu, Gupta, Goel and Ré 2022) gives each channel damped oscillators, $x' = A x + u$ with a
@@ -160,9 +162,9 @@ print("The fastest: " + NAMES[min(took, key=lambda name: took[name][at])])
 #
 # $$h_t = e^{\Delta A} h_{t-1} + \frac{e^{\Delta A} - 1}{A}\, u_t, \qquad y_t = 2 \operatorname{Re} \sum_n c_n h_{t,n}$$
 #
-# The decay is the same everywhere, so that the layer is a convolution with the kernel
-# $K_k = 2 \operatorname{Re} \sum_n c_n b_n e^{k \Delta A_n}$, $b$ the fraction above. Three ways to one
-# result: walk, convolve by FFT, or call the package.
+# The decay is the same everywhere, so that the layer is a convolution. With $b$ for the fraction its
+# kernel is $K_k = 2 \operatorname{Re} \sum_n c_n b_n e^{k \Delta A_n}$. Three ways to one result: walk,
+# convolve by FFT, or call the package.
 
 # %%
 T, A = 1024, -0.5 + 1j * np.pi * np.arange(16)  # S4D-Lin
@@ -217,12 +219,15 @@ figure.show()
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** A marked number $k$ positions back is the answer if nothing after it is marked. That has
-# the probability $(1 - p)^k$, and so the best weight is a *decay*, which hedges. It explains
-# $\sum_k p (1 - p)^{2k} = 1 / (2 - p)$ of the variance, however many states there are. What selects
-# need not hedge. And it is still $h_t = a_t h_{t-1} + b_t$: the scan never asked for equal decays.
+# the probability $(1 - p)^k$, and so the best weight is a *decay*, which hedges. Of the variance it
+# explains $\sum_k p (1 - p)^{2k} = 1 / (2 - p)$, however many states there are. What selects need not
+# hedge. And it is still $h_t = a_t h_{t-1} + b_t$: the scan never asked for equal decays.
+
+# %% [markdown]
+# Mamba (Gu and Dao 2023) reads a step $\Delta_t$ from the input. A large one forgets and writes, a
+# step of zero keeps:
 #
-# Mamba (Gu and Dao 2023) reads a step $\Delta_t$ from the input: a large one forgets and writes, a
-# step of zero keeps. $h_t = e^{\Delta_t A} h_{t-1} + \Delta_t B_t x_t$ and $y_t = C_t h_t$:
+# $$h_t = e^{\Delta_t A} h_{t-1} + \Delta_t B_t x_t, \qquad y_t = C_t h_t$$
 
 # %%
 x, steps, A = draw.normal(size=(50, 3)), draw.random((50, 3)), -draw.uniform(0.5, 2, (4, 3))
@@ -235,8 +240,8 @@ same("Mamba's recurrence, as above and the package's", ours[0], np.einsum("tn,tn
 # %% [markdown]
 # ## The delta rule: a state that is a matrix
 #
-# Linear attention keeps a matrix and adds to it: $S_t = S_{t-1} + k_t v_t^\top$; a query reads
-# $S^\top q$. Write one key twice, first with Paris, then with Rome: it answers Paris plus Rome. The
+# Linear attention keeps a matrix and adds to it, $S_t = S_{t-1} + k_t v_t^\top$, and a query reads it,
+# as $S^\top q$. Write one key twice, first with Paris, then with Rome: it answers Paris plus Rome. The
 # delta rule (Widrow and Hoff 1960; Schlag, Irie and Schmidhuber 2021) writes the difference to what
 # the key says already:
 #
@@ -277,7 +282,7 @@ for name in ("loop", "chunked"):
 figure = chart("Error of what is read back, by age", "pairs written since", "relative error")
 MEMORIES = {"adds (linear attention)": False, "erases first (delta rule)": True}
 repeats, counts, oldest = 20 if QUICK else 200, (4, 16, 32, 64), {}
-print(f"relative error, root mean square of {repeats} draws")
+said = [f"relative error, root mean square of {repeats} draws"]
 for count in counts:
     for name, erase in MEMORIES.items():
         error = np.zeros(count)
@@ -285,23 +290,23 @@ for count in counts:
             keys, values = pairs(count, seed)
             apart = keys @ written(keys, values, erase) - values
             error += (apart**2).mean(1)[::-1] / repeats  # the newest first; values have variance 1
-        figure.add_scatter(y=np.sqrt(error).round(3), name=name, mode="lines+markers")
-        newest, oldest[count, erase] = np.sqrt(error[[0, -1]])
-        print(
-            f"{count:2d} pairs, {name:26s} newest {newest:.3f}, oldest {oldest[count, erase]:.3f}"
-        )
+        error = np.sqrt(error)
+        figure.add_scatter(y=error.round(3), name=name, mode="lines+markers")
+        oldest[count, erase] = error[-1]
+        said.append(f"{count:2d} pairs, {name:25s}: newest {error[0]:.3f}, oldest {error[-1]:.3f}")
 worse = [str(count) for count in counts if oldest[count, True] > oldest[count, False]]
-print(f"Erasing leaves the oldest pair worse off where there are {', '.join(worse) or 'no'} pairs.")
+said.append(f"Erasing is worse for the oldest pair of {', '.join(worse) or 'no'} pairs.")
+print("\n".join(said))
 slide(figure, counts, "pairs in all: ")
-figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}, margin={"t": 90})
-figure.update_yaxes(rangemode="tozero").show()
+figure.update_yaxes(range=[0, 1.5]).show()
 
 # %% [markdown] tags=["conclusion"]
-# **Why so?** What adds has no age: any other pair disturbs a pair by the same amount, and the error is
-# $\sqrt{(n - 1) / K}$ for $n$ pairs and keys of $K$ numbers. What erases is exact for the newest. Each
-# later erasing takes a little of the old ones along. So it is a memory with another order, the new
-# before the old, and not one with more room: a matrix of 32 by 32 has room for 32 pairs.
-#
+# **Why so?** What adds has no age: any other pair disturbs a pair by the same amount. For $n$ pairs and
+# keys of $K$ numbers the error is $\sqrt{(n - 1) / K}$. What erases is exact for the newest. Each later
+# erasing takes a little of the old ones along. So it is a memory with another order, the new before
+# the old, and not one with more room: a matrix of 32 by 32 has room for 32 pairs.
+
+# %% [markdown]
 # ## Any recurrence: Newton over all positions
 #
 # With a tanh no two steps make one. But guess *all* states at once, say zero. The step misses the
@@ -377,7 +382,7 @@ for length in (few, many):
     rows = [(*value, f"gain {key[1]}") for key, value in found.items() if key[0] == length]
     x, y, text = zip(*rows)
     figure.add_scatter(x=x, y=y, text=text, mode="markers", name=f"{length:,} positions")
-figure.update_yaxes(type="log").show()
+figure.update_yaxes(type="log", dtick="D2").show()
 
 for gain in gains:
     short, long = (np.median([found[n, gain, s][1] for s in seeds]) for n in (few, many))
@@ -389,12 +394,13 @@ for gain in gains:
 # Where they grow (an exponent above 0: chaos) a state is known when all before it are, and rounds
 # become a walk (Gonzalez et al. 2025). Large weights cost rounds even before that: zero is then a bad
 # guess. So the order *can* be given up in any recurrence that forgets its guesses.
-#
+
+# %% [markdown]
 # What is it worth? A GRU of 16 neurons, forwards and backwards, on one core: torch's own kernel,
 # Newton, and what the package chooses.
 
 # %%
-inputs, took, outputs = torch.randn(1, 512 if QUICK else 4096, 16), {}, []
+inputs, took, outputs, said = torch.randn(1, 512 if QUICK else 4096, 16), {}, [], []
 for name in ("fused", "newton", "auto"):
     options = {"algorithm": name}
     model = sa.build("gru", vocab_size=2, width=16, depth=1, options=options, seed=0)
@@ -403,7 +409,8 @@ for name in ("fused", "newton", "auto"):
     with recorded_solves() as solves:
         outputs.append(gru(inputs)[0].detach())
     rounds = f", {solves[0].rounds} rounds" if solves else ""
-    print(f"{gru.algorithm:9s} {took[gru.algorithm]:8.1f} ms{rounds}")
+    said.append(f"{gru.algorithm:9s} {took[gru.algorithm]:8.1f} ms{rounds}")
+print("\n".join(said))
 same("their outputs", torch.stack(outputs), outputs[0], most=1e-4)
 walks = {name for name in took if name != "newton"}
 print(f"Faster than Newton: {', '.join(n for n in walks if took[n] < took['newton']) or 'none'}.")
@@ -419,5 +426,5 @@ print(f"Faster than Newton: {', '.join(n for n in walks if took[n] < took['newto
 # alone, and scan 10,000 bits. Then show that no decay in $[0, 1]$ can follow a row of ones.
 
 # %% [markdown] tags=["exercise"]
-# **3.** The gradient of a scan is a scan. Derive $\partial L / \partial b_t$ and $\partial L / \partial
-# a_t$ of $h_t = a_t h_{t-1} + b_t$ from $\partial L / \partial h_t$; check automatic differentiation.
+# **3.** The gradient of a scan is a scan. From $\partial L / \partial h_t$ of $h_t = a_t h_{t-1} + b_t$
+# derive $\partial L / \partial b_t$ and $\partial L / \partial a_t$. Check automatic differentiation.
