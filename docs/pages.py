@@ -3,6 +3,7 @@
     index.md, contributing.md, changelog.md, security.md   files of the repository's root
     tutorials/NAME.md                         examples/NAME.py: its docstring, then its code
     command_line.md                           the command line's own help
+    course/index.md                           the list of the lessons
     course/NN_name.md                         a lesson with its outputs (docs/lessons.py)
     claims_sample.html                        a page of claims, where one was measured (make docs)
 
@@ -19,6 +20,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))  # mkdocs loads this file alone
+import lessons  # noqa: E402
+
 COPIED = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
@@ -83,15 +86,18 @@ def command_line() -> str:
 
 
 def course() -> dict[str, str]:
-    """The lessons as they ran, the index of them, and what draws their charts."""
-    import lessons
+    """The lessons, the list of them, and what draws their charts. Those that have not run yet run
+    now, unless SEQARENA_LESSON names the number of the only one that shall."""
     from plotly.offline import get_plotlyjs
 
-    pages = {"course/plotly.js": get_plotlyjs()}
+    quick, only = lessons.QUICK in os.environ, os.environ.get("SEQARENA_LESSON")
+    pages = {"course/plotly.js": get_plotlyjs(), "course/index.md": lessons.index()}
     for lesson in lessons.lessons():
-        print(f"lesson {lesson.name}", flush=True)
-        ran = lessons.executed(lesson, quick=lessons.QUICK in os.environ)
-        pages[f"course/{lesson.name}.md"] = lessons.page(lesson, ran)
+        if only is None or lesson.number == int(only):
+            notebook = lessons.executed(lesson, quick=quick)
+        else:
+            notebook = lessons.kept(lesson, quick=quick) or lesson.cells()
+        pages[f"course/{lesson.name}.md"] = lessons.page(lesson, notebook)
     return pages
 
 

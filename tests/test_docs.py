@@ -186,14 +186,16 @@ def test_every_page_is_in_the_navigation_and_every_entry_is_a_page(
     site: dict[str, Any], pages: ModuleType
 ) -> None:
     written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    made = {*pages.generated(), "command_line.md"}
+    lessons = {f"course/{lesson.name}.md" for lesson in pages.lessons.lessons()}
+    made = {*pages.generated(), *lessons, "course/index.md", "command_line.md"}
     assert sorted(listed(site["nav"])) == sorted(written | made)
     assert all((ROOT / hook).exists() for hook in site["hooks"])
 
 
 def test_the_site_asks_nothing_of_the_network(site: dict[str, Any]) -> None:
     assert site["theme"]["font"] is False
-    assert not {"extra_javascript", "extra_css"} & set(site)
+    assert "extra_javascript" not in site
+    assert all((ROOT / "docs" / style).exists() for style in site["extra_css"])
     assert "analytics" not in site["extra"]
 
 
