@@ -99,7 +99,7 @@ same(f"1,000 positions in {len(scan(a, b)) - 1} rounds", scan(a, b)[-1], walk(a,
 # Step 4 of the sum is there after two rounds. Move the slider: a bar is what a position knows.
 
 # %%
-figure = chart("What each of 16 positions has taken in, round by round", "positions", "position")
+figure = chart("What each position has taken in", "positions", "position")
 places = np.arange(1, 17)
 for round_ in range(5):
     first = np.maximum(1, places - 2**round_ + 1)
