@@ -2,8 +2,8 @@
 # # Recurrence comes back
 #
 # **The question.** One of [the texts](texts.md) adds the numbers 2, 5, 3, 7 and says: "You cannot skip
-# to step 4 without completing steps 1-3 first." Of all recurrence it says that the order "cannot be
-# eliminated". Is that true of this sum? And of which recurrences is it true?
+# to step 4 without completing steps 1-3 first." Of recurrent networks it says that the dependency
+# "cannot be eliminated". Is that true of this sum? And of which recurrences is it true?
 #
 # Below are four of them, each freer than the one before: the decay is fixed (S4D), it is chosen by
 # what is read (Mamba), the state is a matrix (the delta rule), the step is nonlinear (a tanh).
@@ -30,11 +30,9 @@ draw = np.random.default_rng(0)
 
 
 def chart(title, x, y):
-    """An empty figure: its title, then its legend, then what is drawn."""
-    figure = go.Figure().update_xaxes(title=x).update_yaxes(title=y)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-    title = {"text": title, "y": 0.97, "yanchor": "top"}
-    return figure.update_layout(title=title, legend=legend, margin={"t": 96})
+    """An empty figure with its titles."""
+    figure = go.Figure(layout={"title": {"text": title}})
+    return figure.update_xaxes(title=x).update_yaxes(title=y)
 
 
 def slide(figure, labels, prefix):
@@ -107,7 +105,6 @@ for round_ in range(5):
     figure.add_bar(x=places - first + 1, y=places, base=first - 0.5, hovertext=known)
 figure.update_traces(orientation="h", hoverinfo="text", showlegend=False)
 figure.update_xaxes(range=[0.4, 16.6]).update_yaxes(autorange="reversed")
-figure.update_layout(margin={"t": 48})
 slide(figure, range(5), "after round ")
 figure.show()
 
@@ -281,21 +278,23 @@ for name in ("loop", "chunked"):
 # %%
 figure = chart("Error of what is read back, by age", "pairs written since", "relative error")
 MEMORIES = {"adds (linear attention)": False, "erases first (delta rule)": True}
-repeats, counts, oldest = 20 if QUICK else 200, (4, 16, 32, 64), {}
+repeats, counts, worse = 20 if QUICK else 200, (4, 16, 32, 64), []
 said = [f"relative error, root mean square of {repeats} draws"]
 for count in counts:
+    drawn, squares = [pairs(count, seed) for seed in range(repeats)], []
     for name, erase in MEMORIES.items():
-        error = np.zeros(count)
-        for seed in range(repeats):
-            keys, values = pairs(count, seed)
-            apart = keys @ written(keys, values, erase) - values
-            error += (apart**2).mean(1)[::-1] / repeats  # the newest first; values have variance 1
-        error = np.sqrt(error)
+        apart = [keys @ written(keys, values, erase) - values for keys, values in drawn]
+        squares.append(
+            (np.array(apart) ** 2).mean(2)[:, ::-1]
+        )  # [draw, age]; values have variance 1
+        error = np.sqrt(squares[-1].mean(0))
         figure.add_scatter(y=error.round(3), name=name, mode="lines+markers")
-        oldest[count, erase] = error[-1]
-        said.append(f"{count:2d} pairs, {name:25s}: newest {error[0]:.3f}, oldest {error[-1]:.3f}")
-worse = [str(count) for count in counts if oldest[count, True] > oldest[count, False]]
-said.append(f"Erasing is worse for the oldest pair of {', '.join(worse) or 'no'} pairs.")
+        said.append(f"{count:2d} pairs, {name:26s}: newest {error[0]:.3f}, oldest {error[-1]:.3f}")
+    more = squares[1][:, -1] - squares[0][:, -1]
+    worse += [str(count)] * bool(more.mean() > 2 * more.std() / repeats**0.5)
+said.append(
+    f"Erasing is worse, by 2 standard errors, for the oldest of {' or '.join(worse) or 'no'} pairs."
+)
 print("\n".join(said))
 slide(figure, counts, "pairs in all: ")
 figure.update_yaxes(range=[0, 1.5]).show()
@@ -384,12 +383,12 @@ for length in (few, many):
     figure.add_scatter(x=x, y=y, text=text, mode="markers", name=f"{length:,} positions")
 figure.update_yaxes(type="log", dtick="D2").show()
 
-for gain in gains:
-    short, long = (np.median([found[n, gain, s][1] for s in seeds]) for n in (few, many))
-    print(f"gain {gain:3}: {short:4.0f} rounds for {few} positions, {long:4.0f} for {many:,}")
 W, x = network(2, many)
 h, rounds = newton(W, x)
 near = newton(W, x, guess=h + 0.01 * draw.normal(size=h.shape))[1]
+for gain in gains:
+    short, long = (np.median([found[n, gain, s][1] for s in seeds]) for n in (few, many))
+    print(f"gain {gain:3}: {short:4.0f} rounds for {few} positions, {long:4.0f} for {many:,}")
 print(f"gain 2 once more: {rounds} rounds from zero, {near} from a guess that is .01 off")
 
 # %% [markdown] tags=["conclusion"]

@@ -34,18 +34,16 @@ def milliseconds(call, repeats=3):
 
 
 def chart(title, x, y):
-    """An empty figure: its title, then its legend, then what is drawn."""
-    figure = go.Figure().update_xaxes(title=x).update_yaxes(title=y)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-    title = {"text": title, "y": 0.97, "yanchor": "top"}
-    return figure.update_layout(title=title, legend=legend, margin={"t": 96})
+    """An empty figure with its titles."""
+    figure = go.Figure(layout={"title": {"text": title}})
+    return figure.update_xaxes(title=x).update_yaxes(title=y)
 
 
 # %% [markdown]
 # ## A benchmark of random numbers
 #
-# These are the two halves of the text's benchmark, as they stand there. The first is called "RNN-style
-# latency", the second "Transformer-style throughput".
+# These are the two halves of the text's benchmark, as they stand there. Its print calls the first one
+# "Sequential (RNN-style)", the second one "Parallel (Transformer-style)".
 
 # %%
 STEPS, WIDTH = 256 if QUICK else 1024, 768
@@ -106,7 +104,8 @@ print(f"Whole layers: {'the recurrent one' if one < other else 'attention'} is f
 # recurrent layer has two products of width by width a token, attention's has four and its scores, and
 # one core has no use for what could be done side by side. On other machines the order may be another.
 # This benchmark would not see it.
-#
+
+# %% [markdown]
 # What can be said without a clock are three numbers that a model states: operations, the longest chain
 # of steps that wait for each other, and the bytes that it keeps to go on.
 
@@ -164,15 +163,16 @@ for name, times in seconds.items():
 for name, times in seconds.items():
     each = 1e3 * np.array(times) / lengths
     figure.add_scatter(x=lengths, y=each.round(2), name=name, visible=False)
-count = len(NAMES)
-views = {"a step, ms": "milliseconds", "a token, µs": "microseconds"}
-buttons = []
-for place, (label, unit) in enumerate(views.items()):
-    shown = [index // count == place for index in range(2 * count)]
+steps = []
+for place, (label, unit) in enumerate(
+    {"a step": "milliseconds", "a token": "microseconds"}.items()
+):
+    shown = [index // len(NAMES) == place for index in range(2 * len(NAMES))]
     change = [{"visible": shown}, {"yaxis.title.text": unit}]
-    buttons.append({"label": label, "method": "update", "args": change})
-menu = {"buttons": buttons, "type": "buttons", "direction": "right", "x": 1, "xanchor": "right"}
-figure.update_layout(updatemenus=[{**menu, "y": -0.2, "yanchor": "top"}], margin={"b": 80})
+    steps.append({"label": label, "method": "update", "args": change})
+figure.update_layout(
+    sliders=[{"steps": steps, "pad": {"t": 48}, "len": 0.9, "currentvalue": {"prefix": "time of "}}]
+)
 figure.update_xaxes(type="log", tickvals=lengths).update_yaxes(type="log", dtick="D2").show()
 
 for name, times in seconds.items():
@@ -187,11 +187,12 @@ for place in (0, -1):
 # **Why so?** On one core time is work: linear in the length for a recurrence, and for attention a
 # linear part and a quadratic one, which is small at first. A chain of steps costs time where it leaves
 # a machine idle, and a core is not idle.
-#
+
+# %% [markdown]
 # ## Memory
 
 # %% [markdown] tags=["prediction"]
-# **Predict.** "Attention needs memory as the length squared" is in every text. With twice the length,
+# **Predict.** Texts say that attention's memory grows with the length squared. With twice the length,
 # by how much does the peak memory of a training step grow for attention written out as in its
 # equation, for attention as `torch` computes it, and for an LSTM? And which keeps the least to go on
 # writing?
@@ -214,23 +215,24 @@ for name, points in peaks.items():
     print(f"   {name:20s} {peak[-1]:8.1f} MB at {length[-1]:,.0f}; times {doubling:.2f}")
 figure.update_xaxes(type="log", tickvals=length).update_yaxes(type="log", dtick="D2").show()
 
-print("kept to go on after 1,024 tokens and after a million, in kB")
+print(
+    "kept to go on: kB after 1,024 tokens, after a million; tokens of attention's cache, as large"
+)
 for name, model in models.items():
-    print(
-        f"   {name:20s} {model.state_bytes(1024) / 1e3:8.1f} {model.state_bytes(10**6) / 1e3:12,.1f}"
-    )
-    if name != "attention":
-        tokens = model.state_bytes(1) / attention.state_bytes(1)
-        print(f"      as much as attention's cache of {tokens:.0f} tokens")
+    early, late = (model.state_bytes(length) / 1e3 for length in (1024, 10**6))
+    tokens = model.state_bytes(1) / attention.state_bytes(1)
+    equal = "" if name == "attention" else f"{tokens:6.0f}"
+    print(f"   {name:12s} {early:8.1f} {late:12,.1f} {equal}")
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** The square is in the *matrix* of weights, and nobody needs that matrix. A softmax can be
 # taken block by block with a running maximum (Milakov and Gimelshein 2018; Dao et al. 2022), and the
 # backward pass computes the blocks again. Work stays quadratic. Memory does not.
-#
+
+# %% [markdown]
 # ## A GPU
 #
-# Here we have none. The package carries what was measured on one (the table that chooses algorithms):
+# This lesson uses none. The package carries what was measured on one (the table that chooses algorithms):
 # an H100, torch 2.11, bfloat16, 25 million parameters, 16 sequences of 1,024 tokens, tokens a second
 # in training. The same table has the CPU: one core, width 128, 8 sequences of 1,024 tokens, where a
 # number is how many times as long as the fastest an algorithm takes.
@@ -262,23 +264,24 @@ speed = {f"{CELLS[o]}, {a}": v for o in CELLS for a, v in on_gpu(o).items() if a
 speed = dict(sorted(speed.items(), key=lambda item: item[1]))
 figure = chart("Training on one H100, by algorithm", "thousand tokens a second", "")
 figure.add_bar(x=list(speed.values()), y=list(speed), orientation="h", showlegend=False)
-figure.update_layout(margin={"t": 48}).show()
+figure.show()
 
 for operation, other in {"selective_scan": "chunked", "minimal_recurrence": "fused"}.items():
     gpu, core = on_gpu(operation), on_core(operation)
-    print(f"{CELLS[operation]}: `scan` is {gpu['scan'] / gpu[other]:.1f} times as fast as `{other}` on "
-          f"the GPU, and {core[other] / core['scan']:.2f} times on a core")  # fmt: skip
-share = speed["lstm, fused"] / speed["attention, fused"]
-print(f"The LSTM trains at {share:.0%} of attention's speed, the GRU at "
-      f"{speed['gru, fused'] / speed['attention, fused']:.0%}.")  # fmt: skip
+    there, here = gpu["scan"] / gpu[other], core[other] / core["scan"]
+    print(f"{CELLS[operation]}: `scan` is {there:.1f} times as fast as `{other}` on the GPU, {here:.2f} on "
+          f"a core: the order {'turns over' if (there > 1) != (here > 1) else 'stays'}")  # fmt: skip
+lstm, gru = (speed[f"{name}, fused"] / speed["attention, fused"] for name in ("lstm", "gru"))
+print(f"The LSTM trains at {lstm:.0%} of attention's speed, the GRU at {gru:.0%}.")
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** There rounds count: thousands of units wait for a walk, and a call costs more than its
-# work. So the order of algorithms turns over, and an algorithm chosen on a laptop is the wrong one. But
-# a recurrence is not lost: between one step and the next there are 16 sequences and a whole layer's
-# width to compute, and the LSTM's kernel (cuDNN) uses them; the GRU's kernel of the same library is
-# slow in bfloat16. Of a cell's speed, more is its kernel than its equation.
-#
+# work. So an algorithm that was chosen on a laptop can be the wrong one. But a recurrence is not lost:
+# between one step and the next there are 16 sequences and a whole layer's width to compute, and a good
+# kernel (cuDNN's, for the LSTM) uses them. The GRU has fewer operations than the LSTM, and a kernel of
+# the same library. Its speed is that of its kernel, not that of its equation.
+
+# %% [markdown]
 # ## A million tokens
 #
 # "Impossible to scale to millions of tokens", a text says of recurrent networks. We let some read a
