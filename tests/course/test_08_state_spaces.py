@@ -62,7 +62,8 @@ def test_3_the_gradient_of_a_scan_is_a_scan() -> None:
 
     torch.manual_seed(0)
     a, b, own = (torch.randn(500, dtype=torch.float64) for _ in range(3))
-    a.tanh_().requires_grad_(), b.requires_grad_()
+    for x in (a.tanh_(), b):
+        x.requires_grad_()
     h, states = torch.zeros((), dtype=torch.float64), []
     for a_t, b_t in zip(a, b, strict=True):
         h = a_t * h + b_t
