@@ -1,13 +1,14 @@
 """A map of attention that no attention made.
 
-The longest text, "Attention Visualization". Its weights are random numbers that fade with distance,
-and the one that is to show how a pronoun is resolved is typed in; its recurrent network is a formula:
+The longest text, "Attention Visualization". Its weights are random numbers that fade with
+distance, and the one that is to show how a pronoun is resolved is typed in; its recurrent network
+is a formula:
 
     attention_weights[it_idx, cat_idx] = 0.6
     rnn_states[t, :t] = np.exp(-np.arange(t, 0, -1) / 2)
 
-So the words do not matter, which the same map for nonsense shows. The map of a model that was trained
-is one call; how a recurrent network uses its past is measured by its gradients.
+So the words do not matter, which the same map for nonsense shows. The map of a model that was
+trained is one call; how a recurrent network uses its past is measured by its gradients.
 
     python examples/texts/attention_map.py
 """

@@ -9,8 +9,9 @@ What it times as attention is one product, without scores and without a softmax,
 
     result = qkv @ torch.randn(hidden_dim * 3, hidden_dim)
 
-Here the numbers that it draws are counted beside the products that it makes, and the clock is started
-again with the matrices drawn beforehand, and with an RNN and a self-attention in their places.
+Here the numbers that it draws are counted beside the products that it makes, and the clock is
+started again with the matrices drawn beforehand, and with an RNN and a self-attention in their
+places.
 
     python examples/texts/benchmark.py
 """

@@ -5,8 +5,8 @@ softmax(y), and back-propagates
 
     dy = self.outputs[t] - target
 
-which is the gradient of half the squared error of y, without a softmax. Its back-propagation through
-time is right. Finite differences show both; two trainings show what it costs.
+which is the gradient of half the squared error of y, without a softmax. Its back-propagation
+through time is right. Finite differences show both; two trainings show what it costs.
 
     python examples/texts/char_rnn.py
 """

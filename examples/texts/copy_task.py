@@ -5,10 +5,10 @@ The longest text, "Long-Range Dependency Test". It makes sequences, prints one, 
     rnn_accuracy = max(0.1, 0.9 * np.exp(-distance / 30))
     transformer_accuracy = max(0.85, 0.95 - distance * 0.0005)
 
-The sequences reach no model. By the formula no network is ever
-always right, and a recurrent one is worse than guessing where it is far. The task is a good one, and here it
-is asked: first of a recurrence whose weights are set by hand, at the program's largest distance, then
-of networks that are trained.
+The sequences reach no model. By the formula no network is ever always right, and a recurrent one
+is worse than guessing where it is far. The task is a good one, and here it is asked: first of a
+recurrence whose weights are set by hand, at the program's largest distance, then of networks that
+are trained.
 
     python examples/texts/copy_task.py
 """

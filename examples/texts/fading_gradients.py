@@ -87,7 +87,7 @@ def main(runs: str = "runs") -> Finding:
     print(f"weight {LARGE}, one tanh unit, random inputs: {found.driven_large:.1e}")
     print(f"the cap at 1e10 is reached: {'yes' if found.capped else 'no'}")
     print(
-        f"measured: an Elman network of spectral radius {LARGE}, a step back: times {found.per_step:.2f}"
+        f"measured: an Elman network, spectral radius {LARGE}, a step: times {found.per_step:.2f}"
     )
     return found
 

@@ -5,9 +5,10 @@ The longest text, "Training Speed Analysis". What it prints as practical speedup
     rnn_utilization = min(0.3 + batch_size * 0.01, 0.6)
     transformer_utilization = min(0.7 + batch_size * 0.01, 0.95)
 
-No GPU is asked, no model runs, and the length of the sequence, a column of its table, is in neither.
-Its orders of growth are right: T d^2 for a recurrence, T^2 d + T d^2 for a Transformer. Here the
-share of the machine's fastest matrix product is measured, on the processor that is there.
+No GPU is asked, no model runs, and the length of the sequence, a column of its table, is in
+neither. Its orders of growth are right: T d^2 for a recurrence, T^2 d + T d^2 for a Transformer.
+Here the share of the machine's fastest matrix product is measured, on the processor that is
+there.
 
     python examples/texts/gpu_usage.py
 """

@@ -4,9 +4,10 @@ The longest text, "Impact Assessment". It ends with a KeyError before it draws, 
 
     'Pre-Transformer (LSTM)': 78.4,  # Perplexity (lower is better)
 
-and is asked for 'Pre-Transformer'. Mended, it draws perplexity as 100 less itself, beside BLEU, F1 and
-accuracy, and writes a percentage over each. What the figures really compare stands on the page of
-`seqarena claims`, with sources; two architectures on the same data at equal size are one call.
+and is asked for 'Pre-Transformer'. Mended, it draws perplexity as 100 less itself, beside BLEU,
+F1 and accuracy, and writes a percentage over each. What the figures really compare stands on the
+page of `seqarena claims`, with sources; two architectures on the same data at equal size are one
+call.
 
     python examples/texts/impact.py
 """

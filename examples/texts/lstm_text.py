@@ -16,6 +16,7 @@ work alone.
     python examples/texts/lstm_text.py
 """
 
+from itertools import pairwise
 from pydoc_data.topics import topics
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def carried_rows() -> tuple[int, int]:
     generator = torch.Generator().manual_seed(0)
     starts = torch.randperm(LETTERS - WINDOW, generator=generator)
     batches = [batch for batch in starts.split(BATCH) if len(batch) == BATCH]
-    pairs = list(zip(batches, batches[1:]))
+    pairs = list(pairwise(batches))
     follow = sum(int((before + WINDOW == after).sum()) for before, after in pairs)
     return len(pairs) * BATCH, follow
 

@@ -5,9 +5,9 @@ The longest text, "Memory Usage Analysis". Both columns are
     rnn_memory = seq_len * hidden_dim
     transformer_memory = seq_len * seq_len + seq_len * hidden_dim
 
-numbers without a unit. A square in the length is right for attention that keeps its weights: for each
-head, layer and row of a batch, which the formula leaves out. Attention that is computed in blocks
-keeps no such square. Here the bytes of training are counted.
+numbers without a unit. A square in the length is right for attention that keeps its weights: for
+each head, layer and row of a batch, which the formula leaves out. Attention that is computed in
+blocks keeps no such square. Here the bytes of training are counted.
 
     python examples/texts/memory.py
 """
@@ -66,9 +66,8 @@ def main(runs: str = "runs") -> Finding:
               f"twice the tokens add {found.growth[form]:.1f} times the bytes")  # fmt: skip
     print(f"measured: training, LSTM: twice the tokens add {found.lstm_growth:.1f} times the bytes")
     for name, sizes in found.decoding.items():
-        print(
-            f"measured: state while decoding, {name}: {', '.join(f'{size:.0f}' for size in sizes)} kB"
-        )
+        said = ", ".join(f"{size:.0f}" for size in sizes)
+        print(f"measured: state while decoding, {name}: {said} kB")
     return found
 
 

@@ -5,10 +5,10 @@ The longest text, "Performance Comparison". It times
     rnn = nn.LSTM(hidden_dim, hidden_dim, 2, batch_first=True)
     transformer = SimpleTransformer(vocab_size, hidden_dim, 8, 6)
 
-forward alone, the second with its dropout on, and never says which is the larger. As printed it ends
-before that: `math` is used and not imported. Its clock waits for the GPU, which is right, and its
-positions are the published ones; they end at `max_len`. Here the same sizes are counted, the same
-race is run, and then one at equal parameters, training included.
+forward alone, the second with its dropout on, and never says which is the larger. As printed it
+ends before that: `math` is used and not imported. Its clock waits for the GPU, which is right,
+and its positions are the published ones; they end at `max_len`. Here the same sizes are counted,
+the same race is run, and then one at equal parameters, training included.
 
     python examples/texts/processing_times.py
 """

@@ -5,8 +5,8 @@ The longest text, "Timeline of Sequential Modeling". It is drawn by
     plt.plot(years, range(len(years)), 'o-', linewidth=2, markersize=8)
 
 so that it rises whatever is in the list. Its years are right, of publication; its list has no
-convolution, and ends in 2022 with an era of the Transformer from 2017 on. The catalog has the year of
-every system, with its paper.
+convolution, and ends in 2022 with an era of the Transformer from 2017 on. The catalog has the
+year of every system, with its paper.
 
     python examples/texts/timeline.py
 """
