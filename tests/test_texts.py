@@ -164,8 +164,7 @@ def test_the_map_of_attention_is_of_no_words_and_of_no_model() -> None:
     found = shown("attention_map").finding
     assert found.same_for_nonsense
     assert found.drawn < found.typed
-    assert found.drawn > max(found.measured_heads)
-    assert len(set(found.measured_heads)) > 1
+    assert max(found.measured_heads) - min(found.measured_heads) > 0.01  # each head has its own
 
 
 @pytest.mark.slow
