@@ -21,6 +21,7 @@ import typer
 from typer.testing import CliRunner
 
 from seqarena.cli import app
+from seqarena.models.catalog import architecture
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples" / "texts"
@@ -97,13 +98,15 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_each_command_on_the_page_can_be_called(command: str) -> None:
-    """Its options and values are parsed; claims and measurements name what there is."""
+    """Its options and values are parsed, and it names claims and architectures that there are."""
     root: Any = typer.main.get_command(app)
     arguments, context, verb = shlex.split(command), None, root
     while hasattr(verb, "commands"):
         context = typer.Context(verb, parent=context, info_name=verb.name)
         _, verb, arguments = verb.resolve_command(context, arguments)
     verb.make_context(verb.name, arguments, parent=context)
+    for names in re.findall(r"--models? (\S+)", command):
+        assert [architecture(name).name for name in names.split(",")] == names.split(",")
     if "--only" in command:
         known = CliRunner().invoke(app, ["claims", "--list"]).output
         for name in shlex.split(command)[-1].split(","):
