@@ -11,7 +11,6 @@ import runpy
 import shlex
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +27,6 @@ FOLDER = ROOT / "examples" / "texts"
 PAGE = ROOT / "docs" / "course" / "texts.md"
 PRINTED = re.compile(r"`python examples/texts/(\w+)\.py` prints:\n\n```text\n(.*?)```", re.DOTALL)
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
-# what takes longer than ten seconds trains or times more than once
-SLOW = {"processing_times", "gpu_usage", "impact", "lstm_text", "copy_task"}
 FASTER: dict[str, dict[str, Any]] = {
     "lstm_text": {"steps": 40},
     "copy_task": {"distances": (9,)},
@@ -53,13 +50,8 @@ def show(name: str, **settings: Any) -> Shown:
     with tempfile.TemporaryDirectory() as folder, io.StringIO() as out:
         runs = {"runs": folder} if name in WRITES_RUNS else {}
         with contextlib.redirect_stdout(out):
-            finding = main(**settings, **runs)
-        return Shown(finding, out.getvalue())
-
-
-@cache
-def shown(name: str) -> Shown:
-    return show(name, **FASTER.get(name, {}))
+            found = main(**settings, **runs)
+        return Shown(found, out.getvalue())
 
 
 def words(printed: str) -> list[str]:
@@ -72,17 +64,18 @@ def words(printed: str) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NAMES]
-)
-def test_the_page_shows_what_the_program_prints(name: str) -> None:
+def finding(name: str) -> Any:
+    """What an example finds, once the page is seen to show what it prints."""
     blocks = dict(PRINTED.findall(PAGE.read_text(encoding="utf-8")))
-    assert words(blocks[name]) == words(shown(name).printed)
+    found, printed = show(name, **FASTER.get(name, {}))
+    assert words(blocks[name]) == words(printed)
+    return found
 
 
 def test_each_program_has_its_place_on_the_page_and_in_the_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert sorted(dict(PRINTED.findall(text))) == NAMES
+    assert sorted(re.findall(r'= finding\("(\w+)"\)', Path(__file__).read_text("utf-8"))) == NAMES
     sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
     places = [section.lower().replace(" ", "-") for section in sections]
     assert re.findall(r"^\| \[[^]]+\]\(#([\w-]+)\) \|", text, re.MULTILINE) == places
@@ -114,7 +107,7 @@ def test_each_command_on_the_page_can_be_called(command: str) -> None:
 
 
 def test_loss_and_gradient_of_the_network_from_scratch_do_not_belong_together() -> None:
-    found = shown("char_rnn").finding
+    found = finding("char_rnn")
     assert found.error_of_printed_loss > 0.5
     assert found.error_of_squared_loss < 1e-6
     assert found.program > found.floor > 10 * found.softmax_lower
@@ -124,7 +117,7 @@ def test_loss_and_gradient_of_the_network_from_scratch_do_not_belong_together() 
 
 @pytest.mark.slow
 def test_states_go_to_unrelated_rows_and_letters_are_read_again() -> None:
-    found = shown("lstm_text").finding
+    found = finding("lstm_text")
     assert found.rows > 200
     assert found.rows_that_follow < 0.02 * found.rows
     assert found.refusal.startswith("Expected hidden[0] size (2, 6")
@@ -133,7 +126,7 @@ def test_states_go_to_unrelated_rows_and_letters_are_read_again() -> None:
 
 
 def test_the_faded_gradients_are_powers_of_a_number() -> None:
-    found = shown("fading_gradients").finding
+    found = finding("fading_gradients")
     assert found.slope_of_tanh == 1
     assert math.isclose(found.slope_of_logistic, 0.25)
     assert math.isclose(found.silent_small, 0.5**49)
@@ -145,7 +138,7 @@ def test_the_faded_gradients_are_powers_of_a_number() -> None:
 
 @pytest.mark.slow
 def test_the_race_is_between_unequal_sizes() -> None:
-    found = shown("processing_times").finding
+    found = finding("processing_times")
     assert found.transformer_parameters > 4.5 * found.lstm_parameters
     assert found.dropout_is_on
     assert found.works_at_max_len
@@ -154,7 +147,7 @@ def test_the_race_is_between_unequal_sizes() -> None:
 
 
 def test_the_square_of_memory_belongs_to_one_form_of_attention() -> None:
-    found = shown("memory").finding
+    found = finding("memory")
     assert set(found.growth) == {"explicit", "fused"}
     assert found.growth["explicit"] > 3
     assert max(found.growth["fused"], found.lstm_growth) < 2.2
@@ -164,7 +157,7 @@ def test_the_square_of_memory_belongs_to_one_form_of_attention() -> None:
 
 
 def test_the_map_of_attention_is_of_no_words_and_of_no_model() -> None:
-    found = shown("attention_map").finding
+    found = finding("attention_map")
     assert found.same_for_nonsense
     assert found.drawn < found.typed
     assert max(found.measured_heads) - min(found.measured_heads) > 0.01  # each head has its own
@@ -172,7 +165,7 @@ def test_the_map_of_attention_is_of_no_words_and_of_no_model() -> None:
 
 @pytest.mark.slow
 def test_the_accuracies_of_copying_are_formulas() -> None:
-    found = shown("copy_task").finding
+    found = finding("copy_task")
     assert not found.depends_on_data
     assert found.drawn_rnn[189] < found.guessing
     assert found.by_hand == 1
@@ -182,7 +175,7 @@ def test_the_accuracies_of_copying_are_formulas() -> None:
 
 @pytest.mark.slow
 def test_the_use_of_a_gpu_is_a_formula_without_the_length() -> None:
-    found = shown("gpu_usage").finding
+    found = finding("gpu_usage")
     assert not found.depends_on_length
     assert found.squares_lead_from == 513
     shares = [share for by_length in found.measured.values() for share in by_length.values()]
@@ -191,7 +184,7 @@ def test_the_use_of_a_gpu_is_a_formula_without_the_length() -> None:
 
 
 def test_the_timeline_rises_for_any_list_and_ends_too_early() -> None:
-    found = shown("timeline").finding
+    found = finding("timeline")
     assert found.always_rises
     assert found.recurrent > found.after_list > 10
     assert found.convolutions >= 4
@@ -199,7 +192,7 @@ def test_the_timeline_rises_for_any_list_and_ends_too_early() -> None:
 
 @pytest.mark.slow
 def test_the_table_of_impact_cannot_be_read_and_mixes_units() -> None:
-    found = shown("impact").finding
+    found = finding("impact")
     assert found.key_error
     assert found.drawn_150 == -50
     assert found.fewer_bits < found.printed / 2
@@ -208,7 +201,7 @@ def test_the_table_of_impact_cannot_be_read_and_mixes_units() -> None:
 
 
 def test_the_benchmark_times_random_numbers_and_has_no_attention() -> None:
-    found = shown("benchmark").finding
+    found = finding("benchmark")
     assert found.drawn == 1024 * 768 * 768 + 768
     assert found.drawn > 1000 * found.used
     assert found.saturated > 0.9
