@@ -28,7 +28,12 @@ DOCUMENTS = [
         for name in ("architecture", "claims", "exchange", "measuring", "sessions", "training")
     ),
 ]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/course/*.md"),
+    *ROOT.glob("examples/**/*.py"),
+]
 EXAMPLE = ROOT / "examples" / "own_mixer.py"
 SHARED = {"verbose", "console"}  # the front door's docstring describes them once
 
