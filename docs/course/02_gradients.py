@@ -132,7 +132,7 @@ for radius in shown:
     visible = [radius == one for one in shown for _ in range(4)]  # of the curves, in their order
     buttons.append({"label": f"{radius:g}", "method": "restyle", "args": [{"visible": visible}]})
 title = "The gradient k steps back; buttons: largest eigenvalue of W"
-figure = chart(title, "steps back", "size", margin={"t": 90})
+figure = chart(title, "steps back", "size", margin={"t": 90}, height=460)
 place = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
 figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "active": 2, **place}])
 figure.update_yaxes(type="log", exponentformat="power")
@@ -302,7 +302,8 @@ for name, rule in RULES.items():
 #
 # Clipping does not bring back what has faded. It multiplies the whole gradient, the part of the
 # nearest step and that of the farthest, by the same number. Their ratio stays as it was.
-#
+
+# %% [markdown]
 # ## What is left in a computer's numbers
 #
 # A number in float32 has about 7 digits. Below $2^{-126}$ it loses them one by one (a *denormal*
@@ -378,8 +379,8 @@ _ = torch.set_flush_denormal(True)
 #
 # "In practice, vanilla RNNs struggle to learn dependencies beyond roughly 10–20 timesteps. This isn't
 # a tuning problem. It's a structural property of repeated matrix multiplication", says a text. Here
-# are models of the package as they begin: how much of the last loss's gradient arrives at the input
-# $k$ steps before. `irnn` is Elman's network, with ReLU and with another matrix to begin from, the
+# are models of the package as they begin: how much of the last loss's gradient arrives at the input a
+# distance $k$ before. `irnn` is Elman's network, with ReLU and with another matrix to begin from, the
 # identity (Le, Jaitly and Hinton 2015). `lstm` and `gru` have gates.
 
 # %%
@@ -408,5 +409,5 @@ print(f"over 60 steps, from another start and with ReLU, {times:.0e} times as mu
 
 # %% [markdown] tags=["exercise"]
 # **3.** In float16 one multiplies the loss by $2^{15}$ before going back, and divides afterwards
-# (*loss scaling*, Micikevicius et al. 2018). How many steps farther does a gradient get at
-# $\lambda = 0.7$?
+# (*loss scaling*, Micikevicius et al. 2018). How many steps farther does a gradient get, if
+# the factor a step is 0.7?
