@@ -36,8 +36,8 @@ CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 INDEX = """# The course
 
 Ten lessons tell the story of sequence models from the recurrent network to today, and measure
-each step of it. Each asks a question. Write down what you expect: the page keeps it in your browser and
-shows it again beside the result. Then read on, or run the lesson, which is one script.
+each step of it. Each asks a question. Write down what you expect: the page keeps it in your browser
+and shows it again beside the result. Then read on, or run the lesson, which is one script.
 Three exercises end each lesson; their answers are tests.
 
 [The texts' own programs](texts.md) has what the programs of well-known texts really compute.

@@ -41,7 +41,8 @@ def generated() -> dict[str, str]:
 
 def copied(name: str) -> str:
     """A document of the repository's root, with its links as they are from docs/."""
-    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = text.replace("](docs/course/)", "](course/index.md)").replace("](docs/", "](")
     text = re.sub(r"\]\(examples/(?:(\w+)\.py)?\)", _tutorial_link, text)
     for place, other in COPIED.items():
         text = text.replace(f"]({other})", f"]({place})")

@@ -200,7 +200,7 @@ def test_the_site_asks_nothing_of_the_network(site: dict[str, Any]) -> None:
 
 
 def test_links_of_copied_pages_lead_to_pages(pages: ModuleType) -> None:
-    made = pages.generated()
+    made = pages.generated() | {"course/index.md": ""}
     for name in pages.COPIED:
         links = re.findall(r"\]\((?!http)([\w./-]+)\)", made[name])
         assert links or name in ("changelog.md", "security.md")
