@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Gates: what a network keeps
+# # Gates, and what a network keeps
 #
 # **The question.** A plain recurrent network computes its state anew at each step. The LSTM and the GRU
 # have *gates*: numbers between 0 and 1 that say how much of a memory is kept and how much is written.
@@ -287,17 +287,19 @@ def reach(kind, noise=False):
     return max((d for d in DISTANCES if 2 * learned(kind, noise, d) > NETWORKS), default=0)
 
 
-neutral, plain, best = reach("LSTM, bias 0"), reach("plain"), reach("plain, rotation")
-if neutral < plain:
-    print("The LSTM with bias 0 learned less far than the plain network: gates alone cure nothing.")
-if best > reach("LSTM, bias 1"):
-    print(f"A plain network from a rotation reached {best} steps, farther than an LSTM of bias 1.")
-if reach("LSTM, bias 5") > neutral:
-    print(f"One constant moves the LSTM from {neutral} to {reach('LSTM, bias 5')} steps.")
-if reach("LSTM, bias 5", True) > reach("plain, rotation", True):
-    print("With noise between, the gates that stay open win over the rotation.")
-else:
-    print("With noise between, the gates do not reach farther than the rotation here.")
+far = {row: reach(*row) for row in rows}
+words = {row: f"{n} steps" if n else f"under {DISTANCES[0]}" for row, n in far.items()}
+for one, other in (
+    (("LSTM, bias 0", False), ("plain", False)),  # a pair in which a text expects the first to win
+    (("LSTM, bias 1", False), ("plain, rotation", False)),
+    (("GRU", False), ("GRU, bias 3", False)),
+    (("LSTM, bias 1", False), ("LSTM, bias 5", False)),
+    (("LSTM, bias 5", True), ("plain, rotation", True)),
+    (("LSTM, bias 5", False), ("LSTM, bias 5", True)),
+):
+    says = ("as far as", "farther than", "less far than")[np.sign(far[one] - far[other])]
+    name, rival = (f"{kind}{', noise' if noise else ''}" for kind, noise in (one, other))
+    print(f"{name} ({words[one]}) remembers {says} {rival} ({words[other]})")
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** The task is a memory of two bits. It asks that something of the first step be left at the
