@@ -35,8 +35,10 @@ bench: $(READY)  ## measured ratios against the nearest libraries, side by side
 bench-gpu: $(READY)  ## contract, speed and memory on one GPU, in 8 minutes; says so where there is none
 	$(BIN)/python -m benchmarks.gpu
 
-docs: $(WRITES)  ## the documentation, into site/: the lessons run (8 minutes on 2 cores), and claims
+docs: $(WRITES)  ## the documentation, into site/: the lessons run (8 minutes on 2 cores), and samples
 	$(BIN)/seqarena claims --quick --only constant-path,gating --runs build/docs --quiet
+	$(BIN)/seqarena measure maps --models attention,lstm,mamba --steps 150 --runs build/docs --out measured --quiet
+	$(BIN)/seqarena measure gradient --models elman,lstm,gru,attention --runs build/docs --out measured --quiet
 	$(MKDOCS)
 	@echo "the documentation: site/index.html"
 

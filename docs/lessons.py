@@ -171,7 +171,7 @@ def page(lesson: Lesson, notebook: Any) -> str:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code":
             parts.append(f"```python\n{cell.source}\n```")
-            parts += [_output(output) for output in cell.outputs]
+            parts += [_output(output) for output in _joined(cell.outputs)]
             continue
         words = formulas(cell.source)
         if "prediction" in tags or "conclusion" in tags:
@@ -203,7 +203,7 @@ def formulas(text: str) -> str:
     def drawn(found: re.Match[str]) -> str:
         block, inline = found.groups()
         if block is None:
-            return convert(inline)
+            return f"<span>{convert(inline)}</span>"  # <math> at a line's start would be a block
         return f'\n\n<div class="formula">{convert(block.strip(), display="block")}</div>\n\n'
 
     pieces = CODE.split(text)
@@ -212,15 +212,27 @@ def formulas(text: str) -> str:
     )
 
 
-def _output(output: Any) -> str:
-    """What a cell printed or drew; what it says on the way (standard error) is left out."""
-    if output.output_type == "stream":
-        text = output.text.rstrip()
-        return f"``` {{.text .output}}\n{text}\n```" if output.name == "stdout" and text else ""
+def _joined(outputs: list[Any]) -> list[Any]:
+    """What was printed in pieces, whole; and without what was said on the way."""
+    found: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name != "stdout":
+            continue
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1] = {**found[-1], "text": found[-1]["text"] + output.text}
+        else:
+            found.append({**output})
+    return found
+
+
+def _output(output: dict[str, Any]) -> str:
+    """What a cell printed or drew."""
+    if output["output_type"] == "stream":
+        return _printed(output["text"])
     data = output.get("data", {})
     figure = data.get("application/vnd.plotly.v1+json")
     if figure is None:
-        return f"``` {{.text .output}}\n{data['text/plain']}\n```" if "text/plain" in data else ""
+        return _printed(data.get("text/plain", ""))
     title = figure["layout"].get("title", {}).get("text", "")
     if not title:
         raise ValueError("a figure of a lesson needs a title: it is what a screen reader says")
@@ -230,6 +242,10 @@ def _output(output: Any) -> str:
         f'<div class="chart" role="img" aria-label="{html.escape(re.sub("<[^>]*>", " ", title))}">'
         f'<script type="application/json">{content}</script></div>'
     )
+
+
+def _printed(text: str) -> str:
+    return f"``` {{.text .output}}\n{text.rstrip()}\n```" if text.strip() else ""
 
 
 def _answers(path: Path) -> dict[int, str]:

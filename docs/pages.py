@@ -5,7 +5,8 @@
     command_line.md                           the command line's own help
     course/index.md                           the list of the lessons
     course/NN_name.md                         a lesson with its outputs (docs/lessons.py)
-    claims_sample.html                        a page of claims, where one was measured (make docs)
+    claims_sample.html, measured_sample.html  pages of claims and of measurements, where these were
+                                              measured (make docs); they link to the course
 
 mkdocs calls `on_files`; `mkdocs.yml` names this file under `hooks`.
 """
@@ -28,7 +29,21 @@ COPIED = {
     "changelog.md": "CHANGELOG.md",
     "security.md": "SECURITY.md",
 }
-SAMPLE = ROOT / "build" / "docs" / "claims-quick" / "report.html"
+SAMPLES = {  # page -> the folder of its records
+    "claims_sample.html": ROOT / "build" / "docs" / "claims-quick",
+    "measured_sample.html": ROOT / "build" / "docs" / "measured",
+}
+LINKS = {  # page -> the sample that it links to, and the words of it
+    "claims.md": (
+        "claims_sample.html",
+        "[A page that was measured for this site](claims_sample.html)",
+    ),
+    "measuring.md": (
+        "measured_sample.html",
+        "Measured for this site: [who looks at whom](measured_sample.html#explorer), and "
+        "[every architecture in the year of its paper](measured_sample.html#timeline).",
+    ),
+}
 
 
 def generated() -> dict[str, str]:
@@ -102,22 +117,42 @@ def course() -> dict[str, str]:
     return pages
 
 
+def samples() -> dict[str, str]:
+    """The sample pages whose records are there."""
+    from seqarena.engine.pages import page_of
+
+    return {
+        name: page_of(folder, course=course_address())
+        for name, folder in SAMPLES.items()
+        if folder.exists()
+    }
+
+
+def course_address() -> str:
+    """Where the lessons lie as the samples see them; nothing while a lesson is missing to which
+    they would link."""
+    from seqarena.report.measured.lessons import EXPLORED, OF_FAMILY, OF_SYSTEM
+
+    linked = {EXPLORED, *OF_FAMILY.values(), *OF_SYSTEM.values()}
+    there = {lesson.name for lesson in lessons.lessons()}
+    return "course/" if {one.name for one in linked} <= there else ""
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages to those that lie in docs/ (an mkdocs event)."""
     from mkdocs.structure.files import File
 
-    pages = generated() | course() | {"command_line.md": command_line()}
-    if SAMPLE.exists():
-        pages["claims_sample.html"] = SAMPLE.read_text(encoding="utf-8")
+    pages = generated() | course() | {"command_line.md": command_line()} | samples()
     for place, content in pages.items():
         files.append(File.generated(config, place, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Links between docs/ and the root; the sample on the page of claims, where there is one (an
-    mkdocs event)."""
+    """Links between docs/ and the root; a sample on its page, where there is one (an mkdocs
+    event)."""
     markdown = markdown.replace("](../CONTRIBUTING.md)", "](contributing.md)")
-    if page.file.src_uri == "claims.md" and files.get_file_from_path("claims_sample.html"):
-        return markdown + "\n[A page that was measured for this site](claims_sample.html)\n"
+    sample, words = LINKS.get(page.file.src_uri, ("", ""))
+    if sample and files.get_file_from_path(sample):
+        return f"{markdown}\n{words}\n"
     return markdown

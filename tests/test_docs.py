@@ -17,6 +17,7 @@ from seqarena import api
 from seqarena.cli import app
 from seqarena.mixers.contract import CHECKS
 from seqarena.models.catalog import architecture
+from seqarena.report.measured.lessons import EXPLORED, OF_FAMILY, OF_SYSTEM
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -228,6 +229,26 @@ def test_the_reference_names_the_whole_front_door() -> None:
     assert sorted(re.findall(r"^::: seqarena\.api\.(\w+)$", text, re.MULTILINE)) == sorted(
         api.__all__
     )
+
+
+def test_samples_link_to_the_lessons_once_all_of_them_are_written(
+    pages: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        pages, "SAMPLES", {"a.html": tmp_path / "measured", "b.html": tmp_path / "none"}
+    )
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "measurements.jsonl").touch()
+    lessons = {one.name for one in (EXPLORED, *OF_FAMILY.values(), *OF_SYSTEM.values())}
+    (tmp_path / "docs" / "course").mkdir(parents=True)
+    for name in sorted(lessons):
+        assert pages.course_address() == ""
+        (tmp_path / "docs" / "course" / f"{name}.py").touch()
+    assert pages.course_address() == "course/"
+    (made,) = pages.samples().items()
+    assert made[0] == "a.html"
+    assert set(re.findall(r'href="course/(\w+)\.html"', made[1])) == lessons
 
 
 def undescribed(function: Any) -> list[str]:

@@ -35,7 +35,7 @@
       legend: { ...(narrow ? above : {}), ...layout.legend, bgcolor: "rgba(0,0,0,0)" },
       dragmode: coarse ? false : (layout.dragmode ?? "zoom"),
     };
-    for (const own of drawn.updatemenus ?? []) Object.assign(own, { bgcolor: now.paper, bordercolor: now.line });
+    for (const own of drawn.updatemenus ?? []) Object.assign(own, { bgcolor: "#e8ebee", bordercolor: now.line, font: { color: "#1a1f24" } }); // the chosen one is white
     const target = place.querySelector(".drawn") ?? frame(place, layout.title.text);
     return Plotly.react(target, data, drawn, config);
   }

@@ -51,7 +51,7 @@ def test_no_formula_stays_undrawn(lesson: lessons.Lesson) -> None:
 
 
 def test_a_formula_in_code_stays_as_it_is() -> None:
-    assert lessons.formulas("`$x$` and $x$").startswith("`$x$` and <math")
+    assert lessons.formulas("`$x$` and $x$").startswith("`$x$` and <span><math")
 
 
 def test_a_lesson_that_has_not_run_says_so() -> None:
