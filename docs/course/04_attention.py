@@ -120,10 +120,8 @@ assert apart < 1e-12
 # happens beyond the 20 digits of training?
 
 # %%
-LONGEST, LENGTHS = (
-    20,
-    ([1, 5, 10, 20, 40] if QUICK else [1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 26, 32, 40]),
-)
+LONGEST = 20
+LENGTHS = [1, 5, 10, 20, 40] if QUICK else [1, 2, 4, 6, 8, 10, 12, 14, 16, 20, 26, 32, 40]
 WAYS = {"vector": (False, False), "vector, backwards": (False, True), "attention": (True, False)}
 
 
@@ -194,7 +192,8 @@ print(f"reading backwards gains {gain.max():.0%} of the strings at {LENGTHS[gain
 #
 # The price is a vector kept for each symbol of the source instead of one in all, and a comparison of
 # each written symbol with each read one. Nor is it faster: reader and writer still go step by step.
-#
+
+# %% [markdown]
 # ## Where does it look?
 #
 # One of the texts draws a map of attention from `np.random.rand(seq_len, seq_len)`, times
@@ -237,7 +236,7 @@ def maps(title, read, written, entries):
     """A figure of one map at a time: entries are label, table [T, S], its T rows and S columns."""
     figure, buttons = go.Figure(), []
     for k, (label, table, rows, columns) in enumerate(entries):
-        figure.add_heatmap(z=table.round(3), zmin=0, zmax=1, visible=k == 0)
+        figure.add_heatmap(z=table.round(3), zmin=0, zmax=1, colorscale="Viridis", visible=k == 0)
         axes = {"xaxis.tickvals": [*range(len(columns))], "xaxis.ticktext": list(columns)}
         axes |= {"yaxis.tickvals": [*range(len(rows))], "yaxis.ticktext": list(rows)}
         change = {"visible": [k == other for other in range(len(entries))]}
@@ -283,7 +282,8 @@ for name, places in parts.items():
 # and a month at the end of its name, where the reader has seen all of it. Where nothing is needed, the
 # softmax must still hand out a whole 1. A map of attention shows where a network fetches something.
 # What it fetches there may come from elsewhere (Jain and Wallace 2019; Wiegreffe and Pinter 2019).
-#
+
+# %% [markdown]
 # ## Sentences
 #
 # Now German to English (Multi30k: captions of pictures), word by word, with the network in torch from
@@ -297,29 +297,26 @@ def captions(part):
     if not all(file.exists() for file in files):
         return []
     texts = [gzip.decompress(file.read_bytes()).decode().lower().splitlines() for file in files]
-    return list(
-        zip(*([tuple(re.findall(r"\w+|[^\w\s]", line)) for line in text] for text in texts))
-    )
+    sides = [[tuple(re.findall(r"\w+|[^\w\s]", line)) for line in text] for text in texts]
+    return list(zip(*sides))
+
+
+def frequent(sentences):
+    """Word -> number, of the commonest; 0 begins a sentence and 1 ends it."""
+    words = [word for word, _ in Counter(w for words in sentences for w in words).most_common(800)]
+    return {word: number for number, word in enumerate(["<begin>", "<end>", *words])}
 
 
 train, test = captions("train"), captions("test_2016_flickr")
 if not train:
     print("Multi30k is not on this machine: the lesson ends with the dates above.")
-german, english = (
-    ["<begin>", "<end>"]
-    + [w for w, _ in Counter(w for p in train for w in p[side]).most_common(800)]
-    for side in (0, 1)
-)
-of_german, of_english = ({w: k for k, w in enumerate(words)} for words in (german, english))
-train, test = (
-    [p for p in part if len(p[0]) <= 12 and {*p[0]} <= {*german} and {*p[1]} <= {*english}]
-    for part in (train, test)
-)
+german, english = (frequent(pair[side] for pair in train) for side in (0, 1))
+known = [p for p in train if len(p[0]) <= 12 and {*p[0]} <= {*german} and {*p[1]} <= {*english}]
+new = {x for x, _ in test if len(x) <= 12 and {*x} <= {*german}} - {x for x, _ in known}
 by_length = defaultdict(list)  # sources of one length need no padding
-for x, y in train:
-    by_length[len(x)].append(([of_german[w] for w in x], [of_english[w] for w in y]))
-test = sorted({x for x, _ in test} - {x for x, _ in train})
-print(f"{len(train):,} pairs to learn from, {len(test)} new sentences")
+for x, y in known:
+    by_length[len(x)].append(([german[w] for w in x], [english[w] for w in y]))
+print(f"{len(known):,} pairs to learn from, {len(new)} new sentences")
 
 
 def tensors(chosen):
@@ -332,25 +329,27 @@ def tensors(chosen):
 
 def some_captions():
     """64 pairs with sources of one length."""
-    alike = by_length[len(train[int(torch.randint(len(train), ()))][0])]
+    alike = by_length[len(known[int(torch.randint(len(known), ()))][0])]
     return tensors([alike[k] for k in torch.randint(len(alike), (64,)).tolist()])
 
 
 @torch.no_grad()
 def translate(x):
     """The words that the network writes, the likeliest each time, and their weights [T, S]."""
-    source, written = torch.tensor([[of_german[w] for w in x]]), [0]
+    source, written = torch.tensor([[german[w] for w in x]]), [0]
     while written[-1] != 1 and len(written) < 16:
         logits, weights = net(source, torch.tensor([written]))
         written.append(int(logits[0, -1].argmax()))
-    return [english[k] for k in written[1:]], weights[0].numpy()
+    return [[*english][k] for k in written[1:]], weights[0].numpy()
 
 
 if train:
     torch.manual_seed(0)
     net = Translator(len(german), len(english), 96)
     descend(net, 80 if QUICK else 500, some_captions)
-    entries = [(" ".join(x)[:36], *reversed(translate(x)), x) for x in test[:: len(test) // 7]]
+    entries = [
+        (" ".join(x)[:36], *reversed(translate(x)), x) for x in sorted(new)[:: len(new) // 7]
+    ]
     for _, _, words, x in entries:
         print(f"{' '.join(x):60s} {' '.join(words[:-1])}")
     maps("Where each English word looks", "German, read", "English, written", entries)
@@ -358,37 +357,51 @@ if train:
 # %% [markdown] tags=["prediction"]
 # **Predict.** A dictionary comes out of these maps. For each English word, add up its weights over all
 # sentences of the training and take the German word that got most. What do you expect for "two", for
-# "dog", for "on", and for "is", which German has no word for in "ein mann läuft"? How many of the thirty
-# commonest words get a word that a teacher would accept? What do the others look at?
+# "on", and for "is", which German has no word for in "ein mann läuft"? And a rival: *count* in how many
+# pairs two words occur together, and take the word with the largest share, $2 n_{ef} / (n_e + n_f)$
+# (Dice 1945). Which of the two makes the better dictionary of the thirty commonest words?
 
 # %%
 if train:
-    total = torch.zeros(len(english), len(german))
+    looked = torch.zeros(len(english), len(german))
     for alike in by_length.values():
         source, before, targets = tensors(alike)
         with torch.no_grad():
             weights, real = net(source, before)[1], targets >= 0
         cell = targets[..., None] * len(german) + source[:, None]
-        total.view(-1).index_add_(0, cell[real].flatten(), weights[real].flatten())
-    share, place = (total / total.sum(1, keepdim=True).clamp(min=1e-9)).max(1)
-    named = [f"{word} → {german[k]}" for word, k in zip(english, place)][1:31]
-    figure = go.Figure(go.Bar(orientation="h", y=named, x=share[1:31].tolist()))
+        looked.view(-1).index_add_(0, cell[real].flatten(), weights[real].flatten())
+    occurs = [torch.zeros(len(known), len(words)) for words in (english, german)]
+    for k, (x, y) in enumerate(known):
+        occurs[0][k, [english[w] for w in y]] = 1
+        occurs[1][k, [german[w] for w in x]] = 1
+    together, counts = occurs[0].T @ occurs[1], [one.sum(0) for one in occurs]
+    dice = 2 * together / (counts[0][:, None] + counts[1]).clamp(min=1)
+    share, place = (looked / looked.sum(1, keepdim=True).clamp(min=1e-9)).max(1)
+    by_looking, by_counting = ([[*german][k] for k in best] for best in (place, dice.argmax(1)))
+    rows = list(zip(english, by_looking, by_counting))[2:32]
+    figure = go.Figure(go.Bar(orientation="h", x=share[2:32].tolist()))
+    figure.data[0].y = [f"{word} → {looked}" for word, looked, _ in rows]
+    figure.data[0].hovertext = [f"by counting {counted}" for *_, counted in rows]
     figure.update_layout(
         title="The German word that each English word looks at most",
         xaxis_title="share of the English word's attention",
         xaxis_tickformat=".0%",
-        yaxis_title="the end and the commonest words",
+        yaxis_title="the thirty commonest words",
         yaxis_autorange="reversed",
         height=700,
     )
     figure.show()
-    print("most at the full stop:", [pair for pair in named if pair.endswith("→ .")])
+    differ = [f"{word}: {looked} {counted}" for word, looked, counted in rows if looked != counted]
+    print(f"{len(differ)} of {len(rows)} differ. The word, by looking, by counting:")
+    for first in range(0, len(differ), 3):
+        print("   " + "".join(f"{text:26s}" for text in differ[first : first + 3]))
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** Nobody gave it a dictionary, or told it that sentences have an order. Its only teacher is
-# the next word. Where German has a word of its own, looking at it pays. Where it has none, or the word
-# follows from what was written, the weights matter little, and lie where they happened to lie. Brown
-# et al. (1993) found such a dictionary by counting alone: exercise 3.
+# the next word, and states serve as well as words do: this reader goes from left to right, so that its
+# state at "männer" has just read "zwei", and both can be fetched there. Where the writer knows the word
+# from what it has written, the weights matter little, and lie where they happened to lie. Attention
+# learns to *translate*. For a dictionary it is enough to count (Brown et al. 1993, exercise 3).
 
 # %% [markdown] tags=["exercise"]
 # ## Exercises
