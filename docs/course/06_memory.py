@@ -59,30 +59,41 @@ def learn(hops, seed):
     )  # fmt: skip
 
 
+def spread(points):
+    """Of a trace: the mean over the seeds at each point, and their range as bars."""
+    points = np.array(points)
+    mean = points.mean(1)
+    bars = {"array": points.max(1) - mean, "arrayminus": mean - points.min(1)}
+    return {"y": mean, "error_y": bars}
+
+
+def choose(figure, groups):
+    """Shows one group of traces at a time; `groups` has the name of each trace's."""
+    names, buttons = list(dict.fromkeys(groups)), []
+    for name in names:
+        shown = {"visible": [group == name for group in groups]}
+        buttons.append({"label": name, "method": "restyle", "args": [shown]})
+    for trace, group in zip(figure.data, groups):
+        trace.visible = group == names[0]
+    figure.update_layout(updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": -0.25}])
+    figure.show()
+
+
 runs = {hops: [learn(hops, seed) for seed in SEEDS] for hops in HOPS}
-right = {
-    kind: {hops: [run.trials()[0]["test_slices"][slice_] for run in runs[hops]] for hops in HOPS}
-    for kind, slice_ in (("about people", "who"), ("about things", "what"))
-}
 figure = go.Figure()
-for kind, found in right.items():
-    mean = np.array([np.mean(found[hops]) for hops in HOPS])
-    bars = {"array": [max(found[hops]) for hops in HOPS] - mean}
-    bars["arrayminus"] = mean - [min(found[hops]) for hops in HOPS]
-    figure.add_bar(
-        x=[f"{hops} hop" + "s" * (hops > 1) for hops in HOPS], y=mean, name=kind, error_y=bars
-    )
+for words, part in (("about people", "who"), ("about things", "what")):
+    right = [[run.trials()[0]["test_slices"][part] for run in runs[hops]] for hops in HOPS]
+    figure.add_bar(x=["1 hop", "2 hops", "3 hops"], name=words, **spread(right))
+    for hops, shares in zip(HOPS, right):
+        print(f"{words}, {hops} hops: " + ", ".join(f"{share:.1%}" for share in shares))
 figure.add_hline(y=1 / 6, line_dash="dot")
 figure.update_layout(
-    title="New stories: questions answered (mean and range of the seeds; dotted: a guess)",
+    title="Questions answered (mean and range of the seeds; dotted: a guess)",
     xaxis_title="looks at the story",
-    yaxis_title="share of questions",
+    yaxis_title="share of questions on new stories",
     yaxis_tickformat=".0%",
 )
 figure.show()
-for kind, found in right.items():
-    for hops in HOPS:
-        print(f"{kind}, {hops} hops: " + ", ".join(f"{share:.1%}" for share in sorted(found[hops])))
 
 # %% [markdown]
 # ## What it is, without a library
@@ -158,87 +169,60 @@ def deciding(question):
         naming = max(k for k, said in enumerate(question.statements) if named in said)
         said = question.statements[naming]
         named, before = said[0], naming if PUT_DOWN & {*said} else before
-    walks = [
-        k
-        for k, said in enumerate(question.statements[:before])
-        if said[0] == named and "to" in said
-    ]
-    assert question.statements[walks[-1]][-1] == question.answer
-    return naming, walks[-1]
+    moves = enumerate(question.statements[:before])
+    walk = max(k for k, said in moves if said[0] == named and "to" in said)
+    assert question.statements[walk][-1] == question.answer
+    return naming, walk
 
 
 def kind_of(question):
-    naming, _ = deciding(question)
-    if naming is None:
+    if question.task == "who":
         return "person"
-    return "thing put down" if PUT_DOWN & {*question.statements[naming]} else "thing carried"
+    said = question.statements[deciding(question)[0]]
+    return "thing put down" if PUT_DOWN & {*said} else "thing carried"
 
 
 kinds = np.array([kind_of(question) for question in questions])
+batch = codec.encode([text(question) for question in questions])
 for hops, predictor in predictors.items():
     with torch.no_grad():
-        batch = codec.encode([text(question) for question in questions])
         answers = predictor.model.answer(batch)[:, 0].argmax(-1).tolist()
         looks = predictor.model.attention(batch).numpy()
-    places = looks.shape[2]  # the newest sentence is the last
     hit = np.array([codec.vocabulary.words[a] == q.answer for a, q in zip(answers, questions)])
-    print(
-        f"{hops} hops, of {len(questions):,} new questions: "
-        + ", ".join(
-            f"{kind} {hit[kinds == kind].mean():.0%} right"
-            for kind in ("person", "thing carried", "thing put down")
-        )
-    )
-    things = [k for k, question in enumerate(questions) if question.task == "what"]
-    for hop in range(hops):
-        on = np.zeros(2)
-        for k in things:
-            back = np.array(deciding(questions[k])) - len(questions[k].statements) + places
-            on += looks[k, hop, back] / len(things)
+    shares = [f"{kind} {hit[kinds == kind].mean():.0%}" for kind in sorted(set(kinds))]
+    print(f"{hops} hops, right of {len(questions):,} new questions: " + ", ".join(shares))
+    on = np.zeros((hops, 2))
+    for k in np.flatnonzero(kinds != "person"):
+        back = np.array(deciding(questions[k])) - len(questions[k].statements)  # the newest is last
+        on += looks[k][:, back] / (kinds != "person").sum()
+    for hop, (naming, walk) in enumerate(on):
         print(
-            f"   things, hop {hop + 1}: weight on the naming {on[0]:.0%}, on the walk {on[1]:.0%}"
+            f"   things, hop {hop + 1}: weight on the naming {naming:.0%}, on the walk {walk:.0%}"
         )
 
 # %%
-STORIES = [
-    "anna walked to the attic | anna packed the lamp | boris ran to the market | anna drove to the library",
-    "boris ran to the market | boris packed the map | boris drove to the cellar | boris left the map behind | "
-    "boris walked to the attic",
-    "anna ran to the cellar | carla ran to the cellar | anna lifted the violin | anna put down the violin | "
-    "carla lifted the violin | carla walked to the garage | anna drove to the market",
-]
-figure, buttons = go.Figure(), []
-for story, thing in zip(STORIES, ("lamp", "map", "violin")):
-    sentences = story.split(" | ")
+STORIES = {
+    "lamp": "anna walked to the attic | anna packed the lamp | boris ran to the market | "
+    "anna drove to the library",
+    "map": "boris ran to the market | boris packed the map | boris drove to the cellar | "
+    "boris left the map behind | boris walked to the attic",
+    "violin": "anna ran to the cellar | carla ran to the cellar | anna lifted the violin | "
+    "anna put down the violin | carla lifted the violin | carla walked to the garage",
+}
+figure, groups = go.Figure(), []
+for thing, story in STORIES.items():
+    batch, sentences = codec.encode([f"{story} | where is the {thing}"]), story.split(" | ")
     for hops in (2, 3):
+        model = predictors[hops].model
         with torch.no_grad():
-            batch = codec.encode([f"{story} | where is the {thing}"])
-            weights = predictors[hops].model.attention(batch)[0, :, -len(sentences) :].T.numpy()
-            answer = codec.vocabulary.words[
-                int(predictors[hops].model.answer(batch)[0, 0].argmax())
-            ]
+            weights = model.attention(batch)[0, :, -len(sentences) :].T.numpy().round(3)
+            answer = codec.vocabulary.words[int(model.answer(batch)[0, 0].argmax())]
         names = [f"hop {hop + 1}" for hop in range(hops)]
-        first = not buttons
-        figure.add_heatmap(
-            z=weights.round(3),
-            x=names,
-            y=sentences,
-            zmin=0,
-            zmax=1,
-            colorscale="Viridis",
-            visible=first,
-        )
-        label = f"where is the {thing}? {hops} hops: {answer}"
-        shown = [len(buttons) == other for other in range(6)]
-        buttons.append({"label": label, "method": "restyle", "args": [{"visible": shown}]})
-figure.update_layout(
-    title="What each hop looks at",
-    xaxis_title="the hops, from first to last",
-    yaxis_title="the story",
-    yaxis_autorange="reversed",
-    updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": -0.25}],
-)
-figure.show()
+        figure.add_heatmap(z=weights, x=names, y=sentences, zmin=0, zmax=1, colorscale="Viridis")
+        groups.append(f"where is the {thing}? {hops} hops: {answer}")
+figure.update_layout(title="What each hop looks at", xaxis_title="hop", yaxis_title="the story")
+figure.update_yaxes(autorange="reversed")
+choose(figure, groups)
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** One softmax can find the sentence about Anna, since the question has her name. It cannot
@@ -266,69 +250,36 @@ figure.show()
 # and for attention. Then for another task, to *sort* symbols from 0 to 4: who goes on beyond 12 there?
 
 # %%
-ASKED = [12, 24, 48, 96]
 RATES = {"stack_rnn": 5e-3, "lstm": 5e-3, "attention": 2e-3}
 TASKS = {"reverse_string": "written backwards", "bucket_sort": "sorted"}
-found = {}
-for task in TASKS:
+SLOTS = 64
+figure, groups = go.Figure(), []
+for task, words in TASKS.items():
     for name, rate in RATES.items():
         measured = sa.measure(
             "length", models=[name], task=task, train_length=12, factors=[1, 2, 4, 8], width=32, depth=1,
             steps=60 if QUICK else 500, batch=32, rates=[rate], seeds=1 if QUICK else 3, verbose=False,
-            out=f"lengths-{'quick' if QUICK else 'whole'}",
+            out=f"{task}-{name}-{'quick' if QUICK else 'whole'}",
         )  # fmt: skip
-        for series in measured.measurements:
-            if series.architecture == name and series.measurement == f"length_{task}":
-                found[task, name] = series
-figure, buttons = go.Figure(), []
-for task, words in TASKS.items():
-    curves = [(name, [p.repeats for p in found[task, name].points]) for name in RATES]
-    guess = next(iter(found[task, "lstm"].baselines.values()))
-    for name, repeats in [*curves, ("a guess", [(g,) for g in guess])]:
-        mean = np.array([np.mean(r) for r in repeats])
-        bars = {
-            "array": [max(r) for r in repeats] - mean,
-            "arrayminus": mean - [min(r) for r in repeats],
-        }
-        figure.add_scatter(
-            x=ASKED,
-            y=mean,
-            name=name,
-            error_y=bars,
-            visible=task == "reverse_string",
-            line_dash="dot" if name == "a guess" else "solid",
-        )
-    shown = [other == task for other in TASKS for _ in range(4)]
-    buttons.append({"label": words, "method": "restyle", "args": [{"visible": shown}]})
+        (series,) = [one for one in measured.measurements if one.measurement == f"length_{task}"]
+        right = [point.repeats for point in series.points]
+        lengths = [point.x for point in series.points]
+        figure.add_scatter(x=lengths, name=name, **spread(right))
+        print(f"{words:18s} {name:10s} " + " ".join(f"{np.mean(each):5.0%}" for each in right))
+        if (task, name) == ("reverse_string", "stack_rnn"):
+            computed = (SLOTS + (96 - SLOTS) / 2) / 96
+            print(f"   computed for 96: {computed:.1%}; the best seed has {max(right[-1]):.1%}")
+    (guess,) = series.baselines.values()
+    figure.add_scatter(x=lengths, y=guess, name="a guess", line_dash="dot")
+    groups += [words] * (len(RATES) + 1)
 figure.update_layout(
-    title="Symbols right, by length (mean and range of the seeds; choose the task)",
+    title="Symbols right, by length (mean and range of the seeds)",
     xaxis_title="length (trained on 1 to 12)",
-    xaxis_tickvals=ASKED,
+    xaxis_tickvals=lengths,
     yaxis_title="share of symbols",
     yaxis_tickformat=".0%",
-    updatemenus=[
-        {
-            "buttons": buttons,
-            "type": "buttons",
-            "direction": "right",
-            "x": 0,
-            "xanchor": "left",
-            "y": -0.25,
-        }
-    ],
 )
-figure.show()
-SLOTS = 64
-computed = SLOTS / 96 + (1 - SLOTS / 96) / 2
-best_of = max(found["reverse_string", "stack_rnn"].points[-1].repeats)
-print(
-    f"96 bits, 64 slots: {SLOTS} right and half of the rest is {computed:.1%}; the best seed has {best_of:.1%}"
-)
-for (task, name), series in found.items():
-    print(
-        f"{TASKS[task]:18s} {name:10s} "
-        + " ".join(f"{np.mean(p.repeats):5.0%}" for p in series.points)
-    )
+choose(figure, groups)
 
 # %% [markdown]
 # ## Inside the stack
@@ -373,35 +324,22 @@ print(f"states differ from the package's by at most {abs(h - theirs[0]).max():.1
 assert abs(h - theirs[0]).max() < 1e-12
 print("reads ", *bits[0].tolist(), "\nwrites", *written.tolist())
 
-figure = go.Figure()
-figure.add_heatmap(z=stacks.norm(dim=2)[:, :13].T.round(decimals=3).tolist(), colorscale="Viridis")
-for name, line in zip(("push", "pop", "keep"), shares.T.tolist()):
-    figure.add_scatter(y=line, name=name, mode="lines+markers", visible=False)
-views = {"what is on the stack": ([True] + [False] * 3, "slot (0 is the top)", "reversed"),
-         "push, pop, keep": ([False] + [True] * 3, "share", True)}  # fmt: skip
-buttons = [
-    {
-        "label": name,
-        "method": "update",
-        "args": [{"visible": shown}, {"yaxis.title.text": axis, "yaxis.autorange": order}],
-    }
-    for name, (shown, axis, order) in views.items()
-]
+filled = stacks.norm(dim=2)[:, :13].T.numpy().round(3)
+figure = go.Figure(go.Heatmap(z=filled, colorscale="Viridis", colorbar={"title": "length"}))
 figure.update_layout(
-    title="A trained stack reads 12 bits and writes them backwards",
+    title="What is in each slot while 12 bits are read and then written backwards",
     xaxis_title="position (from 12 on it writes)",
     yaxis_title="slot (0 is the top)",
     yaxis_autorange="reversed",
-    updatemenus=[
-        {
-            "buttons": buttons,
-            "type": "buttons",
-            "direction": "right",
-            "x": 0,
-            "xanchor": "left",
-            "y": -0.25,
-        }
-    ],
+)
+figure.show()
+figure = go.Figure()
+for name, share in zip(("push", "pop", "keep"), shares.T.tolist()):
+    figure.add_scatter(y=share, name=name, mode="lines+markers")
+figure.update_layout(
+    title="What it does at each position",
+    xaxis_title="position (from 12 on it writes)",
+    yaxis_title="share",
 )
 figure.show()
 
