@@ -9,7 +9,6 @@
 # the same outputs and gradients. Then it learns to look something up, and then to count to two.
 
 # %%
-import inspect
 import itertools
 import math
 import os
@@ -23,6 +22,7 @@ from torch import nn
 import seqarena as sa
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
+torch.set_num_threads(1)  # the matrices are too small to share
 
 
 def chart(title, x, y, **more):
@@ -135,10 +135,6 @@ class Transformer(nn.Module):
             x = block(x)
         return self.norm(x) @ self.tokens.weight.T
 
-
-parts = (angles, turned, Attention, Block, Transformer)
-lines = "\n".join(inspect.getsource(part) for part in parts).splitlines()
-print(f"{sum(bool(line.strip()) for line in lines)} lines of code and comment")
 
 # %% [markdown]
 # ## Is it right?
