@@ -6,7 +6,7 @@
 # and what can it not do?
 #
 # Below is the whole network in plain torch. Weights are copied out of the package's, and both give
-# the same outputs and gradients. Then it learns to look something up, and then to count to two.
+# the same outputs and gradients. Then it learns to look something up, and then to count modulo two.
 
 # %%
 import itertools
@@ -265,32 +265,34 @@ for positions, seed in itertools.product(("rotary", "alibi") if QUICK else NAMES
 model = looking["rotary"][0]
 asked, answers = induction(np.random.default_rng(3), 16, 256)
 place = (asked[:, :-1] == len(LETTERS)).float().argmax(1) + 1  # where the answer stands
+rows = torch.arange(len(asked))
 right = share_right(model, asked, answers)
 maps = [block.attention.weights for block in model.blocks]
 words = [f"{i} {(LETTERS + '#')[token]}" for i, token in enumerate(asked[0].tolist())]
-figure = chart("Who looks at whom, by head", "is looked at", "looks", yaxis_autorange="reversed")
+figure = chart("Who looks at whom, by head", "position that is looked at", "position that looks")
 without, found = {}, {}
-print(f"all heads: right in {right:.0%}")
+print("weight from        answer to mark   end to answer   right without it")
 for layer, head in itertools.product(range(2), range(4)):
     name, w = f"layer {layer + 1}, head {head + 1}", maps[layer][:, head]
-    figure.add_heatmap(z=w[0].numpy().round(3), x=words, y=words, zmin=0, zmax=1, name=name)
+    weights = w[0].numpy().round(3)
+    figure.add_heatmap(z=weights, x=words, y=words, zmax=1, colorscale="Viridis", name=name)
     model.blocks[layer].attention.on[head] = 0.0
     without[name] = share_right(model, asked, answers)
     model.blocks[layer].attention.on[head] = 1.0
-    before, found[name] = w.diagonal(-1, 1, 2).mean(), w[torch.arange(len(w)), -1, place].mean()
-    print(f"{name}: weight on the token before {before:.2f}, from the end to the answer", end=" ")
-    print(f"{found[name]:.2f}; right without it {without[name]:.0%}")
+    mark, found[name] = w[rows, place, place - 1].mean(), w[rows, -1, place].mean()
+    print(f"{name} {mark:17.2f} {found[name]:15.2f} {without[name]:18.0%}")
+figure.update_yaxes(autorange="reversed")
 choose(figure)
 worst, spare = min(without, key=without.get), sum(one > right - 0.02 for one in without.values())
 print(f"{spare} of {len(without)} heads can go, one at a time, at a cost of less than 2 points.")
-print(f"{sum(one > 0.5 for one in found.values())} heads look from the end to the answer.", end=" ")
-print(f"Without {worst} {without[worst]:.0%} are right.")
+print(f"{sum(one > 0.5 for one in found.values())} heads look from the end to the answer.")
+print(f"With all heads {right:.0%} are right, without {worst} {without[worst]:.0%} are right.")
 
 # %% [markdown]
 # The texts say that each head "learns different types of relationships", and also that there is
 # redundancy across heads. All share one wish, a small loss, and nothing asks them to differ. Look for
-# the division of labour between the *layers*: one tells each token who came before it, the next
-# looks for the token that came after a mark. Whether the heads of a language model differ by more
+# the division of labour between the *layers*: one tells the letter after a mark that there was a mark,
+# the next looks for the letter that knows it. Whether the heads of a language model differ by more
 # than chance is measured by `sa.claims(["heads"])`.
 
 # %% [markdown] tags=["prediction"]
@@ -300,7 +302,7 @@ print(f"Without {worst} {without[worst]:.0%} are right.")
 
 # %%
 lengths = (8, 16, 32, 64) if QUICK else (8, 16, 32, 64, 128, 256)
-figure = chart("Looking up, trained on up to 16 tokens", "length, tokens", "share right")
+figure = chart("Looking up, trained on up to 16 tokens", "length, tokens", "share of right answers")
 at_last = {}
 for positions, models in looking.items():
     found = np.array([[accuracy(model, induction, n, 128) for n in lengths] for model in models])
@@ -331,6 +333,7 @@ def ask(bits):
 counting = {}
 trained_to = (4,) if QUICK else (4, 6)
 asked_at = (8, 32) if QUICK else (8, 16, 64, 256)
+print(f"{'':26s}steps   right at: trained" + "".join(f"{n:6d}" for n in asked_at))
 for longest, name, seed in itertools.product(trained_to, ("Transformer", "LSTM"), SEEDS):
     if name == "LSTM":
         model = sa.build("lstm_plain", vocab_size=3, width=32, depth=1, seed=seed)
@@ -338,12 +341,12 @@ for longest, name, seed in itertools.product(trained_to, ("Transformer", "LSTM")
         model, _ = pair("rotary", 3, seed)
     steps = fit(model, parity, (1, longest), 1500, 1e-2 if name == "LSTM" else 2e-3, seed)
     counting[name, longest, seed] = model
-    found = [f"{n}: {accuracy(model, parity, n):4.0%}" for n in (longest, *asked_at)]
-    print(f"{name:11s} up to {longest}, seed {seed}, {steps:4d} steps; {'  '.join(found)}")
+    found, *longer = (f"{accuracy(model, parity, n):6.0%}" for n in (longest, *asked_at))
+    print(f"{name:11s} up to {longest}, seed {seed} {steps:6d} {found:>19s}{''.join(longer)}")
 
 # %% [markdown]
-# What have they learned instead? Every row of up to 10 bits is asked once. The picture has a cell
-# for each length and number of ones: how often the answer is "odd". Parity is a chessboard.
+# What have they learned? Every row of up to 10 bits is asked once. The picture has a cell for each
+# length and number of ones: how often the answer is "odd". Parity is stripes: the column decides.
 
 # %%
 longest, most = trained_to[-1], 8 if QUICK else 10
@@ -359,7 +362,11 @@ for name, n in itertools.product(boards, range(1, most + 1)):
 title = f"How often it says odd, trained on up to {longest} bits"
 figure = chart(title, "ones in the row", "bits in the row")
 for name, board in boards.items():
-    figure.add_heatmap(z=board, y0=1, zmin=0, zmax=1, xgap=1, ygap=1, name=name)
+    figure.add_heatmap(z=board, y0=1, xgap=1, ygap=1, colorscale="Cividis", name=name)
+    wrong = np.nanmax(np.abs(board - boards["right"]), 1) > 0
+    if name != "right":
+        until = np.argmax(wrong) if wrong.any() else most
+        print(f"{name}: right in every row of up to {until} bits")
 choose(figure)
 
 # %% [markdown]
@@ -401,8 +408,8 @@ print(f"right in 32 rows of each length from 1 to {n}; the margin at {n} is {1 /
 #
 # *Parity*: a weight of attention is a share. While scores keep to a range, each of $n$ tokens has a
 # share of about $1/n$, and one bit moves the answer by no more than that (Hahn 2020); parity turns on
-# every bit. The network by hand lives with it: it is right at every length, by a margin of
-# $1/(n+1)^2$. So "cannot" is the wrong word. Such weights exist, and training on short rows does not
+# every bit. The network by hand lives with it: it is right at every length, by a
+# margin of $1/(n+1)^2$. So "cannot" is the wrong word. Such weights exist, and training on short rows does not
 # find them. Nor does an LSTM get it for nothing: a state that flips at every one is there to be
 # learned, and the table says from which rows it was.
 
