@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Convolutions: how far back they see
+# # How far back a convolution sees
 #
 # **The question.** A convolution looks at a few positions at a fixed distance, everywhere at once:
 # nothing waits for the step before. The texts say that "to connect distant tokens, CNNs need many
@@ -21,6 +21,11 @@ from seqarena.core.batch import Batch
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # the matrices are too small to share
+
+
+def chart(title, x, y, **more):
+    return go.Figure(layout={"title.text": title, "xaxis.title": x, "yaxis.title": y, **more})
+
 
 # %% [markdown]
 # ## One layer, and WaveNet
@@ -91,9 +96,9 @@ assert max(apart) < 1e-12
 # parameters is that?
 
 # %% [markdown]
-# Each layer adds $(K-1)g$, so that $L$ layers reach $L$ positions without gaps and
-# $2^L - 1$ with gaps that double. We do not trust the formula: every token of the past is changed in turn,
-# and the last answer either changes or not.
+# Each layer adds $(K-1)g$ positions. Without gaps $L$ layers reach $L$ back, with gaps that double it is
+# the sum $1 + 2 + 4 + \dots = 2^L - 1$; WaveNet's first convolution adds one. We do not trust the formula: every
+# token of the past is changed in turn, and the last answer either changes or not.
 
 
 # %%
@@ -116,13 +121,8 @@ for depth in depths:
     reach["no gaps"].append(max(sight(built(layers_per_cycle=1, cycles=depth), depth + 4)))
     assert reach["gaps double"][-1] == doubling.reach() == 1 + 2**depth - 1
     assert reach["no gaps"][-1] == 1 + depth  # the first convolution of all adds one to both
-figure = go.Figure(
-    layout={
-        "title.text": "Reach by depth, found by changing tokens",
-        "xaxis.title": "layers",
-        "yaxis": {"title": "positions back", "type": "log", "tickvals": [2**k for k in range(10)]},
-    }
-)
+figure = chart("Reach by depth, found by changing tokens", "layers", "positions back")
+figure.update_yaxes(type="log", tickvals=[2**k for k in range(10)])
 for name, found in reach.items():
     figure.add_scatter(x=list(depths), y=found, name=name)
 figure.show()
@@ -130,8 +130,8 @@ for name, layers in (("gaps double", 10), ("no gaps", 999)):
     options = {"layers_per_cycle": 10} if layers == 10 else {"layers_per_cycle": 1, "cycles": 999}
     big = sa.build("wavenet", vocab_size=256, width=32, options=options)
     size = sum(p.numel() for p in big.parameters())
-    print(f"{name}: {layers} layers reach {big.reach():,.0f} back, {size:,} parameters", end="; ")
-    print(f"writing keeps {big.state_bytes(1):,} bytes")
+    print(f"{name}: {layers} layers see {big.reach():,.0f} positions back", end="; ")
+    print(f"{size:,} parameters,\n    and writing keeps {big.state_bytes(1):,} bytes")
 
 # %% [markdown]
 # "More layers, bigger models" is true without gaps. With gaps the layers grow as the *logarithm* of
@@ -141,14 +141,8 @@ for name, layers in (("gaps double", 10), ("no gaps", 999)):
 # Here are the paths from the past to the last answer. Move the slider.
 
 # %%
-figure = go.Figure(
-    layout={
-        "title.text": "What the last answer sees, two taps, gaps that double",
-        "xaxis": {"title": "positions back", "autorange": "reversed", "zeroline": False},
-        "yaxis": {"title": "layer", "dtick": 1, "zeroline": False},
-        "margin": {"b": 100},
-    }
-)
+figure = chart("What the last answer sees, two taps, gaps that double", "positions back", "layer")
+figure.update_xaxes(autorange="reversed", zeroline=False).update_yaxes(dtick=1, zeroline=False)
 for depth in range(1, 6):
     x, y, seen = [], [], [0]
     for layer in reversed(range(depth)):
@@ -164,7 +158,7 @@ steps = [
     for n in range(1, 6)
 ]
 slider = {"steps": steps, "active": 2, "currentvalue": {"prefix": "layers: "}, "pad": {"t": 50}}
-figure.update_layout(sliders=[slider]).show()
+figure.update_layout(sliders=[slider], margin_b=100).show()
 
 # %% [markdown] tags=["prediction"]
 # **Predict: holes.** The package's `conv` has three taps a layer, and gaps of 1, 4, 16 and 64. Its reach
@@ -180,10 +174,7 @@ def distances(taps, gaps):
 
 conv = sa.build("conv", vocab_size=16, width=16, depth=4, seed=0).double()
 seen = sight(conv, 180)
-print(
-    f"conv reaches {max(seen)} and sees {len(seen)} of {max(seen) + 1} distances; at first:",
-    seen[:9],
-)
+print(f"conv reaches {max(seen)} and sees {len(seen)} of {max(seen) + 1} distances: {seen[:7]} ...")
 print(f"3 positions back: {'seen' if 3 in seen else 'not seen'}")
 assert seen == distances(3, (1, 4, 16, 64))
 assert conv.reach() == max(seen)
@@ -221,22 +212,25 @@ def echo(name, options, depth, steps, seed=0):
 
 
 asked = {
-    "WaveNet, reach 16": ("wavenet", {"layers_per_cycle": 4}, 1),
+    "WaveNet, reach 16": ("wavenet", {"layers_per_cycle": len(GAPS)}, 1),
     "conv, gaps 1 and 4": ("conv", {}, 2),
     "LSTM": ("lstm", {}, 1),
 }
-figure = go.Figure(
-    layout={
-        "title.text": "The last 24 bits, asked all at once",
-        "xaxis.title": "positions back",
-        "yaxis.title": "share of right answers",
-    }
-)
+figure = chart("The last 24 bits, asked all at once", "positions back", "share of right answers")
 for name, (architecture, options, depth) in asked.items():
     right = echo(architecture, options, depth, 100 if QUICK else 400)
     figure.add_scatter(y=right, name=name, mode="lines+markers")
-    known = [n for n in range(BACK) if right[n] > 0.9]
-    print(f"{name:18s} knows (more than 90 % right): {known}")
+    known, sees = (
+        (right > 0.9).nonzero()[0].tolist(),
+        {"conv": (3, (1, 4)), "wavenet": (2, (1, *GAPS))},
+    )
+    seen = set(distances(*sees[architecture]) if architecture in sees else range(BACK))
+    print(
+        f"{name:18s} sees {len(seen)} of {BACK}, knows {len(known)} (more than 90 % right)", end=";"
+    )
+    print(
+        f" not seen and known: {len(set(known) - seen)},\n    seen and not known: {sorted(seen - set(known))}"
+    )
 figure.show()
 
 # %% [markdown]
@@ -263,13 +257,8 @@ with torch.no_grad():
         bytenet.answer(Batch(target, target, source_BS=words % 16)) for words in (source, other)
     )
 sees = (changed - same).abs().amax(-1).T > 1e-12  # [target, source]
-figure = go.Figure(
-    layout={
-        "title.text": "ByteNet: which source words a target word can depend on",
-        "xaxis.title": "source position",
-        "yaxis": {"title": "target position", "autorange": "reversed"},
-    }
-)
+figure = chart("ByteNet: the source that a target word sees", "source position", "target position")
+figure.update_yaxes(autorange="reversed")
 figure.add_heatmap(z=sees.int().numpy(), colorscale="Cividis", showscale=False)
 figure.show()
 ahead = [
@@ -282,9 +271,9 @@ print(
 assert (set(ahead), max(behind)) == ({1 + 2 + 4}, 3 * (1 + 2 + 4))
 
 # %% [markdown]
-# The picture is a band. Both lengths cost time in proportion, and no word can move farther than the
-# band is wide. A target that begins with the last word of a long source needs another network: that
-# place is attention's ([lesson 4](04_attention.md)). ByteNet's answer was depth: six sets of five
+# The picture is a band. Both lengths cost time in proportion, and no word can move out of the
+# band. A target that begins with the last word of a long source needs another network: that
+# is what attention is for ([lesson 4](04_attention.md)). ByteNet's answer was depth: six sets of five
 # gaps on each side.
 #
 # ## Does reach help?
@@ -313,8 +302,9 @@ print(f"between the reaches lie {max(means) - min(means):.2f}, between two seeds
 # %% [markdown] tags=["conclusion"]
 # **Why so?** The reach of a stack is a sum of gaps, and gaps may double: in layers, distance costs its
 # logarithm. But reach is a bound and no gift. Below it there may be holes, which no training fills.
-# Inside it, a distance far back has few paths, and what travels on them shares the width with all
-# else. Beyond it nothing is known, however long one trains. A recurrent network has no such edge; it
+# Inside it, the farther a distance, the fewer its paths: the last one of all has a single path, through
+# every layer's gate and past no residual, and what travels there shares the width with all else.
+# Beyond it nothing is known, however long one trains. A recurrent network has no such edge; it
 # has to carry every bit from step to step, and must learn to. On text a longer reach is paid for: at
 # equal size with width, at equal time with steps. The last lines say whether it paid back here. Counts of
 # short pieces of text, the n-gram, tell how much the nearest letters hold.

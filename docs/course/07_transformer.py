@@ -220,7 +220,7 @@ def last_logits(model, tokens):
     return (found[0] if isinstance(found, tuple) else found)[:, -1]
 
 
-def fit(model, task, lengths, steps, rate, seed, enough=0.02):
+def fit(model, task, lengths, steps, rate, seed, enough=0.01):
     """Trains until the running loss is below `enough`, at most `steps`; returns the steps."""
     draw, running = np.random.default_rng(seed), math.log(2)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
@@ -409,7 +409,7 @@ print(f"right in 32 rows of each length from 1 to {n}; the margin at {n} is {1 /
 # *Parity*: a weight of attention is a share. While scores keep to a range, each of $n$ tokens has a
 # share of about $1/n$, and one bit moves the answer by no more than that (Hahn 2020); parity turns on
 # every bit. The network by hand lives with it: it is right at every length, by a
-# margin of $1/(n+1)^2$. So "cannot" is the wrong word. Such weights exist, and training on short rows does not
+# margin of $1/(n+1)^2$. So "cannot" is the wrong word. Such weights exist, and training on short rows did not
 # find them. Nor does an LSTM get it for nothing: a state that flips at every one is there to be
 # learned, and the table says from which rows it was.
 
