@@ -111,7 +111,7 @@ class OnnxModel:
         return logits_B1V[:, 0], state
 
     def _run(self, *tensors: Tensor) -> list[Tensor]:
-        given = {name: x.numpy() for name, x in zip(self._names, tensors, strict=True)}
+        given = {n: x.contiguous().numpy() for n, x in zip(self._names, tensors, strict=True)}
         return [torch.from_numpy(array) for array in self._session.run(None, given)]
 
     def _state(self, tensors: list[Tensor], length: int, lengths_B: Tensor | None) -> Any:
@@ -133,7 +133,7 @@ def _state_type(states: tuple[StateTensor, ...]) -> Any:
 
 def _cut(x: Tensor, grows: int | None, length: int) -> Tensor:
     """Without slots that no row uses: the longest row may have left."""
-    return (x if grows is None else x.narrow(grows, 0, length)).contiguous()
+    return x if grows is None or x.shape[grows] == length else x.narrow(grows, 0, length)
 
 
 def _as_bytes(graph: Any) -> bytes:
