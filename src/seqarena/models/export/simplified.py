@@ -29,15 +29,16 @@ def simplified(
     graph.output(graph.graph_copy(module.graph, {}))
     own = fx.GraphModule(module, graph)
     examples = outcomes(own, inputs)
-    for node in graph.nodes:
+    nodes: list[Any] = list(graph.nodes)
+    for node in nodes:
         if _calls(node, aten.slice.Tensor) and _is_whole(node):
             node.replace_all_uses_with(node.args[0])
     places = {
         node: caches[str(node.target)]
-        for node in graph.nodes
+        for node in nodes
         if node.op == "placeholder" and node.target in caches
     }
-    for node in graph.nodes:
+    for node in nodes:
         cache = _padded_again(node, places, examples)
         if cache is not None:
             node.replace_all_uses_with(cache)
@@ -47,7 +48,7 @@ def simplified(
     return own
 
 
-def _is_whole(node: fx.Node) -> bool:
+def _is_whole(node: Any) -> bool:
     """Whether a slice is of all."""
     x, axis, start, end, *step = node.args
     if start != 0 or step not in ([], [1]):
@@ -56,7 +57,7 @@ def _is_whole(node: fx.Node) -> bool:
 
 
 def _padded_again(
-    node: fx.Node, places: dict[fx.Node, int], examples: dict[fx.Node, Any]
+    node: Any, places: dict[fx.Node, int], examples: dict[fx.Node, Any]
 ) -> fx.Node | None:
     """The cache with room that `node` is, cut to what was read and with the same room again."""
     if not _calls(node, aten.constant_pad_nd.default) or not _calls(
@@ -79,7 +80,7 @@ def _multiply_by_stacks(graph: fx.Graph, examples: dict[fx.Node, Any]) -> None:
     for node in list(graph.nodes):
         if node.target is not aten.bmm.default:
             continue
-        stacks = [_stack(factor, examples) for factor in node.args]
+        stacks: list[Any] = [_stack(factor, examples) for factor in node.args]
         users = list(node.users)
         if None in stacks or not all(_calls(user, aten.reshape.default) for user in users):
             continue
@@ -92,7 +93,7 @@ def _multiply_by_stacks(graph: fx.Graph, examples: dict[fx.Node, Any]) -> None:
             user.replace_all_uses_with(product)
 
 
-def _stack(factor: Any, examples: dict[fx.Node, Any]) -> fx.Node | None:
+def _stack(factor: Any, examples: dict[fx.Node, Any]) -> Any:
     """The stack [X, Y, M, N] of which `factor` is [X Y, M, N]."""
     if not _calls(factor, aten.reshape.default):
         return None

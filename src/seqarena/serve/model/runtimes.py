@@ -44,8 +44,8 @@ class Runtime(Protocol):
         """Tokens of prompts that one turn reads, of all rows together."""
         ...
 
-    def initial_state(self, rows: int, room: int) -> Any:
-        """Before the first token; `room` tokens follow at most."""
+    def initial_state(self, batch_size: int, max_length: int = 0) -> Any:
+        """Before the first token; `max_length` tokens follow at most."""
         ...
 
     def read(self, tokens_BT: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -93,8 +93,8 @@ class TorchRuntime:
         self.carries, self.most_positions = model.carries, model.most_positions
         self.words = f"torch on {self._device}, products of many rows by {products}"
 
-    def initial_state(self, rows: int, room: int) -> Any:
-        return self.model.initial_state(rows, room)
+    def initial_state(self, batch_size: int, max_length: int = 0) -> Any:
+        return self.model.initial_state(batch_size, max_length)
 
     def read(self, tokens_BT: Tensor, state: Any) -> tuple[Tensor, Any]:
         tokens_BT = tokens_BT.to(self._device)
