@@ -76,7 +76,8 @@ def choose(figure, groups):
         buttons.append({"label": name, "method": "restyle", "args": [shown]})
     for trace, group in zip(figure.data, groups):
         trace.visible = group == names[0]
-    figure.update_layout(updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": -0.25}])
+    above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=100, height=440)
     figure.show()
 
 
@@ -86,12 +87,12 @@ for words, part in (("about people", "who"), ("about things", "what")):
     right = [[run.trials()[0]["test_slices"][part] for run in runs[hops]] for hops in HOPS]
     figure.add_bar(x=["1 hop", "2 hops", "3 hops"], name=words, **spread(right))
     for hops, shares in zip(HOPS, right):
-        print(f"{words}, {hops} hops: " + ", ".join(f"{share:.1%}" for share in shares))
+        print(f"{words}, {hops} looks: " + ", ".join(f"{share:.1%}" for share in shares))
 figure.add_hline(y=1 / 6, line_dash="dot")
 figure.update_layout(
-    title="Questions answered (mean and range of the seeds; dotted: a guess)",
-    xaxis_title="looks at the story",
-    yaxis_title="share of questions on new stories",
+    title="Questions answered, by the looks allowed",
+    xaxis_title="looks at a new story (bars: seeds)",
+    yaxis_title="share (dotted: a guess)",
     yaxis_tickformat=".0%",
 )
 figure.show()
@@ -100,9 +101,12 @@ figure.show()
 # ## What it is, without a library
 #
 # All of a trained network is two tables: a vector for each word and hop, and one for each age of a
-# sentence and hop. So here is the whole network again, in NumPy. Word $j$ of $J$ counts in feature $k$ of
-# $d$ by $2\left((1 - j/J) - (k/d)(1 - 2j/J)\right)$, so that the order of words is seen. The memory has
-# more places than the story has sentences: an empty place is a zero, and a hop may read it.
+# sentence and hop. So here is the whole network again, in NumPy. The order of the words is seen because
+# word $j$ of $J$ counts in feature $k$ of $d$ by
+#
+# $$2\left((1 - j/J) - (k/d)(1 - 2j/J)\right)$$
+#
+# The memory has more places than the story has sentences: an empty place is a zero, and a hop may read it.
 
 
 # %%
@@ -191,7 +195,7 @@ for hops, predictor in predictors.items():
         looks = predictor.model.attention(batch).numpy()
     hit = np.array([codec.vocabulary.words[a] == q.answer for a, q in zip(answers, questions)])
     shares = [f"{kind} {hit[kinds == kind].mean():.0%}" for kind in sorted(set(kinds))]
-    print(f"{hops} hops, right of {len(questions):,} new questions: " + ", ".join(shares))
+    print(f"{hops} hops, {len(questions):,} new questions: " + ", ".join(shares))
     on = np.zeros((hops, 2))
     for k in np.flatnonzero(kinds != "person"):
         back = np.array(deciding(questions[k])) - len(questions[k].statements)  # the newest is last
@@ -220,7 +224,7 @@ for thing, story in STORIES.items():
             answer = codec.vocabulary.words[int(model.answer(batch)[0, 0].argmax())]
         names = [f"hop {hop + 1}" for hop in range(hops)]
         figure.add_heatmap(z=weights, x=names, y=sentences, zmin=0, zmax=1, colorscale="Viridis")
-        groups.append(f"where is the {thing}? {hops} hops: {answer}")
+        groups.append(f"the {thing}? {hops} hops: {answer}")
 figure.update_layout(title="What each hop looks at", xaxis_title="hop", yaxis_title="the story")
 figure.update_yaxes(autorange="reversed")
 choose(figure, groups)
@@ -235,12 +239,17 @@ choose(figure, groups)
 # %% [markdown]
 # ## A stack
 #
-# Now the other memory. A stack-augmented network (Joulin and Mikolov 2015) has a state $h_t$, and slots
-# $s_t[0], s_t[1], \ldots$ of which it sees the top. Three shares, from a softmax, push, pop or leave it:
+# Now the other memory. A stack-augmented network (Joulin and Mikolov 2015) has a state $h_t$ and a stack
+# of slots, of which it sees the top, $s_t[0]$. Three shares, from a softmax, push, pop or leave it:
 #
-# $$h_t = \tanh(W x_t + U h_{t-1} + P\, s_{t-1}[0] + b), \qquad (\text{push}, \text{pop}, \text{keep}) = \operatorname{softmax}(A h_t + a)$$
+# $$h_t = \tanh(W x_t + U h_{t-1} + P\, s_{t-1}[0] + b)$$
 #
-# $$s_t[i] = \text{push} \cdot s_{t-1}[i-1] + \text{pop} \cdot s_{t-1}[i+1] + \text{keep} \cdot s_{t-1}[i], \qquad s_{t-1}[-1] = V h_t + v$$
+# $$(\text{push}, \text{pop}, \text{keep}) = \operatorname{softmax}(A h_t + a), \qquad v = V h_t + c$$
+#
+# Slot $i$ takes push times the slot above it (the top: the new value $v$), pop times the slot below it, and
+# keep times itself:
+#
+# $$s_t[i] = \text{push}\; s_{t-1}[i-1] + \text{pop}\; s_{t-1}[i+1] + \text{keep}\; s_{t-1}[i]$$
 #
 # Shares have a gradient, choices have none: so it is trained as any network is. The task is to read bits
 # and to write them backwards, trained on up to 12 of them. A stack is made for that.
@@ -275,7 +284,7 @@ for task, words in TASKS.items():
     print(f"{words:18s} {'a guess':10s} " + " ".join(f"{share:5.0%}" for share in guess))
     groups += [words] * (len(RATES) + 1)
 figure.update_layout(
-    title="Symbols right, by length (mean and range of the seeds)",
+    title="Symbols right, by length (bars: seeds)",
     xaxis_title="length (trained on 1 to 12)",
     xaxis_tickvals=lengths,
     yaxis_title="share of symbols",
@@ -327,9 +336,9 @@ assert abs(h - theirs[0]).max() < 1e-12
 print("reads ", *bits[0].tolist(), "\nwrites", *written.tolist())
 
 filled = stacks.norm(dim=2)[:, :13].T.numpy().round(3)
-figure = go.Figure(go.Heatmap(z=filled, colorscale="Viridis", colorbar={"title": "length"}))
+figure = go.Figure(go.Heatmap(z=filled, colorscale="Viridis", colorbar={"title": "size"}))
 figure.update_layout(
-    title="What is in each slot while 12 bits are read and then written backwards",
+    title="The stack: 12 bits in, 12 bits out",
     xaxis_title="position (from 12 on it writes)",
     yaxis_title="slot (0 is the top)",
     yaxis_autorange="reversed",
