@@ -8,7 +8,8 @@ of text makes of it:
     exercise     the answer follows, folded: the test of tests/course that has its number
 
 A run is kept in build/course until the lesson or the package changes. `docs/pages.py` puts the
-pages where mkdocs finds them. `python docs/lessons.py` runs all lessons, or those that it names.
+pages where mkdocs finds them. `make docs` runs every lesson, `make course LESSON=3` the third alone
+and opens it.
 """
 
 import ast
@@ -20,6 +21,7 @@ import platform
 import re
 import sys
 import time
+import webbrowser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +33,15 @@ QUICK = "SEQARENA_QUICK"  # a lesson that finds it in the environment takes seco
 SCRIPTS = ("plotly.js", "lesson.js")  # in course/
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
 CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
+INDEX = """# The course
+
+Ten lessons tell the story of sequence models from the recurrent network to today, and measure
+each step of it. Each asks a question. Write down what you expect: the page keeps it in your browser
+and shows it again beside the result. Then read on, or run the lesson, which is one script.
+Three exercises end each lesson; their answers are tests.
+
+[The texts' own programs](texts.md) has what the programs of well-known texts really compute.
+"""
 # Charts come out as data. The page draws them in its own colours, and without a network.
 SETUP = """
 import plotly.graph_objects as go, plotly.io
@@ -48,6 +59,10 @@ class Lesson(NamedTuple):
         return self.path.stem
 
     @property
+    def number(self) -> int:
+        return int(self.name[:2])
+
+    @property
     def answers(self) -> Path:
         return ROOT / "tests" / "course" / f"test_{self.name}.py"
 
@@ -61,31 +76,49 @@ class Lesson(NamedTuple):
     def title(self) -> str:
         return self.cells().cells[0].source.splitlines()[0].removeprefix("# ")
 
+    @property
+    def question(self) -> str:
+        """The paragraph that the lesson opens with."""
+        paragraphs = self.cells().cells[0].source.split("\n\n")
+        return paragraphs[1].removeprefix("**The question.**").strip()
+
 
 def lessons() -> list[Lesson]:
     """The lessons in their order."""
     return [Lesson(path) for path in sorted(COURSE.glob("[0-9][0-9]_*.py"))]
 
 
-def executed(lesson: Lesson, *, quick: bool) -> Any:
+def kept(lesson: Lesson, *, quick: bool = False) -> Any | None:
+    """The notebook with the outputs of a run of this very lesson and package; None if there is
+    none."""
+    import nbformat
+
+    path = _place(lesson, quick).with_suffix(".ipynb")
+    if not path.exists():
+        return None
+    notebook = nbformat.read(path, as_version=4)
+    return notebook if notebook.metadata["seqarena"]["digest"] == _digest(lesson) else None
+
+
+def executed(lesson: Lesson, *, quick: bool = False) -> Any:
     """The notebook with its outputs: of a run that was kept, or run now. Raises the kernel's
     CellExecutionError, which shows the cell and its traceback."""
     import nbformat
     from filelock import FileLock
 
-    folder = KEPT / ("quick" if quick else "whole")
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / f"{lesson.name}.ipynb"
-    with FileLock(f"{kept}.lock"):
-        wanted = _digest(lesson)
-        if kept.exists():
-            notebook = nbformat.read(kept, as_version=4)
-            if notebook.metadata.get("seqarena", {}).get("digest") == wanted:
-                return notebook
-        notebook = run(lesson, folder / lesson.name, quick=quick)
-        notebook.metadata["seqarena"]["digest"] = wanted
-        nbformat.write(notebook, kept)
+    place = _place(lesson, quick)
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_suffix(".lock")):
+        notebook = kept(lesson, quick=quick)
+        if notebook is None:
+            print(f"lesson {lesson.name} runs", file=sys.stderr, flush=True)
+            notebook = run(lesson, place, quick=quick)
+            nbformat.write(notebook, place.with_suffix(".ipynb"))
     return notebook
+
+
+def _place(lesson: Lesson, quick: bool) -> Path:
+    return KEPT / ("quick" if quick else "whole") / lesson.name
 
 
 def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
@@ -93,7 +126,6 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
-    place.mkdir(parents=True, exist_ok=True)
     notebook = lesson.cells()
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
     environment = {name: value for name, value in os.environ.items() if name != QUICK}
@@ -114,6 +146,7 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
     seconds = time.monotonic() - start
     del notebook.cells[0]
     notebook.metadata["seqarena"] = {
+        "digest": _digest(lesson),
         "seconds": round(seconds),
         "quick": quick,
         "cores": os.process_cpu_count() if sys.version_info >= (3, 13) else os.cpu_count(),
@@ -131,14 +164,14 @@ def _digest(lesson: Lesson) -> str:
 
 
 def page(lesson: Lesson, notebook: Any) -> str:
-    """The Markdown of a lesson that was run."""
+    """The Markdown of a lesson, with the outputs that its notebook has."""
     answers = _answers(lesson.answers)
     parts, exercises = [], 0
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code":
             parts.append(f"```python\n{cell.source}\n```")
-            parts += [_output(output) for output in cell.outputs]
+            parts += [_output(output) for output in _joined(cell.outputs)]
             continue
         words = formulas(cell.source)
         if "prediction" in tags or "conclusion" in tags:
@@ -151,7 +184,16 @@ def page(lesson: Lesson, notebook: Any) -> str:
             exercises += 1
             parts.append(_folded("An answer, as a test", answers[exercises]))
     first, *rest = parts
-    return "\n\n".join([first, _ran(lesson, notebook.metadata["seqarena"]), *rest, _around(lesson)])
+    ran = _ran(lesson, notebook.metadata.get("seqarena"))
+    return "\n\n".join([first, ran, *rest, _around(lesson)])
+
+
+def index() -> str:
+    """The Markdown of the page that lists the lessons."""
+    rows = [
+        f"{one.number}. **[{one.title}]({one.name}.md)**  \n   {one.question}" for one in lessons()
+    ]
+    return "\n\n".join([INDEX, *rows]) + "\n"
 
 
 def formulas(text: str) -> str:
@@ -161,7 +203,7 @@ def formulas(text: str) -> str:
     def drawn(found: re.Match[str]) -> str:
         block, inline = found.groups()
         if block is None:
-            return convert(inline)
+            return f"<span>{convert(inline)}</span>"  # <math> at a line's start would be a block
         return f'\n\n<div class="formula">{convert(block.strip(), display="block")}</div>\n\n'
 
     pieces = CODE.split(text)
@@ -170,15 +212,27 @@ def formulas(text: str) -> str:
     )
 
 
-def _output(output: Any) -> str:
-    """What a cell printed or drew; what it says on the way (standard error) is left out."""
-    if output.output_type == "stream":
-        text = output.text.rstrip()
-        return f"``` {{.text .output}}\n{text}\n```" if output.name == "stdout" and text else ""
+def _joined(outputs: list[Any]) -> list[Any]:
+    """What was printed in pieces, whole; and without what was said on the way."""
+    found: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name != "stdout":
+            continue
+        if found and output.output_type == found[-1].output_type == "stream":
+            found[-1] = {**found[-1], "text": found[-1]["text"] + output.text}
+        else:
+            found.append({**output})
+    return found
+
+
+def _output(output: dict[str, Any]) -> str:
+    """What a cell printed or drew."""
+    if output["output_type"] == "stream":
+        return _printed(output["text"])
     data = output.get("data", {})
     figure = data.get("application/vnd.plotly.v1+json")
     if figure is None:
-        return f"``` {{.text .output}}\n{data['text/plain']}\n```" if "text/plain" in data else ""
+        return _printed(data.get("text/plain", ""))
     title = figure["layout"].get("title", {}).get("text", "")
     if not title:
         raise ValueError("a figure of a lesson needs a title: it is what a screen reader says")
@@ -188,6 +242,10 @@ def _output(output: Any) -> str:
         f'<div class="chart" role="img" aria-label="{html.escape(re.sub("<[^>]*>", " ", title))}">'
         f'<script type="application/json">{content}</script></div>'
     )
+
+
+def _printed(text: str) -> str:
+    return f"``` {{.text .output}}\n{text.rstrip()}\n```" if text.strip() else ""
 
 
 def _answers(path: Path) -> dict[int, str]:
@@ -207,16 +265,23 @@ def _folded(title: str, code: str) -> str:
     return "\n".join([f'??? example "{title}"', "", *(f"    {line}".rstrip() for line in lines)])
 
 
-def _ran(lesson: Lesson, ran: dict[str, Any]) -> str:
+def _ran(lesson: Lesson, ran: dict[str, Any] | None) -> str:
     """What made the numbers of the page."""
-    speed = "in fast settings, which show less" if ran["quick"] else "as it is here"
     file = f"docs/course/{lesson.name}.py"
-    return (
-        f'<p class="ran">Every number below was measured when this page was made: <code>{file}'
-        f"</code> ran {speed}, in {ran['seconds']} s on {ran['cores']} cores with Python "
-        f"{ran['python']}. Run it yourself: <code>python {file}</code>, or open it as a notebook "
-        "(Jupytext, VS Code).</p>"
-    )
+    if ran is None:
+        words = (
+            "This lesson has not run for this site, so that its results are missing: "
+            f"<code>make course LESSON={lesson.number}</code> runs it, <code>make docs</code> all."
+        )
+    else:
+        speed = "in fast settings, which show less" if ran["quick"] else "as it is here"
+        words = (
+            f"Every number below was measured when this page was made: <code>{file}</code> ran "
+            f"{speed}, in {ran['seconds']} s on {ran['cores']} cores with Python {ran['python']}. "
+            f"Run it yourself: <code>python {file}</code>, or open it as a notebook (Jupytext, "
+            "VS Code)."
+        )
+    return f'<p class="ran">{words}</p>'
 
 
 def _around(lesson: Lesson) -> str:
@@ -234,8 +299,9 @@ def _around(lesson: Lesson) -> str:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:]
-    for one in lessons():
-        if not wanted or one.name in wanted:
-            ran = executed(one, quick=QUICK in os.environ).metadata["seqarena"]
-            print(f"{one.name}: {ran['seconds']} s", flush=True)
+    opened = {one.number: one for one in lessons()}.get(int(sys.argv[1]))
+    if opened is None:
+        sys.exit(f"there is no lesson {sys.argv[1]}: the lessons are 1 to {len(lessons())}")
+    address = (ROOT / "site" / "course" / f"{opened.name}.html").as_uri()
+    print(f"lesson {opened.number}: {address}")
+    webbrowser.open(address)

@@ -3,8 +3,10 @@
     index.md, contributing.md, changelog.md, security.md   files of the repository's root
     tutorials/NAME.md                         examples/NAME.py: its docstring, then its code
     command_line.md                           the command line's own help
+    course/index.md                           the list of the lessons
     course/NN_name.md                         a lesson with its outputs (docs/lessons.py)
-    claims_sample.html                        a page of claims, where one was measured (make docs)
+    claims_sample.html, measured_sample.html  pages of claims and of measurements, where these were
+                                              measured (make docs); they link to the course
 
 mkdocs calls `on_files`; `mkdocs.yml` names this file under `hooks`.
 """
@@ -19,13 +21,29 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))  # mkdocs loads this file alone
+import lessons  # noqa: E402
+
 COPIED = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "security.md": "SECURITY.md",
 }
-SAMPLE = ROOT / "build" / "docs" / "claims-quick" / "report.html"
+SAMPLES = {  # page -> the folder of its records
+    "claims_sample.html": ROOT / "build" / "docs" / "claims-quick",
+    "measured_sample.html": ROOT / "build" / "docs" / "measured",
+}
+LINKS = {  # page -> the sample that it links to, and the words of it
+    "claims.md": (
+        "claims_sample.html",
+        "[A page that was measured for this site](claims_sample.html)",
+    ),
+    "measuring.md": (
+        "measured_sample.html",
+        "Measured for this site: [who looks at whom](measured_sample.html#explorer), and "
+        "[every architecture in the year of its paper](measured_sample.html#timeline).",
+    ),
+}
 
 
 def generated() -> dict[str, str]:
@@ -38,7 +56,8 @@ def generated() -> dict[str, str]:
 
 def copied(name: str) -> str:
     """A document of the repository's root, with its links as they are from docs/."""
-    text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+    text = (ROOT / name).read_text(encoding="utf-8")
+    text = text.replace("](docs/course/)", "](course/index.md)").replace("](docs/", "](")
     text = re.sub(r"\]\(examples/(?:(\w+)\.py)?\)", _tutorial_link, text)
     for place, other in COPIED.items():
         text = text.replace(f"]({other})", f"]({place})")
@@ -83,34 +102,57 @@ def command_line() -> str:
 
 
 def course() -> dict[str, str]:
-    """The lessons as they ran, the index of them, and what draws their charts."""
-    import lessons
+    """The lessons, the list of them, and what draws their charts. Those that have not run yet run
+    now, unless SEQARENA_LESSON names the number of the only one that shall."""
     from plotly.offline import get_plotlyjs
 
-    pages = {"course/plotly.js": get_plotlyjs()}
+    quick, only = lessons.QUICK in os.environ, os.environ.get("SEQARENA_LESSON")
+    pages = {"course/plotly.js": get_plotlyjs(), "course/index.md": lessons.index()}
     for lesson in lessons.lessons():
-        print(f"lesson {lesson.name}", flush=True)
-        ran = lessons.executed(lesson, quick=lessons.QUICK in os.environ)
-        pages[f"course/{lesson.name}.md"] = lessons.page(lesson, ran)
+        if only is None or lesson.number == int(only):
+            notebook = lessons.executed(lesson, quick=quick)
+        else:
+            notebook = lessons.kept(lesson, quick=quick) or lesson.cells()
+        pages[f"course/{lesson.name}.md"] = lessons.page(lesson, notebook)
     return pages
+
+
+def samples() -> dict[str, str]:
+    """The sample pages whose records are there."""
+    from seqarena.engine.pages import page_of
+
+    return {
+        name: page_of(folder, course=course_address())
+        for name, folder in SAMPLES.items()
+        if folder.exists()
+    }
+
+
+def course_address() -> str:
+    """Where the lessons lie as the samples see them; nothing while a lesson is missing to which
+    they would link."""
+    from seqarena.report.measured.lessons import EXPLORED, OF_FAMILY, OF_SYSTEM
+
+    linked = {EXPLORED, *OF_FAMILY.values(), *OF_SYSTEM.values()}
+    there = {lesson.name for lesson in lessons.lessons()}
+    return "course/" if {one.name for one in linked} <= there else ""
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages to those that lie in docs/ (an mkdocs event)."""
     from mkdocs.structure.files import File
 
-    pages = generated() | course() | {"command_line.md": command_line()}
-    if SAMPLE.exists():
-        pages["claims_sample.html"] = SAMPLE.read_text(encoding="utf-8")
+    pages = generated() | course() | {"command_line.md": command_line()} | samples()
     for place, content in pages.items():
         files.append(File.generated(config, place, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Links between docs/ and the root; the sample on the page of claims, where there is one (an
-    mkdocs event)."""
+    """Links between docs/ and the root; a sample on its page, where there is one (an mkdocs
+    event)."""
     markdown = markdown.replace("](../CONTRIBUTING.md)", "](contributing.md)")
-    if page.file.src_uri == "claims.md" and files.get_file_from_path("claims_sample.html"):
-        return markdown + "\n[A page that was measured for this site](claims_sample.html)\n"
+    sample, words = LINKS.get(page.file.src_uri, ("", ""))
+    if sample and files.get_file_from_path(sample):
+        return f"{markdown}\n{words}\n"
     return markdown

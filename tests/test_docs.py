@@ -17,6 +17,7 @@ from seqarena import api
 from seqarena.cli import app
 from seqarena.mixers.contract import CHECKS
 from seqarena.models.catalog import architecture
+from seqarena.report.measured.lessons import EXPLORED, OF_FAMILY, OF_SYSTEM
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
@@ -27,7 +28,12 @@ DOCUMENTS = [
         for name in ("architecture", "claims", "exchange", "measuring", "sessions", "training")
     ),
 ]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.py")]
+PAGES = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/*.md"),
+    *ROOT.glob("docs/course/*.md"),
+    *ROOT.glob("examples/**/*.py"),
+]
 EXAMPLE = ROOT / "examples" / "own_mixer.py"
 SHARED = {"verbose", "console"}  # the front door's docstring describes them once
 
@@ -186,19 +192,21 @@ def test_every_page_is_in_the_navigation_and_every_entry_is_a_page(
     site: dict[str, Any], pages: ModuleType
 ) -> None:
     written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    made = {*pages.generated(), "command_line.md"}
+    lessons = {f"course/{lesson.name}.md" for lesson in pages.lessons.lessons()}
+    made = {*pages.generated(), *lessons, "course/index.md", "command_line.md"}
     assert sorted(listed(site["nav"])) == sorted(written | made)
     assert all((ROOT / hook).exists() for hook in site["hooks"])
 
 
 def test_the_site_asks_nothing_of_the_network(site: dict[str, Any]) -> None:
     assert site["theme"]["font"] is False
-    assert not {"extra_javascript", "extra_css"} & set(site)
+    assert "extra_javascript" not in site
+    assert all((ROOT / "docs" / style).exists() for style in site["extra_css"])
     assert "analytics" not in site["extra"]
 
 
 def test_links_of_copied_pages_lead_to_pages(pages: ModuleType) -> None:
-    made = pages.generated()
+    made = pages.generated() | {"course/index.md": ""}
     for name in pages.COPIED:
         links = re.findall(r"\]\((?!http)([\w./-]+)\)", made[name])
         assert links or name in ("changelog.md", "security.md")
@@ -226,6 +234,26 @@ def test_the_reference_names_the_whole_front_door() -> None:
     assert sorted(re.findall(r"^::: seqarena\.api\.(\w+)$", text, re.MULTILINE)) == sorted(
         api.__all__
     )
+
+
+def test_samples_link_to_the_lessons_once_all_of_them_are_written(
+    pages: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        pages, "SAMPLES", {"a.html": tmp_path / "measured", "b.html": tmp_path / "none"}
+    )
+    (tmp_path / "measured").mkdir()
+    (tmp_path / "measured" / "measurements.jsonl").touch()
+    lessons = {one.name for one in (EXPLORED, *OF_FAMILY.values(), *OF_SYSTEM.values())}
+    (tmp_path / "docs" / "course").mkdir(parents=True)
+    for name in sorted(lessons):
+        assert pages.course_address() == ""
+        (tmp_path / "docs" / "course" / f"{name}.py").touch()
+    assert pages.course_address() == "course/"
+    (made,) = pages.samples().items()
+    assert made[0] == "a.html"
+    assert set(re.findall(r'href="course/(\w+)\.html"', made[1])) == lessons
 
 
 def undescribed(function: Any) -> list[str]:

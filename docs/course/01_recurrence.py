@@ -156,7 +156,7 @@ figure = go.Figure(
     layout={
         "title": {"text": "The sentence is learned, with the gradient cut after some steps"},
         "xaxis": {"title": "steps of training"},
-        "yaxis": {"title": "nats a letter", "type": "log"},
+        "yaxis": {"title": "nats a letter", "type": "log", "dtick": 1},
     }
 )
 for name, runs in learned.items():
@@ -174,7 +174,8 @@ for name, runs in learned.items():
 # the start: a state keeps its length, and letters of long ago are still in it, as an echo that
 # nobody trained. The last layer may learn to read that echo. What a longer gradient adds is that
 # the network may learn *what to keep*. The lesson on gradients asks how far a gradient can reach.
-#
+
+# %% [markdown]
 # ## What it writes
 #
 # The likeliest letter is fed back as the next input. What came before is in the state alone.

@@ -6,8 +6,12 @@
     const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
     return { ink: style.color, line: css("--md-default-fg-color--lightest"), font: style.fontFamily, paper: css("--md-default-bg-color") };
   };
-  const axis = ({ line }, own) => ({ gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, ...own });
+  const axis = ({ line }, own) => ({
+    gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, ...own,
+    title: { ...own?.title, font: { size: 13 }, standoff: 8 },
+  });
   const coarse = matchMedia("(pointer: coarse)").matches;
+  const above = { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" }; // a legend
   const config = { responsive: true, displayModeBar: false, scrollZoom: false };
 
   function draw(place) {
@@ -22,18 +26,26 @@
       xaxis: axis(now, theirs.xaxis), yaxis: axis(now, theirs.yaxis),
       height: layout.height ?? (narrow ? 340 : 420),
       width: undefined, autosize: true,
-      margin: { l: 8, r: 8, t: 56, b: 8, ...layout.margin },
-      title: { ...layout.title, x: 0, xref: "paper", font: { size: narrow ? 13 : 15 } },
+      margin: { l: 8, r: 8, t: 24, b: 8, ...layout.margin },
+      title: undefined, // it is the caption, which wraps
       colorway: ["#0072b2", "#d55e00", "#00875f", "#b3548b", "#7d7600", "#1c96b8", "#7a4a2b"],
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: now.font, size: 13, color: now.ink },
       hoverlabel: { bgcolor: now.paper, bordercolor: now.line, font: { color: now.ink } },
-      legend: { orientation: narrow ? "h" : "v", y: narrow ? -0.25 : 1, ...layout.legend, bgcolor: "rgba(0,0,0,0)" },
+      legend: { ...(narrow ? above : {}), ...layout.legend, bgcolor: "rgba(0,0,0,0)" },
       dragmode: coarse ? false : (layout.dragmode ?? "zoom"),
     };
-    for (const own of drawn.updatemenus ?? []) Object.assign(own, { bgcolor: now.paper, bordercolor: now.line });
-    const target = place.querySelector(".drawn") ?? place.appendChild(Object.assign(document.createElement("div"), { className: "drawn" }));
+    for (const own of drawn.updatemenus ?? []) Object.assign(own, { bgcolor: "#e8ebee", bordercolor: now.line, font: { color: "#1a1f24" } }); // the chosen one is white
+    const target = place.querySelector(".drawn") ?? frame(place, layout.title.text);
     return Plotly.react(target, data, drawn, config);
+  }
+  function frame(place, title) {
+    const [caption, target] = ["p", "div"].map((name) => document.createElement(name));
+    caption.className = "caption";
+    caption.textContent = title.replace(/<[^>]*>/g, " ");
+    target.className = "drawn";
+    place.append(caption, target);
+    return target;
   }
   const charts = [...document.querySelectorAll(".chart")];
   const drawAll = () => Promise.all(charts.map(draw));

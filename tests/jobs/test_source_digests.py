@@ -94,6 +94,7 @@ def test_a_gru_trial_depends_on_its_own_modules_only() -> None:
         # a stack's layers may have one before them
         *("ops.short_convolution", "ops.short_convolution.reference"),
         *("ops.short_convolution.block_kernel", "ops.triton_kernels.short_convolution"),
+        *("ops.short_convolution.compiled", "ops.kernels.short_convolution"),
     }
     assert room(found, "tasks") == {
         "tasks.base", "tasks.configs", "tasks.prepared", "tasks.text.language",

@@ -19,6 +19,7 @@ from seqarena.ops.diagonal import linear_recurrence
 from seqarena.ops.kernels import sharing
 from seqarena.ops.minimal import minimal_recurrence
 from seqarena.ops.selective_scan import selective_scan
+from seqarena.ops.short_convolution import short_convolution
 
 np = pytest.importorskip("numpy")
 numba = pytest.importorskip("numba")
@@ -41,6 +42,11 @@ def inputs_of(name: str, batch: int = 3, length: int = 40, dtype: torch.dtype = 
         )
         return leaves, lambda *x, algorithm: selective_scan(*x, algorithm=algorithm)
     wide = (batch, length, 600)
+    if name == "short_convolution":
+        leaves = normal(*wide), normal(600, 4), normal(1, 600)
+        return leaves, lambda x, weight, bias, algorithm: (
+            short_convolution(x, weight, bias[0], "silu", algorithm),
+        )
     start = normal(batch, 600)
     if name == "minimal":
         return (normal(*wide), normal(*wide), start), lambda *x, algorithm: (
@@ -52,7 +58,7 @@ def inputs_of(name: str, batch: int = 3, length: int = 40, dtype: torch.dtype = 
     return leaves, lambda *x, algorithm: (linear_recurrence(*x, algorithm=algorithm),)
 
 
-OPERATIONS = ("diagonal", "complex", "minimal", "selective_scan")
+OPERATIONS = ("diagonal", "complex", "minimal", "selective_scan", "short_convolution")
 
 
 def results(leaves, function, algorithm: str):

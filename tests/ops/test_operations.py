@@ -8,6 +8,7 @@ import torch
 import seqarena.ops.ctc
 import seqarena.ops.diagonal
 import seqarena.ops.minimal
+import seqarena.ops.short_convolution
 from seqarena.core.errors import UserError
 from seqarena.mixers.contract import subject
 from seqarena.mixers.minimal.mingru import MinGRU, MinGRUConfig
@@ -47,7 +48,11 @@ OPERATIONS: dict[str, Operation] = {
     found.name: found
     for row in CATALOG.values()
     for found in (layer_operation(place, options) for place, options in row.cycle)
-} | {"linear_recurrence": seqarena.ops.diagonal.linear_recurrence, "ctc": seqarena.ops.ctc.ctc}
+} | {
+    "linear_recurrence": seqarena.ops.diagonal.linear_recurrence,
+    "ctc": seqarena.ops.ctc.ctc,
+    "short_convolution": seqarena.ops.short_convolution.short_convolution,
+}
 
 
 def test_the_truth_comes_first_and_only_what_runs_is_available() -> None:
@@ -123,6 +128,7 @@ def test_on_the_cpu_auto_is_what_it_was(without_packages: None) -> None:
         "block_attention": "gathered", "causal_convolution": "unfolded",
         "long_convolution": "halves", "dplr_ssm": "chunked", "stack_rnn": "stepwise",
         "sru": "stepwise", "matrix_recurrence": "chunked", "ctc": "library",
+        "short_convolution": "loop",
     }  # fmt: skip
     found = {name: op.resolve("auto", "cpu", torch.float32) for name, op in OPERATIONS.items()}
     assert found == expected

@@ -12,7 +12,6 @@ import pytest
 from ledger_views import (
     CATALOG,
     attention_map,
-    claim,
     flow_map,
     gradient,
     ledger,
@@ -28,10 +27,9 @@ from test_html import Page
 from seqarena.core.errors import UserError
 from seqarena.core.results.measurement import append_measurements
 from seqarena.engine.pages import digest_of, page_of
-from seqarena.report.claims.charts import small_chart
 from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.diagrams import timed_pair
-from seqarena.report.measured.explorer import map_data
+from seqarena.report.measured.explorer import explorer_section, map_data
 from seqarena.report.measured.page import render_measurements
 from seqarena.report.measured.series_reading import (
     estimate_text,
@@ -51,68 +49,6 @@ def words_of(found: list) -> str:
 def read(html: str) -> Page:
     """The page without plotly's own script, which is long to read and holds no words of ours."""
     return Page(html.replace(get_plotlyjs(), ""))
-
-
-def test_every_claim_is_on_the_page_with_all_it_says() -> None:
-    page = read(render_ledger(ledger(), CATALOG))
-    assert page.open == []
-    for one in ledger().claims:
-        for text in (one.title, one.words, one.source, one.experiment, one.criterion):
-            assert text in page.words
-        assert f"criterion changed {one.amended}" in page.words
-        assert one.judgement.figure in page.words
-        assert f"{one.judgement.answer}." in page.words
-        assert one.judgement.verdict in page.words
-        assert one.judgement.remark in page.words
-    for lead in (
-        "Yes:",
-        "Yes, within limits:",
-        "No:",
-        "Not known yet:",
-        "Cannot be measured here:",
-    ):
-        assert f"{lead} what " in page.words
-    assert "1 of 5 claims hold" in page.words
-    assert "1 holds within limits, 1 does not hold, 1 cannot be measured here" in page.words
-    assert "Most surprising The claim memory. No: what memory shows." in page.words
-    assert "Published, not measured here" in page.words
-    assert "1.5 billion parameters on other data" in page.words
-
-
-def test_a_changed_verdict_changes_the_opening() -> None:
-    view = ledger()
-    claims = [
-        one.model_copy(update={"judgement": one.judgement.model_copy(update={"verdict": "holds"})})
-        for one in view.claims
-    ]
-    words = read(render_ledger(view.model_copy(update={"claims": tuple(claims)}), CATALOG)).words
-    assert "5 of 5 claims hold" in words
-    assert "Most surprising" not in words
-
-
-def test_the_chart_beside_an_answer_is_of_the_claims_own_quantity() -> None:
-    found = measurements()
-    both = (found[0], found[6])
-    for chart, drawn in (("accuracy", "Accuracy against distance"), ("", "Training step seconds")):
-        view = ledger().model_copy(
-            update={"claims": (claim("one", "holds", series=both, chart=chart),)}
-        )
-        html = render_ledger(view, CATALOG)
-        shown, folded = html.split('class="shown"')[1].split('class="behind"')
-        assert f"<h4>{drawn}" in shown
-        assert ("<h3>Accuracy against distance" in folded) == (chart == "")
-
-
-def test_curves_of_one_point_become_rows() -> None:
-    two = [
-        series(name, "exact_match", "steps", (100,), (y,))
-        for name, y in (("lstm", 0.5), ("attention", 0.7))
-    ]
-    (group,) = groups(two)
-    rows: Any = small_chart(group, "rows", ["lstm", "attention"]).figure.drawn.data
-    assert [trace.y[0] for trace in rows] == ["lstm", "attention"]
-    assert [trace.x[0] for trace in rows] == pytest.approx([0.503, 0.705], abs=2e-3)
-    assert rows[0].error_x.arrayminus[0] == pytest.approx(rows[0].x[0] - 0.485)
 
 
 def test_ids_are_unique_and_links_lead_somewhere() -> None:
@@ -169,6 +105,24 @@ def test_line_styles_differ_inside_a_figure() -> None:
     one, other = line_styles_of(group.series, ["lstm"])
     assert one.colour == other.colour
     assert one.dash != other.dash
+
+
+def test_variants_that_are_alone_in_a_figure_differ_in_colour_as_well() -> None:
+    (group,) = groups([speed("lstm", 1.0, serial=True, variant=v) for v in "abc"])
+    styles = line_styles_of(group.series, ["lstm"])
+    assert len({style.colour for style in styles}) == len({style.dash for style in styles}) == 3
+    (group,) = groups([*group.series, speed("gru", 1.0, serial=True)])
+    assert len({style.colour for style in line_styles_of(group.series, ["lstm", "gru"])}) == 2
+
+
+def test_the_explorer_shows_what_was_trained_first() -> None:
+    maps = [
+        flow_map("lstm").model_copy(update={"variant": variant})
+        for variant in ("initial", "trained")
+    ]
+    section = explorer_section(maps)
+    assert section is not None
+    assert [one["model"] for one in section.maps] == ["lstm, trained", "lstm, initial"]
 
 
 def test_diagrams_carry_the_measured_numbers() -> None:

@@ -1,7 +1,6 @@
 """Measurements and the ledger in a real browser: recorded numbers, buttons and keys."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,68 +8,20 @@ from typing import Any
 
 import pytest
 from ledger_views import CATALOG, LENGTHS, claim, ledger, measurements, speed
+from opened_pages import IN_A_BROWSER, Opened, chromium
 
 from seqarena.core.results.measurement import append_measurements
 from seqarena.report.claims.page import render_ledger
 from seqarena.report.measured.page import render_measurements
 from seqarena.serve.page import PageServer
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium is installed: the page was not opened in a browser"
-    ),
-]
-
-
-class Opened:
-    """A page in a browser, with what it complained of and what it asked for."""
-
-    def __init__(self, browser: Any, address: str, width: int) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900})
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda said: self.errors.append(said.text))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
-        self.drawn()
-
-    def drawn(self) -> None:
-        self.page.wait_for_function("document.documentElement.dataset.drawn")
-
-    def traces(self, figure: str) -> list[dict[str, Any]]:
-        """What plotly draws at that place: name, x, y and whether it is shown."""
-        return self.page.evaluate(
-            """(figure) => document.querySelector(`[data-figure="figure-${figure}"].plot`).data.map(
-                 ({name, x, y, visible}) => ({name, x: [...x], y: [...y], visible}))""",
-            figure,
-        )
-
-    def axis(self, figure: str, axis: str) -> str:
-        return self.page.evaluate(
-            """([figure, axis]) =>
-                 document.querySelector(`[data-figure="figure-${figure}"].plot`)._fullLayout[axis].type""",
-            [figure, axis],
-        )
-
-    @property
-    def overflow(self) -> int:
-        return self.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+pytestmark = IN_A_BROWSER
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +94,24 @@ def test_legend_and_axis_buttons(opened: Opened) -> None:
     assert opened.axis("claim-serial-0", "yaxis") == "linear"
     assert opened.axis("claim-memory-0", "xaxis") == "log"
     assert button.get_attribute("aria-pressed") == "false"
+
+
+def test_a_short_logarithmic_axis_has_round_ticks_and_becomes_linear(
+    browser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "measured.html"
+    found = [speed("lstm", 1.0, serial=True)]  # from 0.64 to 20 ms
+    path.write_text(render_measurements("planted", found, CATALOG), encoding="utf-8")
+    opened = Opened(browser, path.as_uri(), 1440)
+    ticks = """[...document.querySelectorAll('#measured-speed .ytick')]
+                 .map(tick => tick.textContent).filter(Boolean)"""
+    shown = opened.page.evaluate(ticks)
+    assert {"1", "2", "5", "10", "20"} <= set(shown)
+    assert {tick.strip("0.,") for tick in shown} == {"1", "2", "5"}
+    opened.page.locator("#measured-speed .axis", has_text="y:").click()
+    assert opened.axis("measured-speed-0", "yaxis") == "linear"
+    assert 3 <= len(opened.page.evaluate(ticks)) <= 12
+    opened.context.close()
 
 
 def test_the_explorer_answers_to_choices_clicks_and_keys(opened: Opened) -> None:

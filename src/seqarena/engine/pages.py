@@ -29,10 +29,16 @@ _LIVE_TRIES = 4  # architectures that are asked whether they run
 
 
 def page_of(
-    folder: Path, *, served: bool = False, live_megabytes: float = LIVE_MEGABYTES
-) -> str:  # fmt: skip
+    folder: Path,
+    *,
+    served: bool = False,
+    live_megabytes: float = LIVE_MEGABYTES,
+    course: str = "",
+) -> str:
     """The page, from the current records. `live_megabytes`: at most so many of them are models that
-    run in the page; 0 leaves these out. Raises UserError for a folder without any records."""
+    run in the page; 0 leaves these out. `course`: the address of the course's lessons, for a page
+    of claims or measurements that lies beside them. Raises UserError for a folder without any
+    records."""
     from seqarena.measure.complexity import catalog_rows
     from seqarena.report.claims.page import render_ledger
     from seqarena.report.measured.page import render_measurements
@@ -52,8 +58,10 @@ def page_of(
         live = live_models(folder, view, live_megabytes)
         return render_html(view, measurements, served=served, live=live)
     if kind == "ledger":
-        return render_ledger(_ledger(folder), catalog_rows(), served=served)
-    return render_measurements(folder.resolve().name, measurements, catalog_rows(), served=served)
+        return render_ledger(_ledger(folder), catalog_rows(), served=served, course=course)
+    return render_measurements(
+        folder.resolve().name, measurements, catalog_rows(), served=served, course=course
+    )
 
 
 def live_models(folder: Path, view: RunView, megabytes: float) -> list[LiveModel]:

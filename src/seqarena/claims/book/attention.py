@@ -58,7 +58,7 @@ def judge_positions(records: Sequence[Measurement]) -> Judgement:
 
 SINUSOIDS = Claim(
     name="sinusoids",
-    title="Sinusoidal positions extrapolate to longer sequences",
+    title="Positions written as sine waves let a Transformer read beyond its trained length",
     words="Sines and cosines let a Transformer work on sequences longer than it was trained on.",
     source="Vaswani et al. 2017, section 3.5; introductory texts; against it: Press et al. 2022",
     experiment="Bits per byte at 1, 2, 4 and 16 times the trained length: sinusoids, rotary "
@@ -114,7 +114,7 @@ def judge_norms(records: Sequence[Measurement]) -> Judgement:
 
 NORMS = Claim(
     name="norm-position",
-    title="Norms before each part train deep, norms after do not",
+    title="Normalising before each part lets deep Transformers train; normalising after does not",
     words="Layer normalisation with residuals makes deep stacks trainable; placed after each part "
     "as first published, depth makes training hard, and before it, it does not.",
     source="Vaswani et al. 2017; Xiong et al. 2020; introductory texts on residuals and norms",
@@ -180,7 +180,7 @@ def _over_layers(series: Series) -> Point:
 
 HEADS = Claim(
     name="heads",
-    title="Heads specialise",
+    title="Each head of attention learns to look for something else",
     words="Heads of one layer learn different kinds of relation between positions.",
     source="Vaswani et al. 2017, appendix; Clark et al. 2019; introductory texts",
     experiment="Jensen-Shannon divergence between the attention of every two heads of a layer, "

@@ -62,7 +62,7 @@ def judge_memory(records: Sequence[Measurement]) -> Judgement:
 
 MEMORY = Claim(
     name="attention-memory",
-    title="Attention's memory is quadratic, a recurrence's linear, and constant in decoding",
+    title="Attention needs memory as the square of the length, a recurrent network in proportion",
     words="Training with attention needs memory as T squared, a recurrent network as T; when "
     "writing token by token the recurrent state does not grow, attention's does.",
     source="Vaswani et al. 2017; Dao et al. 2022 on the fused form; introductory texts",
@@ -130,7 +130,7 @@ def judge_utilisation(records: Sequence[Measurement]) -> Judgement:
 
 UTILISATION = Claim(
     name="gpu-utilisation",
-    title="Recurrence leaves a GPU idle, attention fills it",
+    title="A recurrent network leaves a GPU idle; attention keeps it busy",
     words="A recurrent network uses 30 to 60 % of a GPU and a Transformer 70 to 95 %.",
     source="introductory texts, which draw these numbers by formula",
     experiment="Operations of a training step by the model's formula over seconds and the "
@@ -184,7 +184,7 @@ def judge_state_space(records: Sequence[Measurement]) -> Judgement:
 
 STATE_SPACE = Claim(
     name="state-space",
-    title="State-space models are linear without the sequential bottleneck",
+    title="State-space models take time in proportion to the length, and not step by step",
     words="State-space models cost time linear in the length and are computed in parallel, unlike "
     "recurrent networks and unlike attention.",
     source="Gu et al. 2022 (S4, S4D); Smith et al. 2023 (S5); Orvieto et al. 2023 (LRU); Gu and "
@@ -262,7 +262,7 @@ def judge_linear(records: Sequence[Measurement]) -> Judgement:
 
 LINEAR_ATTENTION = Claim(
     name="cheap-attention",
-    title="Linear and sparse attention trade recall for cost",
+    title="Cheaper forms of attention remember less exactly",
     words="Attention without the softmax, or over few positions, costs less on long sequences and "
     "remembers less exactly.",
     source="Katharopoulos et al. 2020; Child et al. 2019; Arora et al. 2024",

@@ -82,7 +82,7 @@ def _fastest(records: Sequence[Measurement], name: str) -> tuple[float, float]:
 
 DEPENDENCY = Claim(
     name="sequential-dependency",
-    title="The sequential dependency of a recurrent network cannot be eliminated",
+    title="No method can compute the steps of a recurrent network side by side",
     words="The hidden state of a step needs that of the step before; this sequential dependency is "
     "inherent and cannot be eliminated, whatever the hardware.",
     source="introductory texts; against it Lim et al. 2024, Gonzalez et al. 2024, Danieli et al. "

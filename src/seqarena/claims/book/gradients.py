@@ -73,7 +73,7 @@ def _line(series: Series) -> float:
 
 POWER = Claim(
     name="gradient-power",
-    title="Gradients shrink or grow as lambda^k",
+    title="Back through time a gradient shrinks or grows by one and the same factor a step",
     words="Back through k steps the gradient is multiplied by the same matrix k times, so it "
     "behaves as lambda^k: it vanishes below one and explodes above.",
     source="Hochreiter 1991; Bengio et al. 1994; Pascanu et al. 2013; introductory texts",
@@ -151,7 +151,7 @@ def _steps(life: float) -> str:
 
 GATING = Claim(
     name="gating",
-    title="Gates cure vanishing gradients",
+    title="Gates keep the gradient alive where a plain recurrent network loses it",
     words="The LSTM's cell adds instead of multiplying, so its gradient does not vanish; the GRU "
     "does the same with two gates.",
     source="Hochreiter and Schmidhuber 1997; Cho et al. 2014; introductory texts",
@@ -206,7 +206,7 @@ def judge_path(records: Sequence[Measurement]) -> Judgement:
 
 PATH = Claim(
     name="constant-path",
-    title="Attention connects any two positions by a path of constant length",
+    title="Attention joins any two positions in one step, so distance costs nothing",
     words="Between any two positions lies one attention step, however far apart they are, so "
     "distance costs neither operations nor gradient.",
     source="Vaswani et al. 2017, section 4 and table 1; introductory texts",

@@ -84,7 +84,7 @@ def judge_fixed(records: Sequence[Measurement]) -> Judgement:
 
 FIXED_STATE = Claim(
     name="fixed-state",
-    title="Linear attention and the delta rule keep a state that does not grow",
+    title="Linear attention and the delta rule keep a memory that never grows",
     words="Attention without the softmax is a recurrence over a matrix: its work is linear in the "
     "length, and what it keeps of the past never grows, whether it adds to the matrix or "
     "overwrites it.",
@@ -127,7 +127,7 @@ def judge_sparse(records: Sequence[Measurement]) -> Judgement:
 
 SPARSE_FORMS = Claim(
     name="sparse-attention",
-    title="Sparse patterns make attention linear and bound what it keeps",
+    title="Attention that looks at few positions is cheap, and need not keep them all",
     words="Attention over a window, a few first positions, strides or random blocks costs work "
     "linear in the length, and need not keep every position.",
     source="Child et al. 2019; Beltagy et al. 2020; Zaheer et al. 2020; Xiao et al. 2024",
@@ -194,7 +194,7 @@ def judge_hybrids(records: Sequence[Measurement]) -> Judgement:
 
 HYBRID = Claim(
     name="hybrids",
-    title="A hybrid is better than its parts, at a fraction of attention's state",
+    title="A hybrid predicts better than its parts, at a fraction of attention's memory",
     words="A few layers of attention among recurrent ones predict better than either alone, and "
     "keep a fraction of what a Transformer keeps.",
     source="De et al. 2024 (Griffin); Lieber et al. 2024 (Jamba); Ren et al. 2024 (Samba); Qwen "

@@ -203,7 +203,7 @@ def judge_parity(records: Sequence[Measurement]) -> Judgement:
 
 PARITY = Claim(
     name="attention-always",
-    title="Attention handles every dependency, however long",
+    title="Attention handles connections over any distance, better than a recurrent network",
     words="Since every position sees every other, a Transformer handles long dependencies better "
     "than any recurrent network.",
     source="introductory texts; against it: Hahn 2020, Deletang et al. 2023",

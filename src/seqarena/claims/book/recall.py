@@ -60,7 +60,7 @@ def judge_drawn(records: Sequence[Measurement]) -> Judgement:
 
 DRAWN_CURVES = Claim(
     name="copy-curves",
-    title="The curves of recall over distance that texts draw",
+    title="Memory fades with distance as the curves in introductory texts draw it",
     words="Accuracy of copying across noise falls as 0.9 exp(-d/30), not below 0.1, for an LSTM, "
     "and as 0.95 - 0.0005 d, not below 0.85, for a Transformer.",
     source="introductory texts, which draw these curves by formula",
@@ -127,7 +127,7 @@ def judge_bottleneck(records: Sequence[Measurement]) -> Judgement:
 
 BOTTLENECK = Claim(
     name="state-bottleneck",
-    title="A state of fixed size is a bottleneck",
+    title="A memory of fixed size loses the more, the more it has to keep; attention keeps all",
     words="A recurrent network puts everything into one vector of fixed size, so the more it has "
     "to keep the more it loses; attention keeps every position.",
     source="Bahdanau et al. 2015; Arora et al. 2024 (Zoology); introductory texts",

@@ -111,7 +111,7 @@ def judge_serial(records: Sequence[Measurement]) -> Judgement:
 
 SERIAL_STEPS = Claim(
     name="serial-steps",
-    title="A recurrence cannot be computed in parallel over time",
+    title="A recurrence cannot be computed in parallel, so its time follows its number of steps",
     words="Each state needs the one before it, so the steps of a recurrent network cannot be "
     "computed side by side, and its time follows the number of steps.",
     source="Vaswani et al. 2017; introductory texts",
@@ -163,7 +163,7 @@ def judge_time(records: Sequence[Measurement]) -> Judgement:
 
 TIME = Claim(
     name="training-time",
-    title="Training time grows less with the length for attention than for recurrence",
+    title="Attention trains faster than a recurrent network, the more so the longer the sequence",
     words="A training step of a recurrent network takes longer the longer the sequence is; with "
     "attention it grows less, or not at all, and it is faster.",
     source="Vaswani et al. 2017, table 1; introductory texts",
@@ -212,7 +212,7 @@ def judge_bidirectional(records: Sequence[Measurement]) -> Judgement:
 
 BIDIRECTIONAL = Claim(
     name="bidirectional-cost",
-    title="Reading both ways costs twice as much",
+    title="Reading a sequence in both directions costs twice as much",
     words="A bidirectional LSTM runs two passes and so doubles the computation.",
     source="Schuster and Paliwal 1997; Graves and Schmidhuber 2005; introductory texts",
     experiment="Operations by formula, and seconds forward and backward, of one bidirectional "
@@ -272,7 +272,7 @@ def judge_gru(records: Sequence[Measurement]) -> Judgement:
 
 GRU = Claim(
     name="gru-lstm",
-    title="A GRU does what an LSTM does with fewer parameters",
+    title="The GRU, a simpler LSTM, does as well with fewer parameters",
     words="The GRU merges states and gates and reaches comparable quality with fewer parameters.",
     source="Cho et al. 2014; Chung et al. 2014; introductory texts",
     experiment="Parameters of a layer of equal width; bits per byte on the embedded text after "

@@ -86,7 +86,7 @@ def judge_sizes(records: Sequence[Measurement]) -> Judgement:
 
 SIZES = Claim(
     name="loss-by-size",
-    title="Attention's loss falls faster with size than recurrence's",
+    title="As models grow, attention improves faster than a recurrent network",
     words="Of models of the same size, trained to the end, attention's loss falls faster with size "
     "than a recurrent network's.",
     source="Kaplan et al. 2020, figure 7; introductory texts",
@@ -199,7 +199,7 @@ def judge_at_scale(records: Sequence[Measurement]) -> Judgement:
 
 AT_SCALE = Claim(
     name="at-scale",
-    title="At scale a Transformer's loss stays ahead of any recurrent network's",
+    title="At scale no recurrent network catches up with the Transformer",
     words="The loss curve of Transformers remains better than that of any recurrent baseline at "
     "scale.",
     source="introductory texts, which cite no measurement; Kaplan et al. 2020, figure 7",

@@ -55,7 +55,7 @@ def _share(found: Estimate) -> str:
 
 TRACKING = Claim(
     name="parity-eigenvalues",
-    title="A linear recurrence tracks a state that flips only with negative eigenvalues",
+    title="A linear recurrence tells odd from even once its memory may flip its sign, not before",
     words="Linear recurrences whose transition has eigenvalues in [0, 1] cannot compute the parity "
     "of a string; letting them lie in [-1, 1] is all that it takes.",
     source="Grazzi et al. 2024; Sarrof et al. 2024",

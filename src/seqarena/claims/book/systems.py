@@ -67,7 +67,7 @@ def judge_translation(records: Sequence[Measurement]) -> Judgement:
 
 TRANSLATION = Claim(
     name="attention-on-rnn",
-    title="Attention on a recurrent network improves translation and not speed",
+    title="Attention makes a recurrent translator better, but no faster",
     words="Looking back at all encoder states improved translation much, but the network stayed "
     "sequential and as slow.",
     source="Bahdanau et al. 2015; introductory texts",
@@ -119,7 +119,7 @@ def judge_convolution(records: Sequence[Measurement]) -> Judgement:
 
 CONVOLUTION = Claim(
     name="convolution",
-    title="Convolution is parallel, and its reach grows with depth",
+    title="Convolution reads all positions at once, and every layer sees farther",
     words="A stack of convolutions is computed at all positions at once; each layer sees a little "
     "farther, so distant positions need many layers.",
     source="van den Oord et al. 2016; Gehring et al. 2017; introductory texts",
@@ -170,7 +170,7 @@ def judge_hops(records: Sequence[Measurement]) -> Judgement:
 
 HOPS = Claim(
     name="memory-hops",
-    title="A memory that is read in several hops answers simple questions",
+    title="A memory that is read several times answers simple questions about a story",
     words="A memory network that reads its memory several times before it answers does well on "
     "simple questions about a story.",
     source="Sukhbaatar et al. 2015; introductory texts",

@@ -45,6 +45,11 @@ class ShortConvolution(nn.Module):
         y_BTC = short_convolution(x_BTC, self.weight.squeeze(1), self.bias, self.activation)
         return y_BTC, history_BKC.clone()
 
+    @property
+    def algorithm(self) -> str:
+        """The name of what runs on the parameters' device and dtype."""
+        return short_convolution.resolve("auto", self.weight.device, self.weight.dtype)
+
     def initial_history(self, batch_size: int) -> Tensor:
         """Zeros [B, K - 1, C], of the parameters' dtype."""
         return self.weight.new_zeros(batch_size, self.kernel - 1, self.channels)

@@ -29,6 +29,7 @@ from seqarena.models.stacks.channel_mixers import MLP, Activation, GatedMLP
 from seqarena.models.stacks.experts import Experts
 from seqarena.ops.history import over_real_positions
 from seqarena.ops.registry import Operation
+from seqarena.ops.short_convolution import short_convolution
 
 # no import: what the catalog's trials run does not depend on it; a user's file does (jobs/sources)
 _ADAPTED = f"{Mixer.__module__.rpartition('.')[0]}.plain:adapted"
@@ -215,7 +216,7 @@ class Stack(nn.Module):
     @property
     def algorithms(self) -> tuple[str, ...]:
         """What each layer runs by on the parameters' present device and dtype."""
-        return tuple(mixer.algorithm for mixer in self.mixers)
+        return tuple(_algorithms_of(block) for block in self._blocks)
 
     def flops(self, length: int) -> int:
         return sum(block.flops(length) for block in self._blocks)
@@ -230,6 +231,14 @@ class Stack(nn.Module):
     def reach(self) -> float:
         """How many positions back the last answer sees; math.inf: all of them."""
         return sum(block.reach() for block in self._blocks)
+
+
+def _algorithms_of(block: Block) -> str:
+    """What the mixer runs by; and the short convolutions, where not by their slow truth."""
+    found = {m.algorithm for m in block.modules() if isinstance(m, ShortConvolution)}
+    found -= {short_convolution.names[0]}
+    other = f" (short convolution {', '.join(sorted(found))})" if found else ""
+    return block.mixer.algorithm + other
 
 
 def load_mixer(specification: str, recorded_digest: str | None = None) -> type[Mixer]:

@@ -6,6 +6,7 @@ The input carries its history in front, K - 1 positions.
 
     loop     tap after tap, shifted products (the slow truth; on a CPU faster than the library's
              depthwise convolution)
+    compiled all taps and the activation in one walk, by numba
     triton   all taps and the activation in one kernel
 
 Letters: B batch, T time, C channels, K kernel taps, P = K - 1 + T positions: history and call.
@@ -31,7 +32,7 @@ def short_convolution(
     `activation` is one of `ACTIVATIONS`. Gradients of first order flow to x, weight and bias.
     Raises UserError for an unknown algorithm.
     """
-    form = short_convolution.form(algorithm, x_BPC)
+    form = short_convolution.form(algorithm, weight_CK)
     return form(x_BPC, weight_CK, bias_C, activation)
 
 

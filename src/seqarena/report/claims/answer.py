@@ -1,11 +1,9 @@
-"""How many claims hold, which result surprises most, and every claim in a table."""
-
-from dataclasses import dataclass
+"""How many of the judged claims hold, and the result that surprises most."""
 
 from seqarena.core import words
 from seqarena.core.results.verdicts import ClaimView, LedgerView
 from seqarena.report.claims.verdicts import JUDGED, VERDICTS, answer, number_with
-from seqarena.report.page.parts import AnswerSection, Card, Cell, Section, Table, Verdict, headings
+from seqarena.report.page.parts import AnswerSection, Card, Verdict
 
 _DOUBT = (
     "Each criterion was written before the run that it judges. If it was changed after an earlier "
@@ -13,34 +11,35 @@ _DOUBT = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClaimsSection(Section):
-    """One row a claim."""
-
-    template = "claims/table.html"
-    table: Table
-
-
 def answer_section(view: LedgerView) -> AnswerSection:
-    """The numbers of claims by verdict, and the claims that the records limit or refuse."""
+    """How many of the judged claims hold, and the numbers of the others by verdict."""
     judged = [claim for claim in view.claims if claim.judgement.verdict in JUDGED]
     seconds = sum(claim.seconds for claim in view.claims)
-    hold = f"{number_with(view, 'holds')} of {words.plural(len(view.claims), 'claim')} hold"
+    surprising = _most_surprising(view)
     return AnswerSection(
         link="Verdict",
         label="The verdict",
         title=view.name,
         facts=[
             f"{view.scale} run",
-            f"{len(judged)} judged",
+            f"{len(judged)} of {words.plural(len(view.claims), 'claim')} judged",
             f"measured in {words.duration(seconds)}",
         ],
-        verdict=Verdict(hold, _other_verdicts(view)),
+        verdict=Verdict(_headline(view, len(judged)), _other_verdicts(view)),
         doubt=_DOUBT,
         cards_label="In short",
-        cards=_cards(view),
+        cards=[] if surprising is None else [_surprise_card(surprising)],
         command=view.command,
     )
+
+
+def _headline(view: LedgerView, judged: int) -> str:
+    if not judged:
+        return "No claim is judged yet"
+    hold = number_with(view, "holds")
+    wording = VERDICTS["holds"]
+    verb = wording.singular if hold == 1 else wording.plural
+    return f"{hold} of {words.plural(judged, 'claim')} {verb}"
 
 
 def _other_verdicts(view: LedgerView) -> str:
@@ -54,27 +53,10 @@ def _other_verdicts(view: LedgerView) -> str:
     return f"{words.listed(parts)}."
 
 
-def _cards(view: LedgerView) -> list[Card]:
-    """The most surprising claim, and the others that the records limit or refuse."""
-    surprising = _most_surprising(view)
-    cards = [] if surprising is None else [_surprise_card(surprising)]
-    for verdict in ("does not hold", "holds within limits"):
-        head = f"{VERDICTS[verdict].mark.sign} {verdict}"
-        for claim in view.claims:
-            if claim.judgement.verdict == verdict and claim is not surprising:
-                cards.append(_card(head, claim, f"{answer(claim.judgement)}."))
-    return cards
-
-
 def _surprise_card(claim: ClaimView) -> Card:
-    remark = claim.judgement.remark
-    text = f"{answer(claim.judgement)}. {remark}".strip()
-    return _card("Most surprising", claim, text)._replace(long=True)
-
-
-def _card(head: str, claim: ClaimView, text: str) -> Card:
     lead = VERDICTS[claim.judgement.verdict].lead
-    return Card(head, f" {lead}: {text}", f"#claim-{claim.name}", f"{claim.title}.")
+    text = f" {lead}: {answer(claim.judgement)}."
+    return Card("Most surprising", text, f"#claim-{claim.name}", f"{claim.title}.", long=True)
 
 
 def _most_surprising(view: LedgerView) -> ClaimView | None:
@@ -87,26 +69,3 @@ def _most_surprising(view: LedgerView) -> ClaimView | None:
         if claims:
             return max(claims, key=lambda claim: len(claim.source.split(";")))
     return None
-
-
-def claims_section(view: LedgerView) -> ClaimsSection:
-    """Every claim with its verdict and what was found, in plain words."""
-    places = list(VERDICTS)
-    rows = []
-    for claim in view.claims:
-        verdict, said = claim.judgement.verdict, answer(claim.judgement)
-        rows.append(
-            [
-                Cell(claim.title, claim.title, href=f"#claim-{claim.name}"),
-                Cell(verdict, str(places.index(verdict)), mark=VERDICTS[verdict].mark),
-                Cell(said[:1].upper() + said[1:], said, prose=True),
-            ]
-        )
-    table = Table(
-        "Every claim with its verdict and what was found",
-        headings("claim", "verdict", "found"),
-        rows,
-        sortable=True,
-        kind="ledger",
-    )
-    return ClaimsSection(name="claims", link="Claims", heading="All claims", table=table)

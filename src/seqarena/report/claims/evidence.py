@@ -1,4 +1,4 @@
-"""Claim by claim: the answer, a chart, and folded the criterion and the records; the citations."""
+"""Claim by claim: the claim, a chart, the verdict, and folded all behind it; the citations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from seqarena.report.page.parts import Figure, Mark, Section
 
 
 class ClaimCard(NamedTuple):
-    """One claim: its answer in plain words, one small chart, and what is folded below."""
+    """One claim in a plain sentence, a small chart of what was measured, its verdict with the
+    answer in plain words, and what is folded below."""
 
     name: str  # of its place on the page
     title: str
@@ -22,7 +23,6 @@ class ClaimCard(NamedTuple):
     verdict: str
     lead: str  # "Yes", "No" and the like
     answer: str
-    words: str
     remark: str
     chart: CurveBlock | None
     facts: Sequence[tuple[str, str]]
@@ -38,10 +38,12 @@ class ClaimCard(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceSection(Section):
-    """One card a claim."""
+    """One card a claim; the claims of which nothing was measured are a list below the cards."""
 
     template = "claims/evidence.html"
+    styles = ("claims.css",)
     cards: Sequence[ClaimCard]
+    waiting: Sequence[ClaimCard]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,20 @@ class CitationsSection(Section):
 
 def evidence_section(view: LedgerView, order: Sequence[str]) -> EvidenceSection:
     """Every claim with its curves. `order` gives each architecture its colour over the page."""
-    cards = [_card(claim, order) for claim in view.claims]
+    cards = [_card(claim, order) for claim in view.claims if not _waits(claim)]
     return EvidenceSection(
         name="evidence",
         link="Evidence",
         heading="Claim by claim",
         figures=tuple(figure for card in cards for figure in card.figures),
         cards=cards,
+        waiting=[_card(claim, order) for claim in view.claims if _waits(claim)],
     )
+
+
+def _waits(claim: ClaimView) -> bool:
+    """Whether no part of its measuring has found anything."""
+    return claim.judgement.verdict == "not measured yet" and not (claim.series or claim.maps)
 
 
 def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
@@ -77,7 +85,6 @@ def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
         verdict=judgement.verdict,
         lead=words_of_it.lead,
         answer=answer(judgement),
-        words=claim.words,
         remark=judgement.remark,
         chart=chosen and small_chart(chosen, f"{name}-0", order),
         facts=_facts(claim),
@@ -91,8 +98,10 @@ def _card(claim: ClaimView, order: Sequence[str]) -> ClaimCard:
 
 def _facts(claim: ClaimView) -> list[tuple[str, str]]:
     """Names and values; a fact without a value is left out."""
+    judgement = claim.judgement
     facts = [
-        ("figures", claim.judgement.figure),
+        ("figures", "" if judgement.figure == answer(judgement) else judgement.figure),
+        ("claimed", claim.words),
         ("source", claim.source),
         ("experiment", claim.experiment),
         ("criterion", claim.criterion),

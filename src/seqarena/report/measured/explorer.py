@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from seqarena.core import words
 from seqarena.core.results.measurement import Map, Measurement
+from seqarena.report.measured.lessons import EXPLORED, Lesson
 from seqarena.report.page.parts import Section
 
 _DIGITS = 4  # of a weight in the page
@@ -22,6 +23,7 @@ class ExplorerSection(Section):
     template = "measured/explorer.html"
     maps: Sequence[dict[str, object]]
     counted: str  # "3 maps"
+    lesson: Lesson
     served: bool
 
 
@@ -30,6 +32,7 @@ def explorer_section(
 ) -> ExplorerSection | None:
     """The explorer of all maps. None where there is no map."""
     maps = [one for one in measurements if isinstance(one, Map) and one.words]
+    maps.sort(key=lambda one: one.variant.startswith("initial"))  # what was trained comes first
     if not maps:
         return None
     return ExplorerSection(
@@ -38,6 +41,7 @@ def explorer_section(
         heading="Who looks at whom",
         maps=[map_data(one) for one in maps],
         counted=words.plural(len(maps), "map"),
+        lesson=EXPLORED,
         served=served,
     )
 

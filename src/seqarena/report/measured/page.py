@@ -16,16 +16,21 @@ Catalog = Mapping[str, Mapping[str, Any]]
 
 
 def render_measurements(
-    name: str, measurements: Sequence[Measurement], catalog: Catalog, *, served: bool = False
+    name: str,
+    measurements: Sequence[Measurement],
+    catalog: Catalog,
+    *,
+    served: bool = False,
+    course: str = "",
 ) -> str:
-    """The page of a folder that holds measurements and no comparison."""
+    """The page of a folder that holds measurements and no comparison. `course`: as in Page."""
     found = latest(measurements)
     sections = [
         answer_section(name, found),
         *measured_sections(found, catalog, served=served),
         timeline_section(catalog, found),
     ]
-    return render(make_page(name, sections, served=served))
+    return render(make_page(name, sections, served=served, course=course))
 
 
 def measured_sections(

@@ -27,6 +27,7 @@ from seqarena.report.measured.series_reading import (
 from seqarena.report.page.style import LineStyle
 
 _WIDE = 4.0  # largest over smallest from which an axis begins logarithmic
+_LONG = 300.0  # largest over smallest from which powers of ten are ticks enough
 _TICKS = 12  # that fit on one logarithmic axis
 _FEW = 6  # places of a linear axis that get a tick each
 _NEAR = 1.05  # places this near share a tick
@@ -142,13 +143,13 @@ def _x_axis(group: CurveGroup) -> dict[str, Any]:
     places = sorted({point.x for one in group.series for point in one.points})
     kind = _kind_of_axis(places) if places[0] > 0 else "linear"
     axis: dict[str, Any] = {"type": kind}
-    ticks = _apart(places) if kind == "log" else places
+    ticks = apart(places) if kind == "log" else places
     if len(ticks) <= (_TICKS if kind == "log" else _FEW) and places[0] > 0:
         axis |= {"tickvals": ticks, "ticktext": [_tick(place) for place in ticks]}
     return axis | {"minor_ticks": "", "tickangle": 0}
 
 
-def _apart(places: Sequence[float]) -> list[float]:
+def apart(places: Sequence[float]) -> list[float]:
     """Without those that are within a few per cent of one that is kept: models of one size."""
     kept: list[float] = []
     for place in places:
@@ -158,10 +159,15 @@ def _apart(places: Sequence[float]) -> list[float]:
 
 
 def _y_axis(group: CurveGroup) -> dict[str, Any]:
-    values = [middle(group.quantity, point) for one in group.series for point in one.points]
+    points = [point for one in group.series for point in one.points]
+    values = [middle(group.quantity, point) / group.scale.factor for point in points]
     if quantity(group.quantity).share:
         return {"type": "linear", "range": [-0.02, 1.02]}
-    return {"type": _kind_of_axis(values)} | _plain_ticks(values)
+    axis = {"type": _kind_of_axis(values)} | _plain_ticks(values)
+    drawn = [value for point in points for value in point.repeats if value > 0]
+    if axis["type"] == "log" and max(drawn) / min(drawn) < _LONG:
+        axis["dtick"] = "D2"  # plotly's word for 1, 2 and 5 of each power of ten
+    return axis
 
 
 def _plain_ticks(values: Sequence[float]) -> dict[str, Any]:

@@ -86,7 +86,8 @@ def line_styles_of(shown: Sequence[Series], order: Sequence[str]) -> list[LineSt
     """A line style for each curve of a figure.
 
     An architecture keeps its colour over the page (by its place in `order`) unless another of the
-    same figure has it; variants of one architecture differ in their dashes.
+    same figure has it; variants of one architecture differ in their dashes, and where there are
+    more than two and nothing else is drawn, in their colours as well.
     """
     size = len(FAMILY_COLOURS)
     colours: dict[str, int] = {}
@@ -96,13 +97,15 @@ def line_styles_of(shown: Sequence[Series], order: Sequence[str]) -> list[LineSt
         unused = [place for place in free if place not in colours.values()]
         colours[name] = (unused or free)[0]
     crowded = len(colours) > size
+    coloured = len(colours) == 1 and len(shown) > 2
     seen: dict[int, int] = {}
     found = []
     for one in shown:
         key = colours[one.architecture]
         place = seen.setdefault(key, 0) if crowded else _variant_place(shown, one)
         seen[key] = seen.get(key, 0) + 1
-        found.append(LineStyle(FAMILY_COLOURS[key], DASHES[place % len(DASHES)]))
+        colour = FAMILY_COLOURS[(key + coloured * place) % size]
+        found.append(LineStyle(colour, DASHES[place % len(DASHES)]))
     return found
 
 

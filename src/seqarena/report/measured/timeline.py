@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from seqarena.core import words
 from seqarena.core.results.measurement import Measurement, Series
+from seqarena.report.measured.lessons import Lesson, lesson_of
 from seqarena.report.measured.series_reading import estimate_text, estimates_of
 from seqarena.report.page.parts import Family, Section
 from seqarena.report.page.style import FAMILY_COLOURS, css
@@ -26,6 +27,7 @@ class SystemCard(NamedTuple):
     family: Family
     idea: str
     equations: str
+    lesson: Lesson | None
     facts: Sequence[tuple[str, str]]
     orders: Sequence[tuple[str, str]]
     measured: Sequence[tuple[str, str]]
@@ -55,11 +57,11 @@ def timeline_section(
     cards = [
         _card(name, facts, families[_family(facts)], measurements) for name, facts in rows.items()
     ]
-    years = sorted({card.year for card in cards})
+    years = sorted({_FIRST_YEAR, *(card.year for card in cards)})
     return TimelineSection(
         name="timeline",
         link="Timeline",
-        heading=f"From {min(_FIRST_YEAR, years[0])} to {years[-1]}",
+        heading=f"From {years[0]} to {years[-1]}",
         counted=words.plural(len(cards), "system"),
         first_year=_FIRST_YEAR,
         first_event=_FIRST_EVENT,
@@ -95,6 +97,7 @@ def _card(
         family=family,
         idea=str(facts.get("idea") or ""),
         equations=str(facts.get("equations") or ""),
+        lesson=lesson_of(name, family.name),
         facts=pairs,
         orders=[(words.of_name(key), str(facts[key])) for key in _ORDERS if facts.get(key)],
         measured=_measured(name, measurements),

@@ -225,11 +225,16 @@ class AnswerSection(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A whole page. A served page reloads when its folder changes and sends typed sentences."""
+    """A whole page. A served page reloads when its folder changes and sends typed sentences.
+
+    `course` is the address of the folder of the course's lessons, with its last slash. A page that
+    may lie anywhere has none: it names a lesson and does not link to it.
+    """
 
     name: str
     sections: tuple[Section, ...]
     served: bool = False
+    course: str = ""
 
     @property
     def file_name(self) -> str:
@@ -242,7 +247,9 @@ class Page:
         return [figure for section in self.sections for figure in section.figures]
 
 
-def make_page(name: str, sections: Iterable[Section | None], *, served: bool = False) -> Page:
+def make_page(
+    name: str, sections: Iterable[Section | None], *, served: bool = False, course: str = ""
+) -> Page:
     """A page of the sections that are not None. The first section is an AnswerSection."""
     present = tuple(section for section in sections if section is not None)
-    return Page(name=name, sections=present, served=served)
+    return Page(name=name, sections=present, served=served, course=course)

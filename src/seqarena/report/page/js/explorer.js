@@ -168,7 +168,9 @@
     for (const { map, name } of rows) {
       const sample = document.createElement("b");
       sample.className = name;
-      line.append(sample, titled(map));
+      const entry = document.createElement("span");
+      entry.append(sample, titled(map));
+      line.append(entry);
     }
     return line;
   }

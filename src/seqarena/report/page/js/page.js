@@ -32,7 +32,10 @@
     }
     if (Object.keys(axes).length) figure.layout.uirevision = JSON.stringify(axes);
     for (const [axis, type] of Object.entries(axes)) {
-      if (figure.layout[axis].type !== type) delete figure.layout[axis].range;
+      if (figure.layout[axis].type !== type) {
+        delete figure.layout[axis].range;
+        delete figure.layout[axis].dtick; // it names digits, which a linear axis does not have
+      }
       figure.layout[axis].type = type;
     }
     for (const trace of figure.data) {
@@ -55,6 +58,10 @@
       return Plotly.react(place, data, layout, { ...config, responsive: false });
     }
     await Plotly.react(place, data, layout, config);
+    for (const tool of place.querySelectorAll(".modebar-btn")) tool.tabIndex = -1; // for a pointer only
+    for (const part of document.querySelectorAll(".modebar-container, #js-plotly-tester")) {
+      part.setAttribute("aria-hidden", "true");
+    }
     if (layout.meta?.named_points) await placeNames(place);
   }
   window.seqarenaPage = { plots, figureOf };

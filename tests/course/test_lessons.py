@@ -1,0 +1,105 @@
+"""Every lesson of the course runs, in fast settings, and its page is drawn in a real browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+import lessons  # noqa: E402
+
+LESSONS = lessons.lessons()
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_runs_in_fast_settings(lesson: lessons.Lesson) -> None:
+    notebook = lessons.executed(lesson, quick=True)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any(output.output_type == "stream" for output in outputs)
+    assert any(output.output_type == "display_data" for output in outputs)
+    assert '<script type="application/json">' in lessons.page(lesson, notebook)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_asks_first_and_ends_with_three_exercises(lesson: lessons.Lesson) -> None:
+    cells = lesson.cells().cells
+    assert lesson.question.endswith("?")
+    kinds = [tag for cell in cells for tag in cell.metadata.get("tags", [])]
+    assert kinds[0] == "prediction"
+    assert "conclusion" in kinds
+    assert kinds[-3:] == ["exercise"] * 3
+    assert kinds.count("exercise") == 3
+    folded = lessons.page(lesson, lesson.cells()).split("??? example")
+    assert len(folded) == 4
+    assert all("assert" in answer for answer in folded[1:])
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_no_formula_stays_undrawn(lesson: lessons.Lesson) -> None:
+    text = lessons.page(lesson, lesson.cells())
+    words = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    assert "$" not in words
+    # a command that the converter does not know comes out as it went in
+    assert re.findall(r"<m[io]>\\\w+", words) == []
+
+
+def test_a_formula_in_code_stays_as_it_is() -> None:
+    assert lessons.formulas("`$x$` and $x$").startswith("`$x$` and <span><math")
+
+
+def test_a_lesson_that_has_not_run_says_so() -> None:
+    assert "make course LESSON=1" in lessons.page(LESSONS[0], LESSONS[0].cells())
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole documentation, its lessons run in fast settings."""
+    place = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", place]
+    environment = os.environ | {lessons.QUICK: "1", "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(
+        words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: no page was opened")
+def test_the_pages_of_the_lessons_in_a_browser(site: Path) -> None:
+    """Charts are drawn in both themes, nothing is fetched, nothing is wider than a phone, and a
+    prediction is kept and shown again."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for lesson in LESSONS:
+            view = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+            asked, errors = [], []
+            view.on("request", lambda request, asked=asked: asked.append(request.url))
+            view.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+            address = (site / "course" / f"{lesson.name}.html").as_uri()
+            view.goto(address)
+            view.wait_for_function("document.documentElement.dataset.drawn", timeout=120_000)
+            assert errors == [], lesson.name
+            assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), lesson.name
+            page = view.evaluate("""() => ({
+              wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+              places: document.querySelectorAll('.chart').length,
+              charts: document.querySelectorAll('.chart .main-svg').length,
+              ink: getComputedStyle(document.querySelector('.chart text')).fill })""")
+            assert page["wide"] == 0, lesson.name
+            assert page["charts"] >= page["places"] > 0, lesson.name
+            view.fill(".prediction textarea", "half of it")
+            view.reload()
+            assert view.input_value(".prediction textarea >> nth=0") == "half of it"
+            assert "half of it" in view.inner_text(".conclusion blockquote >> nth=0")
+            view.close()
+        browser.close()
