@@ -251,7 +251,7 @@ def maps(title, read, written, entries):
     for name, value in buttons[0]["args"][1].items():
         figure.layout[name] = value
     above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=100, height=520)
+    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=48, height=520)
     figure.update_layout(title=title, xaxis_title=read, yaxis_title=written)
     figure.update_yaxes(autorange="reversed")
     figure.show()

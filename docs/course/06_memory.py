@@ -77,7 +77,7 @@ def choose(figure, groups):
     for trace, group in zip(figure.data, groups):
         trace.visible = group == names[0]
     above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=100, height=440)
+    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=48, height=440)
     figure.show()
 
 
@@ -287,6 +287,7 @@ figure.update_layout(
     title="Symbols right, by length (bars: seeds)",
     xaxis_title="length (trained on 1 to 12)",
     xaxis_tickvals=lengths,
+    legend={"orientation": "h", "y": -0.25},  # above is the menu
     yaxis_title="share of symbols",
     yaxis_tickformat=".0%",
 )
