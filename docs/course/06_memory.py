@@ -49,6 +49,7 @@ print(f"-> {example.answer}")
 # %%
 STEPS = 300 if QUICK else 1200
 HOPS, SEEDS = (1, 2, 3), range(1 if QUICK else 3)
+LOOKS = ["1 hop", "2 hops", "3 hops"]
 
 
 def learn(hops, seed):
@@ -76,7 +77,7 @@ def choose(figure, groups):
         buttons.append({"label": name, "method": "restyle", "args": [shown]})
     for trace, group in zip(figure.data, groups):
         trace.visible = group == names[0]
-    above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    above = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=48, height=440)
     figure.show()
 
@@ -85,14 +86,14 @@ runs = {hops: [learn(hops, seed) for seed in SEEDS] for hops in HOPS}
 figure = go.Figure()
 for words, part in (("about people", "who"), ("about things", "what")):
     right = [[run.trials()[0]["test_slices"][part] for run in runs[hops]] for hops in HOPS]
-    figure.add_bar(x=["1 hop", "2 hops", "3 hops"], name=words, **spread(right))
-    for hops, shares in zip(HOPS, right):
-        print(f"{words}, {hops} looks: " + ", ".join(f"{share:.1%}" for share in shares))
-figure.add_hline(y=1 / 6, line_dash="dot")
+    figure.add_bar(x=LOOKS, name=words, **spread(right))
+    for looks, shares in zip(LOOKS, right):
+        print(f"{words}, {looks}: " + ", ".join(f"{share:.1%}" for share in shares))
+figure.add_scatter(x=LOOKS, y=[1 / 6] * len(LOOKS), name="a guess", mode="lines", line_dash="dot")
 figure.update_layout(
     title="Questions answered, by the looks allowed",
     xaxis_title="looks at a new story (bars: seeds)",
-    yaxis_title="share (dotted: a guess)",
+    yaxis_title="share of questions",
     yaxis_tickformat=".0%",
 )
 figure.show()
@@ -153,7 +154,7 @@ for hops, predictor in predictors.items():
     apart = max(
         abs(ours[0] - logits).max(), abs(ours[1] - weights[:, -len(example.statements) :]).max()
     )
-    print(f"{hops} hops: logits and weights differ from the package's by at most {apart:.1e}")
+    print(f"{LOOKS[hops - 1]}: logits and weights differ from the package's by at most {apart:.1e}")
     assert apart < 1e-10
 
 # %% [markdown] tags=["prediction"]
@@ -195,7 +196,7 @@ for hops, predictor in predictors.items():
         looks = predictor.model.attention(batch).numpy()
     hit = np.array([codec.vocabulary.words[a] == q.answer for a, q in zip(answers, questions)])
     shares = [f"{kind} {hit[kinds == kind].mean():.0%}" for kind in sorted(set(kinds))]
-    print(f"{hops} hops, {len(questions):,} new questions: " + ", ".join(shares))
+    print(f"{LOOKS[hops - 1]}, {len(questions):,} new questions: " + ", ".join(shares))
     on = np.zeros((hops, 2))
     for k in np.flatnonzero(kinds != "person"):
         back = np.array(deciding(questions[k])) - len(questions[k].statements)  # the newest is last
@@ -287,7 +288,7 @@ figure.update_layout(
     title="Symbols right, by length (bars: seeds)",
     xaxis_title="length (trained on 1 to 12)",
     xaxis_tickvals=lengths,
-    legend={"orientation": "h", "y": -0.25},  # above is the menu
+    legend={"orientation": "h", "y": -0.35},  # above is the menu
     yaxis_title="share of symbols",
     yaxis_tickformat=".0%",
 )
