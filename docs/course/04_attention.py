@@ -405,7 +405,7 @@ if train:
         print("   " + "".join(f"{text:26s}" for text in differ[first : first + 3]))
 
 # %% [markdown] tags=["conclusion"]
-# **Why so?** Nobody gave it a dictionary, or told it that sentences have an order. Its only teacher is
+# **Why so?** It was given no dictionary, and not told that words belong to words. Its only teacher is
 # the next word, and states serve as well as words do: this reader goes from left to right, so that its
 # state at "männer" has just read "zwei", and both can be fetched there. Where the writer knows the word
 # from what it has written, the weights matter little, and lie where they happened to lie. Attention

@@ -232,10 +232,11 @@ choose(figure, groups)
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** One softmax can find the sentence about Anna, since the question has her name. It cannot
-# find the walk of whoever has the lamp: the name comes out of the first reading, and only then can it
-# be asked for. Two facts in a row need two looks in a row, however wide the network is. A third look is
-# one more thing to learn, and nothing in these stories needs it. What was put down asks for more than two
-# facts: the walk must lie *before* the putting down, and the hop must carry that time along.
+# find the walk of the one who has the lamp: in one hop the score of a sentence depends on the question and
+# on that sentence, and not on who took the lamp. The name comes out of the first reading, and only then
+# can it be asked for. Two facts in a row need two looks in a row, however wide the network is. A third
+# look is one more thing to learn, and nothing in these stories needs it. What was put down asks for more
+# than two facts: the walk must lie *before* the putting down, and the hop must carry that time along.
 
 # %% [markdown]
 # ## A stack
