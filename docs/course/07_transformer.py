@@ -317,7 +317,8 @@ for positions, found in sorted(at_last.items(), key=lambda one: -one[1].mean()):
 # %% [markdown] tags=["prediction"]
 # **Predict: parity.** Is the number of ones in a row of bits odd? A Transformer and an LSTM learn it
 # from all rows of up to 4 bits, and again from all rows of up to 6, until they are right (or 1,500
-# steps have passed). Write down for each of the four how often it is right in rows of 8 bits, and of 256. Guessing gives a half.
+# steps have passed). Write down for each of the four how often it is right in rows of 8 bits, and of
+# 256. Guessing gives a half.
 
 
 # %%
