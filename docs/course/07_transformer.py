@@ -36,7 +36,7 @@ def choose(figure):
     figure.update_traces(visible=False).data[0].visible = True
     buttons = [{"label": n, "method": "restyle", "args": [s]} for n, s in zip(names, shown)]
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(updatemenus=[menu], margin_t=110).show()
+    figure.update_layout(updatemenus=[menu], margin_t=60).show()
 
 
 # %% [markdown]
