@@ -122,20 +122,10 @@ def samples() -> dict[str, str]:
     from seqarena.engine.pages import page_of
 
     return {
-        name: page_of(folder, course=course_address())
+        name: page_of(folder, course="course/")
         for name, folder in SAMPLES.items()
         if folder.exists()
     }
-
-
-def course_address() -> str:
-    """Where the lessons lie as the samples see them; nothing while a lesson is missing to which
-    they would link."""
-    from seqarena.report.measured.lessons import EXPLORED, OF_FAMILY, OF_SYSTEM
-
-    linked = {EXPLORED, *OF_FAMILY.values(), *OF_SYSTEM.values()}
-    there = {lesson.name for lesson in lessons.lessons()}
-    return "course/" if {one.name for one in linked} <= there else ""
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -103,3 +103,11 @@ def test_the_pages_of_the_lessons_in_a_browser(site: Path) -> None:
             assert "half of it" in view.inner_text(".conclusion blockquote >> nth=0")
             view.close()
         browser.close()
+
+
+def test_the_navigation_has_the_titles_of_the_lessons() -> None:
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for lesson in LESSONS:
+        entry = re.search(rf"- (.*): course/{lesson.name}\.md", text)
+        assert entry is not None, lesson.name
+        assert entry[1].strip('"') == lesson.title
