@@ -21,7 +21,8 @@ def test_1_keys_and_values_can_be_kept() -> None:
             scores = scores.masked_fill(~seen, -math.inf)
         return (scores.softmax(-1) @ v_HCE).transpose(0, 1).flatten(1)
 
-    whole = attend(*split(x @ inward), torch.ones(length, length).tril().bool())
+    queries, keys, values = split(x @ inward)
+    whole = attend(queries, keys, values, torch.ones(length, length).tril().bool())
 
     keys, values = (torch.empty(heads, 0, width // heads).double() for _ in range(2))
     for t in range(length):
