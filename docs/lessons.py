@@ -212,16 +212,16 @@ def formulas(text: str) -> str:
     )
 
 
-def _joined(outputs: list[Any]) -> list[Any]:
+def _joined(outputs: list[Any]) -> list[dict[str, Any]]:
     """What was printed in pieces, whole; and without what was said on the way."""
-    found: list[Any] = []
-    for output in outputs:
-        if output.output_type == "stream" and output.name != "stdout":
+    found: list[dict[str, Any]] = []
+    for output in map(dict, outputs):
+        if output.get("name") == "stderr":
             continue
-        if found and output.output_type == found[-1].output_type == "stream":
-            found[-1] = {**found[-1], "text": found[-1]["text"] + output.text}
+        if found and output["output_type"] == found[-1]["output_type"] == "stream":
+            found[-1]["text"] += output["text"]
         else:
-            found.append({**output})
+            found.append(output)
     return found
 
 
