@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 import webbrowser
@@ -107,7 +108,7 @@ def executed(lesson: Lesson, *, quick: bool = False) -> Any:
     from filelock import FileLock
 
     place = _place(lesson, quick)
-    place.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_suffix(".lock")):
         notebook = kept(lesson, quick=quick)
         if notebook is None:
@@ -126,6 +127,8 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
+    shutil.rmtree(place, ignore_errors=True)  # a lesson begins without trained models
+    place.mkdir(parents=True)
     notebook = lesson.cells()
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
     environment = {name: value for name, value in os.environ.items() if name != QUICK}
