@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import time
 import webbrowser
@@ -107,7 +108,7 @@ def executed(lesson: Lesson, *, quick: bool = False) -> Any:
     from filelock import FileLock
 
     place = _place(lesson, quick)
-    place.mkdir(parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_suffix(".lock")):
         notebook = kept(lesson, quick=quick)
         if notebook is None:
@@ -126,6 +127,8 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
+    shutil.rmtree(place, ignore_errors=True)  # a lesson begins without trained models
+    place.mkdir(parents=True)
     notebook = lesson.cells()
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
     environment = {name: value for name, value in os.environ.items() if name != QUICK}
@@ -212,16 +215,16 @@ def formulas(text: str) -> str:
     )
 
 
-def _joined(outputs: list[Any]) -> list[Any]:
+def _joined(outputs: list[Any]) -> list[dict[str, Any]]:
     """What was printed in pieces, whole; and without what was said on the way."""
-    found: list[Any] = []
-    for output in outputs:
-        if output.output_type == "stream" and output.name != "stdout":
+    found: list[dict[str, Any]] = []
+    for output in map(dict, outputs):
+        if output.get("name") == "stderr":
             continue
-        if found and output.output_type == found[-1].output_type == "stream":
-            found[-1] = {**found[-1], "text": found[-1]["text"] + output.text}
+        if found and output["output_type"] == found[-1]["output_type"] == "stream":
+            found[-1]["text"] += output["text"]
         else:
-            found.append({**output})
+            found.append(output)
     return found
 
 

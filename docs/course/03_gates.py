@@ -24,6 +24,14 @@ QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # small products gain nothing by more
 _ = torch.set_flush_denormal(True)  # as every training of the package does
 
+
+def chart(title, x, y):
+    """An empty chart with its words, and a legend below."""
+    words = {"title": {"text": title}, "xaxis": {"title": x}, "yaxis": {"title": y}}
+    below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
+    return go.Figure(layout={**words, "legend": below})
+
+
 # %% [markdown]
 # ## The LSTM
 #
@@ -126,16 +134,12 @@ with torch.no_grad():
 
 # %%
 LENGTH, SEEDS = 64, 2 if QUICK else 5
-BIASES = (0.0, 1.0, 3.0, 5.0)
-figure = go.Figure(
-    layout={
-        "title": {"text": "Gradient of an LSTM's whole state, k steps back"},
-        "xaxis": {"title": "steps back"},
-        "yaxis": {"title": "size", "type": "log", "exponentformat": "power"},
-    }
-)
+COLOURS = {0.0: "#0072b2", 1.0: "#d55e00", 3.0: "#00875f", 5.0: "#b3548b"}  # of each bias
+figure = chart("Gradient of an LSTM's whole state, k steps back", "steps back", "size")
+figure.update_yaxes(type="log", exponentformat="power")
+print("steps to one half:  sigma(b)^k   gates that read   gates that are held")
 apart = 0.0
-for bias in BIASES:
+for bias, colour in COLOURS.items():
     lives = []
     for held in (False, True):
         (series,) = gradient_flow_series(
@@ -144,15 +148,13 @@ for bias in BIASES:
         )  # fmt: skip
         lives.append(half_life(decay(series).value))
         mean = [math.exp(np.mean(np.log(point.repeats))) for point in series.points]
-        name = f"{bias:g}, held" if held else f"bias {bias:g}"
-        dash = "dot" if held else "solid"
-        figure.add_scatter(y=mean, name=name, line={"dash": dash}, legendgroup=f"{bias:g}")
-    line = math.log(2) / -math.log(1 / (1 + math.exp(-bias)))
+        line = {"color": colour, "dash": "dot" if held else "solid"}
+        figure.add_scatter(y=mean, name=f"{bias:g}, held" if held else f"bias {bias:g}", line=line)
     if max(lives) < math.inf:
         apart = max(apart, abs(lives[0] / lives[1] - 1))
-    read, held = (f"{life:.1f} steps" if life < math.inf else "never" for life in lives)
-    print(f"bias {bias:g}: sigma(b)^k halves in {line:.1f} steps; measured, with gates that read: {read}; "
-          f"with gates that are held: {held}")  # fmt: skip
+    half = math.log(2) / -math.log(1 / (1 + math.exp(-bias)))
+    read, held = (f"{life:.1f}" if life < math.inf else "never" for life in lives)
+    print(f"   bias {bias:g} {half:18.1f} {read:>17s} {held:>21s}")
 print(f"where it halves at all, holding the gates changes the half-life by at most {apart:.0%}")
 figure.show()
 
@@ -256,18 +258,13 @@ def learned(kind, noise, distance):
 rows = [(kind, False) for kind in NOTHING] + [(kind, True) for kind in NOISE]
 counts = [[learned(*row, distance) for distance in DISTANCES] for row in rows]
 names = [f"{kind}{', noise' if noise else ''}" for kind, noise in rows]
-figure = go.Figure(
-    go.Heatmap(
-        x=[f"{distance} steps" for distance in DISTANCES], y=names, z=counts, texttemplate="%{z}",
-        colorscale="Blues", zmin=0, zmax=NETWORKS, showscale=False, xgap=2, ygap=2,
-        hovertemplate="%{y}: %{z} networks over %{x}<extra></extra>",
-    ),
-    layout={
-        "title": {"text": f"Networks, of {NETWORKS}, that learned to remember so far (blank: not tried)"},
-        "xaxis": {"title": "distance", "side": "bottom"},
-        "yaxis": {"title": "network", "autorange": "reversed"},
-        "height": 460,
-    },
+title = f"Networks, of {NETWORKS}, that learned to remember so far (blank: not tried)"
+figure = chart(title, "distance", "network").update_layout(height=460)
+figure.update_yaxes(autorange="reversed")
+figure.add_heatmap(
+    x=[f"{distance} steps" for distance in DISTANCES], y=names, z=counts, texttemplate="%{z}",
+    colorscale="Blues", zmin=0, zmax=NETWORKS, showscale=False, xgap=2, ygap=2,
+    hovertemplate="%{y}: %{z} networks over %{x}<extra></extra>",
 )  # fmt: skip
 figure.show()
 
@@ -330,14 +327,9 @@ for kind in ("plain", "LSTM, bias 0", "LSTM, bias 1"):
 
 # %%
 cases = [("LSTM, bias 5", True, 20 if QUICK else 50), ("LSTM, chrono", False, 20 if QUICK else 100)]
-figure = go.Figure(
-    layout={
-        "title": {"text": "How long each unit keeps its memory, as begun and as trained"},
-        "xaxis": {"title": "units, by rank"},
-        "yaxis": {"title": "steps until 1/e is left", "type": "log"},
-        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-    }
-)
+title = "How long each unit keeps its memory, as begun and as trained"
+figure = chart(title, "units, by rank", "steps until 1/e is left")
+figure.update_yaxes(type="log")
 for kind, noise, distance in cases:
     _, read = sequences(distance, noise, torch.Generator().manual_seed(7))
     for when in ("begun", "trained"):

@@ -35,7 +35,11 @@ DATA = Path(os.environ.get("SEQARENA_DATA", PROJECT.parent / "shared" / "data"))
 # Texts that are handed out call the vector too small: "you're asking a 256- or 512-dimensional vector
 # to carry hundreds of distinct facts". Then count. One *exact* number holds any string of digits $x_t$:
 #
-# $$h_t = \frac{h_{t-1} + x_t}{10}, \qquad \text{and back:} \quad x_t = \lfloor 10\, h_t \rfloor, \quad h_{t-1} = 10\, h_t - x_t$$
+# $$h_t = \frac{h_{t-1} + x_t}{10}$$
+#
+# and gives it back:
+#
+# $$x_t = \lfloor 10\, h_t \rfloor, \qquad h_{t-1} = 10\, h_t - x_t$$
 #
 # That is a recurrent network with one unit (Siegelmann and Sontag 1995). What goes in last comes out
 # first. A float has a significand of some bits, so a vector of floats has room for so many digits.
@@ -58,12 +62,15 @@ print(f"{WIDTH} numbers of float32 have room for {room} digits")
 # ## Two networks, and a look back
 #
 # One LSTM reads $x_1 \ldots x_S$ and ends in a state. Another begins in that state and writes, each
-# time from the symbol before (Sutskever et al. 2014). With *attention* it compares its own output
-# $h_t$ with each output $a_j$ of the reader, and takes their mean by the softmax of that (Luong et al.
-# 2015, "dot"; Bahdanau et al. 2015 were first, with a small network as the score):
+# time from the symbol before (Sutskever et al. 2014). With *attention* it compares its own output $h_t$
+# with each output $a_j$ of the reader, and takes their mean by the softmax of that (Luong et al. 2015,
+# "dot"; Bahdanau et al. 2015 were first, with a small network as the score):
 #
-# $$w_{tj} = \operatorname{softmax}_j(h_t \cdot a_j), \qquad c_t = \sum_j w_{tj}\, a_j, \qquad g_t = \tanh(W_c [c_t ; h_t])$$
+# $$w_{tj} = \operatorname{softmax}_j(h_t \cdot a_j), \qquad c_t = \sum_j w_{tj}\, a_j$$
 #
+# $$g_t = \tanh(W_c [c_t ; h_t])$$
+#
+# The next symbol is read off $g_t$.
 # There is no more to it: a product, a softmax, a product.
 
 
@@ -168,9 +175,9 @@ for way, mean in means.items():
     bars = {"array": exact[way].max(0) - mean, "arrayminus": mean - exact[way].min(0)}
     figure.add_scatter(x=LENGTHS, y=mean, name=way, mode="lines+markers", error_y=bars)
 figure.update_layout(
-    title="Strings written back without a fault (mean and range of the seeds)",
+    title="Strings written back without a fault",
     xaxis_title=f"digits in the string (trained on 1 to {LONGEST})",
-    yaxis_title="share of strings",
+    yaxis_title="share of strings (bars: seeds)",
     yaxis_tickformat=".0%",
 )
 figure.show()
@@ -243,8 +250,9 @@ def maps(title, read, written, entries):
         buttons.append({"label": label, "method": "update", "args": [change, axes]})
     for name, value in buttons[0]["args"][1].items():
         figure.layout[name] = value
-    figure.update_layout(title=title, xaxis_title=read, yaxis_title=written, height=560)
-    figure.update_layout(updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": -0.3}])
+    above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=48, height=520)
+    figure.update_layout(title=title, xaxis_title=read, yaxis_title=written)
     figure.update_yaxes(autorange="reversed")
     figure.show()
 
@@ -253,7 +261,7 @@ entries = []
 for source in ("mercredi 4 mars 1987", "4. maaliskuuta 1987", "March 4, 1987", "4.3.1987"):
     for word, table in zip(("looks at", "needs"), looks_and_needs(source, "1987-03-04")):
         entries.append((f"{word}: {source}", table, "1987-03-04", source.replace(" ", "␣")))
-title = "What each written letter looks at, and what it needs"
+title = "What each letter looks at, and needs"
 maps(title, "letter that is read", "letter that is written", entries)
 
 # %% [markdown]
@@ -348,7 +356,7 @@ if train:
     net = Translator(len(german), len(english), 96)
     descend(net, 80 if QUICK else 500, some_captions)
     entries = [
-        (" ".join(x)[:36], *reversed(translate(x)), x) for x in sorted(new)[:: len(new) // 7]
+        (" ".join(x)[:30], *reversed(translate(x)), x) for x in sorted(new)[:: len(new) // 7]
     ]
     for _, _, words, x in entries:
         print(f"{' '.join(x):60s} {' '.join(words[:-1])}")
@@ -383,7 +391,7 @@ if train:
     figure.data[0].y = [f"{word} → {looked}" for word, looked, _ in rows]
     figure.data[0].hovertext = [f"by counting {counted}" for *_, counted in rows]
     figure.update_layout(
-        title="The German word that each English word looks at most",
+        title="What each English word looks at most",
         xaxis_title="share of the English word's attention",
         xaxis_tickformat=".0%",
         yaxis_title="the thirty commonest words",
@@ -397,7 +405,7 @@ if train:
         print("   " + "".join(f"{text:26s}" for text in differ[first : first + 3]))
 
 # %% [markdown] tags=["conclusion"]
-# **Why so?** Nobody gave it a dictionary, or told it that sentences have an order. Its only teacher is
+# **Why so?** It was given no dictionary, and not told that words belong to words. Its only teacher is
 # the next word, and states serve as well as words do: this reader goes from left to right, so that its
 # state at "männer" has just read "zwei", and both can be fetched there. Where the writer knows the word
 # from what it has written, the weights matter little, and lie where they happened to lie. Attention

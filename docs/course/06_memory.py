@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Memory: read in hops, and stacked
+# # Memory that is read in hops, and a stack
 #
 # **The question.** "Anna took the lamp. Anna went to the library. Where is the lamp?" No sentence has
 # the answer. One says who has the lamp, another where she went. A network that looks once cannot put
@@ -36,7 +36,8 @@ QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 # sentence, "where is the lamp?" needs two.
 
 # %%
-example = generate_stories(np.random.default_rng(1), 1)[0][-1]
+stories = generate_stories(np.random.default_rng(1), 9)
+example = next(story[1] for story in stories if story[1].task == "what")
 print("\n".join(" ".join(sentence) for sentence in (*example.statements, example.words)))
 print(f"-> {example.answer}")
 
@@ -48,6 +49,7 @@ print(f"-> {example.answer}")
 # %%
 STEPS = 300 if QUICK else 1200
 HOPS, SEEDS = (1, 2, 3), range(1 if QUICK else 3)
+LOOKS = ["1 hop", "2 hops", "3 hops"]
 
 
 def learn(hops, seed):
@@ -75,7 +77,8 @@ def choose(figure, groups):
         buttons.append({"label": name, "method": "restyle", "args": [shown]})
     for trace, group in zip(figure.data, groups):
         trace.visible = group == names[0]
-    figure.update_layout(updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": -0.25}])
+    above = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(updatemenus=[{"buttons": buttons, **above}], margin_t=48, height=440)
     figure.show()
 
 
@@ -83,14 +86,14 @@ runs = {hops: [learn(hops, seed) for seed in SEEDS] for hops in HOPS}
 figure = go.Figure()
 for words, part in (("about people", "who"), ("about things", "what")):
     right = [[run.trials()[0]["test_slices"][part] for run in runs[hops]] for hops in HOPS]
-    figure.add_bar(x=["1 hop", "2 hops", "3 hops"], name=words, **spread(right))
-    for hops, shares in zip(HOPS, right):
-        print(f"{words}, {hops} hops: " + ", ".join(f"{share:.1%}" for share in shares))
-figure.add_hline(y=1 / 6, line_dash="dot")
+    figure.add_bar(x=LOOKS, name=words, **spread(right))
+    for looks, shares in zip(LOOKS, right):
+        print(f"{words}, {looks}: " + ", ".join(f"{share:.1%}" for share in shares))
+figure.add_scatter(x=LOOKS, y=[1 / 6] * len(LOOKS), name="a guess", mode="lines", line_dash="dot")
 figure.update_layout(
-    title="Questions answered (mean and range of the seeds; dotted: a guess)",
-    xaxis_title="looks at the story",
-    yaxis_title="share of questions on new stories",
+    title="Questions answered, by the looks allowed",
+    xaxis_title="looks at a new story (bars: seeds)",
+    yaxis_title="share of questions",
     yaxis_tickformat=".0%",
 )
 figure.show()
@@ -99,9 +102,12 @@ figure.show()
 # ## What it is, without a library
 #
 # All of a trained network is two tables: a vector for each word and hop, and one for each age of a
-# sentence and hop. So here is the whole network again, in NumPy. Word $j$ of $J$ counts in feature $k$ of
-# $d$ by $2\left((1 - j/J) - (k/d)(1 - 2j/J)\right)$, so that the order of words is seen. The memory has
-# more places than the story has sentences: an empty place is a zero, and a hop may read it.
+# sentence and hop. So here is the whole network again, in NumPy. The order of the words is seen because
+# word $j$ of $J$ counts in feature $k$ of $d$ by
+#
+# $$2\left((1 - j/J) - (k/d)(1 - 2j/J)\right)$$
+#
+# The memory has more places than the story has sentences: an empty place is a zero, and a hop may read it.
 
 
 # %%
@@ -148,7 +154,7 @@ for hops, predictor in predictors.items():
     apart = max(
         abs(ours[0] - logits).max(), abs(ours[1] - weights[:, -len(example.statements) :]).max()
     )
-    print(f"{hops} hops: logits and weights differ from the package's by at most {apart:.1e}")
+    print(f"{LOOKS[hops - 1]}: logits and weights differ from the package's by at most {apart:.1e}")
     assert apart < 1e-10
 
 # %% [markdown] tags=["prediction"]
@@ -190,7 +196,7 @@ for hops, predictor in predictors.items():
         looks = predictor.model.attention(batch).numpy()
     hit = np.array([codec.vocabulary.words[a] == q.answer for a, q in zip(answers, questions)])
     shares = [f"{kind} {hit[kinds == kind].mean():.0%}" for kind in sorted(set(kinds))]
-    print(f"{hops} hops, right of {len(questions):,} new questions: " + ", ".join(shares))
+    print(f"{LOOKS[hops - 1]}, {len(questions):,} new questions: " + ", ".join(shares))
     on = np.zeros((hops, 2))
     for k in np.flatnonzero(kinds != "person"):
         back = np.array(deciding(questions[k])) - len(questions[k].statements)  # the newest is last
@@ -219,27 +225,33 @@ for thing, story in STORIES.items():
             answer = codec.vocabulary.words[int(model.answer(batch)[0, 0].argmax())]
         names = [f"hop {hop + 1}" for hop in range(hops)]
         figure.add_heatmap(z=weights, x=names, y=sentences, zmin=0, zmax=1, colorscale="Viridis")
-        groups.append(f"where is the {thing}? {hops} hops: {answer}")
+        groups.append(f"the {thing}? {hops} hops: {answer}")
 figure.update_layout(title="What each hop looks at", xaxis_title="hop", yaxis_title="the story")
 figure.update_yaxes(autorange="reversed")
 choose(figure, groups)
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** One softmax can find the sentence about Anna, since the question has her name. It cannot
-# find the walk of whoever has the lamp: the name comes out of the first reading, and only then can it
-# be asked for. Two facts in a row need two looks in a row, however wide the network is. A third look is
-# one more thing to learn, and nothing in these stories needs it. What was put down asks for more than two
-# facts: the walk must lie *before* the putting down, and the hop must carry that time along.
+# find the walk of the one who has the lamp: in one hop the score of a sentence depends on the question and
+# on that sentence, and not on who took the lamp. The name comes out of the first reading, and only then
+# can it be asked for. Two facts in a row need two looks in a row, however wide the network is. A third
+# look is one more thing to learn, and nothing in these stories needs it. What was put down asks for more
+# than two facts: the walk must lie *before* the putting down, and the hop must carry that time along.
 
 # %% [markdown]
 # ## A stack
 #
-# Now the other memory. A stack-augmented network (Joulin and Mikolov 2015) has a state $h_t$, and slots
-# $s_t[0], s_t[1], \ldots$ of which it sees the top. Three shares, from a softmax, push, pop or leave it:
+# Now the other memory. A stack-augmented network (Joulin and Mikolov 2015) has a state $h_t$ and a stack
+# of slots, of which it sees the top, $s_t[0]$. Three shares, from a softmax, push, pop or leave it:
 #
-# $$h_t = \tanh(W x_t + U h_{t-1} + P\, s_{t-1}[0] + b), \qquad (\text{push}, \text{pop}, \text{keep}) = \operatorname{softmax}(A h_t + a)$$
+# $$h_t = \tanh(W x_t + U h_{t-1} + P\, s_{t-1}[0] + b)$$
 #
-# $$s_t[i] = \text{push} \cdot s_{t-1}[i-1] + \text{pop} \cdot s_{t-1}[i+1] + \text{keep} \cdot s_{t-1}[i], \qquad s_{t-1}[-1] = V h_t + v$$
+# $$(\text{push}, \text{pop}, \text{keep}) = \operatorname{softmax}(A h_t + a), \qquad v = V h_t + c$$
+#
+# Slot $i$ takes push times the slot above it (the top: the new value $v$), pop times the slot below it, and
+# keep times itself:
+#
+# $$s_t[i] = \text{push}\; s_{t-1}[i-1] + \text{pop}\; s_{t-1}[i+1] + \text{keep}\; s_{t-1}[i]$$
 #
 # Shares have a gradient, choices have none: so it is trained as any network is. The task is to read bits
 # and to write them backwards, trained on up to 12 of them. A stack is made for that.
@@ -258,7 +270,7 @@ for task, words in TASKS.items():
     for name, rate in RATES.items():
         measured = sa.measure(
             "length", models=[name], task=task, train_length=12, factors=[1, 2, 4, 8], width=32, depth=1,
-            steps=60 if QUICK else 500, batch=32, rates=[rate], seeds=1 if QUICK else 3, verbose=False,
+            steps=60 if QUICK else 500, batch=32, rates=[rate], seeds=1 if QUICK else 2, verbose=False,
             out=f"{task}-{name}-{'quick' if QUICK else 'whole'}",
         )  # fmt: skip
         (series,) = [one for one in measured.measurements if one.measurement == f"length_{task}"]
@@ -271,11 +283,13 @@ for task, words in TASKS.items():
             print(f"   computed for 96: {computed:.1%}; the best seed has {max(right[-1]):.1%}")
     (guess,) = series.baselines.values()
     figure.add_scatter(x=lengths, y=guess, name="a guess", line_dash="dot")
+    print(f"{words:18s} {'a guess':10s} " + " ".join(f"{share:5.0%}" for share in guess))
     groups += [words] * (len(RATES) + 1)
 figure.update_layout(
-    title="Symbols right, by length (mean and range of the seeds)",
+    title="Symbols right, by length (bars: seeds)",
     xaxis_title="length (trained on 1 to 12)",
     xaxis_tickvals=lengths,
+    legend={"orientation": "h", "y": -0.35},  # above is the menu
     yaxis_title="share of symbols",
     yaxis_tickformat=".0%",
 )
@@ -325,9 +339,9 @@ assert abs(h - theirs[0]).max() < 1e-12
 print("reads ", *bits[0].tolist(), "\nwrites", *written.tolist())
 
 filled = stacks.norm(dim=2)[:, :13].T.numpy().round(3)
-figure = go.Figure(go.Heatmap(z=filled, colorscale="Viridis", colorbar={"title": "length"}))
+figure = go.Figure(go.Heatmap(z=filled, colorscale="Viridis", colorbar={"title": "size"}))
 figure.update_layout(
-    title="What is in each slot while 12 bits are read and then written backwards",
+    title="The stack: 12 bits in, 12 bits out",
     xaxis_title="position (from 12 on it writes)",
     yaxis_title="slot (0 is the top)",
     yaxis_autorange="reversed",
@@ -365,9 +379,10 @@ for length in (48, 96, 200):
 # **Why so?** An LSTM holds its bits in a state of fixed size, by a code that it had to learn for the lengths
 # that it saw. The stack network learned a *rule*, push while reading and pop while asked, which has no
 # length in it. What ends it is the number of slots, and that is no weight. The rule is also all that it
-# can do: sorting needs the symbols in another order than a stack gives them. Delétang et al. (2023) place
-# tasks by the grammar that describes them, and find the same: memory decides which of them go on beyond
-# the trained length. To be able to represent a rule is one thing. To find it by gradients is another.
+# can do: a stack gives symbols back in one order only, and sorting needs another. Below the guess, which
+# knows length and place alone, lies whatever applies a rule that was right up to 12. Delétang et al.
+# (2023) order tasks by the grammar that describes them, and find the same: the kind of memory decides
+# which of them go on beyond the trained length. But to be able to hold a rule is not yet to find it.
 
 # %% [markdown] tags=["exercise"]
 # ## Exercises

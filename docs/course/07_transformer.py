@@ -36,7 +36,7 @@ def choose(figure):
     figure.update_traces(visible=False).data[0].visible = True
     buttons = [{"label": n, "method": "restyle", "args": [s]} for n, s in zip(names, shown)]
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(updatemenus=[menu], margin_t=110).show()
+    figure.update_layout(updatemenus=[menu], margin_t=60).show()
 
 
 # %% [markdown]
@@ -226,7 +226,7 @@ def fit(model, task, lengths, steps, rate, seed, enough=0.01):
     draw, running = np.random.default_rng(seed), math.log(2)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for step in range(1, steps + 1):
-        optimizer.param_groups[0]["lr"] = rate * min(1.0, step / 50)
+        optimizer.param_groups[0]["lr"] = rate * min(step / 50, 1 - step / steps)
         tokens, answers = task(draw, int(draw.integers(lengths[0], lengths[1] + 1)))
         loss = F.cross_entropy(last_logits(model, tokens), answers)
         optimizer.zero_grad()
@@ -316,8 +316,9 @@ for positions, found in sorted(at_last.items(), key=lambda one: -one[1].mean()):
 
 # %% [markdown] tags=["prediction"]
 # **Predict: parity.** Is the number of ones in a row of bits odd? A Transformer and an LSTM learn it
-# from all rows of up to 4 bits, and again from all rows of up to 6, until they are right. Write down
-# for each of the four how often it is right in rows of 8 bits, and of 256. Guessing gives a half.
+# from all rows of up to 4 bits, and again from all rows of up to 6, until they are right (or 1,500
+# steps have passed). Write down for each of the four how often it is right in rows of 8 bits, and of
+# 256. Guessing gives a half.
 
 
 # %%

@@ -54,6 +54,22 @@ def test_a_formula_in_code_stays_as_it_is() -> None:
     assert lessons.formulas("`$x$` and $x$").startswith("`$x$` and <span><math")
 
 
+def test_what_a_cell_prints_in_pieces_is_one_box() -> None:
+    cell = LESSONS[0].cells()
+    code = next(one for one in cell.cells if one.cell_type == "code")
+    printed = {"output_type": "stream", "name": "stdout"}
+    code.outputs = [
+        {**printed, "text": "one\n"},
+        {"output_type": "stream", "name": "stderr", "text": "said on the way"},
+        {**printed, "text": "two\n"},
+        {"output_type": "execute_result", "data": {"text/plain": "three"}},
+    ]
+    text = lessons.page(LESSONS[0], cell)
+    assert "``` {.text .output}\none\ntwo\n```" in text
+    assert "three" in text
+    assert "said on the way" not in text
+
+
 def test_a_lesson_that_has_not_run_says_so() -> None:
     assert "make course LESSON=1" in lessons.page(LESSONS[0], LESSONS[0].cells())
 
