@@ -201,7 +201,7 @@ def test_clipping_bounds_the_whole_and_keeps_the_shape() -> None:
     ("name", "options", "expected"),
     [
         ("feed_forward", {"window": 4}, (3, 6, 9)),
-        ("conv", {"kernel": 3}, (2, 10, 42)),
+        ("conv", {"kernel": 3}, (2, 8, 26)),
         ("sliding_window", {"window": 5}, (4, 8, 12)),
         ("wavenet", {}, (2, 4, 8)),
     ],

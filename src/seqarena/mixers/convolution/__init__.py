@@ -15,7 +15,7 @@ ROWS = (
         "conv", "dilated convolution", "convolution", 2016,
         "van den Oord et al. 2016; Bai et al. 2018",
         "filters over the past whose gaps widen with depth",
-        tuple(layer("convolution.conv:Conv", dilation=dilation) for dilation in (1, 4, 16, 64)),
+        tuple(layer("convolution.conv:Conv", dilation=dilation) for dilation in (1, 3, 9, 27)),
     ),
     Architecture(
         "hyena", "Hyena long convolution", "convolution", 2023, "Poli et al. 2023",
