@@ -1,13 +1,20 @@
 """Who multiplies float32 matrices: oneDNN only where it is as exact as the BLAS and faster."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from seqarena.core import products
+from seqarena.core.batch import random_batch
 from seqarena.core.errors import UserError
 from seqarena.core.products import library, multiplying, resolve_products, small_products
+from seqarena.measure.subject import problem_for
+from seqarena.models.build import build
+from seqarena.models.catalog import CATALOG
 from seqarena.ops import recurrent
 from seqarena.ops.attention import attention
+from seqarena.tasks.transcript_loss import criterion_of
 
 LARGE, FEW = (512, 384, 384), (8, 300, 64)  # rows, inputs, outputs
 
@@ -74,20 +81,45 @@ def test_few_numbers_go_to_the_blas() -> None:
 
 
 @pytest.mark.usefixtures("onednn")
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("options", ["causal", "lengths", "starts", "slopes", "bias"])
 @pytest.mark.parametrize("length", [40, 300])
-def test_attention_over_small_tiles_is_that_of_the_blas(length: int, masked: bool) -> None:
+def test_attention_over_small_tiles_is_that_of_the_blas(length: int, options: str) -> None:
     generator = torch.Generator().manual_seed(length)
     inputs = [torch.randn(2, 3, length, 8, generator=generator) for _ in range(4)]
     q, k, v, weighting = (x.requires_grad_() for x in inputs)
-    lengths_B = torch.tensor([length, length - 9]) if masked else None
+    extra: dict[str, Any] = {
+        "causal": {},
+        "lengths": {"causal": False, "lengths_B": torch.tensor([length, length - 9])},
+        "starts": {"starts_B": torch.tensor([0, -3])},
+        "slopes": {"slopes_H": torch.tensor([0.5, 0.25, 0.0])},
+        "bias": {"bias_BHC": torch.randn(2, 3, length, generator=generator)},
+    }[options]
     found = []
     for name in ("blas", "onednn"):
         with multiplying(name):
-            y = attention(q, k, v, "fused", causal=not masked, lengths_B=lengths_B)
+            y = attention(q, k, v, "fused", **extra)
             found.append([y, *torch.autograd.grad(y, (q, k, v), weighting)])
     for ours, theirs in zip(*found, strict=True):
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+        assert options != "causal" or torch.equal(ours, theirs)
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_architecture_has_the_same_loss_by_either(name: str) -> None:
+    """In float32, as a comparison trains it."""
+    problem = problem_for(CATALOG[name], 16, 32)
+    model = build(name, problem=problem, width=32, seed=0).train()
+    length = problem.max_length if problem.image else 32  # a picture is whole
+    batch = random_batch(problem, 4, length=length, seed=0)
+    losses = []
+    for library_name in ("blas", "onednn"):
+        torch.manual_seed(0)
+        with multiplying(library_name):
+            loss = model.loss(batch, criterion_of(problem))
+            loss.backward()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_no_choice_of_onednn_where_it_would_round(monkeypatch: pytest.MonkeyPatch) -> None:

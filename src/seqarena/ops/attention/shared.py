@@ -138,9 +138,10 @@ def sdpa(
     causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """PyTorch's scaled_dot_product_attention, with heads that share keys and values."""
-    if mask is not None and mask.dim() == 2:
-        mask = mask[None, None]
+    """PyTorch's scaled_dot_product_attention, with heads that share keys and values. The mask is
+    [T, C], [H, T, C] or [B, H, T, C]."""
+    while mask is not None and mask.dim() < 4:
+        mask = mask[None]
     grouped = q_BHTE.shape[1] != k_BGCE.shape[1]
     values, missing = v_BGCE.shape[-1], q_BHTE.shape[-1] - v_BGCE.shape[-1]
     if missing > 0:  # its fast kernels want as many features of values as of keys
