@@ -194,7 +194,8 @@ def page(lesson: Lesson, notebook: Any) -> str:
 def index() -> str:
     """The Markdown of the page that lists the lessons."""
     rows = [
-        f"{one.number}. **[{one.title}]({one.name}.md)**  \n   {one.question}" for one in lessons()
+        f"{one.number}. **[{one.title}]({one.name}.md)**  \n   {formulas(one.question)}"
+        for one in lessons()
     ]
     return "\n\n".join([INDEX, *rows]) + "\n"
 

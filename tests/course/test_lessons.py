@@ -50,6 +50,12 @@ def test_no_formula_stays_undrawn(lesson: lessons.Lesson) -> None:
     assert re.findall(r"<m[io]>\\\w+", words) == []
 
 
+def test_the_list_has_every_lesson_with_its_question() -> None:
+    text = lessons.index()
+    assert all(f"]({lesson.name}.md)" in text for lesson in LESSONS)
+    assert "$" not in text
+
+
 def test_a_formula_in_code_stays_as_it_is() -> None:
     assert lessons.formulas("`$x$` and $x$").startswith("`$x$` and <span><math")
 
