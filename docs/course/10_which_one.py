@@ -139,9 +139,11 @@ for parting in run.ranking.open_questions:
 
 # %% [markdown] tags=["conclusion"]
 # **Why so?** The interval is wider than the spread of the dots suggests, for two more reasons. Three
-# seeds say little about how seeds differ (the factor is Student's 4.3 and not 2). And the test is a
-# sample of code as well: its neighbouring pieces are alike, so that they count for fewer.
-#
+# seeds say little about how much seeds differ: by themselves they would need Student's factor of 4.3
+# in the place of 2 (the package lets all entries vote on that spread). And the test is a sample of
+# code as well: its neighbouring pieces are alike, so that they count for fewer.
+
+# %% [markdown]
 # ## Equal tuning
 #
 # A learning rate that suits one architecture spoils another. With one rate for all, the comparison
