@@ -44,7 +44,7 @@ docs: $(WRITES)  ## the documentation, into site/: the lessons run (8 minutes on
 
 course: $(WRITES)  ## opens the course at a lesson that runs first: make course LESSON=3
 	SEQARENA_LESSON=$(LESSON) $(MKDOCS)
-	$(BIN)/python docs/lessons.py --open $(LESSON)
+	$(BIN)/python docs/lessons.py $(LESSON)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
