@@ -70,11 +70,11 @@ def test_several_prompts_and_several_texts_of_each(client: openai.OpenAI, model:
 
 
 def test_a_stream_adds_up_to_the_text(client: openai.OpenAI) -> None:
-    whole = complete(client, max_tokens=30, temperature=0, logprobs=2)
+    whole = complete(client, max_tokens=200, temperature=0, logprobs=2)
     chunks = list(
         complete(
             client,
-            max_tokens=30,
+            max_tokens=200,
             temperature=0,
             stream=True,
             logprobs=2,
