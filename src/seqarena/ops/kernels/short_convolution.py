@@ -5,11 +5,23 @@ nearest cache. What stands before the activation is computed again on the way ba
 """
 
 import numpy as np
+from numba import njit
 
 from seqarena.ops.kernels.compiling import compiled
 from seqarena.ops.kernels.functions import sigmoid
 
 BLOCK = 256  # channels
+
+
+@njit(inline="always")
+def weigh(out, count, taps, x, x_at, x_t, weight, w_at, width, bias):
+    """out = b + sum over k of w_k x_k, which stands before the activation."""
+    out[:] = bias
+    for k in range(taps):
+        x_now = x[x_at + k * x_t : x_at + k * x_t + count]
+        w_now = weight[w_at + k * width : w_at + k * width + count]
+        for c in range(count):
+            out[c] += w_now[c] * x_now[c]
 
 
 @compiled
@@ -22,12 +34,8 @@ def forward(first, stop, length, width, taps, x, x_b, x_t, weight, bias, silu, y
         for t in range(length):
             at = (sequence * length + t) * width + lo
             y_now = y[at : at + count]
-            y_now[:] = bias[lo : lo + count]
-            for k in range(taps):
-                x_at, w_at = sequence * x_b + (t + k) * x_t + lo, k * width + lo
-                x_now, w_now = x[x_at : x_at + count], weight[w_at : w_at + count]
-                for c in range(count):
-                    y_now[c] += w_now[c] * x_now[c]
+            x_at = sequence * x_b + t * x_t + lo
+            weigh(y_now, count, taps, x, x_at, x_t, weight, lo, width, bias[lo : lo + count])
             if silu:
                 for c in range(count):
                     y_now[c] *= sigmoid(y_now[c])
@@ -53,12 +61,8 @@ def backward(
             d_at = sequence * d_b + t * d_t + lo
             dy_now = dy[d_at : d_at + count]
             if silu:
-                da[:] = bias[lo : lo + count]
-                for k in range(taps):
-                    x_at, w_at = sequence * x_b + (t + k) * x_t + lo, k * width + lo
-                    x_now, w_now = x[x_at : x_at + count], weight[w_at : w_at + count]
-                    for c in range(count):
-                        da[c] += w_now[c] * x_now[c]
+                x_at = sequence * x_b + t * x_t + lo
+                weigh(da, count, taps, x, x_at, x_t, weight, lo, width, bias[lo : lo + count])
                 for c in range(count):
                     s = sigmoid(da[c])
                     da[c] = dy_now[c] * s * (one + da[c] * (one - s))
