@@ -87,15 +87,20 @@ def onnx_session(source: Path | bytes, threads: int = 1) -> Any:
         raise UserError(f"onnxruntime cannot load it: {one_line(error)[:200]}") from error
 
 
+def outputs_of(session: Any, names: Sequence[str], tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors in, under these names of inputs, and tensors out."""
+    given = {name: x.contiguous().numpy() for name, x in zip(names, tensors, strict=True)}
+    return [torch.from_numpy(array) for array in session.run(None, given)]
+
+
 def onnx_runner(path: Path) -> compared.Runner:
     """Tensors in, in the order of the file's inputs, and tensors out, by onnxruntime."""
     session = onnx_session(path)
     names = [one.name for one in session.get_inputs()]
 
     def run(*tensors: Tensor) -> Sequence[Tensor]:
-        given = {name: x.numpy() for name, x in zip(names, tensors, strict=True)}
         try:
-            return [torch.from_numpy(array) for array in session.run(None, given)]
+            return outputs_of(session, names, tensors)
         except Exception as error:
             raise UserError(f"onnxruntime cannot run it: {one_line(error)[:200]}") from error
 

@@ -19,7 +19,7 @@ from seqarena.core.batch import Batch
 from seqarena.core.errors import UserError, one_line
 from seqarena.core.shapes import lengths_to_mask
 from seqarena.models.export import compared
-from seqarena.models.export.onnx_file import check_packages, onnx_session
+from seqarena.models.export.onnx_file import check_packages, onnx_session, outputs_of
 from seqarena.models.export.step import StateTensor
 from seqarena.models.export.whole.compared import difference_of_whole
 from seqarena.models.export.whole.continued import continued_graph
@@ -39,18 +39,17 @@ class OnnxAnswers:
 
         graph = whole_graph(model)
         self.problem = model.problem
-        self._ports = graph.inputs
+        self._names = tuple(port.name for port in graph.inputs)
         self._session = onnx_session(_as_bytes(onnx_whole(graph, {})), threads)
         self.difference = difference_of_whole(model, self._run)
         compared.check("its ONNX graph", self.difference)
 
     def answer(self, batch: Batch) -> Tensor:
         """Logits [B, T, V], or [B, 1, V] for one label. Rows are padded on the right."""
-        return self._run(*(_port(port.name, batch) for port in self._ports))[0]
+        return self._run(*(_port(name, batch) for name in self._names))[0]
 
     def _run(self, *tensors: Tensor) -> list[Tensor]:
-        given = {port.name: x.numpy() for port, x in zip(self._ports, tensors, strict=True)}
-        return [torch.from_numpy(array) for array in self._session.run(None, given)]
+        return outputs_of(self._session, self._names, tensors)
 
 
 def _port(name: str, batch: Batch) -> Tensor:
@@ -64,7 +63,7 @@ def _port(name: str, batch: Batch) -> Tensor:
     if name != "lengths":
         tensor = found[name]
         assert tensor is not None, f"a batch of this task has {name}"
-        return tensor.contiguous()
+        return tensor
     rows, length = batch.inputs_BT.shape[:2]
     if batch.mask_BT is None:
         return torch.full((rows,), length)
@@ -111,8 +110,7 @@ class OnnxModel:
         return logits_B1V[:, 0], state
 
     def _run(self, *tensors: Tensor) -> list[Tensor]:
-        given = {n: x.contiguous().numpy() for n, x in zip(self._names, tensors, strict=True)}
-        return [torch.from_numpy(array) for array in self._session.run(None, given)]
+        return outputs_of(self._session, self._names, tensors)
 
     def _state(self, tensors: list[Tensor], length: int, lengths_B: Tensor | None) -> Any:
         counts = (length, lengths_B) if "length" in self._kind._fields else ()

@@ -25,6 +25,7 @@ from seqarena.serve.model.metrics import Metrics
 from seqarena.serve.model.runtimes import Runtime
 
 BLOCK = 256  # tokens of a prompt, after which its state is kept
+_MOST_READ = 512  # tokens of prompts that one turn reads, of all rows together
 
 
 class NoPlaceError(Exception):
@@ -204,7 +205,7 @@ class Engine:
     def _read(self, batch: RowBatch) -> None:
         """So many tokens of all rows that none reads beyond its prompt or a block's end."""
         ends = [min(row.unread - 1, BLOCK - row.read % BLOCK) for row in batch.rows]
-        length = min(*ends, max(1, self.runtime.most_read // len(ends)))
+        length = min(*ends, max(1, _MOST_READ // len(ends)))
         tokens = [row.prompt[row.read : row.read + length] for row in batch.rows]
         tokens_BT = torch.tensor(tokens)
         logits_BTV, batch.state = self.runtime.read(tokens_BT, batch.state)

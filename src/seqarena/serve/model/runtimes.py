@@ -39,11 +39,6 @@ class Runtime(Protocol):
         """How many tokens it can read and write in all; None: there is no end."""
         ...
 
-    @property
-    def most_read(self) -> int:
-        """Tokens of prompts that one turn reads, of all rows together."""
-        ...
-
     def initial_state(self, batch_size: int, max_length: int = 0) -> Any:
         """Before the first token; `max_length` tokens follow at most."""
         ...
@@ -84,8 +79,6 @@ def _onnx_words(threads: int) -> str:
 class TorchRuntime:
     """The model itself, where it is, its matrices laid out for steps."""
 
-    most_read = 512
-
     def __init__(self, model: StatefulModel, products: str = "blas") -> None:
         """`products` says who multiplies many rows (core/products.py); few the BLAS does."""
         self.model, self._products = by_columns(model.eval()), products
@@ -111,8 +104,6 @@ class TorchRuntime:
 
 class OnnxRuntime(OnnxModel):
     """The graph of an export, by onnxruntime."""
-
-    most_read = 512
 
     def __init__(self, model: StatefulModel, threads: int = 1) -> None:
         super().__init__(model, threads)
