@@ -13,6 +13,7 @@ and opens it.
 """
 
 import ast
+import functools
 import hashlib
 import html
 import json
@@ -133,7 +134,7 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SETUP))
     environment = {name: value for name, value in os.environ.items() if name != QUICK}
     environment["PYTHONPATH"] = os.pathsep.join(
-        [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        [str(ROOT / "src"), str(COURSE), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     if quick:
         environment[QUICK] = "1"
@@ -159,11 +160,18 @@ def run(lesson: Lesson, place: Path, *, quick: bool) -> Any:
 
 
 def _digest(lesson: Lesson) -> str:
-    """Of the lesson, the package, and Python."""
-    found = hashlib.sha256(platform.python_version().encode())
-    for path in [lesson.path, *sorted((ROOT / "src").rglob("*.py"))]:
-        found.update(path.read_bytes())
+    """Of the lesson, what lessons share, the package, and Python."""
+    found = hashlib.sha256(_digest_of_all())
+    found.update(lesson.path.read_bytes())
     return found.hexdigest()
+
+
+@functools.cache
+def _digest_of_all() -> bytes:
+    found = hashlib.sha256(platform.python_version().encode())
+    for path in [COURSE / "shared.py", *sorted((ROOT / "src").rglob("*.py"))]:
+        found.update(path.read_bytes())
+    return found.digest()
 
 
 def page(lesson: Lesson, notebook: Any) -> str:

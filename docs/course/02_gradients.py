@@ -15,20 +15,13 @@ import os
 import time
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 import seqarena as sa
+from shared import BELOW, chart
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # small products gain nothing by more; denormals are a thread's own matter
-
-
-def chart(title, x, y, **more):
-    """An empty chart with its words; `more` is of its layout. The legend lies below."""
-    words = {"title": {"text": title}, "xaxis": {"title": x}, "yaxis": {"title": y}}
-    below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
-    return go.Figure(layout={**words, "legend": below, **more})
 
 
 # %% [markdown]
@@ -132,7 +125,7 @@ for radius in shown:
     visible = [radius == one for one in shown for _ in range(4)]  # of the curves, in their order
     buttons.append({"label": f"{radius:g}", "method": "restyle", "args": [{"visible": visible}]})
 title = "The gradient k steps back; buttons: largest eigenvalue of W"
-figure = chart(title, "steps back", "size", margin={"t": 90}, height=460)
+figure = chart(title, "steps back", "size", margin={"t": 90}, height=460, legend=BELOW)
 place = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
 figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, "active": 2, **place}])
 figure.update_yaxes(type="log", exponentformat="power")
@@ -177,7 +170,10 @@ if top < 1 < max(map(np.mean, rates.values())):
 
 # %%
 figure = chart(
-    "Factor a step, by the deviation of the inputs", "largest eigenvalue of W", "factor a step"
+    "Factor a step, by the deviation of the inputs",
+    "largest eigenvalue of W",
+    "factor a step",
+    legend=BELOW,
 )
 figure.update_xaxes(type="log", tickvals=list(RADII), ticktext=[f"{r:g}" for r in RADII])
 figure.update_yaxes(type="log")
@@ -212,7 +208,9 @@ matrices = {
     "each 0.7 of itself, 0.5 of the next": 0.7 * np.eye(N) + 0.5 * np.eye(N, k=1),
     "each becomes the next": np.eye(N, k=1),
 }
-figure = chart("Powers that no single number foretells", "steps back", "largest singular value")
+figure = chart(
+    "Powers that no single number foretells", "steps back", "largest singular value", legend=BELOW
+)
 figure.update_yaxes(type="log", exponentformat="power")
 for name, m in matrices.items():
     sizes = [np.linalg.norm(np.linalg.matrix_power(m, k), 2) for k in range(201)]
@@ -275,7 +273,7 @@ def descend(w, b, clipped, steps=300, rate=0.5):
 
 
 ws, bs = np.linspace(3, 9, 61), np.linspace(-4, 6, 76)
-figure = chart("The wall, and two ways from one start", "w", "b")
+figure = chart("The wall, and two ways from one start", "w", "b", legend=BELOW)
 plane = np.round(loss_and_gradient(*np.meshgrid(ws, bs))[0], 3)
 figure.add_heatmap(x=ws, y=bs, z=plane, colorscale="Greys", colorbar={"title": "loss"})
 for name in ("not clipped", "norm at most 1"):

@@ -13,23 +13,16 @@ import math
 import os
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 import seqarena as sa
 from seqarena.core.results.estimates import decay, half_life
 from seqarena.measure.flow.gradient import gradient_flow_series
+from shared import BELOW, chart
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # small products gain nothing by more
 _ = torch.set_flush_denormal(True)  # as every training of the package does
-
-
-def chart(title, x, y):
-    """An empty chart with its words, and a legend below."""
-    words = {"title": {"text": title}, "xaxis": {"title": x}, "yaxis": {"title": y}}
-    below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
-    return go.Figure(layout={**words, "legend": below})
 
 
 # %% [markdown]
@@ -135,7 +128,9 @@ with torch.no_grad():
 # %%
 LENGTH, SEEDS = 64, 2 if QUICK else 5
 COLOURS = {0.0: "#0072b2", 1.0: "#d55e00", 3.0: "#00875f", 5.0: "#b3548b"}  # of each bias
-figure = chart("Gradient of an LSTM's whole state, k steps back", "steps back", "size")
+figure = chart(
+    "Gradient of an LSTM's whole state, k steps back", "steps back", "size", legend=BELOW
+)
 figure.update_yaxes(type="log", exponentformat="power")
 print("steps to one half:  sigma(b)^k   gates that read   gates that are held")
 apart = 0.0
@@ -259,7 +254,7 @@ rows = [(kind, False) for kind in NOTHING] + [(kind, True) for kind in NOISE]
 counts = [[learned(*row, distance) for distance in DISTANCES] for row in rows]
 names = [f"{kind}{', noise' if noise else ''}" for kind, noise in rows]
 title = f"Networks, of {NETWORKS}, that learned to remember so far (blank: not tried)"
-figure = chart(title, "distance", "network").update_layout(height=460)
+figure = chart(title, "distance", "network", legend=BELOW).update_layout(height=460)
 figure.update_yaxes(autorange="reversed")
 figure.add_heatmap(
     x=[f"{distance} steps" for distance in DISTANCES], y=names, z=counts, texttemplate="%{z}",
@@ -328,7 +323,7 @@ for kind in ("plain", "LSTM, bias 0", "LSTM, bias 1"):
 # %%
 cases = [("LSTM, bias 5", True, 20 if QUICK else 50), ("LSTM, chrono", False, 20 if QUICK else 100)]
 title = "How long each unit keeps its memory, as begun and as trained"
-figure = chart(title, "units, by rank", "steps until 1/e is left")
+figure = chart(title, "units, by rank", "steps until 1/e is left", legend=BELOW)
 figure.update_yaxes(type="log")
 for kind, noise, distance in cases:
     _, read = sequences(distance, noise, torch.Generator().manual_seed(7))

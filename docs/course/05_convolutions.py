@@ -12,19 +12,15 @@
 import itertools
 import os
 
-import plotly.graph_objects as go
 import torch
 import torch.nn.functional as F
 
 import seqarena as sa
 from seqarena.core.batch import Batch
+from shared import chart
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # the matrices are too small to share
-
-
-def chart(title, x, y, **more):
-    return go.Figure(layout={"title.text": title, "xaxis.title": x, "yaxis.title": y, **more})
 
 
 # %% [markdown]

@@ -14,19 +14,15 @@ import math
 import os
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import seqarena as sa
+from shared import chart
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # the matrices are too small to share
-
-
-def chart(title, x, y, **more):
-    return go.Figure(layout={"title.text": title, "xaxis.title": x, "yaxis.title": y, **more})
 
 
 def choose(figure):

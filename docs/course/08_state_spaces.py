@@ -10,11 +10,9 @@
 
 # %%
 import os
-import time
 from functools import partial
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 import seqarena as sa
@@ -23,16 +21,11 @@ from seqarena.ops.matrix_recurrence import matrix_recurrence
 from seqarena.ops.recurrent.newton import recorded_solves
 from seqarena.ops.selective_scan import selective_scan
 from seqarena.ops.state_space import diagonal_ssm, zero_order_hold
+from shared import chart, milliseconds
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # times below are of one core
 draw = np.random.default_rng(0)
-
-
-def chart(title, x, y):
-    """An empty figure with its titles."""
-    figure = go.Figure(layout={"title": {"text": title}})
-    return figure.update_xaxes(title=x).update_yaxes(title=y)
 
 
 def slide(figure, labels, prefix):
@@ -116,16 +109,6 @@ figure.show()
 
 
 # %%
-def milliseconds(call, repeats=3):
-    """Processor time, the least of some repeats, so that other programs count little."""
-    found = []
-    for _ in range(1 + repeats):
-        start = time.process_time()
-        call()
-        found.append(1e3 * (time.process_time() - start))
-    return min(found)
-
-
 NAMES = {"fused": "walk, a call each", "scan": "scan", "compiled": "walk, compiled"}
 here = linear_recurrence.available("cpu", torch.float32)  # compiled: where numba is installed
 lengths, took = [256, 1024] if QUICK else [256, 1024, 4096, 16384], {}

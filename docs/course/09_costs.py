@@ -11,32 +11,16 @@ import re
 import time
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 import seqarena as sa
 from seqarena.core.shapes import state_tensors
 from seqarena.ops.measured import ROWS
+from shared import chart, milliseconds
 
 QUICK = "SEQARENA_QUICK" in os.environ  # the tests run this lesson in seconds
 torch.set_num_threads(1)  # times below are of one core
 torch.manual_seed(0)
-
-
-def milliseconds(call, repeats=3):
-    """Processor time, the least of some repeats, so that other programs count little."""
-    found = []
-    for _ in range(1 + repeats):
-        start = time.process_time()
-        call()
-        found.append(1e3 * (time.process_time() - start))
-    return min(found)
-
-
-def chart(title, x, y):
-    """An empty figure with its titles."""
-    figure = go.Figure(layout={"title": {"text": title}})
-    return figure.update_xaxes(title=x).update_yaxes(title=y)
 
 
 # %% [markdown]
