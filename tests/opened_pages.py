@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-IN_A_BROWSER = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium is installed: the page was not opened in a browser"
-    ),
-]
+NO_CHROMIUM = "no chromium is installed: the page was not opened in a browser"
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+IN_A_BROWSER = [pytest.mark.slow, needs_browser]
 
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A running browser. Skips the test where playwright is not installed."""
+    """A running browser. Skips the test where it or playwright is not installed."""
+    if CHROMIUM is None:
+        pytest.skip(NO_CHROMIUM)
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as running:
         launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -29,8 +28,9 @@ def chromium() -> Iterator[Any]:
 class Opened:
     """A page in a browser, with what it complained of and what it asked for."""
 
-    def __init__(self, browser: Any, address: str, width: int) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900})
+    def __init__(self, browser: Any, address: str, width: int, **more: Any) -> None:
+        """`more` are options of playwright's context."""
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, **more)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
         self.errors: list[str] = []
@@ -58,6 +58,12 @@ class Opened:
                  document.querySelector(`[data-figure="figure-${figure}"].plot`)._fullLayout[axis].type""",
             [figure, axis],
         )
+
+    @property
+    def outside(self) -> list[str]:
+        """What it asked for beyond its own files."""
+        own = ("file:", "blob:", "data:")
+        return [address for address in self.requests if not address.startswith(own)]
 
     @property
     def overflow(self) -> int:

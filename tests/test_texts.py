@@ -4,6 +4,7 @@ python tests/test_texts.py [NAME ...]        writes what they print into the pag
 """
 
 import contextlib
+import inspect
 import io
 import math
 import re
@@ -33,8 +34,6 @@ FASTER: dict[str, dict[str, Any]] = {
     "attention_map": {"steps": 20},
     "impact": {"tokens": "2k"},
 }
-WRITES_RUNS = {"fading_gradients", "processing_times", "memory", "attention_map", "copy_task",
-               "gpu_usage", "impact"}  # fmt: skip
 
 
 class Shown(NamedTuple):
@@ -48,7 +47,7 @@ def show(name: str, **settings: Any) -> Shown:
     """Runs an example; what it measures is written to a folder that goes away."""
     main = runpy.run_path(str(FOLDER / f"{name}.py"))["main"]
     with tempfile.TemporaryDirectory() as folder, io.StringIO() as out:
-        runs = {"runs": folder} if name in WRITES_RUNS else {}
+        runs = {"runs": folder} if "runs" in inspect.signature(main).parameters else {}
         with contextlib.redirect_stdout(out):
             found = main(**settings, **runs)
         return Shown(found, out.getvalue())

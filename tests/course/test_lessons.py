@@ -2,19 +2,18 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from opened_pages import Opened, chromium, needs_browser
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 import lessons  # noqa: E402
 
 LESSONS = lessons.lessons()
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.mark.slow
@@ -94,37 +93,26 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: no page was opened")
+@needs_browser
 def test_the_pages_of_the_lessons_in_a_browser(site: Path) -> None:
-    """Charts are drawn in both themes, nothing is fetched, nothing is wider than a phone, and a
-    prediction is kept and shown again."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    """In the dark and on a phone: charts are drawn, nothing is fetched, nothing is wider than the
+    screen, and a prediction is kept and shown again."""
+    with chromium() as browser:
         for lesson in LESSONS:
-            view = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-            asked, errors = [], []
-            view.on("request", lambda request, asked=asked: asked.append(request.url))
-            view.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
             address = (site / "course" / f"{lesson.name}.html").as_uri()
-            view.goto(address)
-            view.wait_for_function("document.documentElement.dataset.drawn", timeout=120_000)
-            assert errors == [], lesson.name
-            assert all(url.startswith(("file:", "data:", "blob:")) for url in asked), lesson.name
-            page = view.evaluate("""() => ({
-              wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-              places: document.querySelectorAll('.chart').length,
-              charts: document.querySelectorAll('.chart .main-svg').length,
-              ink: getComputedStyle(document.querySelector('.chart text')).fill })""")
-            assert page["wide"] == 0, lesson.name
-            assert page["charts"] >= page["places"] > 0, lesson.name
-            view.fill(".prediction textarea", "half of it")
+            opened = Opened(browser, address, 390, color_scheme="dark")
+            view = opened.page
+            assert opened.errors == [], lesson.name
+            assert opened.outside == [], lesson.name
+            assert opened.overflow == 0, lesson.name
+            places = view.locator(".chart").count()
+            assert view.locator(".chart .main-svg").count() >= places > 0, lesson.name
+            view.fill(".prediction textarea >> nth=0", "half of it")
             view.reload()
+            opened.drawn()
             assert view.input_value(".prediction textarea >> nth=0") == "half of it"
             assert "half of it" in view.inner_text(".conclusion blockquote >> nth=0")
-            view.close()
-        browser.close()
+            opened.context.close()
 
 
 def test_the_navigation_has_the_titles_of_the_lessons() -> None:

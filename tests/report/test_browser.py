@@ -2,20 +2,17 @@
 
 import json
 import re
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
+from opened_pages import CHROMIUM, needs_browser
 from report_views import ARENA, whole_view
 
 from seqarena.report.run.page import render_html
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium is installed: the page was not opened in a browser"
-)
+pytestmark = needs_browser
 # Appended to the page under test: uses it as a reader would and writes down what is then there.
 PROBE = """
 <script>

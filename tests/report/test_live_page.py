@@ -3,13 +3,14 @@
 import json
 import random
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from opened_pages import Opened as OpenedPage
+from opened_pages import chromium, needs_browser
 from report_views import whole_view
 
 from seqarena.core.batch import Batch
@@ -29,11 +30,6 @@ from seqarena.use.generate import generate_tokens
 from seqarena.use.in_page import live_data, tokenizer_data
 from seqarena.use.sample import Sampling
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium is installed: the page was not opened in a browser"
-)
 TEXT = "The gates of the cell decide what is kept, what is written and what is shown.\n"
 CHARACTERS = CharTokenizer.train(TEXT)
 NAMES = ("gru", "attention")
@@ -52,21 +48,13 @@ def model(name: str, tokenizer: Tokenizer = CHARACTERS) -> Model:
 MODELS = {name: model(name) for name in NAMES}
 
 
-class Opened:
-    """A page with these models, with what it complained of and what it asked for."""
+class Opened(OpenedPage):
+    """A page with these models."""
 
     def __init__(self, browser: Any, folder: Path, live: list[LiveModel], width: int = 1440):
         path = folder / "page.html"
         path.write_text(render_html(whole_view(), live=live), encoding="utf-8")
-        self.page = browser.new_page(viewport={"width": width, "height": 1000})
-        self.page.set_default_timeout(60_000)
-        self.errors: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda said: self.errors.append(said.text))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_function("() => document.documentElement.dataset.drawn")
+        super().__init__(browser, path.as_uri(), width)
 
     def type(self, text: str) -> None:
         """Puts the text into the box, and waits until it is read."""
@@ -100,17 +88,14 @@ class Opened:
     def close(self) -> None:
         """Nothing was wrong, and nothing was asked for but the page itself."""
         assert self.errors == []
-        outside = [u for u in self.requests if not u.startswith(("file:", "blob:", "data:"))]
-        assert outside == []
-        self.page.close()
+        assert self.outside == []
+        self.context.close()
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        launched = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -2,19 +2,17 @@
 
 import csv
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opened_pages import chromium
 from report_views import ARENA, whole_view
 
 from seqarena.report.page.parts import Cell, Heading, Table, number_cell, slug
 from seqarena.report.run.page import render_html
 from seqarena.report.run.ranking import ranking_section
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -61,19 +59,14 @@ def test_names_of_files_hold_no_path() -> None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium is installed: the page was not opened in a browser")
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render_html(whole_view()), encoding="utf-8")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         opened = browser.new_page(viewport={"width": 1000, "height": 900}, color_scheme="dark")
         opened.set_default_timeout(60_000)
         opened.goto(path.as_uri())
         opened.wait_for_function("document.documentElement.dataset.drawn")
         yield opened
-        browser.close()
 
 
 def saved(page: Any, selector: str) -> tuple[str, bytes]:
